@@ -1,0 +1,98 @@
+/**
+ * Byte buffers that are reused: a small pool, and the receive buffer of everything that demultiplexes.
+ *
+ * @module
+ */
+
+/** Sizes that are pooled. Anything larger than the last one is allocated and dropped. */
+const CLASS_BYTES = [4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] as const;
+/** Free buffers kept per class: at most 32 x 340 KiB = 10.6 MiB in all. */
+const FREE_MAX = 32;
+
+const free: Uint8Array[][] = CLASS_BYTES.map(() => []);
+
+/** A buffer of at least `bytes`; its content is arbitrary. Give it back with {@link giveBuffer} or drop it. */
+export function takeBuffer(bytes: number): Uint8Array {
+  for (let index = 0; index < CLASS_BYTES.length; index++) {
+    const size = CLASS_BYTES[index]!;
+    if (bytes <= size) return free[index]!.pop() ?? new Uint8Array(size);
+  }
+  return new Uint8Array(bytes);
+}
+
+/** Returns a whole buffer of {@link takeBuffer}. Nobody may hold a view of it any more. */
+export function giveBuffer(buffer: Uint8Array): void {
+  const index = CLASS_BYTES.indexOf(buffer.length as (typeof CLASS_BYTES)[number]);
+  if (index >= 0 && buffer.byteOffset === 0 && free[index]!.length < FREE_MAX) free[index]!.push(buffer);
+}
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Bytes between a demultiplexer that copies them in and a reader that takes views out.
+ *
+ * Two buffers change places: while the reader holds a view of one, new bytes go into the other. Holds no
+ * memory while empty and unread. The bound is the caller's: it appends no more than its window allows.
+ */
+export class ReceiveBuffer {
+  #filling: Uint8Array = EMPTY;
+  #filled = 0;
+  #taken = 0; // of the filling buffer, when a take was limited
+  #lent: Uint8Array = EMPTY;
+
+  /** Bytes that can be taken now. */
+  get size(): number {
+    return this.#filled - this.#taken;
+  }
+
+  /** Copies `bytes` in. */
+  append(bytes: Uint8Array): void {
+    const needed = this.#filled + bytes.length;
+    if (needed > this.#filling.length) this.#grow(needed);
+    this.#filling.set(bytes, this.#filled);
+    this.#filled = needed;
+  }
+
+  /** Everything that is there, up to `bytesMax`; valid until the next take. Empty when there is nothing. */
+  take(bytesMax: number): Uint8Array {
+    const lent = this.#lent; // the reader asks again, so it is done with this one
+    if (this.size === 0) {
+      this.#lent = EMPTY;
+      giveBuffer(lent);
+      giveBuffer(this.#filling);
+      this.#filling = EMPTY;
+      this.#filled = this.#taken = 0;
+      return EMPTY;
+    }
+    if (this.size > bytesMax) {
+      const view = this.#filling.subarray(this.#taken, this.#taken + bytesMax);
+      this.#taken += bytesMax;
+      return view;
+    }
+    const view = this.#filling.subarray(this.#taken, this.#filled);
+    this.#lent = this.#filling;
+    this.#filling = lent;
+    this.#filled = 0;
+    this.#taken = 0;
+    return view;
+  }
+
+  /**
+   * Drops every byte. What the reader may still hold is left to the collector and never pooled: whoever closes
+   * a connection does not know whether a view of it is being written elsewhere at this moment.
+   */
+  clear(): void {
+    if (this.#taken === 0) giveBuffer(this.#filling);
+    this.#filling = this.#lent = EMPTY;
+    this.#filled = this.#taken = 0;
+  }
+
+  #grow(needed: number): void {
+    const old = this.#filling;
+    const next = takeBuffer(Math.max(needed, old.length * 2));
+    next.set(old.subarray(0, this.#filled));
+    // A limited take may still be read from the old buffer: it is then left to the collector.
+    if (this.#taken === 0) giveBuffer(old);
+    this.#filling = next;
+  }
+}

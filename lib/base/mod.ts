@@ -1,0 +1,19 @@
+/**
+ * Ground of everything: the connection type, errors, owned tasks, counting, logging. Imports nothing of ours.
+ *
+ * ```ts
+ * import { bridge, memoryPair } from "./mod.ts";
+ * const [near, far] = memoryPair();
+ * await near.write(new TextEncoder().encode("hello"));
+ * console.log(new TextDecoder().decode((await far.read())!));
+ * ```
+ *
+ * @module
+ */
+export * from "./buffers.ts";
+export * from "./conn.ts";
+export * from "./errors.ts";
+export * from "./ledger.ts";
+export * from "./log.ts";
+export * from "./memory_pair.ts";
+export * from "./scope.ts";

@@ -1,0 +1,137 @@
+/**
+ * `World`: the only door to what is outside of the program. Types only; `system/` and `simulated/` implement it.
+ *
+ * Nothing above `runtime/` opens a socket, reads a clock, draws a random number or touches a file by itself:
+ * it takes a World, or the part of it that it needs.
+ *
+ * @module
+ */
+import type { Conn, Ledger } from "../base/mod.ts";
+
+/** A timer that was set. Cancelling it twice, or after it fired, does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Unix time in milliseconds; may be wrong and may jump. For what peers read, never for durations. */
+  wallMs(): number;
+  /** Milliseconds since some start; never goes back. For durations and deadlines. */
+  monotonicMs(): number;
+  /** Calls `fire` once after `delayMs` (at least 0). Keeps the process alive until then. */
+  timer(delayMs: number, fire: () => void): Timer;
+}
+
+export interface Random {
+  /** `length` unpredictable bytes (from the seed, in the simulated world). */
+  bytes(length: number): Uint8Array;
+}
+
+/** Where a socket is. `hostname` is an IP address once connected, without brackets. */
+export interface SocketAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A Conn that is a socket, TCP or its simulation. */
+export interface SocketConn extends Conn {
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
+}
+
+export interface DialOptions {
+  /** Ends the dial, never the Conn that it returned. */
+  readonly signal?: AbortSignal;
+  /** TLS with the system's certificate authorities. Default false. */
+  readonly tls?: boolean;
+}
+
+/** A bound TCP port. */
+export interface SocketListener {
+  readonly address: SocketAddress;
+  /** The next connection, or null once the listener is closed. One accept at a time. */
+  accept(): Promise<SocketConn | null>;
+  close(): void;
+}
+
+/** A bound UDP port. */
+export interface DatagramSocket {
+  readonly address: SocketAddress;
+  /** Sends one datagram; may be lost in silence. */
+  send(bytes: Uint8Array, to: SocketAddress): Promise<void>;
+  /** The next datagram, or null once closed. The view is valid until the next receive. One at a time. */
+  receive(): Promise<{ readonly bytes: Uint8Array; readonly from: SocketAddress } | null>;
+  close(): void;
+}
+
+export interface Network {
+  /** TCP without delay. Errors: `UnreachableError`, the signal's reason. */
+  dial(to: SocketAddress, options?: DialOptions): Promise<SocketConn>;
+  /** Port 0 takes any free one. Errors: `AddressInUseError`, `NotPermittedError`, `BadAddressError`. */
+  listen(at: SocketAddress): Promise<SocketListener>;
+  /** UDP. Errors as `listen`. */
+  datagrams(at: SocketAddress): Promise<DatagramSocket>;
+}
+
+export interface FileInfo {
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+  readonly bytes: number;
+  /** Unix time in milliseconds of the last change. */
+  readonly modifiedMs: number;
+  /** Permission bits, e.g. 0o600; 0 where the system has none. */
+  readonly mode: number;
+}
+
+/** A file open for reading in pieces. */
+export interface ReadableFile {
+  readonly bytes: number;
+  /** Fills the front of `into`; the number of bytes read, 0 at the end. */
+  read(into: Uint8Array): Promise<number>;
+  close(): void;
+}
+
+/** A file being written beside its final name; `commit` puts it in place, `discard` leaves nothing behind. */
+export interface WritableFile {
+  write(bytes: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** Errors: `FileNotFoundError`, `NotPermittedError`, `FileError`. */
+export interface Files {
+  read(path: string): Promise<Uint8Array>;
+  /** Replaces the file atomically: another reader sees the old or the new content, whole. Default mode 0o644. */
+  write(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
+  /** Undefined when nothing is there. */
+  info(path: string): Promise<FileInfo | undefined>;
+  /** Names in a directory, sorted. */
+  list(path: string): Promise<string[]>;
+  makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
+  remove(path: string): Promise<void>;
+  openRead(path: string): Promise<ReadableFile>;
+  openWrite(path: string, options?: { readonly mode?: number }): Promise<WritableFile>;
+  /** Adds to the end of a file, making it when missing. For logs. */
+  append(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
+}
+
+export interface Signals {
+  /** Calls `handler` at each Ctrl-C or request to end (SIGINT, SIGTERM, Windows' SIGBREAK). Returns the undo. */
+  onInterrupt(handler: () => void): () => void;
+}
+
+/** Everything outside, passed in. */
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly files: Files;
+  readonly signals: Signals;
+  /** Counts what is alive. Every implementation counts its own timers, sockets and listeners in it. */
+  readonly ledger: Ledger;
+  /**
+   * Runs work that waits outside of the event loop's own events (WebCrypto, files). The simulated world holds
+   * virtual time until it is done, and hands results in call order.
+   */
+  outside<T>(work: () => Promise<T>): Promise<T>;
+}
