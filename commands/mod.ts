@@ -1,0 +1,67 @@
+/**
+ * The nouns of `skyctl`, in the order of the help, and the tree that is built from them.
+ *
+ * A noun is loaded when the command line names it; `skyctl --help` loads none. To add one: a folder with a
+ * `mod.ts` that exports the noun, one file per verb beside it, and a line in {@link NOUNS}.
+ *
+ * @module
+ */
+import {
+  type AnyCommand,
+  Command,
+  EXIT_CODES_HELP,
+  finished,
+  inheritSettings,
+  type Io,
+} from "../lib/cli/mod.ts";
+
+/** One noun: its line in the help, and how its verbs are loaded. */
+interface Noun {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: (io: Io) => Promise<AnyCommand>;
+}
+
+const NOUNS: readonly Noun[] = [
+  {
+    name: "keys",
+    summary: "Make and read key pairs",
+    load: async (io) => (await import("./keys/mod.ts")).keysNoun(io),
+  },
+];
+
+/** Needs the whole tree, so it is no noun of the list. */
+const COMPLETION = { name: "completion", summary: "Print the completion script of a shell" };
+
+/**
+ * The tree for one command line: the noun that `argv` names has its verbs, the others only their line.
+ * `argv` is what follows the program's name. Throws commander's errors; exits nowhere.
+ */
+export async function buildTree(
+  { argv, io, version }: { readonly argv: readonly string[]; readonly io: Io; readonly version: string },
+): Promise<AnyCommand> {
+  const root = finished(
+    new Command("skyctl")
+      .description("Run and operate a Skywire network: visors, dmsg servers, deployment services.")
+      .version(version, "-V, --version", "print the version")
+      .option("--json", "print results as JSON")
+      .helpOption("-h, --help", "print this help")
+      .helpCommand(false)
+      .showSuggestionAfterError()
+      .configureHelp({ showGlobalOptions: true })
+      .configureOutput({ outputError: () => {} }) // whoever catches the error prints it
+      .exitOverride()
+      .addHelpText("afterAll", EXIT_CODES_HELP),
+  );
+  const asked = argv.find((argument) => !argument.startsWith("-"));
+  // `complete` is what a completion script calls back.
+  const whole = asked === COMPLETION.name || asked === "complete";
+  for (const { name, summary, load } of NOUNS) {
+    if (whole || asked === name) root.addCommand(await load(io));
+    else root.command(name).description(summary);
+  }
+  if (whole) (await import("./completion.ts")).addCompletion(root, COMPLETION.name);
+  else root.command(COMPLETION.name).description(COMPLETION.summary);
+  inheritSettings(root);
+  return root;
+}

@@ -1,0 +1,46 @@
+/**
+ * Commander as skyctl uses it: typed, lazy, and alike in every command.
+ *
+ * `Command` and `Option` are commander's classes under the stricter types of `@commander-js/extra-typings`,
+ * which is never loaded. Everything that a help screen loads is this folder, `commands/` and commander.
+ *
+ * @module
+ */
+import { Command as PlainCommand, InvalidArgumentError, Option as PlainOption } from "commander";
+import type { Command as TypedCommand, Option as TypedOption } from "@commander-js/extra-typings";
+
+/** A command whose action knows the types of its arguments and options. */
+export const Command = PlainCommand as unknown as typeof TypedCommand;
+/** An option whose choices and default reach the action's types. */
+export const Option = PlainOption as unknown as typeof TypedOption;
+/** A command of the tree, whatever its arguments and options. */
+export type AnyCommand = PlainCommand;
+
+/** Thrown by an option's parser for a value it cannot take; becomes a usage error, exit code 2. */
+export { InvalidArgumentError };
+
+/** Forgets the types of a finished command, so that it can hang in the tree. */
+// deno-lint-ignore no-explicit-any
+export function finished(command: TypedCommand<any, any, any>): AnyCommand {
+  return command as unknown as AnyCommand;
+}
+
+/** A noun: a command that only groups verbs. */
+export function noun(name: string, description: string, verbs: readonly AnyCommand[]): AnyCommand {
+  const group = new PlainCommand(name).description(description).helpCommand(false);
+  for (const verb of verbs) group.addCommand(verb);
+  return group;
+}
+
+/** The "Examples" part of a help screen: pairs of what it does and the command line. */
+export function examples(...pairs: readonly (readonly [what: string, line: string])[]): string {
+  return "\nExamples:\n" + pairs.map(([what, line]) => `  # ${what}\n  $ ${line}`).join("\n");
+}
+
+/** Passes the root's settings (errors thrown, not exits; help with global options) down the whole tree. */
+export function inheritSettings(parent: AnyCommand): void {
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent);
+    inheritSettings(child);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * `Io`: how a command talks. The answer goes to stdout once, everything else to stderr.
+ *
+ * A command never touches the process: it is given an Io, and a test gives it one over two strings.
+ *
+ * @module
+ */
+import type { World } from "../runtime/mod.ts";
+import type { Progress } from "./progress.ts";
+
+/** The terminal, or what stands in for it. */
+export interface Terminal {
+  /** Writes to stdout; text goes out in call order. */
+  out(text: string): void;
+  /** Writes to stderr. */
+  err(text: string): void;
+  /** True when a person reads stdout. */
+  readonly outIsTerminal: boolean;
+  /** True when a person reads stderr: progress is drawn only then. */
+  readonly errIsTerminal: boolean;
+  /** Columns of the terminal, or undefined off a terminal. */
+  columns(): number | undefined;
+  /** Calls `handler` at Ctrl-C or a request to end. The first call of this takes the signal over. */
+  onInterrupt(handler: () => void): void;
+}
+
+/** How a command talks. */
+export interface Io {
+  /** True with `--json`: results are JSON on stdout. */
+  readonly json: boolean;
+  /** True when a person reads stdout. */
+  readonly isTerminal: boolean;
+  /** Aborted at Ctrl-C, and when nobody reads stdout any more. */
+  readonly signal: AbortSignal;
+  /** The one result of a command: its JSON with `--json`, else the text that `render` makes of it. */
+  emit<T>(result: T, render: (result: T) => string): void;
+  /** One of many results that come over time: one line of JSON with `--json`, else the rendered line. */
+  emitEach<T>(result: T, render: (result: T) => string): void;
+  /** Talk for a person, on stderr, one line. */
+  note(text: string): void;
+  /** A bar on stderr when that is a terminal, else silence. Ends with `done()`. */
+  progress(label: string, options?: { readonly total?: number }): Promise<Progress>;
+  /** The system's world, made at the first call. */
+  world(): Promise<World>;
+}
+
+/** What a process's Io is made of. */
+export interface IoOptions {
+  readonly json: boolean;
+  readonly terminal: Terminal;
+  /** Called at most once. */
+  readonly makeWorld: () => Promise<World>;
+}
+
+/** An Io that its owner can interrupt. */
+export class ProcessIo implements Io {
+  readonly json: boolean;
+  readonly #terminal: Terminal;
+  readonly #makeWorld: () => Promise<World>;
+  readonly #controller = new AbortController();
+  #listening = false;
+  #world: Promise<World> | undefined;
+
+  constructor({ json, terminal, makeWorld }: IoOptions) {
+    this.json = json;
+    this.#terminal = terminal;
+    this.#makeWorld = makeWorld;
+  }
+
+  get isTerminal(): boolean {
+    return this.#terminal.outIsTerminal;
+  }
+
+  /** Whoever asks for the signal promises to end by it: until then Ctrl-C ends the process by itself. */
+  get signal(): AbortSignal {
+    if (!this.#listening) {
+      this.#listening = true;
+      this.#terminal.onInterrupt(() => this.interrupt());
+    }
+    return this.#controller.signal;
+  }
+
+  /** Aborts the signal, once; `reason` is the error that waiting work rejects with. */
+  interrupt(reason: DOMException = new DOMException("Interrupted", "AbortError")): void {
+    this.#controller.abort(reason);
+  }
+
+  emit<T>(result: T, render: (result: T) => string): void {
+    this.#terminal.out(this.json ? `${JSON.stringify(result, null, 2)}\n` : withLineEnd(render(result)));
+  }
+
+  emitEach<T>(result: T, render: (result: T) => string): void {
+    this.#terminal.out(this.json ? `${JSON.stringify(result)}\n` : withLineEnd(render(result)));
+  }
+
+  note(text: string): void {
+    this.#terminal.err(withLineEnd(text));
+  }
+
+  async progress(label: string, options: { readonly total?: number } = {}): Promise<Progress> {
+    const { drawProgress, silentProgress } = await import("./progress.ts");
+    if (!this.#terminal.errIsTerminal) return silentProgress;
+    const { clock } = await this.world();
+    return drawProgress({
+      label,
+      total: options.total,
+      columns: () => this.#terminal.columns() ?? 80,
+      write: (text) => this.#terminal.err(text),
+      nowMs: () => clock.monotonicMs(),
+    });
+  }
+
+  world(): Promise<World> {
+    return this.#world ??= this.#makeWorld();
+  }
+}
+
+function withLineEnd(text: string): string {
+  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+}

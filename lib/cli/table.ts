@@ -1,0 +1,54 @@
+/** Tables for people: columns aligned by blanks, no borders. @module */
+import Table from "cli-table3";
+
+/** One column: its heading, and where its text stands. */
+export interface Column {
+  readonly head: string;
+  readonly align?: "left" | "right";
+}
+
+const NO_BORDERS = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "  ",
+} as const;
+
+/** Rows under their headings, one line each, without blanks at line ends. Cells are one-line texts. */
+export function renderTable(
+  columns: readonly (string | Column)[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
+  const full = columns.map((column): Column => typeof column === "string" ? { head: column } : column);
+  const table = new Table({
+    head: full.map(({ head }) => head),
+    chars: { ...NO_BORDERS },
+    colAligns: full.map(({ align = "left" }) => align),
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  for (const row of rows) table.push(row.map(oneLine));
+  return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
+}
+
+/** A peer's text may stand in a cell: control bytes must not reach the terminal. */
+function oneLine(cell: string | number): string {
+  // deno-lint-ignore no-control-regex
+  return String(cell).replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+}
+
+/** `name: value` lines, values aligned. */
+export function renderFields(fields: readonly (readonly [name: string, value: string | number])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length)) + 2;
+  return fields.map(([name, value]) => `${name}:`.padEnd(width) + oneLine(value)).join("\n");
+}

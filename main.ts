@@ -1,0 +1,90 @@
+/**
+ * `skyctl`: builds the command tree, runs one command, maps errors to exit codes. The only file that exits.
+ *
+ * Nothing is imported before it is needed: `--version` loads no package at all, help loads commander and the
+ * options of one noun, and a failure loads what prints it.
+ *
+ * @module
+ */
+import config from "./deno.json" with { type: "json" };
+import type { Terminal } from "./lib/cli/mod.ts";
+
+/** Runs one command line; resolves with its exit code once all that it started is over. */
+async function main(argv: readonly string[]): Promise<number> {
+  const { ProcessIo } = await import("./lib/cli/mod.ts");
+  const io = new ProcessIo({
+    json: asksForJson(argv),
+    terminal: processTerminal(),
+    makeWorld: async () => (await import("./lib/runtime/mod.ts")).systemWorld(),
+  });
+  let readerLeft = false;
+  process.stdout.on("error", () => {
+    // `skyctl ... | head`: whoever read our answer has had enough of it. End in order, as at Ctrl-C.
+    readerLeft = true;
+    io.interrupt();
+  });
+  try {
+    const { buildTree } = await import("./commands/mod.ts");
+    const tree = await buildTree({ argv, io, version: config.version });
+    await tree.parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (isShown(error)) return 0;
+    const { failureOf, renderFailure, renderFailureJson } = await import("./lib/cli/failure.ts");
+    const failure = failureOf(error);
+    if (readerLeft && failure.exitCode === 130) return 0;
+    process.stderr.write(renderFailure(failure));
+    if (io.json) process.stdout.write(renderFailureJson(failure));
+    return failure.exitCode;
+  }
+}
+
+/** Help and version are thrown by commander too, once they are printed. Help for want of a verb is an error. */
+function isShown(error: unknown): boolean {
+  return error instanceof Error && "code" in error && "exitCode" in error && error.exitCode === 0 &&
+    String(error.code).startsWith("commander.");
+}
+
+/** `--json` stands anywhere before `--`: known before the tree is, so that a usage error is JSON too. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
+}
+
+function processTerminal(): Terminal {
+  let interrupts = 0;
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    outIsTerminal: process.stdout.isTTY === true,
+    errIsTerminal: process.stderr.isTTY === true,
+    columns: () => process.stderr.columns,
+    onInterrupt(handler) {
+      const onSignal = () => {
+        if (++interrupts > 1) process.exit(130); // a second Ctrl-C means now
+        handler();
+      };
+      for (const signal of ["SIGINT", "SIGTERM", "SIGBREAK"] as const) {
+        try {
+          process.on(signal, onSignal);
+        } catch {
+          // No system has all three.
+        }
+      }
+    },
+  };
+}
+
+/** Everything written is on its way, or nobody reads it. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write("", () => resolve()));
+}
+
+const argv = process.argv.slice(2);
+if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
+  console.log(config.version); // the one answer that needs nothing, not even the process's streams
+} else {
+  const exitCode = await main(argv);
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(exitCode); // with everything closed the process would end by itself: this bounds what was not
+}
