@@ -51,3 +51,8 @@ export class FileNotFoundError extends WorldError {
 export class FileError extends WorldError {
   readonly code = "FILE_ERROR";
 }
+
+/** A socket failed in another way: too many open files, a datagram that is too long for the network. */
+export class NetworkError extends WorldError {
+  readonly code = "NETWORK_ERROR";
+}

@@ -101,7 +101,10 @@ export interface WritableFile {
 /** Errors: `FileNotFoundError`, `NotPermittedError`, `FileError`. */
 export interface Files {
   read(path: string): Promise<Uint8Array>;
-  /** Replaces the file atomically: another reader sees the old or the new content, whole. Default mode 0o644. */
+  /**
+   * Replaces the file atomically: another reader sees the old or the new content, whole. Default mode: that of
+   * the file it replaces, else 0o644.
+   */
   write(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
   /** Undefined when nothing is there. */
   info(path: string): Promise<FileInfo | undefined>;

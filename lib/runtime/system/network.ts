@@ -1,0 +1,139 @@
+/** TCP and UDP of the machine. @module */
+import type { Ledger } from "../../base/mod.ts";
+import type { Clock, DialOptions, Network, SocketAddress, SocketConn, SocketListener } from "../world.ts";
+import { SystemDatagrams } from "./datagrams.ts";
+import { dialFailure, isCancelled, listenFailure, socketFailure } from "./failures.ts";
+import { socketAddress, TcpConn, type TcpConnOptions } from "./tcp_conn.ts";
+
+export function systemNetwork(parts: { clock: Clock; ledger: Ledger }): Network {
+  return {
+    dial: (to, options) => dial(withoutBrackets(to), options ?? {}, parts),
+    async listen(at) {
+      const { hostname, port } = withoutBrackets(at);
+      try {
+        return new SystemListener(Deno.listen({ hostname, port }), parts);
+      } catch (error) {
+        throw listenFailure(error, at);
+      }
+    },
+    async datagrams(at) {
+      const { hostname, port } = withoutBrackets(at);
+      try {
+        return new SystemDatagrams(Deno.listenDatagram({ transport: "udp", hostname, port }), parts.ledger);
+      } catch (error) {
+        throw listenFailure(error, at);
+      }
+    },
+  };
+}
+
+/**
+ * The signal ends the wait at once; what Deno still does by then is undone when it comes, and is counted as
+ * a `dial` until it does.
+ */
+async function dial(
+  to: SocketAddress,
+  { signal, tls = false }: DialOptions,
+  parts: TcpConnOptions,
+): Promise<SocketConn> {
+  if (signal?.aborted) throw signal.reason;
+  const release = parts.ledger.open("dial");
+  const deno = new AbortController(); // of the dial alone: a later abort must not reach the socket
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => {
+    deno.abort(signal!.reason);
+    aborted.reject(signal!.reason);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const connecting = connect(to, tls, deno.signal).finally(release);
+  try {
+    const socket = await (signal === undefined ? connecting : Promise.race([connecting, aborted.promise]));
+    return new TcpConn(socket, { ...parts, halfClose: !tls });
+  } catch (error) {
+    if (!signal?.aborted) throw dialFailure(error, to);
+    connecting.then((socket) => socket.close(), () => {}); // its failure is the abort that is thrown here
+    throw signal.reason;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+async function connect(to: SocketAddress, tls: boolean, signal: AbortSignal): Promise<Deno.Conn> {
+  const socket = await Deno.connect({ hostname: to.hostname, port: to.port, signal });
+  withoutDelay(socket);
+  if (!tls) return socket;
+  const close = () => socket.close();
+  if (signal.aborted) close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    const secured = await Deno.startTls(socket, { hostname: to.hostname });
+    await secured.handshake();
+    return secured;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+/** A peer that is gone already makes the option fail; its first read says so better. */
+function withoutDelay(socket: Deno.TcpConn): void {
+  try {
+    socket.setNoDelay(true);
+  } catch { /* see above */ }
+}
+
+class SystemListener implements SocketListener {
+  readonly address: SocketAddress;
+  readonly #listener: Deno.TcpListener;
+  readonly #parts: { clock: Clock; ledger: Ledger };
+  readonly #release: () => void;
+  #isClosed = false;
+  #isAccepting = false;
+
+  constructor(listener: Deno.TcpListener, parts: { clock: Clock; ledger: Ledger }) {
+    this.#listener = listener;
+    this.#parts = parts;
+    this.address = socketAddress(listener.addr);
+    this.#release = parts.ledger.open("listener");
+  }
+
+  async accept(): Promise<SocketConn | null> {
+    if (this.#isAccepting) throw new TypeError("An accept is already pending");
+    this.#isAccepting = true;
+    try {
+      while (!this.#isClosed) {
+        const socket = await this.#listener.accept().catch((error) => this.#survive(error));
+        if (socket === undefined) continue;
+        withoutDelay(socket);
+        return new TcpConn(socket, this.#parts);
+      }
+      return null;
+    } finally {
+      this.#isAccepting = false;
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.close();
+    this.#release();
+  }
+
+  /** One peer that gave up before it was accepted must not end the loop that accepts. */
+  #survive(error: unknown): undefined {
+    const { NotConnected, ConnectionAborted, ConnectionReset } = Deno.errors;
+    if (this.#isClosed && isCancelled(error)) return;
+    if (
+      error instanceof NotConnected || error instanceof ConnectionAborted || error instanceof ConnectionReset
+    ) return;
+    throw socketFailure(error, "Cannot accept a connection");
+  }
+}
+
+/** `[::1]` as people write it, `::1` as the system wants it. */
+function withoutBrackets(address: SocketAddress): SocketAddress {
+  const { hostname, port } = address;
+  return hostname.startsWith("[") && hostname.endsWith("]")
+    ? { hostname: hostname.slice(1, -1), port }
+    : address;
+}
