@@ -1,0 +1,20 @@
+/** What goes wrong in a handshake and behind it. @module */
+import { PeerError, type SkyErrorOptions } from "../base/mod.ts";
+
+/** A handshake message is not what the holder of the expected keys sends: wrong key, damaged, too short. */
+export class HandshakeError extends PeerError {
+  readonly code = "HANDSHAKE_FAILED";
+}
+
+/** A message counter was seen before, or is too old to tell. */
+export class ReplayError extends PeerError {
+  readonly code = "REPLAYED";
+  constructor(readonly counter: number, rule: string, options: SkyErrorOptions = {}) {
+    super(`Message counter ${counter} is refused: ${rule}`, options);
+  }
+}
+
+/** A handshake was used out of turn, or again after its end or failure: a bug of ours, hence no SkyError. */
+export class SpentError extends Error {
+  override readonly name = "SpentError";
+}
