@@ -63,17 +63,15 @@ function secretKeyIn(text: string, file: string): SecretKey {
   const trimmed = text.trim();
   if (!trimmed.startsWith("{")) return parseSecret(trimmed, `${file}`);
   const config = parseJson(trimmed, file);
-  const { sk, pk } = config as { sk?: unknown; pk?: unknown };
-  const { secret_key = sk, public_key = pk } = config as { secret_key?: unknown; public_key?: unknown };
-  if (typeof secret_key !== "string") {
+  const secret = config.sk ?? config.secret_key; // a visor's name for it, and a service's
+  if (typeof secret !== "string") {
     throw new KeyFileError(`Cannot read a key from ${file}: the field sk is not there, or is no text`);
   }
-  const secretKey = parseSecret(secret_key, `field sk of ${file}`);
-  if (
-    typeof public_key === "string" && public_key !== "" && public_key.toLowerCase() !== secretKey.publicKey
-  ) {
+  const secretKey = parseSecret(secret, `field sk of ${file}`);
+  const stated = config.pk ?? config.public_key ?? "";
+  if (stated !== "" && String(stated).toLowerCase() !== secretKey.publicKey) {
     throw new KeyFileError(
-      `Cannot use the keys of ${file}: the field pk is ${public_key}, but sk belongs to ${secretKey.publicKey}`,
+      `Cannot use the keys of ${file}: the field pk is ${stated}, but sk belongs to ${secretKey.publicKey}`,
       { hint: "correct pk, or remove it" },
     );
   }

@@ -1,0 +1,65 @@
+/** A terminal of two strings, and files in memory: what a command needs of the outside. @module */
+import type { Terminal } from "../../lib/cli/mod.ts";
+import { FileNotFoundError, type Files } from "../../lib/runtime/mod.ts";
+
+/** Keeps what is written; `interrupt` is Ctrl-C. */
+export class FakeTerminal implements Terminal {
+  stdout = "";
+  stderr = "";
+  handlers: (() => void)[] = [];
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
+  constructor({ outIsTerminal = false, errIsTerminal = false } = {}) {
+    this.outIsTerminal = outIsTerminal;
+    this.errIsTerminal = errIsTerminal;
+  }
+  out(text: string): void {
+    this.stdout += text;
+  }
+  err(text: string): void {
+    this.stderr += text;
+  }
+  columns(): number | undefined {
+    return this.errIsTerminal ? 60 : undefined;
+  }
+  onInterrupt(handler: () => void): void {
+    this.handlers.push(handler);
+  }
+  interrupt(): void {
+    for (const handler of this.handlers) handler();
+  }
+}
+
+/** One file in memory. */
+export interface FakeFile {
+  readonly text: string;
+  readonly mode: number;
+}
+
+/** The part of `Files` that key files need, over a map; the rest throws. */
+export function fakeFiles(content: Map<string, FakeFile>): Files {
+  const notHere = () => Promise.reject(new Error("Not in these files"));
+  return {
+    read(path) {
+      const file = content.get(path);
+      if (file === undefined) return Promise.reject(new FileNotFoundError(path));
+      return Promise.resolve(new TextEncoder().encode(file.text));
+    },
+    write(path, bytes, { mode = 0o644 } = {}) {
+      content.set(path, { text: new TextDecoder().decode(bytes), mode });
+      return Promise.resolve();
+    },
+    info(path) {
+      const file = content.get(path);
+      if (file === undefined) return Promise.resolve(undefined);
+      const { text, mode } = file;
+      return Promise.resolve({ isFile: true, isDirectory: false, bytes: text.length, modifiedMs: 0, mode });
+    },
+    list: notHere,
+    makeDirectory: notHere,
+    remove: notHere,
+    openRead: notHere,
+    openWrite: notHere,
+    append: notHere,
+  };
+}

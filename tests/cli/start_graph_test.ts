@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+
+/** The parts of `deno info --json` that are looked at. */
+interface ModuleGraph {
+  readonly modules: readonly {
+    readonly specifier: string;
+    readonly dependencies?: readonly {
+      readonly specifier: string;
+      readonly isDynamic?: boolean;
+      readonly code?: { readonly specifier?: string };
+    }[];
+  }[];
+}
+
+const root = new URL("../../", import.meta.url);
+
+/** What a module loads at once, types apart; and what it loads when asked. */
+interface Edges {
+  readonly atOnce: readonly string[];
+  readonly later: readonly string[];
+}
+
+async function moduleEdges(): Promise<Map<string, Edges>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "main.ts"],
+    cwd: root,
+    stderr: "null",
+  }).output();
+  const graph: ModuleGraph = JSON.parse(new TextDecoder().decode(stdout));
+  return new Map(graph.modules.map(({ specifier, dependencies = [] }) => {
+    const code = dependencies.filter((dependency) => dependency.code?.specifier !== undefined);
+    const to = (dynamic: boolean) =>
+      code.filter(({ isDynamic = false }) => isDynamic === dynamic).map(({ code }) => code!.specifier!);
+    return [specifier, { atOnce: to(false), later: to(true) }];
+  }));
+}
+
+/** Everything that is loaded at once with `starts`, as paths in the project or package names. */
+function closure(edges: Map<string, Edges>, starts: readonly string[]): string[] {
+  const seen = new Set(starts);
+  for (const specifier of seen) for (const next of edges.get(specifier)?.atOnce ?? []) seen.add(next);
+  return [...seen].map((specifier) => specifier.replace(root.href, "")).sort();
+}
+
+Deno.test("--version loads main.ts and the version, nothing else", async () => {
+  const edges = await moduleEdges();
+  assert.deepEqual(closure(edges, [`${root}main.ts`]), ["deno.json", "main.ts"]);
+});
+
+Deno.test("help of the root and of every noun loads options, lib/cli and commander only", async () => {
+  const edges = await moduleEdges();
+  const tree = `${root}commands/mod.ts`;
+  const nouns = edges.get(tree)!.later.filter((specifier) => specifier.endsWith("/mod.ts"));
+  assert(nouns.length > 0);
+  const loaded = closure(edges, [`${root}main.ts`, `${root}lib/cli/mod.ts`, tree, ...nouns]);
+  const allowed = [
+    /^main\.ts$/,
+    /^deno\.json$/,
+    /^lib\/cli\/(mod|command|exit_codes|io|options|units)\.ts$/,
+    /^commands\/mod\.ts$/,
+    /^commands\/(\w+\/)+[a-z]\w*\.ts$/, // `_private.ts` is what a verb does: for its action
+    /^npm:\/?commander@/,
+  ];
+  assert.deepEqual(loaded.filter((name) => !allowed.some((pattern) => pattern.test(name))), []);
+});
+
+Deno.test("only main.ts ends the process", async () => {
+  const offenders: string[] = [];
+  let files = 0;
+  async function look(folder: string): Promise<void> {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+      if (isDirectory) await look(`${folder}${name}/`);
+      if (!name.endsWith(".ts")) continue;
+      files++;
+      const text = await Deno.readTextFile(new URL(`${folder}${name}`, root));
+      if (/\b(process|Deno)\.exit(Code)?\b/.test(text)) offenders.push(folder + name);
+    }
+  }
+  for (const folder of ["lib/", "commands/"]) await look(folder);
+  assert(files > 20);
+  assert.deepEqual(offenders, []);
+});

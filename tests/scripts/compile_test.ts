@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { bundle, COMPILE_FLAGS, reasonOf, renderSums, TARGETS } from "../../scripts/compile.ts";
+import config from "../../deno.json" with { type: "json" };
+
+/** Far above today's bundle: a package that must not be in it would pass this. */
+const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
+/** The first Node that parses `using`. */
+const NODE_MAJOR_MIN = 24;
+
+async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await Deno.makeTempDir();
+  try {
+    return await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function output(command: string, args: readonly string[]): Promise<{ code: number; stdout: string }> {
+  const { code, stdout } = await new Deno.Command(command, { args: [...args], stderr: "null" }).output();
+  return { code, stdout: new TextDecoder().decode(stdout) };
+}
+
+Deno.test("bundle() gives equal bytes and file times twice, and what it gives runs on its own", () =>
+  inTemporaryFolder(async (folder) => {
+    const first = await bundle(`${folder}/a`);
+    const second = await bundle(`${folder}/b/deeper`);
+    assert.deepEqual(first, second);
+    assert(first.bytes > 10_000 && first.bytes < BUNDLE_BYTES_MAX, `${first.bytes} bytes`);
+    const times = await Promise.all(
+      [`${folder}/a`, `${folder}/b/deeper`].map(async (at) =>
+        (await Deno.stat(`${at}/skyctl.js`)).mtime?.getTime()
+      ),
+    );
+    assert.deepEqual(times, [315_532_800_000, 315_532_800_000]);
+    const version = await output(Deno.execPath(), [
+      "run",
+      "--no-config",
+      `${folder}/a/skyctl.js`,
+      "--version",
+    ]);
+    assert.deepEqual(version, { code: 0, stdout: `${config.version}\n` });
+    const help = await output(Deno.execPath(), [
+      "run",
+      "-A",
+      "--no-config",
+      `${folder}/a/skyctl.js`,
+      "keys",
+      "--help",
+    ]);
+    assert.deepEqual(help.code, 0);
+    assert.match(help.stdout, /Usage: skyctl keys/);
+  }));
+
+const node = await output("node", ["--version"]).catch(() => undefined);
+const nodeMajor = Number(/^v(\d+)/.exec(node?.stdout ?? "")?.[1] ?? 0);
+
+Deno.test({
+  name: nodeMajor < NODE_MAJOR_MIN
+    ? `the bundle on Node: skipped, needs Node ${NODE_MAJOR_MIN}, found ${node?.stdout.trim() ?? "none"}`
+    : "the bundle's --version runs on Node too",
+  ignore: nodeMajor < NODE_MAJOR_MIN,
+  fn: () =>
+    inTemporaryFolder(async (folder) => {
+      await bundle(folder);
+      const version = await output("node", [`${folder}/skyctl.js`, "--version"]);
+      assert.deepEqual(version, { code: 0, stdout: `${config.version}\n` });
+    }),
+});
+
+Deno.test("reasonOf() tells a base runtime that cannot be fetched from a defect of ours", () => {
+  assert.match(
+    reasonOf("error: Setting up base binary.\n\nCaused by: dns error"),
+    /base runtime cannot be fetched/,
+  );
+  assert.match(
+    reasonOf("Download https://dl.deno.land/release/v2/denort-x.zip\nerror: Request failed"),
+    /fetched/,
+  );
+  assert.deepEqual(reasonOf('Check x\nerror: Module not found "y"\n  at z'), 'error: Module not found "y"');
+  assert.deepEqual(reasonOf(""), "no reason given");
+});
+
+Deno.test("renderSums() is what sha256sum -c reads", () => {
+  const artifact = { target: null, bytes: 1, flags: [] };
+  const sums = renderSums([
+    { ...artifact, file: "z/skyctl", sha256: "22" },
+    { ...artifact, file: "skyctl.js", sha256: "11" },
+  ]);
+  assert.deepEqual(sums, "11  skyctl.js\n22  z/skyctl\n");
+});
+
+Deno.test("a binary is built with named permissions only, for five targets", () => {
+  assert.deepEqual(TARGETS.length, 5);
+  assert(!COMPILE_FLAGS.includes("-A") && !COMPILE_FLAGS.includes("--allow-all"));
+  assert(!COMPILE_FLAGS.includes("--allow-run") && !COMPILE_FLAGS.includes("--allow-ffi"));
+});
