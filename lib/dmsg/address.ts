@@ -7,8 +7,9 @@
  *
  * @module
  */
-import { CallerError, type SkyErrorOptions } from "../base/mod.ts";
+import { CallerError, MalformedError, type SkyErrorOptions } from "../base/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
+import type { SocketAddress } from "../runtime/mod.ts";
 import { HTTP_PORT, PORT_MAX } from "./ports.ts";
 
 /** One end of a stream. `port` is 0 to 65535; 0 stands for none. */
@@ -79,6 +80,19 @@ export function parseDmsgUrl(text: string): DmsgUrl {
 /** `dmsg://<key>:<port><path>`. */
 export function renderDmsgUrl({ address, path }: DmsgUrl): string {
   return `dmsg://${address.publicKey}:${address.port}${path}`;
+}
+
+/**
+ * Reads where a server listens, as its entry says: `host:port`, an IPv6 host in brackets. The host may be a name.
+ * Errors: `MalformedError`, since a peer wrote the entry.
+ */
+export function parseServerAddress(text: string): SocketAddress {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]{1,253})):([0-9]{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port < 1 || port > PORT_MAX) {
+    throw new MalformedError(`Server address is host:port, not ${JSON.stringify(shorten(text))}`);
+  }
+  return { hostname: (match[1] ?? match[2])!, port };
 }
 
 /** How the null key is written. */

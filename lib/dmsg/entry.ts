@@ -129,7 +129,7 @@ export function serverEntry(
 }
 
 /** True when both entries delegate the same servers, in any order; null and empty are the same here. */
-export function sameDelegatedServers(a: UncheckedEntry, b: UncheckedEntry): boolean {
+export function sameDelegatedServers(a: Pick<Entry, "client">, b: Pick<Entry, "client">): boolean {
   const left = new Set(a.client?.delegatedServers);
   const right = new Set(b.client?.delegatedServers);
   return left.size === right.size && left.isSubsetOf(right);
