@@ -1,0 +1,137 @@
+/** Posting and deleting an entry, each proven by the entry's own signature (DD-6: over HTTP and dmsg alike). @module */
+import { LimitError, type Log, MalformedError } from "../../base/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import {
+  type Entry,
+  parseEntry,
+  parseUncheckedEntry,
+  renderEntry,
+  type UncheckedEntry,
+} from "../../dmsg/entry.ts";
+import { type EntryStore, type StoredEntry, StoreError } from "../store/mod.ts";
+import { type Answer, message, UNEXPECTED } from "./_answer.ts";
+import {
+  hasOwner,
+  type Iteration,
+  type Refusal,
+  refusalAfter,
+  refusalOf,
+  refusalOfAddress,
+} from "./_validation.ts";
+import { CLIENT_TTL_MS, type DmsgDiscoverySettings, SERVER_TTL_MS } from "./settings.ts";
+
+export interface PublishOptions {
+  readonly store: EntryStore;
+  readonly clock: Pick<Clock, "wallMs">;
+  readonly log: Log;
+  readonly settings: DmsgDiscoverySettings;
+}
+
+export class Publisher {
+  readonly #store: EntryStore;
+  readonly #clock: Pick<Clock, "wallMs">;
+  readonly #log: Log;
+  readonly #passPhrase: string;
+  readonly #officialServers: ReadonlySet<string>;
+  readonly #allowLoopbackAddresses: boolean;
+  readonly #clientTtlMs: number;
+
+  constructor({ store, clock, log, settings }: PublishOptions) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#passPhrase = settings.passPhrase ?? "";
+    this.#officialServers = new Set(settings.officialServers);
+    this.#allowLoopbackAddresses = settings.allowLoopbackAddresses ?? false;
+    this.#clientTtlMs = settings.clientTtlMs ?? CLIENT_TTL_MS;
+  }
+
+  /** Stores a posted entry if it follows the stored one. `source` is who posted it, for the log. */
+  async post(body: string, source: string): Promise<Answer> {
+    const entry = read(body);
+    if (entry === undefined) return UNEXPECTED;
+    const refusal = (this.#allowLoopbackAddresses ? undefined : refusalOfAddress(entry)) ??
+      refusalOf(entry, this.#clock.wallMs());
+    if (refusal !== undefined || !hasOwner(entry)) return refused(refusal);
+    const put = this.#stored(entry);
+    const ttlMs = entry.server === undefined ? this.#clientTtlMs : SERVER_TTL_MS;
+    for (let attempt = 0; attempt < PUT_ATTEMPTS_MAX; attempt++) {
+      const replaces = await this.#store.get(entry.static);
+      const stale = replaces === undefined ? undefined : refusalAfter(iterationOf(replaces), entry);
+      if (stale !== undefined) return refused(stale);
+      if (!await this.#store.put(put, { ttlMs, replaces })) continue; // somebody was faster: judge again
+      if (entry.server !== undefined) this.#logRegistration(entry, entry.server.address, source);
+      return replaces === undefined ? WROTE_FIRST : WROTE_NEXT;
+    }
+    throw new StoreError(
+      `Cannot store an entry of ${entry.static}: it changed ${PUT_ATTEMPTS_MAX} times meanwhile`,
+    );
+  }
+
+  /** Removes the entry of whoever signed this one, be it stored or not. */
+  async remove(body: string): Promise<Answer> {
+    const entry = read(body);
+    if (entry === undefined) return UNEXPECTED;
+    const refusal = refusalOf(entry, this.#clock.wallMs());
+    if (refusal !== undefined || !hasOwner(entry)) return refused(refusal);
+    await this.#store.remove(entry.static);
+    return DELETED;
+  }
+
+  /** The entry as it is handed out: a server's type is the discovery's word, set after the signature was tested. */
+  #stored(entry: Entry): StoredEntry {
+    const { server } = entry;
+    const handedOut = server === undefined
+      ? entry
+      : { ...entry, server: { ...server, serverType: this.#typeOf(entry.static, server.serverType) } };
+    return {
+      key: entry.static,
+      text: renderEntry(handedOut),
+      delegatedServers: entry.client === undefined ? undefined : entry.client.delegatedServers ?? [],
+      isVisor: entry.client !== undefined && entry.clientType === "visor",
+      availableSessions: server?.availableSessions,
+    };
+  }
+
+  #typeOf(key: string, posted: string | undefined): string {
+    return (posted ?? "") === this.#passPhrase || this.#officialServers.has(key) ? "official" : "community";
+  }
+
+  /** DD-4: one line per registration of a server, so that two with one key are seen; none for clients. */
+  #logRegistration(entry: Entry, address: string, source: string): void {
+    this.#log.info("Server registered", { key: entry.static, sequence: entry.sequence, address, source });
+  }
+}
+
+/** Undefined for what is no entry: no JSON, a wrong type, a bad key. */
+function read(body: string): UncheckedEntry | undefined {
+  try {
+    return parseUncheckedEntry(body);
+  } catch (error) {
+    if (error instanceof MalformedError || error instanceof LimitError) return undefined;
+    throw error;
+  }
+}
+
+/** What cannot be read, in a data base that others write too, is older than everything. */
+function iterationOf(stored: string): Iteration {
+  try {
+    return parseEntry(stored);
+  } catch (error) {
+    if (error instanceof MalformedError || error instanceof LimitError) return BEFORE_ALL;
+    throw error;
+  }
+}
+
+const BEFORE_ALL: Iteration = { sequence: -1n, timestamp: -(2n ** 63n) };
+
+function refused(refusal: Refusal | undefined): Answer {
+  return refusal === undefined ? UNEXPECTED : message(refusal.status, refusal.message);
+}
+
+const WROTE_FIRST = message(200, "wrote a new entry");
+const WROTE_NEXT = message(200, "wrote new entry iteration");
+const DELETED = message(200, "deleted entry");
+
+/** Each failed attempt means that another post of the same key succeeded, so that few are ever needed. */
+const PUT_ATTEMPTS_MAX = 16;

@@ -1,0 +1,64 @@
+/** What an operator decides about a dmsg discovery (protocol: dmsg.md 9.4, 9.6; services.md 9, 13.1). @module */
+import { CallerError } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+
+/** How entries are judged and kept. Everything has a default. */
+export interface DmsgDiscoverySettings {
+  /** A server that posts this as its type is official; what it compares with when empty: dmsg.md 9.4. */
+  readonly passPhrase?: string;
+  /** Servers that are official without it. */
+  readonly officialServers?: readonly PublicKey[];
+  /** Network monitors: who may deregister others. */
+  readonly whitelistKeys?: readonly PublicKey[];
+  /** Accept servers that advertise a loopback or empty host: Skywire's `--test-mode`. Default false. */
+  readonly allowLoopbackAddresses?: boolean;
+  /** Time to live of a client's entry. Default {@link CLIENT_TTL_MS}. */
+  readonly clientTtlMs?: number;
+  /** The discovery's own key; undefined without a dmsg identity. */
+  readonly publicKey?: PublicKey;
+  /** What `/health` says about the program. */
+  readonly build?: BuildInfo;
+}
+
+/** Where this program comes from; `unknown` in an unstamped build. */
+export interface BuildInfo {
+  readonly version: string;
+  readonly commit: string;
+  readonly date: string;
+}
+
+/** Where a service listens: plain HTTP, dmsg port 80, or both. */
+export type ServiceMode = "http" | "dmsg" | "dual";
+
+/** A setting that cannot be used. The message names the setting, its value and the remedy. */
+export class InvalidServiceSettingError extends CallerError {
+  readonly code = "INVALID_SERVICE_SETTING";
+}
+
+/** Reads a mode as every service does: without case and blanks, `dmsghttp` and `both` as other names. */
+export function parseServiceMode(text: string): ServiceMode {
+  const mode = MODES.get(text.trim().toLowerCase());
+  if (mode !== undefined) return mode;
+  throw new InvalidServiceSettingError(`Service mode ${JSON.stringify(text.slice(0, 80))} is unknown`, {
+    hint: "use http, dmsg or dual",
+  });
+}
+
+const MODES: ReadonlyMap<string, ServiceMode> = new Map([
+  ["http", "http"],
+  ["dmsg", "dmsg"],
+  ["dmsghttp", "dmsg"],
+  ["dual", "dual"],
+  ["both", "dual"],
+]);
+
+/** Clients announce themselves each 30 min (DD-3): one announcement may be lost. */
+export const CLIENT_TTL_MS = 60 * 60_000;
+/** Servers announce themselves each minute: one announcement may be lost. */
+export const SERVER_TTL_MS = 2 * 60_000;
+/** The body of one entry: a client with 256 delegated servers needs 18 KiB. */
+export const ENTRY_BODY_BYTES_MAX = 32 * 1024;
+/** A list of keys: some 1,900. */
+export const KEYS_BODY_BYTES_MAX = 128 * 1024;
+/** Servers in one answer to `available_servers` (dmsg.md 9.1). */
+export const AVAILABLE_SERVERS_MAX = 512;

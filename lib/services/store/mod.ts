@@ -1,0 +1,16 @@
+/**
+ * Where services keep their state: SQLite embedded, in memory or in a file, or Redis.
+ *
+ * ```ts
+ * import { Ledger } from "../../base/mod.ts";
+ * import { VirtualClock } from "../../runtime/simulated/virtual_clock.ts";
+ * import { openEntryStore } from "./mod.ts";
+ * await using store = await openEntryStore("memory", { clock: new VirtualClock(), ledger: new Ledger() });
+ * console.log(await store.counts());
+ * ```
+ *
+ * @module
+ */
+export * from "./entry_store.ts";
+export { openEntryStore } from "./open_store.ts";
+export { SqliteEntryStore, type SqliteEntryStoreOptions } from "./sqlite_store.ts";

@@ -1,0 +1,235 @@
+/**
+ * Entries in Redis: for several instances of one discovery, and for a data base that others wrote.
+ *
+ * Redis keeps the time to live by its own clock. Lists drop the members whose entry is gone.
+ *
+ * @module
+ */
+import type { Redis } from "ioredis";
+import type { Ledger } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import { DROP, PUT, REMOVE, ROLE_SETS } from "./_redis_scripts.ts";
+import {
+  type EntryCounts,
+  type EntryStore,
+  type PutOptions,
+  type StoredEntry,
+  StoreError,
+} from "./entry_store.ts";
+
+export interface RedisEntryStoreOptions {
+  /** `redis://[:password@]host[:port][/number]`. */
+  readonly url: string;
+  /** Counts the open connection as kind `store`. */
+  readonly ledger?: Ledger;
+}
+
+/** A Redis with our scripts, as commands of their own. */
+interface ScriptedRedis extends Redis {
+  putEntry(...keysAndArguments: (string | number)[]): Promise<number>;
+  removeEntry(...keys: string[]): Promise<number>;
+  dropMembers(set: string, ...keys: string[]): Promise<number>;
+}
+
+export class RedisEntryStore implements EntryStore {
+  readonly #redis: ScriptedRedis;
+  readonly #release: (() => void) | undefined;
+  #open = true;
+
+  private constructor(redis: ScriptedRedis, release: (() => void) | undefined) {
+    this.#redis = redis;
+    this.#release = release;
+  }
+
+  /** Connects. Rejects with {@link StoreError} when nobody answers within {@link CONNECT_TIMEOUT_MS}. */
+  static async open({ url, ledger }: RedisEntryStoreOptions): Promise<RedisEntryStore> {
+    const { Redis } = await import("ioredis"); // only who uses Redis pays for it
+    const redis = new Redis(url, {
+      lazyConnect: true,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      commandTimeout: COMMAND_TIMEOUT_MS,
+      maxRetriesPerRequest: 1,
+      autoResendUnfulfilledCommands: false, // a put that may have happened is not done twice
+    });
+    redis.on("error", () => {}); // each command rejects with it; without a listener it would go to the console
+    redis.defineCommand("putEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: PUT });
+    redis.defineCommand("removeEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: REMOVE });
+    redis.defineCommand("dropMembers", { numberOfKeys: 1, lua: DROP });
+    try {
+      await redis.connect();
+    } catch (cause) {
+      redis.disconnect();
+      throw new StoreError(`Cannot connect to Redis at ${withoutPassword(url)}`, {
+        cause,
+        hint: "start redis-server, or leave the store in memory",
+      });
+    }
+    return new RedisEntryStore(redis as ScriptedRedis, ledger?.open("store"));
+  }
+
+  get(key: PublicKey): Promise<string | undefined> {
+    return ask(async () => await this.#redis.get(key) ?? undefined);
+  }
+
+  put(entry: StoredEntry, { ttlMs, replaces }: PutOptions): Promise<boolean> {
+    const roles = [
+      entry.delegatedServers !== undefined,
+      entry.isVisor,
+      entry.availableSessions !== undefined,
+    ];
+    return ask(async () =>
+      await this.#redis.putEntry(
+        entry.key,
+        ...ROLE_SETS,
+        entry.text,
+        Math.max(1, Math.floor(ttlMs)),
+        replaces === undefined ? "0" : "1",
+        replaces ?? "",
+        ...roles.map((has) => has ? "1" : "0"),
+      ) === 1
+    );
+  }
+
+  remove(key: PublicKey): Promise<boolean> {
+    return ask(async () => await this.#redis.removeEntry(key, ...ROLE_SETS) === 1);
+  }
+
+  batch(keys: readonly PublicKey[]): Promise<Map<PublicKey, string>> {
+    return ask(async () => {
+      const found = new Map<PublicKey, string>();
+      for await (const [key, entry] of this.#read(keys)) if (entry !== null) found.set(key, entry);
+      return found;
+    });
+  }
+
+  clientKeys(): Promise<PublicKey[]> {
+    return ask(async () => (await this.#members("clients")).map(([key]) => key));
+  }
+
+  visorKeys(): Promise<PublicKey[]> {
+    return ask(async () => (await this.#members("visorClients")).map(([key]) => key));
+  }
+
+  allServers(): Promise<string[]> {
+    return ask(async () => (await this.#members("servers")).map(([, entry]) => entry));
+  }
+
+  availableServers(): Promise<string[]> {
+    return ask(async () =>
+      (await this.#members("servers"))
+        .map(([, entry]) => ({ entry, free: factsOf(entry).availableSessions }))
+        .filter(({ free }) => free > 0)
+        .sort((a, b) => b.free - a.free)
+        .map(({ entry }) => entry)
+    );
+  }
+
+  clientsOf(server: PublicKey): Promise<PublicKey[]> {
+    return ask(async () =>
+      (await this.#members("clients"))
+        .filter(([, entry]) => factsOf(entry).delegatedServers.includes(server))
+        .map(([key]) => key)
+    );
+  }
+
+  clientsByServer(): Promise<Map<PublicKey, PublicKey[]>> {
+    return ask(async () => {
+      const clients = new Map<PublicKey, PublicKey[]>();
+      for (const [key, entry] of await this.#members("clients")) {
+        for (const server of new Set(factsOf(entry).delegatedServers)) {
+          const known = clients.get(server);
+          if (known === undefined) clients.set(server, [key]);
+          else known.push(key);
+        }
+      }
+      return clients;
+    });
+  }
+
+  counts(): Promise<EntryCounts> {
+    return ask(async () => {
+      const [clients, visors, servers] = await Promise.all(ROLE_SETS.map((set) => this.#members(set)));
+      return { clients: clients!.length, visors: visors!.length, servers: servers!.length };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      await this.#redis.quit(); // what was asked is answered first
+    } catch {
+      this.#redis.disconnect(); // it is gone already
+    }
+    this.#release?.();
+  }
+
+  /** The members of a set that have an entry, with it; the others leave the set. */
+  async #members(set: typeof ROLE_SETS[number]): Promise<[PublicKey, string][]> {
+    const members: [PublicKey, string][] = [];
+    const gone: PublicKey[] = [];
+    const keys = (await this.#redis.smembers(set)).filter(isKey);
+    for await (const [key, entry] of this.#read(keys)) {
+      if (entry === null) gone.push(key);
+      else members.push([key, entry]);
+    }
+    for (let at = 0; at < gone.length; at += BATCH) {
+      await this.#redis.dropMembers(set, ...gone.slice(at, at + BATCH));
+    }
+    return members;
+  }
+
+  /** The texts of `keys`, null for each that is gone, {@link BATCH} per question. */
+  async *#read(keys: readonly PublicKey[]): AsyncGenerator<readonly [PublicKey, string | null]> {
+    for (let at = 0; at < keys.length; at += BATCH) {
+      const batch = keys.slice(at, at + BATCH);
+      const entries = await this.#redis.mget(batch);
+      for (let index = 0; index < batch.length; index++) yield [batch[index]!, entries[index]!];
+    }
+  }
+}
+
+async function ask<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question();
+  } catch (cause) {
+    throw new StoreError("Cannot use the Redis store", { cause });
+  }
+}
+
+/** What a stored entry says about its roles. Others may have written it: whatever is not as expected counts as absent. */
+function factsOf(entry: string): { availableSessions: number; delegatedServers: PublicKey[] } {
+  let parsed: ForeignEntry | null = null;
+  try {
+    parsed = JSON.parse(entry);
+  } catch {
+    // not ours to repair: it is handed out as it is by its key, and is in no list that asks for facts
+  }
+  const availableSessions = parsed?.server?.availableSessions;
+  const delegatedServers = parsed?.client?.delegated_servers;
+  return {
+    availableSessions: typeof availableSessions === "number" ? availableSessions : 0,
+    delegatedServers: Array.isArray(delegatedServers) ? delegatedServers.filter(isKey) : [],
+  };
+}
+
+interface ForeignEntry {
+  readonly server?: { readonly availableSessions?: unknown } | null;
+  readonly client?: { readonly delegated_servers?: unknown } | null;
+}
+
+/** The shape alone: what is stored was validated when it was posted. */
+function isKey(value: unknown): value is PublicKey {
+  return typeof value === "string" && /^0[23][0-9a-f]{64}$/.test(value);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//");
+}
+
+/** Above the slowest start of a Redis nearby, below an operator's patience. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A Redis that answers later than this is as good as gone; the caller's own time-out is not shorter. */
+const COMMAND_TIMEOUT_MS = 5_000;
+/** Keys per question: some 0.5 MB of entries, so that one list neither fills memory nor holds Redis up. */
+const BATCH = 1_000;
