@@ -1,5 +1,5 @@
 /** What can go wrong in HTTP, by whose fault. @module */
-import { CallerError, PeerError, type SkyErrorOptions } from "../base/mod.ts";
+import { CallerError, PeerError, type SkyErrorOptions, WorldError } from "../base/mod.ts";
 
 /**
  * A message of the peer breaks the protocol or one of our limits. A server answers `status` where it still can;
@@ -20,4 +20,12 @@ export class HttpResponseError extends PeerError {
 /** A request cannot be sent as given: its URL, its method, a header. Nothing was sent. */
 export class HttpRequestError extends CallerError {
   readonly code = "HTTP_BAD_REQUEST";
+}
+
+/** The connection ended before the first byte of an answer: whether the request was acted upon is unknown. */
+export class NoResponseError extends WorldError {
+  readonly code = "HTTP_NO_RESPONSE";
+  constructor(cause: unknown) {
+    super("Connection ended before the first byte of an HTTP answer", { cause });
+  }
 }
