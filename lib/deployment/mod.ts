@@ -1,0 +1,16 @@
+/**
+ * Deployments: where a network's servers and services are. Embedded data and files; fetches nothing.
+ *
+ * ```ts
+ * import { embeddedDeployment, parseDeployments } from "./mod.ts";
+ * console.log(embeddedDeployment().dmsgServers.length);
+ * const { local } = parseDeployments('{"dmsg_discovery": "http://127.0.0.1:9090"}');
+ * console.log(local!.dmsgDiscovery);
+ * ```
+ *
+ * @module
+ */
+export * from "./deployment.ts";
+export * from "./embedded.ts";
+export * from "./errors.ts";
+export * from "./parse.ts";
