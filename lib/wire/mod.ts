@@ -1,0 +1,18 @@
+/**
+ * Bytes between a Conn and a protocol: fields, framing, reads by need, deadlines, and adapters to other
+ * kinds of streams. Go's gob has a door of its own, `gob/mod.ts`.
+ *
+ * ```ts
+ * import { memoryPair } from "../base/mod.ts";
+ * import { ConnReader, readU16Frame, u16Frame } from "./mod.ts";
+ * const [near, far] = memoryPair();
+ * await near.write(u16Frame(new TextEncoder().encode("hello")));
+ * console.log(new TextDecoder().decode((await readU16Frame(new ConnReader(far)))!));
+ * ```
+ *
+ * @module
+ */
+export * from "./bytes.ts";
+export * from "./deadlines.ts";
+export * from "./framing.ts";
+export * from "./reader.ts";

@@ -1,0 +1,129 @@
+/** Reads by need, and messages with a length in front. @module */
+import assert from "node:assert/strict";
+import { type Conn, LimitError, memoryPair, TruncatedError, withPrefix } from "../../lib/base/mod.ts";
+import {
+  ConnReader,
+  READ_EXACTLY_BYTES_MAX,
+  readU16Frame,
+  U16_FRAME_BYTES_MAX,
+  u16Frame,
+} from "../../lib/wire/mod.ts";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** A Conn whose reads give `chunks` and then the end; each view is overwritten at the next read. */
+function reading(...chunks: Uint8Array[]): Conn {
+  let lent: Uint8Array | undefined;
+  return {
+    halfClose: false,
+    closed: Promise.resolve(),
+    read: () => {
+      lent?.fill(0xee);
+      lent = chunks.shift();
+      return Promise.resolve(lent ?? null);
+    },
+    write: () => Promise.resolve(),
+    closeWrite: () => Promise.resolve(),
+    close() {},
+  };
+}
+
+Deno.test("ConnReader.readExactly() names what was cut when the peer ends inside or in front of it", async () => {
+  for (const chunks of [[], [bytes(1, 2)]]) {
+    const reader = new ConnReader(reading(...chunks));
+    await assert.rejects(reader.readExactly(3, "a greeting"), (error) => {
+      assert.ok(error instanceof TruncatedError);
+      assert.match(error.message, /a greeting/);
+      return true;
+    });
+  }
+});
+
+Deno.test("ConnReader.readExactly() refuses impossible lengths before it reads", async () => {
+  let reads = 0;
+  const conn = { ...reading(), read: () => (reads++, Promise.resolve(null)) };
+  for (const length of [-1, 1.5, NaN, READ_EXACTLY_BYTES_MAX + 1]) {
+    await assert.rejects(new ConnReader(conn).readExactly(length), RangeError);
+  }
+  assert.equal(reads, 0);
+});
+
+Deno.test("ConnReader gives bytes by need, as copies, over any chunks", async () => {
+  const reader = new ConnReader(reading(bytes(1), bytes(2, 3, 4, 5), bytes(6, 7)));
+  const first = await reader.readExactly(3);
+  const none = await reader.readExactly(0);
+  const second = await reader.readExactly(3);
+  assert.deepEqual([...first, ...none, ...second], [1, 2, 3, 4, 5, 6]);
+  assert.equal(await reader.isAtEnd(), false);
+  assert.deepEqual(await reader.readExactly(1), bytes(7));
+  assert.equal(await reader.isAtEnd(), true);
+});
+
+Deno.test("ConnReader.readExactly() grows with what came, not with what was claimed", async () => {
+  const [near, far] = memoryPair({ bytesMax: 1 << 20 });
+  const whole = new Uint8Array(100_000).map((_, index) => index * 7);
+  await near.write(whole);
+  assert.deepEqual(await new ConnReader(far).readExactly(whole.length), whole);
+  near.close();
+  far.close();
+});
+
+Deno.test("ConnReader.rest() and withPrefix() lose nothing", async () => {
+  const conn = reading(encode("hello, wor"), encode("ld"));
+  const reader = new ConnReader(conn);
+  assert.equal(text(await reader.readExactly(5)), "hello");
+  const on = withPrefix(conn, reader.rest());
+  assert.deepEqual(reader.rest(), bytes());
+  let rest = "";
+  for (let view = await on.read(); view !== null; view = await on.read()) rest += text(view);
+  assert.equal(rest, ", world");
+});
+
+Deno.test("ConnReader.readUntil() stops at the delimiter, at its bound, at the end", async () => {
+  const reader = new ConnReader(reading(encode("one\ntw"), encode("o\nthree")));
+  assert.equal(text(await reader.readUntil(10, { bytesMax: 4 })), "one\n");
+  assert.equal(text(await reader.readUntil(10, { bytesMax: 4 })), "two\n");
+  await assert.rejects(reader.readUntil(10, { bytesMax: 100, what: "a header" }), (error) => {
+    assert.ok(error instanceof TruncatedError);
+    assert.match(error.message, /a header/);
+    return true;
+  });
+  for (const chunks of [["abcd\n"], ["ab", "cd\n"], ["abcd", "\n"], ["abcde"]]) {
+    const bounded = new ConnReader(reading(...chunks.map(encode)));
+    await assert.rejects(bounded.readUntil(10, { bytesMax: 4 }), LimitError, chunks.join("|"));
+  }
+});
+
+Deno.test("ConnReader refuses a second pending read", async () => {
+  const [near, far] = memoryPair();
+  const reader = new ConnReader(far);
+  const first = reader.readExactly(1);
+  await assert.rejects(reader.readExactly(1), TypeError);
+  await assert.rejects(reader.isAtEnd(), TypeError);
+  await near.write(bytes(9));
+  assert.deepEqual(await first, bytes(9));
+  near.close();
+  far.close();
+});
+
+Deno.test("u16Frame() and readU16Frame() agree at every border", async () => {
+  for (const length of [0, 1, 255, 256, U16_FRAME_BYTES_MAX]) {
+    const message = new Uint8Array(length).fill(length);
+    const frame = u16Frame(message);
+    assert.equal(frame.length, length + 2);
+    const reader = new ConnReader(reading(frame.slice(0, 1), frame.slice(1)));
+    assert.deepEqual(await readU16Frame(reader), message);
+    assert.equal(await readU16Frame(reader), null);
+  }
+  assert.throws(() => u16Frame(new Uint8Array(U16_FRAME_BYTES_MAX + 1)), RangeError);
+});
+
+Deno.test("readU16Frame() refuses a long length before its bytes, and an end inside", async () => {
+  const long = new ConnReader(reading(bytes(1, 1)));
+  await assert.rejects(readU16Frame(long, { bytesMax: 256, what: "a greeting" }), LimitError);
+  for (const cut of [bytes(0), bytes(0, 2), bytes(0, 2, 1)]) {
+    await assert.rejects(readU16Frame(new ConnReader(reading(cut))), TruncatedError);
+  }
+});
