@@ -2,7 +2,7 @@
  * Ground of everything: the connection type, errors, owned tasks, counting, logging. Imports nothing of ours.
  *
  * ```ts
- * import { bridge, memoryPair } from "./mod.ts";
+ * import { memoryPair } from "./mod.ts";
  * const [near, far] = memoryPair();
  * await near.write(new TextEncoder().encode("hello"));
  * console.log(new TextDecoder().decode((await far.read())!));
