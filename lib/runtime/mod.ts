@@ -11,6 +11,7 @@
  * @module
  */
 export * from "./errors.ts";
+export * from "./linger.ts";
 export * from "./system/mod.ts";
 export * from "./time.ts";
 export * from "./world.ts";

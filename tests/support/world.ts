@@ -10,6 +10,7 @@
 import assert from "node:assert/strict";
 import type { Ledger } from "../../lib/base/mod.ts";
 import { systemWorld, type World } from "../../lib/runtime/mod.ts";
+import { Simulation, type SimulationOptions } from "../../lib/runtime/simulated/mod.ts";
 
 /** How long a real socket may take to be gone after its close: the linger and the wait for the peer's end. */
 const SETTLE_MS = 3_000;
@@ -31,4 +32,24 @@ export async function withSystemWorld(test: (world: World) => Promise<void>): Pr
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assertNothingAlive(world.ledger);
+}
+
+/**
+ * Runs `test` on a simulated world. At the end no node that was not halted may hold anything; a failure comes
+ * with the seed, the hash and the last events.
+ */
+export async function withSimulation(
+  seed: number | string,
+  test: (simulation: Simulation) => Promise<void>,
+  options: Omit<SimulationOptions, "seed"> = {},
+): Promise<void> {
+  const simulation = new Simulation({ seed, ...options });
+  try {
+    await test(simulation);
+  } catch (error) {
+    console.error(simulation.report());
+    throw error;
+  }
+  const left = Object.entries(simulation.live()).map(([kind, count]) => `${kind} ${count}`).join(", ");
+  assert.equal(left, "", `Alive at the end of seed ${seed}: ${left}`);
 }

@@ -16,8 +16,6 @@ import { systemFiles } from "./files.ts";
 import { systemNetwork } from "./network.ts";
 import { systemSignals } from "./signals.ts";
 
-export { LINGER_MS, PEER_END_MS } from "./tcp_conn.ts";
-
 /** What `getRandomValues` gives in one call. */
 const RANDOM_BYTES_MAX = 65_536;
 

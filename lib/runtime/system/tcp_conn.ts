@@ -5,17 +5,10 @@
  * @module
  */
 import { ConnClosedError, type Ledger } from "../../base/mod.ts";
+import { LINGER_MS, PEER_END_MS } from "../linger.ts";
 import type { Clock, SocketAddress, SocketConn, Timer } from "../world.ts";
 import { connFailure } from "./failures.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-
-/** How long `close()` goes on sending what was taken in. Ctrl-C has 2 s for everything. */
-export const LINGER_MS = 1_000;
-/**
- * How long a closed socket then waits for the peer's end: a close with unread bytes would reset the
- * connection, and a reset takes what is still under way with it. Go's HTTP server waits as long.
- */
-export const PEER_END_MS = 500;
 
 /** Where closed sockets' last bytes go: one for all, never looked at. */
 const SINK = new Uint8Array(64 * 1024);

@@ -1,0 +1,95 @@
+/** One node of a simulation: its World. @module */
+import { Ledger } from "../../base/mod.ts";
+import type { Clock, Files, Network, Random, Signals, Timer, World } from "../world.ts";
+import { Disk, diskFiles } from "./disk.ts";
+import type { Fabric } from "./fabric.ts";
+import { nodeNetwork } from "./network.ts";
+
+/** Runs something of a node's later; the returned function takes it back. */
+export type Schedule = (
+  delayMs: number,
+  node: SimulatedNode,
+  event: string,
+  length: number,
+  run: () => void,
+) => () => void;
+
+export interface SimulatedNodeOptions {
+  readonly name: string;
+  readonly address: string;
+  readonly skewMs: number;
+  readonly random: Random;
+  /** How often a node of this name was started. */
+  readonly incarnation: number;
+  /** What an earlier incarnation left. */
+  readonly disk: Disk | undefined;
+  readonly fabric: Fabric;
+  readonly startWallMs: number;
+  readonly nowMs: () => number;
+  readonly schedule: Schedule;
+  readonly outside: <T>(node: SimulatedNode, work: () => Promise<T>) => Promise<T>;
+}
+
+export class SimulatedNode implements World {
+  readonly name: string;
+  readonly address: string;
+  readonly incarnation: number;
+  readonly disk: Disk;
+  readonly ledger = new Ledger();
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly files: Files;
+  readonly signals: Signals;
+  skewMs: number;
+  isHalted = false;
+  readonly #interruptHandlers = new Set<() => void>();
+  readonly #outside: SimulatedNodeOptions["outside"];
+
+  constructor(options: SimulatedNodeOptions) {
+    this.name = options.name;
+    this.address = options.address;
+    this.incarnation = options.incarnation;
+    this.skewMs = options.skewMs;
+    this.random = options.random;
+    this.disk = options.disk ?? new Disk();
+    this.clock = nodeClock(this, options);
+    this.network = nodeNetwork(this, options.fabric);
+    this.files = diskFiles(this.disk, this.clock, this.ledger);
+    this.signals = {
+      onInterrupt: (handler) => {
+        this.#interruptHandlers.add(handler);
+        return () => this.#interruptHandlers.delete(handler);
+      },
+    };
+    this.#outside = options.outside;
+  }
+
+  outside<T>(work: () => Promise<T>): Promise<T> {
+    return this.#outside(this, work);
+  }
+
+  interrupt(): void {
+    for (const handler of [...this.#interruptHandlers]) handler();
+  }
+}
+
+function nodeClock(node: SimulatedNode, { nowMs, startWallMs, schedule }: SimulatedNodeOptions): Clock {
+  return {
+    wallMs: () => Math.floor(startWallMs + nowMs() + node.skewMs),
+    monotonicMs: nowMs,
+    timer(delayMs: number, fire: () => void): Timer {
+      const release = node.ledger.open("timer");
+      const unschedule = schedule(Math.max(0, delayMs), node, "timer", 0, () => {
+        release();
+        fire();
+      });
+      return {
+        cancel() {
+          unschedule();
+          release();
+        },
+      };
+    },
+  };
+}
