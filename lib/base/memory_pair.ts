@@ -181,8 +181,8 @@ class MemoryConn implements Conn {
     this.#in.closeReader(this.#reason);
     // Nothing will be read here: a peer that still writes must not wait for ever.
     this.#in.closeWriter(new ConnResetError());
+    if (reason !== undefined) this.#out.closeReader(new ConnResetError()); // first: a waiting read is no orderly end
     this.#out.closeWriter(this.#reason);
-    if (reason !== undefined) this.#out.closeReader(new ConnResetError());
     // What was taken in is in the peer's memory already: there is nothing to linger for.
     this.#settle();
   }
