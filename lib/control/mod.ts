@@ -1,0 +1,13 @@
+/**
+ * The control API: one schema, a typed client, and the file by which commands find the visor of a home.
+ *
+ * ```ts
+ * import { CONTROL_CALLS } from "./mod.ts";
+ * console.log(CONTROL_CALLS.status.path); // /v1/status
+ * ```
+ *
+ * @module
+ */
+export * from "./client.ts";
+export * from "./control_file.ts";
+export * from "./schema.ts";

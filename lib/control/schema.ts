@@ -1,0 +1,177 @@
+/**
+ * The control API of a visor: one table of calls that types the client, validates at the server and describes
+ * itself (`GET /v1/schema`). HTTP and JSON on loopback, with a bearer token:
+ *
+ *     curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:3435/v1/status
+ *
+ * Bodies are validated on both sides. 64-bit integers travel as text.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+const key = z.string().describe("public key, 66 hex characters");
+
+/** One dmsg session. */
+export const sessionSchema = z.object({
+  server: key,
+  remote: key.describe("the visor's own key on that session"),
+  address: z.string(),
+  streams: z.int(),
+  uptimeMs: z.number(),
+  bytesIn: z.number(),
+  bytesOut: z.number(),
+});
+
+/** A thing that is wrong, with what to do about it. */
+export const warningSchema = z.object({
+  code: z.string(),
+  text: z.string(),
+  hint: z.string().optional(),
+});
+
+/** A service that runs inside the visor's process, as with `--local`. */
+export const hostedServiceSchema = z.object({
+  name: z.string(),
+  publicKey: key,
+  address: z.string(),
+  ready: z.boolean(),
+});
+
+/** What `visor status` shows. Everything is what is true at the moment of the call. */
+export const statusSchema = z.object({
+  publicKey: key,
+  version: z.string(),
+  ready: z.boolean().describe("at least one dmsg session is live and the own entry is published"),
+  startedAtMs: z.number(),
+  uptimeMs: z.number(),
+  home: z.string(),
+  deployment: z.object({ name: z.string(), file: z.string().optional() }),
+  dmsg: z.object({
+    ready: z.boolean(),
+    sessions: z.array(sessionSchema),
+    entry: z.object({
+      published: z.boolean(),
+      sequence: z.string().optional(),
+      publishedAtMs: z.number().optional(),
+      failure: z.string().optional(),
+    }),
+    lastFailure: z.string().optional(),
+  }),
+  services: z.array(hostedServiceSchema),
+  serving: z.array(z.object({ folder: z.string(), port: z.int() })),
+  warnings: z.array(warningSchema),
+});
+
+/** A server as the discovery or the deployment names it. */
+export const serverSchema = z.object({
+  server: key,
+  address: z.string(),
+  availableSessions: z.number().optional(),
+  serverType: z.string().optional(),
+  connected: z.boolean(),
+});
+
+const connectResultSchema = z.object({
+  server: key,
+  address: z.string(),
+  connected: z.boolean(),
+  failure: z.string().optional(),
+});
+
+/** One call: how it travels, what goes in, what comes out. */
+export interface ControlCall {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  readonly about: string;
+}
+
+const nothing = z.object({});
+
+/** Every call of the control API. Inputs of GET are query parameters, of POST a JSON body. */
+export const CONTROL_CALLS = {
+  status: {
+    method: "GET",
+    path: "/v1/status",
+    input: nothing,
+    output: statusSchema,
+    about: "what is true of the visor now",
+  },
+  stop: {
+    method: "POST",
+    path: "/v1/stop",
+    input: nothing,
+    output: z.object({ stopping: z.boolean() }),
+    about: "end the visor, in order",
+  },
+  dmsgSessions: {
+    method: "GET",
+    path: "/v1/dmsg/sessions",
+    input: nothing,
+    output: z.array(sessionSchema),
+    about: "live dmsg sessions, oldest first",
+  },
+  dmsgConnectAll: {
+    method: "POST",
+    path: "/v1/dmsg/connect-all",
+    input: nothing,
+    output: z.array(connectResultSchema),
+    about: "make a session with every server now",
+  },
+  dmsgServers: {
+    method: "GET",
+    path: "/v1/dmsg/servers",
+    input: nothing,
+    output: z.array(serverSchema),
+    about: "every dmsg server of the deployment",
+  },
+  dmsgEntry: {
+    method: "GET",
+    path: "/v1/dmsg/entry",
+    input: z.object({ key }),
+    output: z.object({
+      entry: z.string().nullable().describe("JSON text of the entry; null: there is none"),
+    }),
+    about: "a key's entry in the dmsg discovery",
+  },
+  dmsgPing: {
+    method: "POST",
+    path: "/v1/dmsg/ping",
+    input: z.object({ key, count: z.int().min(1).max(1000).optional() }),
+    output: z.object({ key, server: key, dialMs: z.number(), roundTripsMs: z.array(z.number()) }),
+    about: "round trips to a key over a dmsg stream",
+  },
+} as const satisfies Record<string, ControlCall>;
+
+/** The name of a call. */
+export type ControlName = keyof typeof CONTROL_CALLS;
+/** What goes into a call. */
+export type ControlInput<Name extends ControlName> = z.infer<(typeof CONTROL_CALLS)[Name]["input"]>;
+/** What comes out of a call. */
+export type ControlOutput<Name extends ControlName> = z.infer<(typeof CONTROL_CALLS)[Name]["output"]>;
+
+export type VisorStatus = z.infer<typeof statusSchema>;
+export type VisorWarning = z.infer<typeof warningSchema>;
+export type HostedService = z.infer<typeof hostedServiceSchema>;
+export type ServerSummary = z.infer<typeof serverSchema>;
+export type SessionSummary = z.infer<typeof sessionSchema>;
+
+/** The path at which a folder is served for as long as the answer is read: `{folder, port}` in, lines out. */
+export const SERVE_PATH = "/v1/dmsg/serve";
+/** What `SERVE_PATH` takes. */
+export const serveInputSchema = z.object({ folder: z.string().min(1), port: z.int().min(1).max(65_535) });
+
+/** The description of every call as JSON Schema, for people and generators. */
+export function describeControl(): unknown {
+  return Object.fromEntries(
+    Object.entries(CONTROL_CALLS).map(([name, call]) => [name, {
+      method: call.method,
+      path: call.path,
+      about: call.about,
+      input: z.toJSONSchema(call.input),
+      output: z.toJSONSchema(call.output),
+    }]),
+  );
+}

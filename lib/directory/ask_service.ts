@@ -1,0 +1,65 @@
+/**
+ * How a service of the deployment is asked: over dmsg first, over plain HTTP where that is not ready or fails
+ * (visor.md 1.2, CL-4). Each way is bounded, so that a dead one costs its bound once and no more.
+ *
+ * @module
+ */
+import { describeError, type Log, WorldError } from "../base/mod.ts";
+import type { AskService } from "../dmsg/mod.ts";
+import type { HttpClient } from "../http/mod.ts";
+import { type Clock, withTimeout } from "../runtime/mod.ts";
+
+/** One request over one way, body included. */
+export const ASK_TIMEOUT_MS = 10_000;
+/** The largest answer that is taken. */
+export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** One way to a service. */
+export interface ServiceWay {
+  /** For logs: "dmsg" or "http". */
+  readonly name: string;
+  /** `http://host:port` without a path. */
+  readonly origin: string;
+  readonly client: HttpClient;
+  /** False: not worth a try now, e.g. no dmsg session. */
+  readonly isReady: () => boolean;
+}
+
+/** No way to the service led to an answer. */
+export class ServiceUnreachableError extends WorldError {
+  readonly code = "SERVICE_UNREACHABLE";
+}
+
+/** Asks over the ways in their order. A way that answers, whatever the status, ends it. */
+export function askOver(service: string, ways: readonly ServiceWay[], clock: Clock, log: Log): AskService {
+  return async ({ method, path, body }, signal) => {
+    const failures: unknown[] = [];
+    for (const { name, origin, client, isReady } of ways) {
+      if (!isReady()) continue;
+      try {
+        const what = `${method} ${path} of the ${service} over ${name}`;
+        return await withTimeout(clock, { what, afterMs: ASK_TIMEOUT_MS, signal }, async (ended) => {
+          const headers: [string, string][] = body === undefined
+            ? []
+            : [["Content-Type", "application/json"]];
+          const response = await client.send({ url: origin + path, method, headers, body }, {
+            signal: ended,
+          });
+          return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
+        });
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.push(error);
+        log.debug("Service not reached", { service, way: name, cause: describeError(error) });
+      }
+    }
+    throw new ServiceUnreachableError(`Cannot reach the ${service}`, {
+      cause: failures.length === 1
+        ? failures[0]
+        : failures.length === 0
+        ? new Error("no way to it is ready")
+        : new AggregateError(failures, failures.map(describeError).join("; ")),
+      hint: "skyctl visor status",
+    });
+  };
+}

@@ -1,0 +1,23 @@
+/**
+ * The asking side of the deployment's services.
+ *
+ * ```ts
+ * import { silentLog } from "../base/mod.ts";
+ * import { HttpDiscovery } from "../dmsg/mod.ts";
+ * import { HttpClient } from "../http/mod.ts";
+ * import { systemWorld } from "../runtime/mod.ts";
+ * import { askOver, tcpHttpClient } from "./mod.ts";
+ *
+ * const world = systemWorld();
+ * const client = tcpHttpClient(world, "example/1");
+ * const ways = [{ name: "http", origin: "http://127.0.0.1:9090", client, isReady: () => true }];
+ * const discovery = new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, silentLog));
+ * console.log(typeof discovery.entry);
+ * await client.close();
+ * ```
+ *
+ * @module
+ */
+export * from "./ask_service.ts";
+export * from "./errors.ts";
+export * from "./tcp_http.ts";

@@ -1,0 +1,188 @@
+/**
+ * The dial ladder of one stream (DC-3, DC-4; peer-announce.md 9): sequential with early exit.
+ *
+ *   1. every session there is, those of the destination's delegated servers first, no cap
+ *   2. a new session with each delegated server that has none
+ *   3. error 202, with the causes
+ *
+ * @module
+ */
+import { isAbort, type Log } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { World } from "../runtime/mod.ts";
+import { withDeadlines } from "../wire/mod.ts";
+import { initiateStream, STREAM_HANDSHAKE_TIMEOUT_MS } from "./_initiate.ts";
+import type { PortTable } from "./_port_table.ts";
+import type { Sessions } from "./_sessions.ts";
+import type { DmsgAddress } from "./address.ts";
+import type { EntrySource } from "./discovery.ts";
+import type { Entry } from "./entry.ts";
+import { DmsgError } from "./errors.ts";
+import type { Session } from "./session.ts";
+import { DmsgStream } from "./stream.ts";
+
+/** How long a (destination, server) pair that failed is left out (DC-4). */
+export const PAIR_FAILURE_MS = 30_000;
+/** Failed pairs remembered; the oldest goes first. */
+export const PAIR_FAILURES_MAX = 4_096;
+
+export interface DialStreamOptions {
+  /** Ends the dial, never the stream that it returned (DC-5). */
+  readonly signal?: AbortSignal;
+  /** Only through this server, whatever the destination's entry says; no look-up is made. */
+  readonly via?: PublicKey;
+  /** Ask again where a failure is remembered: for callers that repeat on purpose. */
+  readonly bypassCaches?: boolean;
+  /** Of each attempt through one server. */
+  readonly timeoutMs?: number;
+}
+
+export interface DialerOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger">;
+  readonly local: KeyPair;
+  readonly log: Log;
+  readonly ports: PortTable;
+  readonly sessions: Sessions;
+  readonly entries: EntrySource & { forget(key: PublicKey): void };
+  readonly readIdleMs: number;
+}
+
+export class Dialer {
+  readonly #options: DialerOptions;
+  readonly #failedPairs = new Map<string, number>(); // "<destination> <server>" to monotonic ms
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+  }
+
+  /** Opens a stream. Errors: DmsgError 100-103 and 202, the signal's reason. */
+  async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
+    const failures: unknown[] = [];
+    for await (const session of this.#ladder(destination.publicKey, options, failures)) {
+      const stream = await this.#attempt(session, destination, options, failures);
+      if (stream !== undefined) return stream;
+    }
+    options.signal?.throwIfAborted();
+    const cause = failures.length > 1 ? new AggregateError(failures, reasons(failures)) : failures[0];
+    throw new DmsgError(202, {
+      cause,
+      hint: `skyctl dmsg entry ${destination.publicKey}`,
+    });
+  }
+
+  /** The sessions to try, each made just before it is its turn. */
+  async *#ladder(
+    key: PublicKey,
+    { signal, via, bypassCaches = false }: DialStreamOptions,
+    failures: unknown[],
+  ): AsyncGenerator<Session> {
+    const { sessions } = this.#options;
+    if (via !== undefined) {
+      yield sessions.get(via) ?? await sessions.ensure(await this.#serverEntry(via, signal), signal);
+      return;
+    }
+    const delegated = await this.#delegatedServers(key, bypassCaches, signal, failures);
+    const tried = new Set<PublicKey>();
+    const wanted = (session: Session) => bypassCaches || !this.#hasFailed(key, session.remote);
+    const first = sessions.live().filter((session) => delegated.includes(session.remote));
+    const others = sessions.live().filter((session) => !delegated.includes(session.remote));
+    for (const session of [...first, ...others]) {
+      tried.add(session.remote);
+      if (session.isLive && wanted(session)) yield session;
+    }
+    for (const server of delegated) {
+      signal?.throwIfAborted();
+      if (tried.has(server) || (!bypassCaches && this.#hasFailed(key, server))) continue;
+      try {
+        yield await sessions.ensure(await this.#serverEntry(server, signal), signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.push(error);
+      }
+    }
+  }
+
+  /** Where the destination can be reached. A missing entry leaves the sessions that there are. */
+  async #delegatedServers(
+    key: PublicKey,
+    bypassCaches: boolean,
+    signal: AbortSignal | undefined,
+    failures: unknown[],
+  ): Promise<readonly PublicKey[]> {
+    const { entries } = this.#options;
+    if (bypassCaches) entries.forget(key);
+    let entry: Entry | undefined;
+    try {
+      entry = await entries.entry(key, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      failures.push(error);
+      return [];
+    }
+    const problem = entry === undefined
+      ? 100
+      : entry.client === undefined
+      ? 102
+      : !entry.client.delegatedServers?.length
+      ? 103
+      : undefined;
+    if (problem !== undefined) failures.push(new DmsgError(problem));
+    return entry?.client?.delegatedServers ?? [];
+  }
+
+  async #serverEntry(server: PublicKey, signal: AbortSignal | undefined): Promise<Entry> {
+    const entry = await this.#options.entries.entry(server, signal);
+    if (entry === undefined) throw new DmsgError(100);
+    return entry;
+  }
+
+  async #attempt(
+    session: Session,
+    destination: DmsgAddress,
+    { signal, timeoutMs = STREAM_HANDSHAKE_TIMEOUT_MS }: DialStreamOptions,
+    failures: unknown[],
+  ): Promise<DmsgStream | undefined> {
+    const { world, local, log, ports, readIdleMs } = this.#options;
+    const source = { publicKey: local.publicKey, port: ports.reserve() };
+    const pair = `${destination.publicKey} ${session.remote}`;
+    try {
+      const { conn, remote } = await initiateStream(session, {
+        world,
+        local,
+        source,
+        destination,
+        timeoutMs,
+        signal,
+      });
+      this.#failedPairs.delete(pair);
+      conn.closed.then(() => ports.free(source.port));
+      const guarded = withDeadlines(conn, world.clock, { readIdleMs });
+      return new DmsgStream(guarded, source, { publicKey: remote, port: destination.port }, session.remote);
+    } catch (error) {
+      ports.free(source.port);
+      signal?.throwIfAborted();
+      if (isAbort(error)) throw error;
+      failures.push(error);
+      // Only a server that was really asked has failed: not one whose session was just closing.
+      if (session.isLive) this.#rememberFailure(pair);
+      log.debug("Stream dial failed", { destination: destination.publicKey, server: session.remote });
+      return undefined;
+    }
+  }
+
+  #hasFailed(destination: PublicKey, server: PublicKey): boolean {
+    const untilMs = this.#failedPairs.get(`${destination} ${server}`);
+    return untilMs !== undefined && untilMs > this.#options.world.clock.monotonicMs();
+  }
+
+  #rememberFailure(pair: string): void {
+    this.#failedPairs.delete(pair);
+    this.#failedPairs.set(pair, this.#options.world.clock.monotonicMs() + PAIR_FAILURE_MS);
+    if (this.#failedPairs.size <= PAIR_FAILURES_MAX) return;
+    this.#failedPairs.delete(this.#failedPairs.keys().next().value!);
+  }
+}
+
+function reasons(failures: readonly unknown[]): string {
+  return failures.map((failure) => failure instanceof Error ? failure.message : String(failure)).join("; ");
+}

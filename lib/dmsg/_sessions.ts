@@ -1,0 +1,258 @@
+/**
+ * The sessions that one client keeps: at most one per server, dialled once however many ask (DC-2).
+ *
+ * The table is never held over a dial: `ensure` joins the dial in flight, or starts one.
+ *
+ * @module
+ */
+import { describeError, type Log, type Scope } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
+import type { YamuxStream } from "../yamux/mod.ts";
+import { orAbort } from "./_abortable.ts";
+import { Nudge } from "./_nudge.ts";
+import { parseServerAddress } from "./address.ts";
+import type { Entry } from "./entry.ts";
+import { DmsgError } from "./errors.ts";
+import { connectSession, type Session } from "./session.ts";
+import { SessionLiveness } from "./_liveness.ts";
+
+/** TCP dial to a server (dmsg.md 3.1). */
+export const SERVER_DIAL_TIMEOUT_MS = 10_000;
+/** First wait after a round in which no server could be reached (dmsg.md 11). */
+export const SESSION_RETRY_FIRST_MS = 5_000;
+export const SESSION_RETRY_GROWTH = 1.3;
+export const SESSION_RETRY_MAX_MS = 60_000;
+/** How often the number of sessions is looked at without being told of a change (dmsg.md 11). */
+export const RECONNECT_CHECK_MS = 15_000;
+/** A session that lived so long was healthy: its loss is met by a dial at once, a shorter life by waiting. */
+export const HEALTHY_SESSION_MS = 30_000;
+/** A lost session is dialled again after a random part of this: a restarted server meets its fleet spread out. */
+export const RECONNECT_JITTER_MS = 500;
+
+export interface SessionsOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly local: KeyPair;
+  readonly log: Log;
+  /** Sessions to hold; 0 means one with every server (dmsg.md 11). */
+  readonly sessionsMin: number;
+  readonly scope: Scope;
+  /** Servers to choose from, now: from the discovery, else seeded. */
+  readonly servers: (signal: AbortSignal) => Promise<Entry[]>;
+  readonly onStream: (stream: YamuxStream, session: Session) => void;
+  /** Called after each session that came or went. */
+  readonly onChange: () => void;
+}
+
+/** A session that ended, kept for `status`: repeated short lives point to a second process with our key. */
+export interface EndedSession {
+  readonly server: PublicKey;
+  readonly livedMs: number;
+  readonly atMs: number;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #live = new Map<PublicKey, Session>();
+  readonly #dialing = new Map<PublicKey, Promise<Session>>();
+  readonly #nudge = new Nudge();
+  #lastEnded: EndedSession | undefined;
+  #lastFailure: string | undefined;
+  #shortLives = 0;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    options.scope.spawn("keep sessions", (signal) => this.#keep(signal));
+  }
+
+  /** Sessions that take streams now, in the order in which they were made. */
+  live(): Session[] {
+    return [...this.#live.values()].filter((session) => session.isLive);
+  }
+
+  get(server: PublicKey): Session | undefined {
+    const session = this.#live.get(server);
+    return session?.isLive ? session : undefined;
+  }
+
+  get lastEnded(): EndedSession | undefined {
+    return this.#lastEnded;
+  }
+
+  /**
+   * Sessions in a row that the server ended soon after they began. Two or more: very likely a second process
+   * uses our key, as a server keeps only the newest session of a key (DS-1).
+   */
+  get shortLives(): number {
+    return this.#shortLives;
+  }
+
+  /** Why the last attempt to reach a server failed; undefined after a success. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
+  }
+
+  /**
+   * The session with the server of `entry`, dialled now when there is none. `signal` ends the wait; a dial that
+   * others share goes on. Errors: 101 not a server, unreachable, handshake failed, timed out.
+   */
+  ensure(entry: Entry, signal?: AbortSignal): Promise<Session> {
+    const existing = this.get(entry.static);
+    if (existing !== undefined) return Promise.resolve(existing);
+    let dial = this.#dialing.get(entry.static);
+    if (dial === undefined) {
+      dial = this.#dial(entry);
+      this.#dialing.set(entry.static, dial);
+      const forget = () => this.#dialing.delete(entry.static);
+      dial.then(forget, forget);
+    }
+    return orAbort(dial, signal);
+  }
+
+  /** Looks at once whether sessions are missing. */
+  nudge(): void {
+    this.#nudge.ring();
+  }
+
+  /** Ends every session. Further dials fail, as the scope is ending. */
+  async close(reason?: unknown): Promise<void> {
+    const sessions = [...this.#live.values()];
+    for (const session of sessions) session.close(reason);
+    await Promise.all(sessions.map((session) => session.closed));
+  }
+
+  async #dial(entry: Entry): Promise<Session> {
+    const { world, local, log, scope } = this.#options;
+    if (entry.server === undefined) throw new DmsgError(101);
+    if (entry.protocol === "smux") throw new DmsgError(202, { cause: new Error("The server speaks smux") });
+    const address = parseServerAddress(entry.server.address);
+    const session = await dialSession(address, entry.static, {
+      world,
+      local,
+      log,
+      signal: scope.signal,
+      onStream: this.#options.onStream,
+    });
+    if (scope.signal.aborted) {
+      session.close();
+      throw scope.signal.reason;
+    }
+    this.#install(session);
+    return session;
+  }
+
+  #install(session: Session): void {
+    const { log, scope, world } = this.#options;
+    const older = this.#live.get(session.remote);
+    this.#live.set(session.remote, session);
+    older?.close();
+    this.#lastFailure = undefined;
+    log.info("Session established", { server: session.remote, address: session.status().remoteAddress });
+    this.#options.onChange();
+    scope.spawn("watch session", async () => {
+      const liveness = new SessionLiveness(session, world.clock, log);
+      await session.closed;
+      liveness.stop();
+      // Only what is still ours is taken out: a late corpse must not evict its replacement (DC-11).
+      if (this.#live.get(session.remote) !== session) return;
+      this.#live.delete(session.remote);
+      const livedMs = Math.round(world.clock.monotonicMs() - session.establishedMs);
+      this.#lastEnded = { server: session.remote, livedMs, atMs: world.clock.wallMs() };
+      if (scope.signal.aborted) return;
+      log.warn("Session ended", {
+        server: session.remote,
+        lived_ms: livedMs,
+        cause: describeError(session.mux.failure ?? "closed by the server"),
+      });
+      this.#options.onChange();
+      // Two processes with one key evict each other: without the wait they would do so many times a second.
+      this.#shortLives = livedMs < HEALTHY_SESSION_MS ? this.#shortLives + 1 : 0;
+      if (this.#shortLives === 0) this.#nudge.ring();
+    });
+  }
+
+  /** Keeps the wanted number of sessions. A round that reaches nobody waits longer each time. */
+  async #keep(signal: AbortSignal): Promise<void> {
+    const { world: { clock, random }, log, sessionsMin } = this.#options;
+    let retryMs = SESSION_RETRY_FIRST_MS;
+    let jitter = false; // the first round of all starts at once
+    while (!signal.aborted) {
+      if (jitter) await sleep(clock, RECONNECT_JITTER_MS * unit(random), signal);
+      jitter = true;
+      const missing = await this.#connectMissing(signal).catch((error) => {
+        if (signal.aborted) throw signal.reason;
+        this.#lastFailure = describeError(error);
+        log.debug("No servers to connect to", { cause: this.#lastFailure });
+        return true;
+      });
+      const enough = this.#live.size >= Math.max(1, sessionsMin) && !missing;
+      const waitMs = enough ? RECONNECT_CHECK_MS : retryMs;
+      retryMs = enough
+        ? SESSION_RETRY_FIRST_MS
+        : Math.min(retryMs * SESSION_RETRY_GROWTH, SESSION_RETRY_MAX_MS);
+      if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = SESSION_RETRY_FIRST_MS;
+    }
+  }
+
+  /** One round; true when sessions are still missing after it. */
+  async #connectMissing(signal: AbortSignal): Promise<boolean> {
+    const { sessionsMin, log, local } = this.#options;
+    if (sessionsMin > 0 && this.live().length >= sessionsMin) return false;
+    const servers = await this.#options.servers(signal);
+    const wanted = sessionsMin === 0 ? servers.length : sessionsMin;
+    const candidates = byRandomWeight(servers, this.#options.world.random)
+      .filter((entry) => this.get(entry.static) === undefined && entry.static !== local.publicKey);
+    while (candidates.length > 0 && this.live().length < wanted && !signal.aborted) {
+      const batch = candidates.splice(0, wanted - this.live().length);
+      await Promise.all(batch.map((entry) =>
+        this.ensure(entry, signal).catch((error) => {
+          if (signal.aborted) return;
+          this.#lastFailure = describeError(error);
+          log.warn("Cannot reach server", { server: entry.static, cause: this.#lastFailure });
+        })
+      ));
+    }
+    return this.live().length < wanted;
+  }
+}
+
+/** TCP and handshake to one server; nothing is left of it when it fails. */
+export async function dialSession(
+  address: SocketAddress,
+  server: PublicKey,
+  options: {
+    world: Pick<World, "clock" | "random" | "ledger" | "network">;
+    local: KeyPair;
+    log: Log;
+    onStream: (stream: YamuxStream, session: Session) => void;
+    signal: AbortSignal;
+  },
+): Promise<Session> {
+  const { world, signal } = options;
+  const conn = await withTimeout(
+    world.clock,
+    { what: `Connecting to server ${server}`, afterMs: SERVER_DIAL_TIMEOUT_MS, signal },
+    (ended) => world.network.dial(address, { signal: ended }),
+  );
+  return await connectSession(conn, address, server, options);
+}
+
+/**
+ * Servers in the order in which to try them: by u^(1/free sessions), descending, so that a server with more
+ * room is asked more often (peer-announce.md 8). A missing or odd count weighs 1.
+ */
+export function byRandomWeight(servers: readonly Entry[], random: World["random"]): Entry[] {
+  return servers
+    .map((entry) => {
+      const free = Math.max(1, entry.server?.availableSessions ?? 1);
+      return { entry, rank: Math.pow(unit(random), 1 / free) };
+    })
+    .sort((a, b) => b.rank - a.rank)
+    .map(({ entry }) => entry);
+}
+
+/** A number from 0 up to, not including, 1. */
+export function unit(random: World["random"]): number {
+  const bytes = random.bytes(4);
+  return (((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0) / 2 ** 32;
+}

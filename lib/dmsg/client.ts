@@ -1,0 +1,315 @@
+/**
+ * The dmsg client: sessions with servers, streams to and from any key, its own entry in the discovery.
+ *
+ * One per key and process (DC-1). It works from its first moment: streams dialled before a session exists make
+ * one. `isReady` is what is true now, never a latch (DC-13).
+ *
+ * @module
+ */
+import { ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { World } from "../runtime/mod.ts";
+import { Dialer, type DialStreamOptions } from "./_dialer.ts";
+import { pingSession } from "./_liveness.ts";
+import { PortTable } from "./_port_table.ts";
+import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
+import { respondToStream, STREAM_READ_IDLE_MS } from "./_respond.ts";
+import { type EndedSession, Sessions } from "./_sessions.ts";
+import type { DmsgAddress } from "./address.ts";
+import { type Discovery, LayeredDiscovery } from "./discovery.ts";
+import { type Entry, sameDelegatedServers } from "./entry.ts";
+import { DmsgError } from "./errors.ts";
+import { Listener } from "./listener.ts";
+import type { SessionStatus } from "./session.ts";
+import type { DmsgStream } from "./stream.ts";
+
+export type { DialStreamOptions } from "./_dialer.ts";
+
+/** A client's entry is posted anew after so long; it lives for 60 min (DD-3). */
+export const CLIENT_ENTRY_REFRESH_MS = 30 * 60_000;
+/** Sessions of a visor unless its configuration says otherwise. */
+export const SESSIONS_MIN_DEFAULT = 2;
+
+export interface DmsgClientOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly local: KeyPair;
+  /** Where entries are looked up and published. */
+  readonly discovery: Discovery;
+  /** Entries that need no look-up and never expire: servers, services, the discovery itself. */
+  readonly seeded?: readonly Entry[];
+  readonly log?: Log;
+  /** Sessions to hold; 0 means one with every server. */
+  readonly sessionsMin?: number;
+  /** Only servers of this type; "all" by default. */
+  readonly serversType?: "all" | "official" | "community";
+  /** False: nothing is published, nobody finds this client. For short-lived diallers. Default true. */
+  readonly publish?: boolean;
+  /** `client_type` of the entry, e.g. "visor". */
+  readonly clientType?: string;
+  /** Streams that received nothing for so long are closed. */
+  readonly readIdleMs?: number;
+}
+
+export interface DmsgClientStatus {
+  readonly ready: boolean;
+  readonly publicKey: PublicKey;
+  readonly sessions: readonly SessionStatus[];
+  readonly entry: PublisherStatus | undefined;
+  readonly lastFailure: string | undefined;
+  readonly lastEnded: EndedSession | undefined;
+  /** Sessions in a row that ended soon after they began. */
+  readonly shortLives: number;
+}
+
+export class DmsgClient implements AsyncDisposable {
+  readonly local: KeyPair;
+  readonly discovery: LayeredDiscovery;
+  readonly #options: DmsgClientOptions;
+  readonly #log: Log;
+  readonly #scope: Scope;
+  readonly #publishing: Scope;
+  readonly #ports = new PortTable();
+  readonly #sessions: Sessions;
+  readonly #dialer: Dialer;
+  readonly #publisher: EntryPublisher | undefined;
+  readonly #watchers = new Set<() => void>();
+  readonly #responding = new Set<Promise<void>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: DmsgClientOptions) {
+    const { world, local, log = silentLog, sessionsMin = SESSIONS_MIN_DEFAULT } = options;
+    this.#options = options;
+    this.#log = log;
+    this.local = local;
+    this.#scope = new Scope();
+    this.#publishing = new Scope(this.#scope);
+    this.discovery = new LayeredDiscovery(options.discovery, world.clock, options.seeded ?? []);
+    const readIdleMs = options.readIdleMs ?? STREAM_READ_IDLE_MS;
+    this.#sessions = new Sessions({
+      world,
+      local,
+      log,
+      sessionsMin,
+      scope: this.#scope,
+      servers: (signal) => this.#servers(signal),
+      onChange: () => this.#onChange(),
+      onStream: (stream, session) => {
+        const answered = respondToStream(stream, session, {
+          world,
+          local,
+          ports: this.#ports,
+          log,
+          readIdleMs,
+          signal: this.#scope.signal,
+        }).finally(() => this.#responding.delete(answered));
+        this.#responding.add(answered);
+      },
+    });
+    this.#dialer = new Dialer({
+      world,
+      local,
+      log,
+      ports: this.#ports,
+      sessions: this.#sessions,
+      entries: this.discovery,
+      readIdleMs,
+    });
+    if (options.publish !== false) {
+      this.#publisher = new EntryPublisher({
+        world,
+        local,
+        log,
+        scope: this.#publishing,
+        discovery: this.discovery,
+        refreshMs: CLIENT_ENTRY_REFRESH_MS,
+        content: () => {
+          const delegatedServers = this.#sessions.live().map((session) => session.remote as PublicKey);
+          // Before the first session there is nothing to say (DC-1).
+          if (delegatedServers.length === 0) return undefined;
+          return { client: { delegatedServers }, clientType: options.clientType };
+        },
+        same: (a, b) => sameDelegatedServers(a, b),
+        onChange: () => this.#wakeWatchers(),
+      });
+    }
+  }
+
+  get publicKey(): PublicKey {
+    return this.local.publicKey;
+  }
+
+  /** The clock that the client lives by. */
+  get clock(): World["clock"] {
+    return this.#options.world.clock;
+  }
+
+  /** True while at least one session is live and the client is not closing. */
+  get isReady(): boolean {
+    return this.#closing === undefined && this.isConnected;
+  }
+
+  /** True while at least one session is live, also while the entry is being deleted over it. */
+  get isConnected(): boolean {
+    return this.#sessions.live().length > 0;
+  }
+
+  /** Resolves once a session is live. Rejects with the signal's reason, or when the client is closed. */
+  whenReady(signal?: AbortSignal): Promise<void> {
+    return this.#when(() => this.isReady, signal);
+  }
+
+  /** Resolves once a session is live and the own entry is published. */
+  whenPublished(signal?: AbortSignal): Promise<void> {
+    return this.#when(() => this.isReady && this.#publisher?.status().published !== false, signal);
+  }
+
+  status(): DmsgClientStatus {
+    return {
+      ready: this.isReady,
+      publicKey: this.publicKey,
+      sessions: this.sessions(),
+      entry: this.#publisher?.status(),
+      lastFailure: this.#sessions.lastFailure,
+      lastEnded: this.#sessions.lastEnded,
+      shortLives: this.#sessions.shortLives,
+    };
+  }
+
+  /** Every live session, oldest first. */
+  sessions(): SessionStatus[] {
+    return this.#sessions.live().map((session) => session.status());
+  }
+
+  /** Opens a stream. Errors: DmsgError 100-103, 202; the signal's reason. */
+  async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
+    if (this.#scope.signal.aborted) throw new DmsgError(200);
+    const stream = await this.#dialer.dial(destination, options);
+    if (!this.#scope.signal.aborted) return stream;
+    stream.close(new DmsgError(200));
+    throw new DmsgError(200);
+  }
+
+  /** Takes streams on a dmsg port. Errors: 400 when the port is taken, 200 when the client is closed. */
+  listen(port: number): Listener {
+    if (this.#closing !== undefined) throw new DmsgError(200);
+    const listener = new Listener(port, (closed) => this.#ports.unbind(closed));
+    this.#ports.bind(listener);
+    return listener;
+  }
+
+  /** A session with this server, made now when there is none. */
+  async connect(server: PublicKey, signal?: AbortSignal): Promise<SessionStatus> {
+    const entry = await this.discovery.entry(server, signal);
+    if (entry === undefined) throw new DmsgError(100);
+    return (await this.#sessions.ensure(entry, signal)).status();
+  }
+
+  /** Sessions with every server that the discovery or the seeds name (CL-2), and why some could not be had. */
+  async connectAll(
+    signal?: AbortSignal,
+  ): Promise<{ server: PublicKey; address: string; connected: boolean; failure?: string }[]> {
+    const servers = await this.#servers(signal, "all");
+    return await Promise.all(servers.map(async (entry) => {
+      const about = { server: entry.static, address: entry.server!.address };
+      try {
+        await this.#sessions.ensure(entry, signal);
+        return { ...about, connected: true };
+      } catch (error) {
+        signal?.throwIfAborted();
+        return { ...about, connected: false, failure: describeError(error) };
+      }
+    }));
+  }
+
+  /** Round trip to a connected server, in milliseconds. */
+  async pingServer(server: PublicKey, signal?: AbortSignal): Promise<number> {
+    const entry = await this.discovery.entry(server, signal);
+    if (entry === undefined) throw new DmsgError(100);
+    const session = await this.#sessions.ensure(entry, signal);
+    return await pingSession(session, this.#options.world.clock, { signal });
+  }
+
+  /**
+   * Ends everything in order: listeners, publishing (joined), the entry (deleted), sessions. Nothing is held when
+   * it resolves; it never rejects. Calling it again waits for the same end.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const reason = new ConnClosedError(undefined, "The dmsg client is closed");
+    for (const listener of this.#ports.listeners()) listener.close();
+    this.#wakeWatchers();
+    // Streams still work here: a discovery behind dmsg is told over them.
+    this.#publishing.end(reason);
+    await this.#publisher?.remove();
+    this.#scope.end(reason);
+    await this.#sessions.close();
+    await Promise.all(this.#responding);
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  #onChange(): void {
+    this.#publisher?.nudge();
+    this.#wakeWatchers();
+  }
+
+  #wakeWatchers(): void {
+    for (const wake of [...this.#watchers]) wake();
+  }
+
+  /** Servers to choose from: the discovery's, else the seeded ones (DC-9). */
+  async #servers(signal?: AbortSignal, which: "available" | "all" = "available"): Promise<Entry[]> {
+    const { serversType = "all" } = this.#options;
+    const seeded = this.discovery.seededServers();
+    let found: Entry[] = [];
+    // Without a session a discovery behind dmsg cannot answer: the seeds come first then.
+    if (seeded.length === 0 || this.isReady || which === "all") {
+      try {
+        found = which === "all"
+          ? await this.discovery.allServers(signal)
+          : await this.discovery.availableServers(signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (seeded.length === 0) throw error;
+        this.#log.debug("Discovery gave no servers", { cause: describeError(error) });
+      }
+      found = found.filter((entry) => serversType === "all" || entry.server?.serverType === serversType);
+    }
+    if (found.length === 0 && seeded.length > 0) {
+      this.#log.debug("No entries from discovery; falling back to seeded servers from config.");
+      return seeded;
+    }
+    return found;
+  }
+
+  #when(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        this.#watchers.delete(check);
+        signal?.removeEventListener("abort", check);
+      };
+      const check = () => {
+        if (signal?.aborted) {
+          end();
+          reject(signal.reason);
+        } else if (this.#closing !== undefined) {
+          end();
+          reject(new DmsgError(200));
+        } else if (holds()) {
+          end();
+          resolve();
+        }
+      };
+      this.#watchers.add(check);
+      signal?.addEventListener("abort", check, { once: true });
+      check();
+    });
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * HTTP over dmsg, both ways (dmsg.md 12): plain HTTP/1.1 on a stream, the caller known by its key.
+ *
+ * @module
+ */
+import { describeError, type Log, type Scope } from "../base/mod.ts";
+import type { ProvenKey } from "../crypto/mod.ts";
+import { type AnyHandler, HttpClient, type RawHandler, serveHttpConn } from "../http/mod.ts";
+import type { World } from "../runtime/mod.ts";
+import { parseDmsgAddress, renderDmsgAddress } from "./address.ts";
+import type { DmsgClient } from "./client.ts";
+import { HTTP_PORT } from "./ports.ts";
+import type { DmsgStream } from "./stream.ts";
+
+/** Who asks: the key that the caller proved, and its address as HTTP handlers see it. */
+export interface DmsgCaller {
+  readonly key: ProvenKey;
+  /** `<key>:<port>`. */
+  readonly remote: string;
+}
+
+/** Answers a request of a caller whose key is proven. */
+export type DmsgHttpHandler = (request: Request, caller: DmsgCaller) => Promise<Response> | Response;
+
+export interface ServeDmsgHttpOptions {
+  readonly client: DmsgClient;
+  readonly world: Pick<World, "clock" | "ledger">;
+  /** A raw handler finds the caller's proven key in `remote`, as `<key>:<port>`. */
+  readonly handler: DmsgHttpHandler | { readonly raw: RawHandler };
+  readonly scope: Scope;
+  readonly log: Log;
+  /** Default 80. */
+  readonly port?: number;
+}
+
+/** Serves `handler` on a dmsg port until `scope` ends. Errors: 400 when the port is taken. */
+export function serveDmsgHttp(
+  { client, world, handler, scope, log, port = HTTP_PORT }: ServeDmsgHttpOptions,
+): void {
+  const listener = client.listen(port);
+  scope.spawn(`http on dmsg port ${port}`, async (signal) => {
+    signal.addEventListener("abort", () => listener.close(), { once: true });
+    const serving = new Set<Promise<void>>();
+    for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
+      const served = serveOne(stream, { world, handler, log, signal }).finally(() => serving.delete(served));
+      serving.add(served);
+    }
+    await Promise.all(serving);
+  });
+}
+
+async function serveOne(
+  stream: DmsgStream,
+  { world, handler, log, signal }: {
+    world: Pick<World, "clock" | "ledger">;
+    handler: DmsgHttpHandler | { readonly raw: RawHandler };
+    log: Log;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const caller = { key: stream.remote.publicKey, remote: renderDmsgAddress(stream.remote) };
+  const bound: AnyHandler = typeof handler === "function" ? (request) => handler(request, caller) : handler;
+  try {
+    await serveHttpConn(stream, bound, {
+      clock: world.clock,
+      ledger: world.ledger,
+      remote: caller.remote,
+      log,
+      signal,
+    });
+  } catch (error) {
+    log.debug("HTTP over dmsg ended", { caller: caller.remote, cause: describeError(error) });
+  } finally {
+    stream.close();
+  }
+}
+
+/** An HTTP client whose hosts are dmsg addresses: `http://<key>[:<port>]/...`. Close it with its owner. */
+export function dmsgHttpClient(
+  client: DmsgClient,
+  world: Pick<World, "clock" | "ledger">,
+  userAgent: string,
+): HttpClient {
+  return new HttpClient({
+    clock: world.clock,
+    ledger: world.ledger,
+    userAgent,
+    dial: (authority, signal) => {
+      const { publicKey, port } = parseDmsgAddress(authority);
+      return client.dial({ publicKey, port: port === 0 ? HTTP_PORT : port }, { signal });
+    },
+  });
+}

@@ -1,0 +1,105 @@
+/**
+ * The dmsg discovery, asked over HTTP: over plain TCP or over dmsg, whichever `fetch` it is given (dmsg.md 9).
+ *
+ * @module
+ */
+import { PeerError, type SkyErrorOptions } from "../base/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
+import type { Discovery } from "./discovery.ts";
+import { type Entry, parseEntries, parseEntry, renderEntry } from "./entry.ts";
+
+/** A body larger than this is refused. 512 servers of about 1 KiB each fit many times. */
+export const DISCOVERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
+
+/** The text by which every discovery reports a sequence that is not above the stored one (dmsg.md 8.3, row 9). */
+const SEQUENCE_TEXT = "sequence field of new entry is not sequence of old entry + 1";
+
+/** The discovery answered, and the answer is no. */
+export class EntryRefusedError extends PeerError {
+  readonly code = "ENTRY_REFUSED";
+  constructor(readonly status: number, readonly reason: string, options: SkyErrorOptions = {}) {
+    super(`The discovery refused the entry with status ${status}: ${reason}`, options);
+  }
+  /** True when the stored entry has this sequence or a later one. */
+  get isSequence(): boolean {
+    return this.reason.includes(SEQUENCE_TEXT);
+  }
+  /** True when the entry's time is outside of the discovery's window: this machine's clock, or that one's. */
+  get isClock(): boolean {
+    return this.reason.includes("advertised entry has outdated timestamp");
+  }
+}
+
+/** The discovery answered something that it cannot mean. */
+export class DiscoveryAnswerError extends PeerError {
+  readonly code = "DISCOVERY_ANSWER";
+}
+
+/** One request to a service: path and method in, status and text out. Errors: unreachable, timed out. */
+export type AskService = (
+  request: { readonly method: string; readonly path: string; readonly body?: string },
+  signal?: AbortSignal,
+) => Promise<{ readonly status: number; readonly text: string }>;
+
+export class HttpDiscovery implements Discovery {
+  readonly #ask: AskService;
+  constructor(ask: AskService) {
+    this.#ask = ask;
+  }
+
+  async entry(key: PublicKey, signal?: AbortSignal): Promise<Entry | undefined> {
+    const answer = await this.#ask({ method: "GET", path: `/dmsg-discovery/entry/${key}` }, signal);
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw refused(`the look-up of ${key}`, answer);
+    const entry = parseEntry(answer.text);
+    if (entry.static !== key) {
+      throw new DiscoveryAnswerError(`Asked for ${key}, got the entry of ${entry.static}`);
+    }
+    return entry;
+  }
+
+  async availableServers(signal?: AbortSignal): Promise<Entry[]> {
+    return await this.#servers("/dmsg-discovery/available_servers", signal);
+  }
+
+  async allServers(signal?: AbortSignal): Promise<Entry[]> {
+    return await this.#servers("/dmsg-discovery/all_servers", signal);
+  }
+
+  async post(entry: Entry, signal?: AbortSignal): Promise<void> {
+    const body = renderEntry(entry);
+    const answer = await this.#ask({ method: "POST", path: "/dmsg-discovery/entry/", body }, signal);
+    if (answer.status !== 200) throw new EntryRefusedError(answer.status, messageOf(answer.text));
+  }
+
+  async remove(entry: Entry, signal?: AbortSignal): Promise<void> {
+    const body = renderEntry(entry);
+    const answer = await this.#ask({ method: "DELETE", path: "/dmsg-discovery/entry", body }, signal);
+    if (answer.status !== 200) throw new EntryRefusedError(answer.status, messageOf(answer.text));
+  }
+
+  /** 404 is how a discovery says "none" here. */
+  async #servers(path: string, signal: AbortSignal | undefined): Promise<Entry[]> {
+    const answer = await this.#ask({ method: "GET", path }, signal);
+    if (answer.status === 404) return [];
+    if (answer.status !== 200) throw refused("the list of servers", answer);
+    return parseEntries(answer.text).filter((entry) => entry.server !== undefined);
+  }
+}
+
+function refused(what: string, { status, text }: { status: number; text: string }): DiscoveryAnswerError {
+  return new DiscoveryAnswerError(`The discovery answered ${what} with status ${status}: ${messageOf(text)}`);
+}
+
+/** The `message` of an error body, else the start of the text; one line, bounded. */
+function messageOf(text: string): string {
+  try {
+    const body = JSON.parse(text);
+    if (typeof body === "object" && body !== null && typeof body.message === "string") {
+      return body.message.slice(0, 300);
+    }
+  } catch {
+    // Not JSON: the text itself says what it is.
+  }
+  return text.slice(0, 200).replace(/\s+/g, " ").trim() || "no text";
+}

@@ -1,0 +1,278 @@
+/**
+ * The dmsg server: accepts sessions, relays streams between them, and says in the discovery that it is there.
+ *
+ * It sees who talks to whom, and never what: streams are encrypted end to end. Accepting starts at once and
+ * waits for nothing else (DS-3): ready means accepting.
+ *
+ * @module
+ */
+import { ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import {
+  sleep,
+  type SocketAddress,
+  type SocketConn,
+  type SocketListener,
+  type World,
+} from "../runtime/mod.ts";
+import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
+import { relayStream } from "./_relay.ts";
+import type { Discovery } from "./discovery.ts";
+import { acceptSession, type Session, type SessionStatus } from "./session.ts";
+
+/** Sessions that a server takes unless configured otherwise (dmsg.md 13.1). */
+export const SERVER_SESSIONS_MAX = 2_048;
+/** Handshakes under way at once; further connections wait in the system's backlog. */
+export const SERVER_HANDSHAKES_MAX = 256;
+/** A server's entry lives for 2 min in a discovery and is posted anew each minute (dmsg.md 8.4). */
+export const SERVER_ENTRY_REFRESH_MS = 60_000;
+/** Wait after an accept that failed, e.g. for want of file descriptors. */
+export const ACCEPT_RETRY_MS = 100;
+
+export interface DmsgServerOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly local: KeyPair;
+  readonly log?: Log;
+  readonly sessionsMax?: number;
+  /** Where to register; none: clients must know the server otherwise. */
+  readonly discovery?: Discovery;
+  /** `host:port` under which clients reach it; the bound address when absent. */
+  readonly publicAddress?: string;
+  readonly entryRefreshMs?: number;
+  /** Proves to the discovery that this is an official server; sent in clear (dmsg.md 9.4). */
+  readonly authPassphrase?: string;
+}
+
+export interface DmsgServerStatus {
+  /** True while connections are accepted. */
+  readonly ready: boolean;
+  readonly publicKey: PublicKey;
+  readonly address: string | undefined;
+  readonly sessions: number;
+  readonly sessionsMax: number;
+  readonly entry: PublisherStatus | undefined;
+  /** A key that two processes use: its sessions replace each other. Undefined when none was seen. */
+  readonly lastReplaced:
+    | { readonly key: PublicKey; readonly atMs: number; readonly count: number }
+    | undefined;
+}
+
+export class DmsgServer implements AsyncDisposable {
+  readonly local: KeyPair;
+  readonly #options: DmsgServerOptions;
+  readonly #log: Log;
+  readonly #scope = new Scope();
+  readonly #publishing = new Scope(this.#scope);
+  readonly #sessions = new Map<PublicKey, Session>();
+  readonly #relaying = new Set<Promise<void>>();
+  #handshakes = 0;
+  #handshakeEnded: (() => void) | undefined;
+  #listener: SocketListener | undefined;
+  #publisher: EntryPublisher | undefined;
+  #replaced: { key: PublicKey; atMs: number; count: number } | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: DmsgServerOptions) {
+    this.#options = options;
+    this.local = options.local;
+    this.#log = options.log ?? silentLog;
+  }
+
+  /** Binds and accepts from now on. Registration follows in the background. Errors: those of `Network.listen`. */
+  async listen(at: SocketAddress): Promise<SocketAddress> {
+    if (this.#listener !== undefined) throw new TypeError("The server listens already");
+    const listener = await this.#options.world.network.listen(at);
+    if (this.#closing !== undefined) {
+      listener.close();
+      throw new ConnClosedError(undefined, "The dmsg server is closed");
+    }
+    this.#listener = listener;
+    this.#scope.spawn("accept sessions", (signal) => this.#accept(listener, signal));
+    this.#publish(listener.address);
+    return listener.address;
+  }
+
+  /** Settles with the failure that ended the data plane, or undefined after an orderly close. */
+  get ended(): Promise<unknown> {
+    const { signal } = this.#scope;
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve(this.#scope.failure);
+      signal.addEventListener("abort", () => resolve(this.#scope.failure), { once: true });
+    });
+  }
+
+  get publicKey(): PublicKey {
+    return this.local.publicKey;
+  }
+
+  status(): DmsgServerStatus {
+    return {
+      ready: this.#listener !== undefined && !this.#scope.signal.aborted,
+      publicKey: this.publicKey,
+      address: this.#advertisedAddress(),
+      sessions: this.#sessions.size,
+      sessionsMax: this.#sessionsMax,
+      entry: this.#publisher?.status(),
+      lastReplaced: this.#replaced,
+    };
+  }
+
+  sessions(): SessionStatus[] {
+    return [...this.#sessions.values()].map((session) => session.status());
+  }
+
+  /** Ends in order: publishing (joined), the entry (deleted, DS-6), accepting, sessions. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #sessionsMax(): number {
+    return this.#options.sessionsMax ?? SERVER_SESSIONS_MAX;
+  }
+
+  async #close(): Promise<void> {
+    const reason = new ConnClosedError(undefined, "The dmsg server is closed");
+    // The entry goes first, while a discovery that is a client of ours can still be told.
+    this.#publishing.end(reason);
+    await this.#publisher?.remove();
+    this.#scope.end(reason);
+    this.#listener?.close();
+    this.#handshakeEnded?.();
+    const sessions = [...this.#sessions.values()];
+    for (const session of sessions) session.close();
+    await Promise.all(sessions.map((session) => session.closed));
+    await Promise.all(this.#relaying);
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  #advertisedAddress(): string | undefined {
+    const bound = this.#listener?.address;
+    return this.#options.publicAddress || (bound && `${bound.hostname}:${bound.port}`);
+  }
+
+  /** One bad peer ends its own connection only; a failing accept backs off and goes on. */
+  async #accept(listener: SocketListener, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      while (this.#handshakes >= SERVER_HANDSHAKES_MAX && !signal.aborted) {
+        await new Promise<void>((resolve) => this.#handshakeEnded = resolve);
+      }
+      let conn: SocketConn | null;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        this.#log.warn("Accept failed", { cause: describeError(error) });
+        await sleep(this.#options.world.clock, ACCEPT_RETRY_MS, signal);
+        continue;
+      }
+      if (conn === null) {
+        if (signal.aborted) return;
+        throw new ConnClosedError(undefined, "The listener of the dmsg server ended by itself");
+      }
+      const accepted = conn;
+      if (signal.aborted) return accepted.close(signal.reason);
+      this.#handshakes++;
+      this.#scope.spawn("session", (ended) => this.#serve(accepted, ended));
+    }
+  }
+
+  /** A connection from its handshake to its end. Never rejects. */
+  async #serve(conn: SocketConn, signal: AbortSignal): Promise<void> {
+    const { world } = this.#options;
+    const remoteAddress = conn.remote;
+    let session: Session | undefined;
+    try {
+      session = await acceptSession(conn, remoteAddress, {
+        world,
+        local: this.local,
+        log: this.#log,
+        signal,
+        onStream: (stream, from) => {
+          const relayed = relayStream(stream, from, {
+            clock: world.clock,
+            local: this.local,
+            log: this.#log,
+            session: (key) => this.#sessions.get(key),
+            signal,
+          }).finally(() => this.#relaying.delete(relayed));
+          this.#relaying.add(relayed);
+        },
+      });
+    } catch (error) {
+      const address = `${remoteAddress.hostname}:${remoteAddress.port}`;
+      if (!signal.aborted) this.#log.debug("Handshake failed", { address, cause: describeError(error) });
+    } finally {
+      this.#handshakes--;
+      this.#handshakeEnded?.();
+    }
+    if (session === undefined) return await conn.closed;
+    this.#install(session, signal);
+    await session.closed;
+    if (this.#sessions.get(session.remote) === session) this.#sessions.delete(session.remote);
+    if (!signal.aborted) this.#publisher?.nudge();
+  }
+
+  /** Newest wins (DS-1): the older session of the key is closed, after the new one has taken its place. */
+  #install(session: Session, signal: AbortSignal): void {
+    if (signal.aborted) return session.close(signal.reason);
+    const older = this.#sessions.get(session.remote);
+    if (older === undefined && this.#sessions.size >= this.#sessionsMax) {
+      this.#log.warn("Session refused: the server is full", { sessions_max: this.#sessionsMax });
+      return session.close();
+    }
+    this.#sessions.set(session.remote, session);
+    if (older !== undefined) this.#noteReplaced(older, session);
+    this.#publisher?.nudge();
+  }
+
+  #noteReplaced(older: Session, session: Session): void {
+    const now = session.status().remoteAddress;
+    const before = older.status();
+    older.close(new ConnClosedError(undefined, "A newer session of the same key took its place"));
+    const isSameHost = older.remoteAddress.hostname === session.remoteAddress.hostname;
+    this.#replaced = {
+      key: session.remote,
+      atMs: this.#options.world.clock.wallMs(),
+      count: this.#replaced?.key === session.remote ? this.#replaced.count + 1 : 1,
+    };
+    this.#log.warn(
+      "A newer session of the same key replaces an older one; are two processes using this key?",
+      {
+        key: session.remote,
+        older_address: before.remoteAddress,
+        newer_address: now,
+        older_lived_ms: before.uptimeMs,
+        same_host: isSameHost,
+      },
+    );
+  }
+
+  #publish(bound: SocketAddress): void {
+    const { world, discovery, entryRefreshMs = SERVER_ENTRY_REFRESH_MS, authPassphrase } = this.#options;
+    if (discovery === undefined) return;
+    const address = this.#options.publicAddress || `${bound.hostname}:${bound.port}`;
+    this.#publisher = new EntryPublisher({
+      world,
+      local: this.local,
+      log: this.#log,
+      scope: this.#publishing,
+      discovery,
+      refreshMs: entryRefreshMs,
+      content: () => ({
+        server: {
+          address,
+          availableSessions: this.#sessionsMax - this.#sessions.size,
+          serverType: authPassphrase || undefined,
+        },
+      }),
+      same: (a, b) =>
+        a.server?.address === b.server?.address &&
+        a.server?.availableSessions === b.server?.availableSessions,
+    });
+    this.#publisher.nudge();
+  }
+}

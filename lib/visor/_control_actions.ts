@@ -1,0 +1,26 @@
+/** What each call of the control API does to a visor. @module */
+import { parsePublicKey } from "../crypto/mod.ts";
+import { renderEntry } from "../dmsg/mod.ts";
+import type { ControlActions } from "./control_server.ts";
+import { listServers, pingKey } from "./dmsg_tools.ts";
+import type { Visor } from "./visor.ts";
+
+export function controlActions(visor: Visor, { onStop }: { onStop: () => void }): ControlActions {
+  return {
+    status: () => visor.status(),
+    stop: () => {
+      onStop();
+      return { stopping: true };
+    },
+    dmsgSessions: () => visor.status().dmsg.sessions,
+    dmsgConnectAll: (_input, signal) => visor.dmsg.connectAll(signal),
+    dmsgServers: (_input, signal) => listServers(visor.dmsg, signal),
+    dmsgEntry: async ({ key }, signal) => {
+      const publicKey = parsePublicKey(key);
+      visor.dmsg.discovery.forget(publicKey);
+      const entry = await visor.dmsg.discovery.entry(publicKey, signal);
+      return { entry: entry === undefined ? null : renderEntry(entry) };
+    },
+    dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),
+  };
+}

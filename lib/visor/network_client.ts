@@ -1,0 +1,68 @@
+/**
+ * A dmsg client on a network, with the discovery that it looks up in and publishes to: over dmsg through its
+ * own sessions, over plain HTTP where that is not ready. One client per key and process (DC-1).
+ *
+ * @module
+ */
+import type { Log } from "../base/mod.ts";
+import type { KeyPair } from "../crypto/mod.ts";
+import { askOver, type ServiceWay, tcpHttpClient } from "../directory/mod.ts";
+import {
+  DmsgClient,
+  type DmsgClientOptions,
+  dmsgHttpClient,
+  HttpDiscovery,
+  renderDmsgAddress,
+} from "../dmsg/mod.ts";
+import type { HttpClient } from "../http/mod.ts";
+import type { World } from "../runtime/mod.ts";
+import { type DmsgNetwork, seededEntries } from "./deployment.ts";
+
+export interface NetworkClientOptions
+  extends Pick<DmsgClientOptions, "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs"> {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly local: KeyPair;
+  readonly network: DmsgNetwork;
+  readonly log: Log;
+  readonly userAgent: string;
+}
+
+/** The client, HTTP over it, and the closing of both. */
+export interface NetworkClient extends AsyncDisposable {
+  readonly dmsg: DmsgClient;
+  /** HTTP to `http://<key>[:<port>]/`. */
+  readonly http: HttpClient;
+  close(): Promise<void>;
+}
+
+/** Starts a client on `network`. It connects in the background. */
+export function joinNetwork(options: NetworkClientOptions): NetworkClient {
+  const { world, local, network, log, userAgent, ...clientOptions } = options;
+  // The ways are filled in below: the first of them needs the client that asks over them.
+  const ways: ServiceWay[] = [];
+  const dmsg = new DmsgClient({
+    world,
+    local,
+    log: log.child("dmsg"),
+    discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
+    seeded: seededEntries(network),
+    ...clientOptions,
+  });
+  const http = dmsgHttpClient(dmsg, world, userAgent);
+  const { discoveryHttp, discoveryDmsg } = network;
+  if (discoveryDmsg !== undefined) {
+    const origin = `http://${renderDmsgAddress(discoveryDmsg)}`;
+    ways.push({ name: "dmsg", origin, client: http, isReady: () => dmsg.isConnected });
+  }
+  let plain: HttpClient | undefined;
+  if (discoveryHttp !== undefined) {
+    plain = tcpHttpClient(world, userAgent, { tls: discoveryHttp.startsWith("https:") });
+    ways.push({ name: "http", origin: discoveryHttp, client: plain, isReady: () => true });
+  }
+  const close = async () => {
+    await dmsg.close(); // first: it deletes the entry over these clients
+    await http.close();
+    await plain?.close();
+  };
+  return { dmsg, http, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,326 @@
+/**
+ * The visor: a node on the network. Its parts start in an order in which nothing waits for the network before
+ * the control API answers, and end in the reverse one.
+ *
+ * @module
+ */
+import { describeError, Scope } from "../base/mod.ts";
+import {
+  controlFilePath,
+  type HostedService,
+  makeToken,
+  removeControlFile,
+  type VisorStatus,
+  type VisorWarning,
+  writeControlFile,
+} from "../control/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
+import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
+import { controlActions } from "./_control_actions.ts";
+import { controlHandler } from "./control_server.ts";
+import type { DmsgNetwork } from "./deployment.ts";
+import { folderHandler } from "./folder_handler.ts";
+import { NotAFolderError, VisorRunningError } from "./errors.ts";
+import type { LogFile } from "./log_file.ts";
+import { logServer } from "./log_server.ts";
+import { joinNetwork, type NetworkClient } from "./network_client.ts";
+
+export interface VisorOptions {
+  readonly world: World;
+  readonly keys: KeyPair;
+  readonly network: DmsgNetwork;
+  /** Folder of this visor's files: control file, log. It exists. */
+  readonly home: string;
+  readonly logFile: LogFile;
+  readonly version: string;
+  readonly control: {
+    readonly address: SocketAddress;
+    /** When the port is taken: take any free one (a default address), or fail (one that was asked for). */
+    readonly orAnyPort: boolean;
+  };
+  readonly sessionsMin: number;
+  readonly serversType?: "all" | "official" | "community";
+  /** Keys that may read the log besides the own one. */
+  readonly whitelist: readonly PublicKey[];
+  /** Services in the same process, for `status`. */
+  readonly services?: () => HostedService[];
+  readonly pid?: number;
+}
+
+/** Readiness in the steps in which it comes. */
+export type VisorEvent =
+  | { readonly event: "control"; readonly address: string }
+  | { readonly event: "session"; readonly server: PublicKey; readonly address: string }
+  | { readonly event: "ready"; readonly publicKey: PublicKey };
+
+export class Visor implements AsyncDisposable {
+  readonly #options: VisorOptions;
+  readonly #scope = new Scope();
+  readonly #network: NetworkClient;
+  readonly #token: string;
+  readonly #startedMs: number;
+  readonly #mounts: { folder: string; port: number; handler: RawHandler }[] = [];
+  readonly #stopAsked = Promise.withResolvers<void>();
+  #controlServer: HttpServer | undefined;
+  #controlAddress: SocketAddress | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: VisorOptions) {
+    const { world, keys, network, logFile, version, sessionsMin, serversType } = options;
+    this.#options = options;
+    this.#token = makeToken(world.random);
+    this.#startedMs = world.clock.monotonicMs();
+    this.#network = joinNetwork({
+      world,
+      local: keys,
+      network,
+      log: logFile.log,
+      userAgent: `skyctl/${version}`,
+      sessionsMin,
+      serversType,
+      clientType: "visor",
+    });
+  }
+
+  /**
+   * Starts a visor. Resolves when the control API answers; sessions come in the background. Errors:
+   * `VisorRunningError`, `AddressInUseError`, those of the files. Nothing is left of one that failed.
+   */
+  static async start(options: VisorOptions): Promise<Visor> {
+    const listener = await bindControl(options);
+    const visor = new Visor(options);
+    try {
+      await visor.#boot(listener);
+      return visor;
+    } catch (error) {
+      listener.close();
+      await visor.close();
+      throw error;
+    }
+  }
+
+  get publicKey(): PublicKey {
+    return this.#options.keys.publicKey;
+  }
+
+  get dmsg(): NetworkClient["dmsg"] {
+    return this.#network.dmsg;
+  }
+
+  /** HTTP over dmsg, with this visor's key. */
+  get http(): NetworkClient["http"] {
+    return this.#network.http;
+  }
+
+  /** Where the control API listens. */
+  get controlAddress(): SocketAddress {
+    return this.#controlAddress!;
+  }
+
+  /** Settles when somebody asked for the end over the control API. */
+  get stopAsked(): Promise<void> {
+    return this.#stopAsked.promise;
+  }
+
+  /** Settles with the failure of a part that must not fail, if one does. */
+  get failed(): Promise<unknown> {
+    const { signal } = this.#scope;
+    return new Promise((resolve) =>
+      signal.addEventListener(
+        "abort",
+        () => this.#scope.failure !== undefined && resolve(this.#scope.failure),
+      )
+    );
+  }
+
+  /** What is true now. */
+  status(): VisorStatus {
+    const { world, network, home, version, services } = this.#options;
+    const { ready, sessions, entry, lastFailure } = this.dmsg.status();
+    return {
+      publicKey: this.publicKey,
+      version,
+      ready: ready && entry?.published === true,
+      startedAtMs: Math.round(world.clock.wallMs() - (world.clock.monotonicMs() - this.#startedMs)),
+      uptimeMs: Math.round(world.clock.monotonicMs() - this.#startedMs),
+      home,
+      deployment: { name: network.name, file: network.file },
+      dmsg: {
+        ready,
+        sessions: sessions.map(({ remote, remoteAddress, ...rest }) => ({
+          server: remote,
+          remote: this.publicKey,
+          address: remoteAddress,
+          ...rest,
+        })),
+        entry: {
+          published: entry?.published === true,
+          sequence: entry?.sequence?.toString(),
+          publishedAtMs: entry?.publishedAtMs,
+          failure: entry?.failure,
+        },
+        lastFailure,
+      },
+      services: services?.() ?? [],
+      serving: this.#mounts.map(({ folder, port }) => ({ folder, port })),
+      warnings: this.#warnings(),
+    };
+  }
+
+  /** Serves a folder on a dmsg port, on 80 beside the visor's own pages. The result takes it off again. */
+  async mount({ folder, port }: { folder: string; port: number }): Promise<() => void> {
+    const { world, logFile } = this.#options;
+    const info = await world.outside(() => world.files.info(folder));
+    if (info?.isDirectory !== true) throw new NotAFolderError(folder);
+    const mounted = { folder, port, handler: folderHandler(folder, world) };
+    const scope = new Scope(this.#scope);
+    if (port !== 80) {
+      const { dmsg: client } = this;
+      serveDmsgHttp({
+        client,
+        world,
+        handler: { raw: mounted.handler },
+        scope,
+        log: logFile.log.child("serve"),
+        port,
+      });
+    }
+    this.#mounts.unshift(mounted);
+    return () => {
+      const index = this.#mounts.indexOf(mounted);
+      if (index >= 0) this.#mounts.splice(index, 1);
+      void scope[Symbol.asyncDispose]();
+    };
+  }
+
+  /** Ends everything, in order. Never rejects; calling it again waits for the same end. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #boot(listener: SocketListener): Promise<void> {
+    const { world, home, logFile, network, pid } = this.#options;
+    const log = logFile.log;
+    this.#controlAddress = listener.address;
+    const handler = controlHandler({
+      token: this.#token,
+      actions: controlActions(this, { onStop: () => this.#stopAsked.resolve() }),
+      mount: (input) => this.mount(input),
+      log: log.child("control"),
+      every: (intervalMs, tick) => repeat(world, intervalMs, tick),
+    });
+    this.#controlServer = serveHttp(listener, handler, { world, log: log.child("control"), closeMs: 500 });
+    await writeControlFile(world.files, home, {
+      address: listener.address,
+      token: this.#token,
+      pid,
+      publicKey: this.publicKey,
+      deploymentFile: network.file,
+    });
+    serveControl(this.dmsg, this.#scope, log.child("dmsgctrl"));
+    serveDmsgHttp({
+      client: this.dmsg,
+      world,
+      scope: this.#scope,
+      log: log.child("http"),
+      handler: {
+        raw: logServer({
+          world,
+          whitelist: new Set([this.publicKey, ...this.#options.whitelist]),
+          health: () => this.#health(),
+          ring: logFile.ring,
+          logPath: logFile.path,
+          mounted: () => this.#mounts.filter(({ port }) => port === 80).map(({ handler }) => handler),
+        }),
+      },
+    });
+    log.info("Visor started", { key: this.publicKey, deployment: network.name });
+  }
+
+  #health(): unknown {
+    const { startedAtMs, version, ready, dmsg } = this.status();
+    return {
+      build_info: { version, commit: "unknown", date: "unknown" },
+      started_at: new Date(startedAtMs).toISOString(),
+      service_name: "visor",
+      public_key: this.publicKey,
+      dmsg_address: renderDmsgAddress({ publicKey: this.publicKey, port: 80 }),
+      dmsg_servers: dmsg.sessions.map(({ server }) => server),
+      ready,
+    };
+  }
+
+  #warnings(): VisorWarning[] {
+    const { entry, lastEnded, shortLives } = this.dmsg.status();
+    const warnings: VisorWarning[] = [];
+    if (entry?.duplicateSeenMs !== undefined || shortLives >= 2) {
+      warnings.push({
+        code: "DUPLICATE_KEY",
+        text: entry?.duplicateSeenMs !== undefined
+          ? "Another process publishes an entry under this visor's key"
+          : `Servers end this visor's sessions soon after they begin (last: ${lastEnded?.server}): ` +
+            "another process seems to use its key",
+        hint: "stop one of the two, or give it a key of its own: skyctl keys gen",
+      });
+    }
+    if (entry?.failure !== undefined) {
+      warnings.push({
+        code: "ENTRY_NOT_PUBLISHED",
+        text: `The entry is not in the discovery: ${entry.failure}`,
+        hint: entry.failure.includes("outdated timestamp") ? "set this machine's clock" : undefined,
+      });
+    }
+    return warnings;
+  }
+
+  async #close(): Promise<void> {
+    const { world, home, logFile } = this.#options;
+    logFile.log.info("Visor stops", { key: this.publicKey });
+    await this.#controlServer?.close();
+    this.#mounts.length = 0;
+    await this.#network.close();
+    await this.#scope[Symbol.asyncDispose]();
+    await removeControlFile(world.files, home, this.#token).catch((error) =>
+      logFile.log.warn("Control file not removed", { cause: describeError(error) })
+    );
+  }
+}
+
+/** Binds the control API before anything else exists. One visor for each home. */
+async function bindControl({ world, home, control }: VisorOptions): Promise<SocketListener> {
+  await refuseSecondVisor(world, home);
+  try {
+    return await world.network.listen(control.address);
+  } catch (error) {
+    if (!(error instanceof AddressInUseError) || !control.orAnyPort) throw error;
+    return await world.network.listen({ ...control.address, port: 0 });
+  }
+}
+
+async function refuseSecondVisor(world: World, home: string): Promise<void> {
+  const { readControlFile } = await import("../control/mod.ts");
+  const other = await readControlFile(world.files, home).catch(() => undefined);
+  if (other === undefined) return;
+  try {
+    const conn = await world.network.dial(other.address);
+    conn.close();
+  } catch {
+    return; // a file that its visor left behind
+  }
+  throw new VisorRunningError(home, controlFilePath(home), other.pid);
+}
+
+function repeat({ clock }: World, intervalMs: number, tick: () => void): () => void {
+  let timer = clock.timer(intervalMs, function again() {
+    timer = clock.timer(intervalMs, again);
+    tick();
+  });
+  return () => timer.cancel();
+}
