@@ -13,4 +13,4 @@
  */
 export * from "./entry_store.ts";
 export { openEntryStore } from "./open_store.ts";
-export { SqliteEntryStore, type SqliteEntryStoreOptions } from "./sqlite_store.ts";
+export { SqliteEntryStore, type SqliteEntryStoreOptions, STORE_BYTES_MAX } from "./sqlite_store.ts";

@@ -32,43 +32,24 @@ interface ScriptedRedis extends Redis {
 }
 
 export class RedisEntryStore implements EntryStore {
-  readonly #redis: ScriptedRedis;
+  readonly #url: string;
   readonly #release: (() => void) | undefined;
+  #connection: Promise<ScriptedRedis>;
   #open = true;
 
-  private constructor(redis: ScriptedRedis, release: (() => void) | undefined) {
-    this.#redis = redis;
+  private constructor(url: string, first: ScriptedRedis, release: (() => void) | undefined) {
+    this.#url = url;
+    this.#connection = Promise.resolve(first);
     this.#release = release;
   }
 
   /** Connects. Rejects with {@link StoreError} when nobody answers within {@link CONNECT_TIMEOUT_MS}. */
   static async open({ url, ledger }: RedisEntryStoreOptions): Promise<RedisEntryStore> {
-    const { Redis } = await import("ioredis"); // only who uses Redis pays for it
-    const redis = new Redis(url, {
-      lazyConnect: true,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      commandTimeout: COMMAND_TIMEOUT_MS,
-      maxRetriesPerRequest: 1,
-      autoResendUnfulfilledCommands: false, // a put that may have happened is not done twice
-    });
-    redis.on("error", () => {}); // each command rejects with it; without a listener it would go to the console
-    redis.defineCommand("putEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: PUT });
-    redis.defineCommand("removeEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: REMOVE });
-    redis.defineCommand("dropMembers", { numberOfKeys: 1, lua: DROP });
-    try {
-      await redis.connect();
-    } catch (cause) {
-      redis.disconnect();
-      throw new StoreError(`Cannot connect to Redis at ${withoutPassword(url)}`, {
-        cause,
-        hint: "start redis-server, or leave the store in memory",
-      });
-    }
-    return new RedisEntryStore(redis as ScriptedRedis, ledger?.open("store"));
+    return new RedisEntryStore(url, await connect(url), ledger?.open("store"));
   }
 
   get(key: PublicKey): Promise<string | undefined> {
-    return ask(async () => await this.#redis.get(key) ?? undefined);
+    return this.#ask(async (redis) => await redis.get(key) ?? undefined);
   }
 
   put(entry: StoredEntry, { ttlMs, replaces }: PutOptions): Promise<boolean> {
@@ -77,8 +58,8 @@ export class RedisEntryStore implements EntryStore {
       entry.isVisor,
       entry.availableSessions !== undefined,
     ];
-    return ask(async () =>
-      await this.#redis.putEntry(
+    return this.#ask(async (redis) =>
+      await redis.putEntry(
         entry.key,
         ...ROLE_SETS,
         entry.text,
@@ -91,32 +72,32 @@ export class RedisEntryStore implements EntryStore {
   }
 
   remove(key: PublicKey): Promise<boolean> {
-    return ask(async () => await this.#redis.removeEntry(key, ...ROLE_SETS) === 1);
+    return this.#ask(async (redis) => await redis.removeEntry(key, ...ROLE_SETS) === 1);
   }
 
   batch(keys: readonly PublicKey[]): Promise<Map<PublicKey, string>> {
-    return ask(async () => {
+    return this.#ask(async (redis) => {
       const found = new Map<PublicKey, string>();
-      for await (const [key, entry] of this.#read(keys)) if (entry !== null) found.set(key, entry);
+      for await (const [key, entry] of read(redis, keys)) if (entry !== null) found.set(key, entry);
       return found;
     });
   }
 
   clientKeys(): Promise<PublicKey[]> {
-    return ask(async () => (await this.#members("clients")).map(([key]) => key));
+    return this.#ask(async (redis) => (await membersOf(redis, "clients")).map(([key]) => key));
   }
 
   visorKeys(): Promise<PublicKey[]> {
-    return ask(async () => (await this.#members("visorClients")).map(([key]) => key));
+    return this.#ask(async (redis) => (await membersOf(redis, "visorClients")).map(([key]) => key));
   }
 
   allServers(): Promise<string[]> {
-    return ask(async () => (await this.#members("servers")).map(([, entry]) => entry));
+    return this.#ask(async (redis) => (await membersOf(redis, "servers")).map(([, entry]) => entry));
   }
 
   availableServers(): Promise<string[]> {
-    return ask(async () =>
-      (await this.#members("servers"))
+    return this.#ask(async (redis) =>
+      (await membersOf(redis, "servers"))
         .map(([, entry]) => ({ entry, free: factsOf(entry).availableSessions }))
         .filter(({ free }) => free > 0)
         .sort((a, b) => b.free - a.free)
@@ -125,17 +106,17 @@ export class RedisEntryStore implements EntryStore {
   }
 
   clientsOf(server: PublicKey): Promise<PublicKey[]> {
-    return ask(async () =>
-      (await this.#members("clients"))
+    return this.#ask(async (redis) =>
+      (await membersOf(redis, "clients"))
         .filter(([, entry]) => factsOf(entry).delegatedServers.includes(server))
         .map(([key]) => key)
     );
   }
 
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>> {
-    return ask(async () => {
+    return this.#ask(async (redis) => {
       const clients = new Map<PublicKey, PublicKey[]>();
-      for (const [key, entry] of await this.#members("clients")) {
+      for (const [key, entry] of await membersOf(redis, "clients")) {
         for (const server of new Set(factsOf(entry).delegatedServers)) {
           const known = clients.get(server);
           if (known === undefined) clients.set(server, [key]);
@@ -147,8 +128,8 @@ export class RedisEntryStore implements EntryStore {
   }
 
   counts(): Promise<EntryCounts> {
-    return ask(async () => {
-      const [clients, visors, servers] = await Promise.all(ROLE_SETS.map((set) => this.#members(set)));
+    return this.#ask(async (redis) => {
+      const [clients, visors, servers] = await Promise.all(ROLE_SETS.map((set) => membersOf(redis, set)));
       return { clients: clients!.length, visors: visors!.length, servers: servers!.length };
     });
   }
@@ -157,43 +138,86 @@ export class RedisEntryStore implements EntryStore {
     if (!this.#open) return;
     this.#open = false;
     try {
-      await this.#redis.quit(); // what was asked is answered first
+      const redis = await this.#connection;
+      if (redis.status === "ready") await redis.quit(); // what was asked is answered first
     } catch {
-      this.#redis.disconnect(); // it is gone already
+      // it is gone already: that is what was wanted
     }
     this.#release?.();
   }
 
-  /** The members of a set that have an entry, with it; the others leave the set. */
-  async #members(set: typeof ROLE_SETS[number]): Promise<[PublicKey, string][]> {
-    const members: [PublicKey, string][] = [];
-    const gone: PublicKey[] = [];
-    const keys = (await this.#redis.smembers(set)).filter(isKey);
-    for await (const [key, entry] of this.#read(keys)) {
-      if (entry === null) gone.push(key);
-      else members.push([key, entry]);
+  async #ask<T>(question: (redis: ScriptedRedis) => Promise<T>): Promise<T> {
+    try {
+      return await question(await this.#connected());
+    } catch (cause) {
+      throw cause instanceof StoreError ? cause : new StoreError("Cannot use the Redis store", { cause });
     }
-    for (let at = 0; at < gone.length; at += BATCH) {
-      await this.#redis.dropMembers(set, ...gone.slice(at, at + BATCH));
-    }
-    return members;
   }
 
-  /** The texts of `keys`, null for each that is gone, {@link BATCH} per question. */
-  async *#read(keys: readonly PublicKey[]): AsyncGenerator<readonly [PublicKey, string | null]> {
-    for (let at = 0; at < keys.length; at += BATCH) {
-      const batch = keys.slice(at, at + BATCH);
-      const entries = await this.#redis.mget(batch);
-      for (let index = 0; index < batch.length; index++) yield [batch[index]!, entries[index]!];
-    }
+  /**
+   * The connection; a new one when it has ended. ioredis could do that by itself, but with timers that outlive
+   * a close; here the next question dials, and all that wait share the dial.
+   */
+  async #connected(): Promise<ScriptedRedis> {
+    if (!this.#open) throw new StoreError("Cannot use the Redis store: it is closed");
+    const current = this.#connection;
+    const usable = await current.then((redis) => redis.status !== "end", () => false);
+    if (!usable && this.#connection === current) this.#connection = connect(this.#url);
+    return await this.#connection;
   }
 }
 
-async function ask<T>(question: () => Promise<T>): Promise<T> {
+async function connect(url: string): Promise<ScriptedRedis> {
+  const { Redis } = await import("ioredis"); // only who uses Redis pays for it
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: () => null,
+    autoResendUnfulfilledCommands: false, // a put that may have happened is not done twice
+  });
+  redis.on("error", () => {}); // each command rejects with it; without a listener it would go to the console
+  redis.defineCommand("putEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: PUT });
+  redis.defineCommand("removeEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: REMOVE });
+  redis.defineCommand("dropMembers", { numberOfKeys: 1, lua: DROP });
   try {
-    return await question();
+    await redis.connect();
   } catch (cause) {
-    throw new StoreError("Cannot use the Redis store", { cause });
+    throw new StoreError(`Cannot connect to Redis at ${withoutPassword(url)}`, {
+      cause,
+      hint: "start redis-server, or leave the store in memory",
+    });
+  }
+  return redis as ScriptedRedis;
+}
+
+/** The members of a set that have an entry, with it; the others leave the set. */
+async function membersOf(
+  redis: ScriptedRedis,
+  set: typeof ROLE_SETS[number],
+): Promise<[PublicKey, string][]> {
+  const members: [PublicKey, string][] = [];
+  const gone: PublicKey[] = [];
+  const keys = (await redis.smembers(set)).filter(isKey);
+  for await (const [key, entry] of read(redis, keys)) {
+    if (entry === null) gone.push(key);
+    else members.push([key, entry]);
+  }
+  for (let at = 0; at < gone.length; at += BATCH) {
+    await redis.dropMembers(set, ...gone.slice(at, at + BATCH));
+  }
+  return members;
+}
+
+/** The texts of `keys`, null for each that is gone, {@link BATCH} per question. */
+async function* read(
+  redis: ScriptedRedis,
+  keys: readonly PublicKey[],
+): AsyncGenerator<readonly [PublicKey, string | null]> {
+  for (let at = 0; at < keys.length; at += BATCH) {
+    const batch = keys.slice(at, at + BATCH);
+    const entries = await redis.mget(batch);
+    for (let index = 0; index < batch.length; index++) yield [batch[index]!, entries[index]!];
   }
 }
 

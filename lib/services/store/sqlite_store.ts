@@ -24,7 +24,12 @@ export interface SqliteEntryStoreOptions {
   readonly clock: Pick<Clock, "wallMs">;
   /** Counts the open database as kind `store`. */
   readonly ledger?: Ledger;
+  /** Above it a put fails. Default {@link STORE_BYTES_MAX}. */
+  readonly bytesMax?: number;
 }
+
+/** Some 500,000 entries: posts cost nothing but a key pair, so that something must bound what they take. */
+export const STORE_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Opens the database and makes its tables. Throws {@link StoreError}. */
 export class SqliteEntryStore implements EntryStore {
@@ -35,12 +40,13 @@ export class SqliteEntryStore implements EntryStore {
   readonly #name: string;
   #open = true;
 
-  constructor({ path, clock, ledger }: SqliteEntryStoreOptions) {
+  constructor({ path, clock, ledger, bytesMax = STORE_BYTES_MAX }: SqliteEntryStoreOptions) {
     this.#name = path === undefined ? "the store in memory" : `the store ${path}`;
     this.#clock = clock;
     try {
       this.#database = new DatabaseSync(path ?? ":memory:");
       this.#database.exec(SETTINGS);
+      this.#database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
       this.#database.exec(TABLES);
       this.#statements = prepare(this.#database);
     } catch (cause) {
@@ -172,8 +178,12 @@ const keysOf = (rows: readonly Row[]) => rows.map((row) => row.key as PublicKey)
 /** Rows past their time that one put deletes at most: twice what a put can add would do; the rest is margin. */
 const PURGED_PER_PUT = 8;
 
+/** SQLite's own page size, set so that the bound above is exact. */
+const PAGE_BYTES = 4096;
+
 // A lost last second after a power cut is fine: every entry is announced anew. So no sync on each commit.
 const SETTINGS = `
+  PRAGMA page_size = ${PAGE_BYTES};
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA foreign_keys = ON;
