@@ -23,6 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
     readerLeft = true;
     io.interrupt();
   });
+  process.stderr.on("error", () => {}); // nobody hears the talk: the answer may still be read
   try {
     const { buildTree } = await import("./commands/mod.ts");
     const tree = await buildTree({ argv, io, version: config.version });
@@ -33,8 +34,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const { failureOf, renderFailure, renderFailureJson } = await import("./lib/cli/failure.ts");
     const failure = failureOf(error);
     if (readerLeft && failure.exitCode === 130) return 0;
-    process.stderr.write(renderFailure(failure));
-    if (io.json) process.stdout.write(renderFailureJson(failure));
+    io.note(renderFailure(failure));
+    if (io.json && !broken.has(process.stdout)) process.stdout.write(renderFailureJson(failure));
     return failure.exitCode;
   }
 }
@@ -54,8 +55,14 @@ function asksForJson(argv: readonly string[]): boolean {
 function processTerminal(): Terminal {
   let interrupts = 0;
   return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: (text) => write(process.stdout, text),
+    err(text) {
+      try {
+        write(process.stderr, text);
+      } catch {
+        // A full disk behind 2>: there is no third place to say it.
+      }
+    },
     outIsTerminal: process.stdout.isTTY === true,
     errIsTerminal: process.stderr.isTTY === true,
     columns: () => process.stderr.columns,
@@ -75,9 +82,21 @@ function processTerminal(): Terminal {
   };
 }
 
-/** Everything written is on its way, or nobody reads it. */
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => stream.write("", () => resolve()));
+/** Streams that threw in a write, a full disk for one: they never call back again. */
+const broken = new Set<NodeJS.WriteStream>();
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  try {
+    stream.write(text);
+  } catch (cause) {
+    broken.add(stream);
+    throw cause;
+  }
+}
+
+/** Everything written is on its way. */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (!broken.has(stream)) await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
 const argv = process.argv.slice(2);

@@ -3,12 +3,18 @@
  *
  * @module
  */
-import { CallerError, isAbort, SkyError } from "../base/mod.ts";
+import { CallerError, isAbort, SkyError, WorldError } from "../base/mod.ts";
 import type { ExitCode } from "./exit_codes.ts";
+import { UnwrittenError } from "./io.ts";
 
 /** The command line, as it was typed, cannot be carried out. */
 export class UsageError extends CallerError {
   readonly code = "USAGE";
+}
+
+/** Nothing takes the answer: the disk behind stdout is full, or it is closed. */
+export class OutputError extends WorldError {
+  readonly code = "OUTPUT";
 }
 
 /** Everything that is told about a failure. */
@@ -31,7 +37,7 @@ const EXIT_CODE_OF = { caller: 2, world: 3, peer: 4 } as const;
 
 /** What is told about `error`, a thrown value of any kind. */
 export function failureOf(error: unknown): Failure {
-  const thrown = fromCommander(error);
+  const thrown = translated(error);
   if (isAbort(thrown)) {
     return {
       code: "INTERRUPTED",
@@ -91,15 +97,21 @@ function hintOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Commander's complaint about the command line, in our words: `error: text\n(Did you mean x?)`. */
-function fromCommander(error: unknown): unknown {
-  if (!(error instanceof Error) || !("code" in error) || !String(error.code).startsWith("commander.")) {
-    return error;
+/** Commander's complaints, and what help must not load the error family for, as errors of the family. */
+function translated(error: unknown): unknown {
+  if (error instanceof UnwrittenError) return new OutputError(error.message, { cause: error.cause });
+  if (error instanceof Error && "code" in error && String(error.code).startsWith("commander.")) {
+    return usageError(String(error.code), error.message);
   }
-  if (error.code === "commander.help") { // its help is on stderr already
+  return error;
+}
+
+/** Commander's text is `error: text\n(Did you mean x?)`. */
+function usageError(code: string, text: string): UsageError {
+  if (code === "commander.help") { // its help is on stderr already
     return new UsageError("No command is given", { hint: "give one of the commands above" });
   }
-  const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
+  const [first = "", ...rest] = text.replace(/^error: /, "").split("\n");
   const suggestion = rest.join(" ").trim().replace(/^\((.*)\)$/, "$1");
   const message = first.charAt(0).toUpperCase() + first.slice(1);
   return new UsageError(message, {

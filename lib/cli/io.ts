@@ -10,9 +10,9 @@ import type { Progress } from "./progress.ts";
 
 /** The terminal, or what stands in for it. */
 export interface Terminal {
-  /** Writes to stdout; text goes out in call order. */
+  /** Writes to stdout; text goes out in call order. Throws when it cannot be taken, e.g. by a full disk. */
   out(text: string): void;
-  /** Writes to stderr. */
+  /** Writes to stderr. Never throws. */
   err(text: string): void;
   /** True when a person reads stdout. */
   readonly outIsTerminal: boolean;
@@ -52,6 +52,9 @@ export interface IoOptions {
   readonly makeWorld: () => Promise<World>;
 }
 
+/** The answer could not be written; `cause` is the system's reason. Becomes an `OUTPUT` failure. */
+export class UnwrittenError extends Error {}
+
 /** An Io that its owner can interrupt. */
 export class ProcessIo implements Io {
   readonly json: boolean;
@@ -86,11 +89,11 @@ export class ProcessIo implements Io {
   }
 
   emit<T>(result: T, render: (result: T) => string): void {
-    this.#terminal.out(this.json ? `${JSON.stringify(result, null, 2)}\n` : withLineEnd(render(result)));
+    this.#answer(this.json ? `${JSON.stringify(result, null, 2)}\n` : withLineEnd(render(result)));
   }
 
   emitEach<T>(result: T, render: (result: T) => string): void {
-    this.#terminal.out(this.json ? `${JSON.stringify(result)}\n` : withLineEnd(render(result)));
+    this.#answer(this.json ? `${JSON.stringify(result)}\n` : withLineEnd(render(result)));
   }
 
   note(text: string): void {
@@ -112,6 +115,14 @@ export class ProcessIo implements Io {
 
   world(): Promise<World> {
     return this.#world ??= this.#makeWorld();
+  }
+
+  #answer(text: string): void {
+    try {
+      this.#terminal.out(text);
+    } catch (cause) {
+      throw new UnwrittenError("Cannot write the answer to stdout", { cause });
+    }
   }
 }
 
