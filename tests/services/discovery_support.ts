@@ -17,7 +17,7 @@ export interface Answered {
 
 export interface Asked {
   readonly method?: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Record<string, string>;
   /** Default: an address of the internet. */
   readonly remote?: string;

@@ -41,7 +41,7 @@ export const BAD_INPUT = message(400, "error bad input");
 export const NO_ENTRY = message(404, "entry of public key is not found");
 export const NO_SERVERS = message(404, "no delegated dmsg servers available for remote");
 export const UNEXPECTED = message(500, "something unexpected happened");
-export const TOO_LARGE = message(413, "request body too large");
+export const TOO_LARGE = message(413, "http: request body too large");
 export const TOO_MANY: Answer = {
   ...message(429, "rate limit exceeded"),
   headers: [...JSON_HEADERS, ["Retry-After", "1"]],

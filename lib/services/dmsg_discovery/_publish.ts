@@ -7,7 +7,7 @@ import {
   parseUncheckedEntry,
   renderEntry,
   type UncheckedEntry,
-} from "../../dmsg/entry.ts";
+} from "../../dmsg/mod.ts";
 import { type EntryStore, type StoredEntry, StoreError } from "../store/mod.ts";
 import { type Answer, message, UNEXPECTED } from "./_answer.ts";
 import {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Entry, type UncheckedEntry, verifyEntry } from "../../dmsg/entry.ts";
+import { type Entry, type UncheckedEntry, verifyEntry } from "../../dmsg/mod.ts";
 
 /** An HTTP status and the text that goes with it. */
 export interface Refusal {
