@@ -86,8 +86,10 @@ export interface FileInfo {
 /** A file open for reading in pieces. */
 export interface ReadableFile {
   readonly bytes: number;
-  /** Fills the front of `into`; the number of bytes read, 0 at the end. */
+  /** Fills the front of `into`; the number of bytes read, 0 at the end. Goes on where the last read ended. */
   read(into: Uint8Array): Promise<number>;
+  /** The next read begins at `position`, in bytes from the start. */
+  seek(position: number): Promise<void>;
   close(): void;
 }
 

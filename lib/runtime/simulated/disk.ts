@@ -122,6 +122,9 @@ class DiskReader implements ReadableFile {
   get bytes(): number {
     return this.#content.length;
   }
+  async seek(position: number): Promise<void> {
+    this.#offset = position;
+  }
   async read(into: Uint8Array): Promise<number> {
     const part = this.#content.subarray(this.#offset, this.#offset + into.length);
     into.set(part);

@@ -38,6 +38,10 @@ const OUTSIDE_ONLY: readonly [owner: object, path: string, names: readonly strin
     "exportKey",
     "wrapKey",
     "unwrapKey",
+    "encapsulateBits",
+    "encapsulateKey",
+    "decapsulateBits",
+    "decapsulateKey",
   ]],
   [Deno, "Deno.", [
     "open",

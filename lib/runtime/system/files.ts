@@ -94,6 +94,10 @@ class SystemReadableFile implements ReadableFile {
     this.#release = release;
   }
 
+  seek(position: number): Promise<void> {
+    return attempt(this.#path, "read", async () => void await this.#file.seek(position, Deno.SeekMode.Start));
+  }
+
   read(into: Uint8Array): Promise<number> {
     return attempt(this.#path, "read", async () => await this.#file.read(into) ?? 0);
   }
