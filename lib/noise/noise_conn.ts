@@ -84,6 +84,7 @@ class NoiseConn implements Conn {
     try {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure;
+        if (this.#view === undefined) this.#freePartial();
         const view = this.#view ?? await this.#conn.read();
         this.#view = undefined;
         if (view === null) {
@@ -134,7 +135,7 @@ class NoiseConn implements Conn {
       this.#failure = failure;
       if (plaintextBytes === 0) throw failure;
     } else if (consumedBytes < view.length) {
-      this.#partial ??= new Uint8Array(FRAME_BYTES_MAX);
+      this.#partial ??= takeBuffer(FRAME_BYTES_MAX);
       this.#partial.set(view.subarray(consumedBytes));
       this.#partialBytes = view.length - consumedBytes;
     }
@@ -160,6 +161,13 @@ class NoiseConn implements Conn {
     if (this.#partialBytes < frameBytes) return view.subarray(0, 0);
     this.#partialBytes = 0;
     return this.#open(partial.subarray(0, frameBytes));
+  }
+
+  /** An idle connection holds no buffer. The reader asks again, so it is done with what it was given. */
+  #freePartial(): void {
+    if (this.#partial === undefined || this.#partialBytes > 0) return;
+    giveBuffer(this.#partial);
+    this.#partial = undefined;
   }
 
   #fail(error: Error): Error {

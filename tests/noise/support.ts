@@ -1,5 +1,4 @@
 /** Keys and engines that the tests of noise share. */
-import { memoryPair } from "../../lib/base/mod.ts";
 import {
   fromHex,
   type KeyPair,
@@ -75,9 +74,6 @@ export const KEYS: { readonly near: SplitKeys; readonly far: SplitKeys } = {
   near: { send: fromHex("11".repeat(32)), receive: fromHex("22".repeat(32)) },
   far: { send: fromHex("22".repeat(32)), receive: fromHex("11".repeat(32)) },
 };
-
-/** A pair in memory with the ends' own names. */
-export const wires = memoryPair;
 
 export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value);
