@@ -97,14 +97,21 @@ export class HttpClient implements AsyncDisposable {
     return this.close();
   }
 
-  #exchange(conn: ClientConn, key: string, prepared: PreparedRequest, signal: AbortSignal | undefined) {
-    return conn.exchange(prepared, {
-      signal,
-      onDone: (reusable) => {
-        if (reusable && !this.#end.signal.aborted) this.#pool.put(key, conn);
-        else conn.close();
-      },
-    });
+  async #exchange(
+    conn: ClientConn,
+    key: string,
+    prepared: PreparedRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpResponse> {
+    const onDone = (reusable: boolean) => {
+      if (reusable && !this.#end.signal.aborted) this.#pool.put(key, conn);
+      else conn.close();
+    };
+    try {
+      return await conn.exchange(prepared, { signal, onDone });
+    } catch (error) {
+      throw this.#end.signal.aborted ? this.#end.signal.reason : error;
+    }
   }
 
   async #dial({ authority, scheme }: PreparedRequest, signal: AbortSignal | undefined): Promise<ClientConn> {

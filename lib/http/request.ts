@@ -56,7 +56,7 @@ export interface UrlParts {
 }
 
 const NOTHING = new Uint8Array(0);
-const URL_SHAPE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]+)([^?#]*)(\?[^#]*)?(?:#.*)?$/s;
+const URL_SHAPE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]+)(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/s;
 const AUTHORITY = /^(?:[0-9A-Za-z\-._~%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 const OURS: ReadonlySet<string> = new Set(["host", "user-agent", "content-length", "transfer-encoding"]);
 /** Methods for which Go says `Content-Length: 0` when there is no body. */

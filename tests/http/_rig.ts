@@ -116,7 +116,13 @@ export class RawClient {
   }
 }
 
-/** Reads a request's head on the far side of a scripted connection; the rest of the read is dropped. */
+/** Reads on the far side of a scripted connection until `end` was in it; everything that came. */
 export async function readRequest(far: Conn, end = "\r\n\r\n"): Promise<string> {
-  return await new RawClient(far).readUntil(end);
+  let all = "";
+  while (!all.includes(end)) {
+    const view = await far.read();
+    assert.ok(view !== null, `ended after ${JSON.stringify(all)}`);
+    all += text(view);
+  }
+  return all;
 }
