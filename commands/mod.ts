@@ -60,8 +60,8 @@ export async function buildTree(
     if (whole || asked === name) root.addCommand(await load(io));
     else root.command(name).description(summary);
   }
+  inheritSettings(root);
   if (whole) (await import("./completion.ts")).addCompletion(root, COMPLETION.name);
   else root.command(COMPLETION.name).description(COMPLETION.summary);
-  inheritSettings(root);
   return root;
 }

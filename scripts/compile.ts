@@ -92,14 +92,16 @@ export async function compile(
   return { reason: reasonOf(stderr) };
 }
 
-/** Why `deno compile` failed, in one line. */
+/** Why `deno compile` failed, in one line: the error and the deepest cause. */
 export function reasonOf(stderr: string): string {
-  const lines = stderr.split("\n").map((line) => line.trim());
-  if (/base (binary|runtime)|denort|dl\.deno\.land/i.test(stderr)) {
+  if (/base (binary|runtime)|dl\.deno\.land/i.test(stderr)) {
     return "the base runtime cannot be fetched from Deno's download site (dl.deno.land)";
   }
-  return lines.find((line) => line.startsWith("error")) ?? lines.find((line) => line !== "") ??
-    "no reason given";
+  const lines = stderr.split("\nStack backtrace")[0]!.split("\n").map((line) => line.trim());
+  const error = lines.find((line) => line.startsWith("error")) ?? lines.find((line) => line !== "");
+  const causes = lines.slice(lines.indexOf("Caused by:") + 1).filter((line) => line !== "");
+  const cause = lines.includes("Caused by:") ? causes.at(-1)?.replace(/^\d+: /, "") : undefined;
+  return [error ?? "no reason given", cause].filter((part) => part !== undefined).join(": ");
 }
 
 /** `sha256sum`'s format, sorted by name. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { bundle, COMPILE_FLAGS, reasonOf, renderSums, TARGETS } from "../../scripts/compile.ts";
+import { bundle, compile, COMPILE_FLAGS, reasonOf, renderSums, TARGETS } from "../../scripts/compile.ts";
 import config from "../../deno.json" with { type: "json" };
 
 /** Far above today's bundle: a package that must not be in it would pass this. */
 const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
+/** The bundle, and what Deno adds to it. */
+const PAYLOAD_BYTES_MAX = BUNDLE_BYTES_MAX + 4 * 1024 * 1024;
 /** The first Node that parses `using`. */
 const NODE_MAJOR_MIN = 24;
 
@@ -68,6 +70,36 @@ Deno.test({
     }),
 });
 
+const LINUX = "x86_64-unknown-linux-gnu";
+
+Deno.test({
+  name: "compile() gives equal bytes from two folders: the bundle over the runtime, nothing more",
+  ignore: Deno.build.target !== LINUX, // the runtime that stands in must have the target's format
+  fn: () =>
+    inTemporaryFolder(async (folder) => {
+      const runtime = Deno.execPath(); // in place of a release's smaller one, which would be fetched
+      Deno.env.set("DENORT_BIN", runtime);
+      try {
+        const made = [];
+        for (const at of [`${folder}/a`, `${folder}/b/deeper`]) {
+          await bundle(at);
+          made.push(await compile(at, LINUX));
+        }
+        const [first, second] = made;
+        assert.deepEqual(first, second);
+        assert(first !== undefined && "bytes" in first, JSON.stringify(first));
+        const payload = first.bytes - (await Deno.stat(runtime)).size;
+        assert(payload > 0 && payload < PAYLOAD_BYTES_MAX, `${payload} bytes`);
+        using binary = await Deno.open(`${folder}/a/${first.file}`);
+        const magic = new Uint8Array(4);
+        await binary.read(magic);
+        assert.deepEqual(magic, new Uint8Array([0x7f, 0x45, 0x4c, 0x46]));
+      } finally {
+        Deno.env.delete("DENORT_BIN");
+      }
+    }),
+});
+
 Deno.test("reasonOf() tells a base runtime that cannot be fetched from a defect of ours", () => {
   assert.match(
     reasonOf("error: Setting up base binary.\n\nCaused by: dns error"),
@@ -78,6 +110,12 @@ Deno.test("reasonOf() tells a base runtime that cannot be fetched from a defect 
     /fetched/,
   );
   assert.deepEqual(reasonOf('Check x\nerror: Module not found "y"\n  at z'), 'error: Module not found "y"');
+  assert.deepEqual(
+    reasonOf(
+      "error: Writing executable\n\nCaused by:\n    0: Outer\n    1: Invalid format\n\nStack backtrace:\n   0: x",
+    ),
+    "error: Writing executable: Invalid format",
+  );
   assert.deepEqual(reasonOf(""), "no reason given");
 });
 
