@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type PublicKey, publicKeyBytes, publicKeyFromBytes } from "../crypto/mod.ts";
+import { type PublicKey, publicKeyBytes } from "../crypto/mod.ts";
 import {
   type AnyGobType,
   gobBodyWriter,
@@ -21,12 +21,13 @@ import {
   gobUint,
   type GobValue,
 } from "../wire/gob/mod.ts";
+import { knownPublicKey } from "./_known_keys.ts";
 
 /** A key, or undefined for the null key, which is never written. */
 export const KEY = gobMarshaler<PublicKey | undefined>({
   name: "PubKey",
   zero: undefined,
-  read: publicKeyFromBytes,
+  read: knownPublicKey,
   write: (key) => publicKeyBytes(key!),
 });
 const ADDRESS = gobStruct("Addr", { PK: KEY, Port: gobUint(16) });

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { equalBytes } from "./_bytes.ts";
 import { LimitError, MalformedError } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { type AnyGobType, decodeGob, type GobValue } from "../wire/gob/mod.ts";
+import { equalBytes } from "./_bytes.ts";
 import {
   PEER_ANNOUNCE,
   type RawStreamRequest,
@@ -70,6 +70,7 @@ export interface PeerAnnounce {
 /** Which fields are written. Everybody reads both; 2024 is for tests and for the smallest bytes. */
 export type ObjectForm = "2024" | "2026";
 
+/** The body of a request, ready to be signed. */
 export function encodeStreamRequest(request: StreamRequest, form: ObjectForm = "2026"): Uint8Array {
   const raw: RawStreamRequest = {
     Timestamp: request.timestamp,
@@ -111,6 +112,7 @@ export function checkStreamRequest(signed: SignedObject): StreamRequest {
   };
 }
 
+/** The body of a response, ready to be signed. Errors: `RangeError` for a hash of another length. */
 export function encodeStreamResponse(response: StreamResponse, form: ObjectForm = "2026"): Uint8Array {
   const raw: RawStreamResponse = {
     ReqHash: response.requestHash,
@@ -160,6 +162,7 @@ export function checkStreamResponse(
   return response;
 }
 
+/** The body of an announcement, ready to be signed. */
 export function encodePeerAnnounce({ timestamp, source }: PeerAnnounce): Uint8Array {
   return writeBody.peerAnnounce({ Timestamp: timestamp, SrcPK: source });
 }

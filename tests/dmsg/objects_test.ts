@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fromHex, keyPairFromSeed, parsePublicKey, type PublicKey, toHex } from "../../lib/crypto/mod.ts";
+import {
+  fromHex,
+  InvalidKeyError,
+  keyPairFromSeed,
+  parsePublicKey,
+  type PublicKey,
+  toHex,
+} from "../../lib/crypto/mod.ts";
+import { KNOWN_KEYS_MAX, knownKeyCount, knownPublicKey } from "../../lib/dmsg/_known_keys.ts";
 import { type DmsgCode, DmsgError } from "../../lib/dmsg/errors.ts";
 import { parseDmsgAddress, renderDmsgAddress } from "../../lib/dmsg/address.ts";
 import {
@@ -314,6 +322,30 @@ Deno.test("what is decoded does not change with the buffer that it came in", () 
   bytes.fill(0);
   assert.deepEqual(request.source, parseDmsgAddress(recorded.vectors[0]!.fields.SrcAddr!));
   assert.deepEqual(request.noiseMessage, new Uint8Array(49).fill(0x11));
+});
+
+Deno.test("keys that were seen are kept up to a bound, and bad ones never", () => {
+  const random = (number: number) => {
+    const bytes = new Uint8Array(33);
+    bytes[0] = 2;
+    new DataView(bytes.buffer).setUint32(29, number);
+    return bytes;
+  };
+  let [points, others] = [0, 0];
+  for (let number = 1; points <= KNOWN_KEYS_MAX; number++) {
+    try {
+      assert.equal(knownPublicKey(random(number)), toHex(random(number)));
+      points++;
+    } catch (error) {
+      assert.ok(error instanceof InvalidKeyError);
+      assert.throws(() => knownPublicKey(random(number)), InvalidKeyError, "again");
+      others++;
+    }
+  }
+  assert.ok(others > 1000, "about every second x is on the curve");
+  assert.equal(knownKeyCount(), KNOWN_KEYS_MAX);
+  assert.throws(() => knownPublicKey(new Uint8Array(33)), InvalidKeyError);
+  assert.throws(() => knownPublicKey(new Uint8Array(32)), InvalidKeyError);
 });
 
 Deno.test("any bytes are an object or error 370", () => {

@@ -19,6 +19,7 @@ export const DEFINITIONS_MAX = 128;
 /** Fields of one defined struct; the biggest known has nine. */
 export const FIELDS_MAX = 128;
 
+/** Which of Go's interfaces a type marshals itself by. */
 export type MarshalerKind = "gob" | "binary" | "text";
 
 /** A shape as defined by the writer of a stream. */

@@ -10,7 +10,15 @@
  *
  * @module
  */
-export { DEFINITIONS_MAX, FIELDS_MAX } from "./_definitions.ts";
+export type { GobCursor } from "./_cursor.ts";
+export {
+  DEFINITIONS_MAX,
+  FIELDS_MAX,
+  type MarshalerKind,
+  type Reader,
+  type TypeTable,
+} from "./_definitions.ts";
 export { decodeGob, GobDecoder, MESSAGE_BYTES_MAX } from "./decode.ts";
 export { gobBodyWriter, GobEncoder, type GobIds } from "./encode.ts";
+export type { GobWriter } from "./_writer.ts";
 export * from "./types.ts";

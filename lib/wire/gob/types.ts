@@ -32,16 +32,19 @@ export type GobDefinition =
 
 /** A Go type that values of `T` stand for. */
 export interface GobType<T> {
+  /** What a reader of our streams is told. */
   readonly definition: GobDefinition;
   /** What a missing field means. */
   zero(): T;
   /** True when a struct leaves the field out; arrays and structs are written always. */
   isOmitted(value: T): boolean;
+  /** Puts the value behind what was written, without its field number. */
   write(to: GobWriter, value: T): void;
   /** How to read wire type `id` as this. Errors: `MalformedError` when the kinds do not agree. */
   reader(id: number, table: TypeTable): Reader<T>;
 }
 
+/** A type of whatever values. */
 // deno-lint-ignore no-explicit-any
 export type AnyGobType = GobType<any>;
 /** The values that a type stands for. */
