@@ -88,7 +88,8 @@ export class Engine implements FrameHandler {
     this.heardMs = clock.monotonicMs();
     this.output = new Output(conn, {
       clock,
-      onWriteStarted: (nowMs) => this.#deadlines.by(nowMs + limits.writeTimeoutMs),
+      writeTimeoutMs: limits.writeTimeoutMs,
+      onWriteStarted: (dueMs) => this.#deadlines.by(dueMs),
       onFailed: (error) => this.#fail(error),
     });
     this.#pings = new Pings(clock, limits, (flags, value) => this.#control(TYPE_PING, flags, 0, value));
@@ -300,7 +301,7 @@ export class Engine implements FrameHandler {
       this.#fail(new TimedOutError("The answer to a keep-alive ping", writeTimeoutMs));
       return Infinity;
     }
-    const writeDueMs = (this.output.writingSinceMs ?? Infinity) + writeTimeoutMs;
+    const { writeDueMs } = this.output;
     if (nowMs >= writeDueMs) {
       this.#fail(new TimedOutError("A write of the session", writeTimeoutMs));
       return Infinity;

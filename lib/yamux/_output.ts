@@ -27,9 +27,8 @@ export const TURN_BYTES = 64 * 1024;
 /** Less room than this counts as none, else a full buffer would end in crumbs. */
 const ROOM_BYTES_MIN = 1024;
 
-// A batch must be written within the write time-out, also on a slow line: batches shrink there.
-/** The first batches, and the size from which batches grow. The smallest still passes at 1.6 KiB/s. */
-const BATCH_BYTES_FIRST = 64 * 1024;
+// A batch must be written within the write time-out, also on a slow line: batches start small and shrink there.
+/** A batch of the smallest size still passes in time at 1.6 KiB/s. */
 const BATCH_BYTES_MIN = 16 * 1024;
 /** A batch that took longer was too large. */
 const BATCH_SLOW_MS = 1_000;
@@ -45,7 +44,8 @@ const NOTHING = new Uint8Array(0);
 export class Output {
   readonly #conn: Conn;
   readonly #clock: Clock;
-  readonly #onWriteStarted: (nowMs: number) => void;
+  readonly #writeTimeoutMs: number;
+  readonly #onWriteStarted: (dueMs: number) => void;
   readonly #onFailed: (error: unknown) => void;
   #filling: Uint8Array = NOTHING;
   #filled = 0;
@@ -58,7 +58,7 @@ export class Output {
   #lastWrite: Promise<void> | undefined;
   #isScheduled = false;
   #isEnded = false;
-  #batchBytesMax = BATCH_BYTES_FIRST;
+  #batchBytesMax = BATCH_BYTES_MIN;
   #batchBytesLast = 0;
   #waiting: Set<Sender> | undefined; // in the order of their turns; made on first need
   /** Bytes handed to the connection. */
@@ -66,21 +66,27 @@ export class Output {
 
   constructor(
     conn: Conn,
-    { clock, onWriteStarted, onFailed }: {
+    { clock, writeTimeoutMs, onWriteStarted, onFailed }: {
       clock: Clock;
-      onWriteStarted: (nowMs: number) => void;
+      writeTimeoutMs: number;
+      onWriteStarted: (dueMs: number) => void;
       onFailed: (error: unknown) => void;
     },
   ) {
     this.#conn = conn;
     this.#clock = clock;
+    this.#writeTimeoutMs = writeTimeoutMs;
     this.#onWriteStarted = onWriteStarted;
     this.#onFailed = onFailed;
   }
 
-  /** When the write in flight began; undefined when there is none. */
-  get writingSinceMs(): number | undefined {
-    return this.#isWriting ? this.#writingSinceMs : undefined;
+  /**
+   * When the write in flight must be done; Infinity when there is none. The time-out holds for each 64 KiB: a
+   * kernel buffer takes the first batches at once and only then shows how slow the line is.
+   */
+  get writeDueMs(): number {
+    if (!this.#isWriting) return Infinity;
+    return this.#writingSinceMs + this.#writeTimeoutMs * Math.ceil(this.#batchBytesLast / TURN_BYTES);
   }
 
   /** Settles when no write is in flight any more; never rejects. The connection is closed before. */
@@ -221,7 +227,7 @@ export class Output {
     this.bytesOut += bytes;
     this.#isWriting = true;
     this.#writingSinceMs = this.#clock.monotonicMs();
-    this.#onWriteStarted(this.#writingSinceMs);
+    this.#onWriteStarted(this.writeDueMs);
     this.#lastWrite = this.#conn.write(this.#inFlight.subarray(0, bytes)).then(
       this.#onWritten,
       this.#onRejected,

@@ -6,7 +6,7 @@ export interface YamuxLimits {
   readonly streamsMax: number;
   /** Time between keep-alive pings. */
   readonly keepAliveMs: number;
-  /** How long one batch may take to be written, and how long the peer may be silent after a keep-alive ping. */
+  /** How long each 64 KiB may take to be written, and how long the peer may be silent after a keep-alive ping. */
   readonly writeTimeoutMs: number;
   /** How long an opened stream may stay without ACK; then the session ends. */
   readonly openTimeoutMs: number;
