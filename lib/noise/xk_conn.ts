@@ -10,9 +10,10 @@
  *
  * @module
  */
-import { type Conn, TruncatedError, withPrefix } from "../base/mod.ts";
+import { type Conn, withPrefix } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type Clock, type Random, withTimeout } from "../runtime/mod.ts";
+import { ConnReader, u16Frame } from "../wire/mod.ts";
 import { FRAME_PREFIX_MAX, PREFIX_BYTES, prefixAt } from "./frames.ts";
 import { type HandshakeResult, type SplitKeys, xkInitiator, xkResponder } from "./handshakes.ts";
 
@@ -117,50 +118,30 @@ const NO_EXTENSION: HandshakeExtension = {
   keys: (keys) => keys,
 };
 
-/** Length-prefixed messages on a Conn. Takes no more from it than the messages need, or remembers it. */
+/** Length-prefixed messages on a Conn; what was read too far stays with the reader. */
 class Messages {
   readonly #conn: Conn;
-  #view: Uint8Array = NOTHING; // of the last read, not yet used
+  readonly #reader: ConnReader;
 
   constructor(conn: Conn) {
     this.#conn = conn;
+    this.#reader = new ConnReader(conn);
   }
 
   async write(message: Uint8Array): Promise<void> {
     if (message.length > FRAME_PREFIX_MAX) {
       throw new RangeError(`Handshake message of ${message.length} bytes is above ${FRAME_PREFIX_MAX}`);
     }
-    const framed = new Uint8Array(PREFIX_BYTES + message.length);
-    framed[0] = message.length >>> 8;
-    framed[1] = message.length;
-    framed.set(message, PREFIX_BYTES);
-    await this.#conn.write(framed);
+    await this.#conn.write(u16Frame(message));
   }
 
   async read(): Promise<Uint8Array> {
-    return await this.#exactly(prefixAt(await this.#exactly(PREFIX_BYTES), 0));
+    const prefix = await this.#reader.readExactly(PREFIX_BYTES, "the noise handshake");
+    return await this.#reader.readExactly(prefixAt(prefix, 0), "the noise handshake");
   }
 
   /** The connection from here on. */
   rest(): Conn {
-    return withPrefix(this.#conn, this.#view.slice());
-  }
-
-  /** `bytes` is at most {@link FRAME_PREFIX_MAX}. */
-  async #exactly(bytes: number): Promise<Uint8Array> {
-    const whole = new Uint8Array(bytes);
-    let filled = 0;
-    while (filled < bytes) {
-      if (this.#view.length === 0) {
-        const view = await this.#conn.read();
-        if (view === null) throw new TruncatedError("the noise handshake");
-        this.#view = view;
-      }
-      const part = this.#view.subarray(0, bytes - filled);
-      whole.set(part, filled);
-      filled += part.length;
-      this.#view = this.#view.subarray(part.length);
-    }
-    return whole;
+    return withPrefix(this.#conn, this.#reader.rest());
   }
 }
