@@ -33,8 +33,8 @@ export interface DmsgDiscoveryOptions {
   readonly world: Pick<World, "clock" | "random">;
   readonly log: Log;
   readonly settings?: DmsgDiscoverySettings;
-  /** Asked for each `/health`; undefined without a dmsg side. */
-  readonly dmsgStatus?: () => DmsgStatus;
+  /** Asked for each `/health`; gives undefined while there is no dmsg side. */
+  readonly dmsgStatus?: () => DmsgStatus | undefined;
 }
 
 /** The same answers in both forms that an HTTP server takes. */

@@ -17,5 +17,7 @@
  * @module
  */
 export { createDmsgDiscovery, type DmsgDiscovery, type DmsgDiscoveryOptions } from "./api.ts";
+export { attachDmsg, type DmsgSideOptions } from "./dmsg_side.ts";
 export type { DmsgStatus } from "./_health.ts";
+export * from "./run.ts";
 export * from "./settings.ts";

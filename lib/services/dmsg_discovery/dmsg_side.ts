@@ -1,0 +1,109 @@
+/**
+ * The dmsg side of a discovery: a client that keeps a session with every server, and answers on port 80.
+ *
+ * A discovery that waited for servers to register before it dialled them would wait for ever: they register
+ * over dmsg. So the configured ones are dialled at once, whatever the store holds (DD-2).
+ *
+ * @module
+ */
+import { type Log, MalformedError, Scope } from "../../base/mod.ts";
+import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
+import {
+  type Discovery,
+  DmsgClient,
+  type Entry,
+  HTTP_PORT,
+  parseEntry,
+  serveDmsgHttp,
+} from "../../dmsg/mod.ts";
+import type { World } from "../../runtime/mod.ts";
+import type { EntryStore } from "../store/mod.ts";
+import type { AttachDmsg } from "./run.ts";
+
+export interface DmsgSideOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  /** The discovery's own keys. */
+  readonly local: KeyPair;
+  /** Servers of the deployment: dialled from the start on. */
+  readonly servers: readonly Entry[];
+  readonly log: Log;
+}
+
+/** What `runDmsgDiscovery` takes for mode `dual`. */
+export function attachDmsg({ world, local, servers, log }: DmsgSideOptions): AttachDmsg {
+  return ({ handler, store }) => {
+    const scope = new Scope();
+    const client = new DmsgClient({
+      world,
+      local,
+      log: log.child("dmsg"),
+      discovery: new OwnEntries(store, servers),
+      seeded: servers,
+      sessionsMin: 0, // with every server: others reach the discovery through whichever they are at
+      sessionRetry: DIAL_RETRY,
+      publish: false, // others know it from their deployment (dmsg.md 11, direct client)
+    });
+    serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log });
+    return {
+      status: () => ({
+        address: `${local.publicKey}:${HTTP_PORT}`,
+        servers: client.sessions().map((session) => session.remote),
+      }),
+      async [Symbol.asyncDispose]() {
+        await Promise.all([scope[Symbol.asyncDispose](), client.close()]);
+      },
+    };
+  };
+}
+
+/** Until every server is connected; then the client looks again on its own ticker. */
+const DIAL_RETRY = { firstMs: 1_000, growth: 2, maxMs: 30_000 };
+
+/** The discovery as its own client sees it: its store without HTTP, and the configured servers besides. */
+class OwnEntries implements Discovery {
+  readonly #store: EntryStore;
+  readonly #servers: readonly Entry[];
+
+  constructor(store: EntryStore, servers: readonly Entry[]) {
+    this.#store = store;
+    this.#servers = servers;
+  }
+
+  async entry(key: PublicKey): Promise<Entry | undefined> {
+    const text = await this.#store.get(key);
+    return text === undefined ? undefined : parseEntry(text);
+  }
+
+  async availableServers(): Promise<Entry[]> {
+    return this.#withConfigured(await this.#store.availableServers());
+  }
+
+  async allServers(): Promise<Entry[]> {
+    return this.#withConfigured(await this.#store.allServers());
+  }
+
+  /** A registered server's own word about its address wins over the configuration's. */
+  #withConfigured(texts: readonly string[]): Entry[] {
+    const registered = texts.flatMap(readable);
+    const known = new Set(registered.map((entry) => entry.static));
+    return [...registered, ...this.#servers.filter((entry) => !known.has(entry.static))];
+  }
+
+  /** It never authors entries (peer-announce.md 7). */
+  post(): Promise<void> {
+    return Promise.resolve();
+  }
+  remove(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** None of what others left in a shared data base and is no entry. */
+function readable(text: string): Entry[] {
+  try {
+    return [parseEntry(text)];
+  } catch (error) {
+    if (error instanceof MalformedError) return [];
+    throw error;
+  }
+}

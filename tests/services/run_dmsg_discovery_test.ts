@@ -1,0 +1,237 @@
+/** runDmsgDiscovery(): modes, both listeners, and what a start or an end leaves behind. */
+import assert from "node:assert/strict";
+import { type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
+import {
+  DmsgClient,
+  dmsgHttpClient,
+  DmsgServer,
+  type Entry,
+  MemoryDiscovery,
+  renderEntry,
+  serverEntry,
+} from "../../lib/dmsg/mod.ts";
+import { HttpClient } from "../../lib/http/mod.ts";
+import { AddressInUseError, sleep, type World } from "../../lib/runtime/mod.ts";
+import { Simulation } from "../../lib/runtime/simulated/mod.ts";
+import {
+  attachDmsg,
+  InvalidServiceSettingError,
+  parseServiceMode,
+  runDmsgDiscovery,
+  type RunDmsgDiscoverySettings,
+} from "../../lib/services/dmsg_discovery/mod.ts";
+import { StoreError } from "../../lib/services/store/mod.ts";
+import { withSystemWorld } from "../support/world.ts";
+import { pair, signedClient, signedServer } from "./discovery_support.ts";
+
+const [discoveryKeys, serverKeys, clientKeys] = [pair("discovery"), pair("server"), pair("client")];
+const settings: RunDmsgDiscoverySettings = {
+  address: { hostname: "127.0.0.1", port: 0 },
+  store: "memory",
+  mode: "http",
+};
+const noDmsg = () => ({
+  status: () => ({ address: `${discoveryKeys.publicKey}:80`, servers: [] }),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+});
+
+function httpClient(world: World): HttpClient {
+  return new HttpClient({
+    clock: world.clock,
+    ledger: world.ledger,
+    dial: (authority, signal) => {
+      const { hostname, port } = new URL(`http://${authority}`);
+      return world.network.dial({ hostname, port: Number(port) }, { signal });
+    },
+  });
+}
+
+Deno.test("parseServiceMode() reads every name of a mode and refuses others", () => {
+  const names = {
+    http: "http",
+    " HTTP ": "http",
+    dmsg: "dmsg",
+    dmsghttp: "dmsg",
+    Dual: "dual",
+    both: "dual",
+  };
+  for (const [name, mode] of Object.entries(names)) assert.equal(parseServiceMode(name), mode);
+  for (const bad of ["", "https", "dmsg,http"]) {
+    assert.throws(() => parseServiceMode(bad), InvalidServiceSettingError);
+  }
+});
+
+Deno.test("runDmsgDiscovery() refuses mode dmsg with the reason, and dual without a key", () =>
+  withSystemWorld(async (world) => {
+    const run = (mode: "dmsg" | "dual", dmsg?: typeof noDmsg) =>
+      runDmsgDiscovery({ world, log: silentLog, settings: { ...settings, mode }, dmsg });
+    for (const dmsg of [undefined, noDmsg]) {
+      await assert.rejects(run("dmsg", dmsg), (error) => {
+        assert.ok(error instanceof InvalidServiceSettingError);
+        assert.match(error.message, /whoever joins the network needs it before dmsg works/);
+        assert.equal(error.fault, "caller");
+        return true;
+      });
+    }
+    await assert.rejects(run("dual"), InvalidServiceSettingError);
+  }));
+
+Deno.test("runDmsgDiscovery() leaves nothing behind when its port or store cannot be had", () =>
+  withSystemWorld(async (world) => {
+    await using first = await runDmsgDiscovery({ world, log: silentLog, settings });
+    const taken = { ...settings, address: first.address };
+    await assert.rejects(runDmsgDiscovery({ world, log: silentLog, settings: taken }), AddressInUseError);
+    const noStore = { ...settings, store: "/proc/no/such/folder.db" };
+    await assert.rejects(runDmsgDiscovery({ world, log: silentLog, settings: noStore }), StoreError);
+  }));
+
+Deno.test("runDmsgDiscovery() answers over real sockets, and is closed once however often it is asked", () =>
+  withSystemWorld(async (world) => {
+    await using discovery = await runDmsgDiscovery({ world, log: silentLog, settings });
+    await using client = httpClient(world);
+    const base = `http://127.0.0.1:${discovery.address.port}`;
+    const entry = renderEntry(signedClient(clientKeys));
+    const posted = await client.fetch({ url: `${base}/dmsg-discovery/entry/`, method: "POST", body: entry });
+    assert.equal(await posted.text(), `{"message":"wrote a new entry","code":200}`);
+    const read = await client.fetch({ url: `${base}/dmsg-discovery/entry/${clientKeys.publicKey}` });
+    assert.equal(read.headers.get("content-type"), "application/json");
+    assert.equal(await read.text(), entry);
+    const refused = await client.fetch({ url: `${base}/dmsg-discovery/entry`, method: "PUT", body: "{}" });
+    assert.deepEqual([refused.status, refused.headers.get("allow"), await refused.text()], [
+      405,
+      "DELETE",
+      "",
+    ]);
+    const long = "x".repeat(40_000);
+    const tooLong = await client.fetch({ url: `${base}/dmsg-discovery/entry/`, method: "POST", body: long });
+    assert.equal(tooLong.status, 413);
+    await tooLong.body?.cancel();
+    assert.deepEqual(Object.keys(await (await client.fetch({ url: `${base}/health` })).json()), [
+      "build_info",
+      "started_at",
+      "service_name",
+    ]);
+    await Promise.all([discovery.close(), discovery.close()]);
+    await discovery.closed;
+    await assert.rejects(client.fetch({ url: `${base}/health` }));
+  }));
+
+Deno.test("a dmsg side that fails to start does not stop HTTP", () =>
+  withSystemWorld(async (world) => {
+    const logged: LogRecord[] = [];
+    await using discovery = await runDmsgDiscovery({
+      world,
+      log: logTo((record) => logged.push(record), () => 0),
+      settings: { ...settings, mode: "dual" },
+      dmsg: () => {
+        throw new Error("no room");
+      },
+    });
+    await using client = httpClient(world);
+    const health = await client.fetch({ url: `http://127.0.0.1:${discovery.address.port}/health` });
+    assert.equal((await health.json()).dmsg_address, undefined);
+    assert.equal(logged.filter(({ level }) => level === "error").length, 1);
+  }));
+
+/** A discovery in mode `dual`, its configured server, and a client, each on a node of its own. */
+async function inSimulation(
+  seed: number,
+  scenario: (nodes: {
+    world: (name: string) => World;
+    configured: Entry;
+    logged: LogRecord[];
+    startServer: () => Promise<DmsgServer>;
+    startDiscovery: () => ReturnType<typeof runDmsgDiscovery>;
+  }) => Promise<void>,
+): Promise<void> {
+  const simulation = new Simulation({ seed });
+  const logged: LogRecord[] = [];
+  const configured = serverEntry({
+    publicKey: serverKeys.publicKey,
+    server: { address: "10.9.0.1:8081", availableSessions: 2_048 },
+    timestamp: 0n,
+  });
+  const world = (name: string) => simulation.node(name);
+  const serverWorld = simulation.node("server", { address: "10.9.0.1" }); // refuses until the server listens
+  await simulation.run(() =>
+    scenario({
+      world,
+      configured,
+      logged,
+      async startServer() {
+        const server = new DmsgServer({ world: serverWorld, local: serverKeys });
+        await server.listen({ hostname: "0.0.0.0", port: 8081 });
+        return server;
+      },
+      startDiscovery() {
+        const node = simulation.node("discovery");
+        const log = logTo((record) => logged.push(record), () => node.clock.wallMs());
+        return runDmsgDiscovery({
+          world: node,
+          log,
+          settings: {
+            address: { hostname: "0.0.0.0", port: 9090 },
+            store: "memory",
+            mode: "dual",
+            publicKey: discoveryKeys.publicKey,
+          },
+          dmsg: attachDmsg({ world: node, local: discoveryKeys, servers: [configured], log }),
+        });
+      },
+    })
+  );
+  assert.deepEqual(simulation.live(), {}, "alive at the end");
+}
+
+Deno.test("over dmsg the discovery dials a configured server at once, answers, and tests signatures", () =>
+  inSimulation(1, async ({ world, configured, logged, startServer, startDiscovery }) => {
+    await using _server = await startServer();
+    await using _discovery = await startDiscovery();
+    const node = world("client");
+    const seeded = [
+      configured,
+      signedClient(discoveryKeys, { client: { delegatedServers: [serverKeys.publicKey] } }),
+    ];
+    await using client = new DmsgClient({
+      world: node,
+      local: clientKeys,
+      discovery: new MemoryDiscovery(),
+      seeded,
+      publish: false,
+    });
+    await client.whenReady();
+    await sleep(node.clock, 1_000); // an empty store must not have held the discovery up
+    await using http = dmsgHttpClient(client, node, "test");
+    const base = `http://${discoveryKeys.publicKey}:80`;
+    const health = await (await http.fetch({ url: `${base}/health` })).json();
+    assert.equal(health.dmsg_address, `${discoveryKeys.publicKey}:80`);
+    assert.deepEqual(health.dmsg_servers, [serverKeys.publicKey]);
+
+    const post = async (entry: Entry) => {
+      const url = `${base}/dmsg-discovery/entry/`;
+      return await (await http.fetch({ url, method: "POST", body: renderEntry(entry) })).json();
+    };
+    const timestamp = BigInt(node.clock.wallMs()) * 1_000_000n;
+    const entry = signedServer(serverKeys, { timestamp });
+    assert.deepEqual(await post({ ...entry, sequence: 3n }), { message: "invalid signature", code: 401 });
+    assert.deepEqual(await post(entry), { message: "wrote a new entry", code: 200 });
+    const registered = logged.filter(({ message }) => message === "Server registered");
+    assert.equal(registered.length, 1);
+    assert.match(String(registered[0]!.fields.source), new RegExp(`^${clientKeys.publicKey}:[0-9]+$`));
+  }));
+
+Deno.test("a server that starts after the discovery is connected within the retry of 1 s to 30 s", () =>
+  inSimulation(2, async ({ world, startServer, startDiscovery }) => {
+    await using discovery = await startDiscovery();
+    const node = world("observer");
+    await using http = httpClient(node);
+    const servers = async () => {
+      const url = `http://discovery:${discovery.address.port}/health`;
+      return (await (await http.fetch({ url })).json()).dmsg_servers;
+    };
+    await sleep(node.clock, 120_000);
+    assert.equal(await servers(), undefined);
+    await using _server = await startServer();
+    await sleep(node.clock, 32_000);
+    assert.deepEqual(await servers(), [serverKeys.publicKey]);
+  }));
