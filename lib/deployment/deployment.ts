@@ -7,6 +7,7 @@ import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 
 /** A dmsg server as a deployment lists it. */
 export interface DeploymentServer {
+  /** The server's static key. */
   readonly publicKey: PublicKey;
   /** `host:port` of TCP. */
   readonly address: string;
@@ -31,7 +32,8 @@ export const SERVICES = [
   ["skycoin_node", "skycoinNode"],
 ] as const;
 
-type Service = typeof SERVICES[number][1];
+/** A service by the name of its member here. */
+export type Service = typeof SERVICES[number][1];
 /**
  * `dmsgDiscovery` is the URL by plain HTTP, `dmsgDiscoveryDmsg` the one over dmsg (`dmsg://<key>:<port>`); so for
  * every service. Absent: the deployment does not offer it that way.
@@ -40,7 +42,9 @@ export type ServiceUrls = { readonly [url in Service | `${Service}Dmsg`]?: strin
 
 /** What is known of a deployment. Lists are empty, texts absent, where the file says nothing. */
 export interface Deployment extends ServiceUrls {
+  /** Servers to start from, before the discovery is asked. */
   readonly dmsgServers: readonly DeploymentServer[];
+  /** Keys of setup nodes, which make routes. */
   readonly routeSetupNodes: readonly PublicKey[];
   /** Keys that may make a visor add transports. */
   readonly transportSetup: readonly PublicKey[];
@@ -54,6 +58,7 @@ export interface Deployment extends ServiceUrls {
   readonly geoip?: string;
   /** `wss://<label of the key>.<suffix>/dmsg` reaches a server from a browser. */
   readonly wssDomainSuffix?: string;
+  /** `<label of the key>.<suffix>` is the web origin of a key in a browser. */
   readonly browseOriginSuffix?: string;
 }
 

@@ -17,6 +17,8 @@ export {
   type MarshalerKind,
   type Reader,
   type TypeTable,
+  type WireField,
+  type WireType,
 } from "./_definitions.ts";
 export { decodeGob, GobDecoder, MESSAGE_BYTES_MAX } from "./decode.ts";
 export { gobBodyWriter, GobEncoder, type GobIds } from "./encode.ts";

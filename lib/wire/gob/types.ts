@@ -250,12 +250,13 @@ export function gobMarshaler<T>(
   };
 }
 
-type Fields = { readonly [field: string]: AnyGobType };
+/** Fields of a struct by name, in Go's order. */
+export type GobFields = { readonly [field: string]: AnyGobType };
 /** A struct's value: one property per field, by Go's name. */
-export type GobStructValue<F extends Fields> = { -readonly [name in keyof F]: GobValue<F[name]> };
+export type GobStructValue<F extends GobFields> = { -readonly [name in keyof F]: GobValue<F[name]> };
 
 /** A struct, with its fields in Go's order. */
-export function gobStruct<F extends Fields>(name: string, fields: F): GobType<GobStructValue<F>> {
+export function gobStruct<F extends GobFields>(name: string, fields: F): GobType<GobStructValue<F>> {
   const entries = Object.entries(fields);
   function zero(): GobStructValue<F> {
     const value: Record<string, unknown> = {};
