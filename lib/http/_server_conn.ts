@@ -39,6 +39,7 @@ export class ServerConn {
   readonly #options: ServeOptions;
   readonly #limits: HttpLimits;
   readonly #input: HttpInput;
+  readonly #onWaiting: (() => void) | undefined;
   readonly #inputDeadline: Deadline;
   readonly #outputDeadline: Deadline;
   readonly #startLineBytesMax: number;
@@ -49,8 +50,10 @@ export class ServerConn {
   #taken = false;
   #closing = false;
 
-  constructor(conn: Conn, handler: RawHandler, options: ServeOptions) {
+  /** `onWaiting` is called after each answer: the connection can be spared now. */
+  constructor(conn: Conn, handler: RawHandler, options: ServeOptions & { onWaiting?: () => void }) {
     this.#conn = conn;
+    this.#onWaiting = options.onWaiting;
     this.#handler = handler;
     this.#options = options;
     this.#clock = options.clock;
@@ -82,6 +85,7 @@ export class ServerConn {
         if (!(await this.#serveOne(startMs))) break;
         if (this.#finishing) break;
         this.#phase = "waiting";
+        this.#onWaiting?.();
         startMs = this.#clock.monotonicMs();
         if (this.#input.buffered === 0) {
           this.#inputDeadline.set(startMs + this.#limits.idleMs);
@@ -159,9 +163,12 @@ export class ServerConn {
   #bodyRead(): void {
     this.#inputDeadline.clear();
     const request = this.#request;
+    const gone = (reason: unknown) => {
+      if (this.#request === request) request?.abort(reason); // else it is answered
+    };
     this.#input.readAhead()?.then(
-      (view) => view === null && request?.abort(new DOMException("Client left", "AbortError")),
-      (error) => request?.abort(error),
+      (view) => view === null && gone(new DOMException("Client left", "AbortError")),
+      gone,
     );
   }
 

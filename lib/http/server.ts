@@ -12,7 +12,7 @@ import { toRawHandler } from "./_web.ts";
 
 export type { ServeOptions } from "./_server_conn.ts";
 
-/** Connections of one server at once. Above it the system's backlog waits, as idle ones end to make room. */
+/** Connections of one server at once. Above it an idle one ends to make room; when none is, new ones wait. */
 export const CONNECTIONS_MAX = 4096;
 /** How long requests in progress may take to end when a server closes. */
 export const CLOSE_MS = 5_000;
@@ -104,9 +104,18 @@ class AcceptingServer<C extends Conn> implements HttpServer {
     this.#options = options;
     this.#log = options.log ?? silentLog;
     const raw = toRawHandler(handler);
+    const onWaiting = () => this.#roomWanted?.();
     this.closed = this.#accept((conn) => {
       const { world, log, limits, sendDate } = this.#options;
-      return new ServerConn(conn, raw, { ...world, log, limits, sendDate, remote: remoteOf(conn) });
+      return new ServerConn(conn, raw, {
+        clock: world.clock,
+        ledger: world.ledger,
+        log,
+        limits,
+        sendDate,
+        remote: remoteOf(conn),
+        onWaiting,
+      });
     });
   }
 
@@ -138,12 +147,11 @@ class AcceptingServer<C extends Conn> implements HttpServer {
     const { signal } = this.#stop;
     let retryMs = ACCEPT_RETRY_MS;
     while (!signal.aborted) {
-      await this.#room();
-      if (signal.aborted) break;
       try {
         const conn = await this.#listener.accept();
         if (conn === null) break;
         retryMs = ACCEPT_RETRY_MS;
+        await this.#room();
         this.#add(serve(conn));
       } catch (error) {
         this.#log.warn("Accepting an HTTP connection failed", { reason: describeError(error), retryMs });
@@ -167,7 +175,7 @@ class AcceptingServer<C extends Conn> implements HttpServer {
     if (this.#stop.signal.aborted) conn.finish(); // accepted while closing
   }
 
-  /** Waits until there is room for one more connection; asks the one that waits longest to leave. */
+  /** Waits until there is room for one more connection; asks the oldest one that is idle to leave. */
   async #room(): Promise<void> {
     const { connectionsMax = CONNECTIONS_MAX } = this.#options;
     while (this.#conns.size >= connectionsMax && !this.#stop.signal.aborted) {
