@@ -266,9 +266,15 @@ export class MuxStream implements YamuxStream, Sender, Conn {
   spliceTo(partner: MuxStream, splice: Splice): void {
     this.#splice = splice;
     this.#partner = partner;
-    if (this.#failure !== undefined) return splice.fail(this.#failure);
-    if (this.#finReceived && this.#hasMovedAll()) return splice.end();
-    partner.#askTurn();
+  }
+
+  /** Both streams know each other: moves what has arrived already, and tells what has ended already. */
+  startSplice(): void {
+    const [splice, partner] = [this.#splice, this.#partner];
+    if (splice === undefined || partner === undefined) return; // the other stream had failed
+    if (this.#failure !== undefined) splice.fail(this.#failure);
+    else if (this.#finReceived && this.#hasMovedAll()) splice.end();
+    else partner.#askTurn();
   }
 
   /** Back to an ordinary stream, which the splice closes. */

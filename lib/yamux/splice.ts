@@ -54,7 +54,9 @@ export class Splice {
     this.done = this.#outcome.promise;
     this.movedMs = this.#clock.monotonicMs();
     a.spliceTo(b, this);
-    if (!this.#isOver) b.spliceTo(a, this);
+    b.spliceTo(a, this);
+    a.startSplice();
+    b.startSplice();
     if (!this.#isOver && idleMs !== undefined) this.#armIdle(idleMs);
   }
 
