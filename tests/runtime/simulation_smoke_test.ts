@@ -106,7 +106,7 @@ async function underLoad<T>(work: () => Promise<T>): Promise<T> {
   const { port1, port2 } = new MessageChannel();
   let isOver = false;
   port2.onmessage = () => {
-    for (let spin = 0; spin < 3_000; spin++) Math.sqrt(spin);
+    for (let spin = 0; spin < 500; spin++) Math.sqrt(spin);
     if (!isOver) port1.postMessage(null);
   };
   port1.postMessage(null);

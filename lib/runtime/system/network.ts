@@ -61,16 +61,26 @@ async function dial(
 async function connect(to: SocketAddress, tls: boolean, signal: AbortSignal): Promise<Deno.Conn> {
   const socket = await Deno.connect({ hostname: to.hostname, port: to.port, signal });
   withoutDelay(socket);
-  if (!tls) return socket;
-  const close = () => socket.close();
-  if (signal.aborted) close();
-  signal.addEventListener("abort", close, { once: true });
+  return tls ? await secure(socket, to.hostname, signal) : socket;
+}
+
+/**
+ * TLS over a connected socket, which is closed when that fails. Of a handshake that is cut short Deno keeps the
+ * socket until its peer ends it: a dial of TLS that was aborted is over for us, and a little later for the system.
+ */
+async function secure(socket: Deno.TcpConn, hostname: string, signal: AbortSignal): Promise<Deno.Conn> {
+  const secured = await Deno.startTls(socket, { hostname }); // takes the socket over; waits for nothing
+  const onAbort = () => secured.close(); // wakes the handshake, whose failure closes it
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const secured = await Deno.startTls(socket, { hostname: to.hostname });
     await secured.handshake();
     return secured;
+  } catch (error) {
+    if (!signal.aborted) secured.close();
+    throw error;
   } finally {
-    signal.removeEventListener("abort", close);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
