@@ -275,7 +275,10 @@ export class Engine implements FrameHandler {
   #fail(error: unknown): void {
     if (this.#end !== undefined) return;
     this.failure = error;
-    const ended = new ConnResetError("The session has failed", { cause: error });
+    // A stream that was cut off inside a frame must not look like one that was reset.
+    const ended = error instanceof TruncatedError
+      ? error
+      : new ConnResetError("The session has failed", { cause: error });
     if (error instanceof MalformedError) return this.#finish(ended, { goAway: GO_AWAY_PROTOCOL_ERROR });
     if (!(error instanceof SkyError)) return this.#finish(ended, { goAway: GO_AWAY_INTERNAL_ERROR });
     this.#finish(ended, { abort: error });

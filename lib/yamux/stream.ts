@@ -7,7 +7,8 @@ import type { YamuxSession } from "./session.ts";
  *
  * `close()` sends FIN and waits for the peer's, at most the close time-out of the session; `close(reason)`
  * sends RST. When the session ends first, bytes that had arrived stay readable; behind them is `null` if the
- * peer had ended the stream, else a `ConnResetError` whose `cause` is the failure of the session.
+ * peer had ended the stream, else a `ConnResetError` whose `cause` is the failure of the session, or the
+ * `TruncatedError` of a connection that ended inside a frame.
  */
 export interface YamuxStream extends Conn {
   readonly halfClose: true;
