@@ -175,8 +175,9 @@ export class ServerConn {
   async #handle(request: ServerRequest): Promise<RawResponse> {
     try {
       const response = await this.#handler(request);
-      if (request.body.failure !== undefined) throw request.body.failure;
-      return response;
+      if (request.body.failure === undefined) return response;
+      response.onDone?.(request.body.failure);
+      throw request.body.failure;
     } catch (error) {
       if (request.body.failure !== undefined) throw request.body.failure;
       if (error instanceof HttpError) throw error;

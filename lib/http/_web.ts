@@ -71,9 +71,7 @@ async function rawResponse(response: Response, method: string): Promise<RawRespo
   if (start === null) return { status, headers };
   const second = start === undefined ? undefined : body.read();
   if (second !== undefined && (await settledSoon(second)) === null) return { status, headers, body: start };
-  const onDone = (failure?: unknown) => {
-    if (failure !== undefined) body.cancel(failure);
-  };
+  const onDone = (failure?: unknown) => body.cancel(failure); // without effect on a stream that has ended
   return { status, headers, body: after([first, second], body), bodyBytes, onDone };
 }
 

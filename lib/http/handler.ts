@@ -15,7 +15,10 @@ export interface RequestInfo {
   readonly target: string;
 }
 
-/** Answers a web `Request`. A rejection becomes 500 and a log line. */
+/**
+ * Answers a web `Request`. A rejection becomes 500 and a log line. Must end once the request's signal is aborted:
+ * a server that closes waits for it.
+ */
 export type HttpHandler = (request: Request, info: RequestInfo) => Promise<Response> | Response;
 
 /** A request without the cost of web objects. */
@@ -49,7 +52,7 @@ export interface RawResponse {
   readonly onDone?: (failure?: unknown) => void;
 }
 
-/** Answers a raw request. A rejection becomes 500 and a log line. */
+/** Answers a raw request. A rejection becomes 500 and a log line. Must end as of {@link HttpHandler}. */
 export type RawHandler = (request: RawRequest) => Promise<RawResponse> | RawResponse;
 
 /** Either kind: `{ raw }` skips the web objects. */

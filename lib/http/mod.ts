@@ -12,7 +12,7 @@
  * const client = new HttpClient({ dial: async () => near, clock });
  * const answer = await client.fetch({ url: "http://example:80/" });
  * console.log(answer.status, await answer.text());
- * client.close();
+ * await client.close();
  * await served;
  * ```
  *

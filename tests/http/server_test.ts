@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Hono } from "hono";
+import { streamText } from "hono/streaming";
 import type { RawRequest } from "../../lib/http/mod.ts";
 import { Rig } from "./_rig.ts";
 
@@ -395,6 +397,59 @@ Deno.test("serveHttpConn() cancels the answer's stream when the client leaves", 
   client.conn.close(new Error("enough"));
   await rig.end();
   assert.ok(cancelled instanceof Error);
+});
+
+Deno.test("serveHttpConn() frees an answer that it does not send: a body that failed, a head that cannot be", async () => {
+  const rig = new Rig();
+  const done: unknown[] = [];
+  const body = { read: () => Promise.reject(new Error("never read")) };
+  const onDone = (failure?: unknown) => done.push(failure);
+  const swallowing = rig.connect({
+    raw: async (request) => {
+      await request.body.read().catch(() => {});
+      return { status: 200, body, onDone };
+    },
+  });
+  await swallowing.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+  assert.match(await swallowing.readToEnd(), /^HTTP\/1.1 400 /);
+  const unsendable = rig.connect({ raw: () => ({ status: 1, body, onDone }) });
+  await unsendable.send(get("/", "Connection: close\r\n"));
+  assert.match(await unsendable.readToEnd(), /^HTTP\/1.1 500 /);
+  assert.equal(done.length, 2);
+  assert.match(String(done[0]), /chunk has no proper size/);
+
+  let cancelled = 0;
+  const stream = new ReadableStream({ cancel: () => void cancelled++ });
+  const web = rig.connect(() => new Response(stream, { headers: { "x-control": "\x01" } }));
+  await web.send(get("/", "Connection: close\r\n"));
+  assert.match(await web.readToEnd(), /^HTTP\/1.1 500 /);
+  assert.equal(cancelled, 1);
+  await rig.end();
+});
+
+Deno.test("serveHttpConn() feeds hono's app.fetch", async () => {
+  const app = new Hono();
+  app.get("/entry/:key", (c) => c.json({ key: c.req.param("key"), remote: c.env }));
+  app.post("/entry", async (c) => c.text(`${(await c.req.json()).sequence}`, 201));
+  app.get("/events", (c) =>
+    streamText(c, async (stream) => {
+      await stream.write("one,");
+      await stream.write("two");
+    }));
+  const rig = new Rig();
+  const client = rig.client((request) => app.fetch(request));
+  const text = async (path: string, method = "GET", body?: string) => {
+    const answer = await client.send({ url: `http://a:80${path}`, method, body });
+    return `${answer.status} ${await answer.text(1000)}`;
+  };
+  assert.equal(await text("/entry/k"), '200 {"key":"k"}');
+  assert.equal(await text("/entry", "POST", '{"sequence":7}'), "201 7");
+  assert.equal(await text("/events"), "200 one,two");
+  assert.equal(await text("/entry/k", "HEAD"), "200 ");
+  assert.equal(await text("/nowhere"), "404 404 Not Found");
+  assert.equal(client.dials(), 1);
+  await client.close();
+  await rig.end();
 });
 
 Deno.test("serveHttpConn() ends at once with its signal", async () => {
