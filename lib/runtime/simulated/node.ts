@@ -1,5 +1,5 @@
 /** One node of a simulation: its World. @module */
-import { Ledger } from "../../base/mod.ts";
+import type { Ledger } from "../../base/mod.ts";
 import type { Clock, Files, Network, Random, Signals, Timer, World } from "../world.ts";
 import { Disk, diskFiles } from "./disk.ts";
 import type { Fabric } from "./fabric.ts";
@@ -23,6 +23,7 @@ export interface SimulatedNodeOptions {
   readonly incarnation: number;
   /** What an earlier incarnation left. */
   readonly disk: Disk | undefined;
+  readonly ledger: Ledger;
   readonly fabric: Fabric;
   readonly startWallMs: number;
   readonly nowMs: () => number;
@@ -35,7 +36,7 @@ export class SimulatedNode implements World {
   readonly address: string;
   readonly incarnation: number;
   readonly disk: Disk;
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly clock: Clock;
   readonly random: Random;
   readonly network: Network;
@@ -52,6 +53,7 @@ export class SimulatedNode implements World {
     this.incarnation = options.incarnation;
     this.skewMs = options.skewMs;
     this.random = options.random;
+    this.ledger = options.ledger;
     this.disk = options.disk ?? new Disk();
     this.clock = nodeClock(this, options);
     this.network = nodeNetwork(this, options.fabric);

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Ledger } from "../../base/mod.ts";
 import { BadAddressError } from "../errors.ts";
 import type { World } from "../world.ts";
 import { SimulationError } from "./errors.ts";
@@ -41,6 +42,15 @@ export interface NodeOptions {
   readonly address?: string;
   /** Names that resolve to it, besides its own. */
   readonly hostnames?: readonly string[];
+  /** Counts what is alive in it. Default one of its own. */
+  readonly ledger?: Ledger;
+}
+
+export interface RunOptions {
+  /** Virtual time that the scenario may take. Default an hour. */
+  readonly untilMs?: number;
+  /** Virtual time that what it leaves behind may then go on for, good-byes of closed sockets above all. */
+  readonly settleMs?: number;
 }
 
 export class Simulation {
@@ -85,7 +95,7 @@ export class Simulation {
    * A new node's World: a clock, randomness, files and an address of its own. The name of a halted node starts
    * it again: same address and files, nothing else.
    */
-  node(name: string, { skewMs, address, hostnames }: NodeOptions = {}): World {
+  node(name: string, { skewMs, address, hostnames, ledger }: NodeOptions = {}): World {
     const old = this.#nodes.get(name);
     if (old !== undefined && !old.isHalted) throw new TypeError(`Node ${name} is running already`);
     const index = this.#nodes.size + 1;
@@ -96,6 +106,7 @@ export class Simulation {
       random: new SeededRandom(this.seed).fork(`node/${name}/${(old?.incarnation ?? 0) + 1}`),
       incarnation: (old?.incarnation ?? 0) + 1,
       disk: old?.disk,
+      ledger: ledger ?? new Ledger(),
       fabric: this.#fabric,
       startWallMs: this.#startWallMs,
       nowMs: () => this.#nowMs,
@@ -175,7 +186,7 @@ export class Simulation {
    */
   async run<T>(
     scenario: () => Promise<T>,
-    { untilMs = UNTIL_MS }: { readonly untilMs?: number } = {},
+    { untilMs = UNTIL_MS, settleMs = SETTLE_MS }: RunOptions = {},
   ): Promise<T> {
     const guard = installGuard(() => this.#outside.pending > 0);
     try {
@@ -183,7 +194,7 @@ export class Simulation {
       await this.#drive(guard, main, this.#nowMs + untilMs);
       if (main.state === "pending") throw this.#notDone(untilMs);
       const value = main.value();
-      await this.#drive(guard, undefined, this.#nowMs + SETTLE_MS);
+      await this.#drive(guard, undefined, this.#nowMs + settleMs);
       return value;
     } finally {
       guard.lift();
