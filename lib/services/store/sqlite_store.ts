@@ -67,7 +67,9 @@ export class SqliteEntryStore implements EntryStore {
       const nowMs = this.#clock.wallMs();
       return this.#transaction(() => {
         this.#statements.purge.run(nowMs, PURGED_PER_PUT);
-        if (text(this.#statements.get.get(entry.key, nowMs)) !== replaces) return false;
+        const before = this.#statements.row.get(nowMs, entry.key);
+        if ((before?.live === 1 ? text(before) : undefined) !== replaces) return false;
+        const delegated = (entry.delegatedServers ?? []).join(" ");
         this.#statements.put.run(
           entry.key,
           entry.text,
@@ -75,7 +77,9 @@ export class SqliteEntryStore implements EntryStore {
           entry.delegatedServers === undefined ? 0 : 1,
           entry.isVisor ? 1 : 0,
           entry.availableSessions ?? null,
+          delegated,
         );
+        if (delegated === (before?.delegated ?? "")) return true; // as in nearly every announcement
         this.#statements.undelegate.run(entry.key);
         for (const server of entry.delegatedServers ?? []) this.#statements.delegate.run(server, entry.key);
         return true;
@@ -197,7 +201,8 @@ const TABLES = `
     expires_ms INTEGER NOT NULL,
     is_client INTEGER NOT NULL,
     is_visor INTEGER NOT NULL,
-    available_sessions INTEGER
+    available_sessions INTEGER,
+    delegated TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_ms);
   CREATE INDEX IF NOT EXISTS servers ON entries (available_sessions) WHERE available_sessions IS NOT NULL;
@@ -218,12 +223,13 @@ function prepare(database: DatabaseSync) {
     commit: statement("COMMIT"),
     rollback: statement("ROLLBACK"),
     get: statement("SELECT text FROM entries WHERE key = ? AND expires_ms > ?"),
+    row: statement("SELECT text, delegated, expires_ms > ? AS live FROM entries WHERE key = ?"),
     put: statement(`
-      INSERT INTO entries (key, text, expires_ms, is_client, is_visor, available_sessions)
-      VALUES (?, ?, ?, ?, ?, ?)
+      INSERT INTO entries (key, text, expires_ms, is_client, is_visor, available_sessions, delegated)
+      VALUES (?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET text = excluded.text, expires_ms = excluded.expires_ms,
         is_client = excluded.is_client, is_visor = excluded.is_visor,
-        available_sessions = excluded.available_sessions`),
+        available_sessions = excluded.available_sessions, delegated = excluded.delegated`),
     delegate: statement("INSERT OR IGNORE INTO delegations (server, client) VALUES (?, ?)"),
     undelegate: statement("DELETE FROM delegations WHERE client = ?"),
     remove: statement("DELETE FROM entries WHERE key = ? AND expires_ms > ?"),

@@ -154,6 +154,9 @@ export const storeCompliance: Readonly<Record<string, Case>> = {
       });
     }
     await elapse(1_000);
+    assert.equal(await store.put(stored(key(99), { delegatedServers: [] }), first), true);
+    assert.deepEqual(await store.clientsOf(key(500)), [], "what it named in its former life is forgotten");
+    assert.equal(await store.remove(key(99)), true);
     for (let index = 50; index < 150; index++) {
       assert.equal(await store.put(stored(key(index), { delegatedServers: [key(501)] }), first), true);
     }
