@@ -103,6 +103,8 @@ export interface WritableFile {
 /** Errors: `FileNotFoundError`, `NotPermittedError`, `FileError`. */
 export interface Files {
   read(path: string): Promise<Uint8Array>;
+  /** The path from the root on, for whoever works in another folder. */
+  absolute(path: string): string;
   /**
    * Replaces the file atomically: another reader sees the old or the new content, whole. Default mode: that of
    * the file it replaces, else 0o644.

@@ -49,6 +49,11 @@ const CASES: Record<string, (world: World, at: string) => Promise<void>> = {
     await files.remove(`${at}/a/m`);
     assert.deepEqual(await files.list(`${at}/a`), ["a", "b", "z"]);
   },
+  async "absolute() leaves a path from the root alone, and names the same file"({ files }, at) {
+    assert.equal(files.absolute(at), at);
+    assert.equal(files.absolute(`${at}/a/../b`), `${at}/b`);
+    assert.ok(files.absolute("x").length > 1 && files.absolute("x").endsWith("x"));
+  },
   async "append() makes the file and adds to it"({ files }, at) {
     await files.append(`${at}/log`, bytes("one "), { mode: 0o600 });
     await files.append(`${at}/log`, bytes("two"));

@@ -89,6 +89,7 @@ export function diskFiles(disk: Disk, clock: Clock, ledger: Ledger): Files {
     list: async (path) => disk.list(path),
     makeDirectory: async (path) => disk.makeDirectory(path),
     remove: async (path) => disk.remove(path),
+    absolute,
     openRead: async (path) => new DiskReader(disk.file(path).bytes, ledger.open("file")),
     async openWrite(path, options) {
       return new DiskWriter((bytes) => store(path, bytes, options?.mode), ledger.open("file"));

@@ -1,5 +1,5 @@
 /** Files of the machine. Every change of a whole file is atomic. @module */
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Ledger } from "../../base/mod.ts";
 import type { FileInfo, Files, ReadableFile, WritableFile } from "../world.ts";
 import { fileFailure } from "./failures.ts";
@@ -25,6 +25,7 @@ export function systemFiles(ledger: Ledger): Files {
     makeDirectory: (path, options) =>
       attempt(path, "make the directory", () => Deno.mkdir(path, { recursive: true, mode: options?.mode })),
     remove: (path) => attempt(path, "remove", () => Deno.remove(path)),
+    absolute: (path) => resolve(Deno.cwd(), path),
     openRead: (path) => attempt(path, "open", () => openRead(path, ledger)),
     openWrite: (path, options) => openWrite(path, options?.mode, ledger),
     append: (path, bytes, options) => attempt(path, "write", () => append(path, bytes, options?.mode)),
