@@ -14,6 +14,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { ProcessIo } = await import("./lib/cli/mod.ts");
   const io = new ProcessIo({
     json: asksForJson(argv),
+    version: config.version,
     terminal: processTerminal(),
     makeWorld: async () => (await import("./lib/runtime/mod.ts")).systemWorld(),
   });
@@ -56,6 +57,10 @@ function processTerminal(): Terminal {
   let interrupts = 0;
   return {
     out: (text) => write(process.stdout, text),
+    outBytes: (bytes) =>
+      new Promise((resolve, reject) =>
+        process.stdout.write(bytes, (error) => error ? reject(error) : resolve())
+      ),
     err(text) {
       try {
         write(process.stderr, text);
@@ -66,6 +71,8 @@ function processTerminal(): Terminal {
     outIsTerminal: process.stdout.isTTY === true,
     errIsTerminal: process.stderr.isTTY === true,
     columns: () => process.stderr.columns,
+    env: (name) => process.env[name],
+    pid: process.pid,
     onInterrupt(handler) {
       const onSignal = () => {
         if (++interrupts > 1) process.exit(130); // a second Ctrl-C means now

@@ -24,6 +24,21 @@ interface Noun {
 
 const NOUNS: readonly Noun[] = [
   {
+    name: "visor",
+    summary: "Run a visor, see how it is, stop it",
+    load: async (io) => (await import("./visor/mod.ts")).visorNoun(io),
+  },
+  {
+    name: "dmsg",
+    summary: "Sessions, servers, entries, pings and HTTP over dmsg; run a dmsg server",
+    load: async (io) => (await import("./dmsg/mod.ts")).dmsgNoun(io),
+  },
+  {
+    name: "svc",
+    summary: "Run a service of a deployment",
+    load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),
+  },
+  {
     name: "keys",
     summary: "Make and read key pairs",
     load: async (io) => (await import("./keys/mod.ts")).keysNoun(io),

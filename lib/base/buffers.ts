@@ -20,10 +20,11 @@ export function takeBuffer(bytes: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** Returns a whole buffer of {@link takeBuffer}. Nobody may hold a view of it any more. */
+/** Returns a whole buffer of {@link takeBuffer}, once. Nobody may hold a view of it any more; a view is dropped. */
 export function giveBuffer(buffer: Uint8Array): void {
   const index = CLASS_BYTES.indexOf(buffer.length as (typeof CLASS_BYTES)[number]);
-  if (index >= 0 && buffer.byteOffset === 0 && free[index]!.length < FREE_MAX) free[index]!.push(buffer);
+  const isWhole = buffer.length === buffer.buffer.byteLength; // a view would share, and pin, what it is a part of
+  if (index >= 0 && isWhole && free[index]!.length < FREE_MAX) free[index]!.push(buffer);
 }
 
 const EMPTY = new Uint8Array(0);
@@ -48,9 +49,9 @@ export class ReceiveBuffer {
   /** Copies `bytes` in. */
   append(bytes: Uint8Array): void {
     const needed = this.#filled + bytes.length;
-    if (needed > this.#filling.length) this.#grow(needed);
+    if (needed > this.#filling.length) this.#makeRoom(bytes.length);
     this.#filling.set(bytes, this.#filled);
-    this.#filled = needed;
+    this.#filled += bytes.length;
   }
 
   /** Everything that is there, up to `bytesMax`; valid until the next take. Empty when there is nothing. */
@@ -87,12 +88,19 @@ export class ReceiveBuffer {
     this.#filled = this.#taken = 0;
   }
 
-  #grow(needed: number): void {
+  /**
+   * Moves what was not taken to the front of a larger buffer: at most twice what is there, so that a reader
+   * who never takes everything does not make it grow for ever.
+   */
+  #makeRoom(bytes: number): void {
     const old = this.#filling;
-    const next = takeBuffer(Math.max(needed, old.length * 2));
-    next.set(old.subarray(0, this.#filled));
+    const size = this.size;
+    const next = takeBuffer(Math.max(size + bytes, size * 2));
+    next.set(old.subarray(this.#taken, this.#filled));
     // A limited take may still be read from the old buffer: it is then left to the collector.
     if (this.#taken === 0) giveBuffer(old);
     this.#filling = next;
+    this.#filled = size;
+    this.#taken = 0;
   }
 }

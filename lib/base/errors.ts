@@ -7,6 +7,8 @@
  * @module
  */
 
+import { oneLine } from "./one_line.ts";
+
 /** Options of every SkyError: the cause below it and the next command to try. */
 export interface SkyErrorOptions extends ErrorOptions {
   readonly hint?: string;
@@ -89,13 +91,22 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** A one-line text of an error and its causes, for logs: never a stack, never a secret. */
+/** A one-line text of an error and its causes, for logs: never a stack, never a secret. Never throws. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = error;
   for (let depth = 0; depth < 6 && current !== undefined && current !== null; depth++) {
-    parts.push(current instanceof Error ? current.message : String(current));
+    parts.push(oneLine(textOf(current)));
     current = current instanceof Error ? current.cause : undefined;
   }
-  return parts.join(": ");
+  return parts.length > 0 ? parts.join(": ") : "unknown error";
+}
+
+/** An error without a message says at least what it is. */
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message || error.name : String(error);
+  } catch {
+    return "an object without a text"; // its own conversion throws
+  }
 }

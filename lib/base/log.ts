@@ -4,6 +4,8 @@
  * @module
  */
 
+import { oneLine } from "./one_line.ts";
+
 /** Severity, from most to least talkative. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -62,28 +64,28 @@ export function renderLogRecord(record: LogRecord): string {
 }
 
 function quoteIfNeeded(text: string): string {
-  return /[\s"=]|[^\x21-\x7e]/.test(text) || text === "" ? JSON.stringify(text) : text;
-}
-
-/** A peer's text can reach a message: line breaks and control bytes must not forge lines. */
-function oneLine(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return /[\s"=]|[^\x21-\x7e]/.test(text) || text === "" ? oneLine(JSON.stringify(text)) : text;
 }
 
 /** Recent log text, bounded in bytes, trimmed at line borders (operations.md 2: 1 MiB by default). */
 export class LogRing {
-  readonly #lines: string[] = [];
+  readonly #lines: { text: string; bytes: number }[] = [];
   #head = 0;
   #bytes = 0;
   constructor(readonly bytesMax: number = 1024 * 1024) {}
 
   /** Takes one line without its line end; the oldest lines go when the bound is passed. */
   push(line: string): void {
-    const kept = line.length + 1 > this.bytesMax ? line.slice(0, this.bytesMax - 1) : line;
-    this.#lines.push(kept);
-    this.#bytes += kept.length + 1;
-    while (this.#bytes > this.bytesMax) this.#bytes -= this.#lines[this.#head++]!.length + 1;
+    const whole = utf8Bytes(line);
+    const text = whole < this.bytesMax ? line : cutToUtf8(line, this.bytesMax - 1);
+    const bytes = (text === line ? whole : utf8Bytes(text)) + 1;
+    if (bytes > this.bytesMax) return; // a ring without room for a line end
+    this.#lines.push({ text, bytes });
+    this.#bytes += bytes;
+    while (this.#bytes > this.bytesMax) {
+      this.#bytes -= this.#lines[this.#head]!.bytes;
+      this.#lines[this.#head++] = DROPPED;
+    }
     if (this.#head > 1024 && this.#head * 2 > this.#lines.length) {
       this.#lines.splice(0, this.#head);
       this.#head = 0;
@@ -92,6 +94,27 @@ export class LogRing {
 
   /** Every kept line, oldest first, each with its line end. */
   text(): string {
-    return this.#lines.slice(this.#head).map((line) => line + "\n").join("");
+    return this.#lines.slice(this.#head).map(({ text }) => text + "\n").join("");
   }
+}
+
+const DROPPED = { text: "", bytes: 0 };
+
+function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit > 0x7f) bytes += unit > 0x7ff && !isSurrogate(unit) ? 2 : 1; // a pair of surrogates is 4 bytes
+  }
+  return bytes;
+}
+
+/** The longest front of `text` that is at most `bytesMax` bytes, ending between characters. */
+function cutToUtf8(text: string, bytesMax: number): string {
+  const into = new Uint8Array(Math.max(0, bytesMax));
+  return text.slice(0, new TextEncoder().encodeInto(text, into).read);
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
 }

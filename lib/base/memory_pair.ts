@@ -44,7 +44,6 @@ class Pipe {
   #ended = false; // closeWrite was called; applies after the queued writes
   #writeFailure: { reason: unknown } | undefined;
   #readFailure: { reason: unknown } | undefined;
-  #emptied: (() => void) | undefined;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -56,7 +55,6 @@ class Pipe {
     const view = this.#buffer.take(READ_BYTES_MAX);
     this.#refill();
     if (view.length > 0) return Promise.resolve(view);
-    if (this.#buffer.size > 0) return Promise.resolve(this.#buffer.take(READ_BYTES_MAX));
     if (this.#isAtEnd()) return Promise.resolve(null);
     return new Promise((resolve, reject) => this.#reader = { resolve, reject });
   }
@@ -95,15 +93,6 @@ class Pipe {
     this.#buffer.clear();
     this.#reader?.reject(reason);
     this.#reader = undefined;
-    this.#signalEmptied();
-  }
-
-  /** Resolves when the reader has taken everything, or will take nothing more. */
-  whenEmpty(): Promise<void> {
-    if (this.#readFailure !== undefined || (this.#buffer.size === 0 && this.#writes.length === 0)) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#emptied = resolve);
   }
 
   #isAtEnd(): boolean {
@@ -122,7 +111,6 @@ class Pipe {
       this.#writes.shift();
       write.resolve();
     }
-    if (this.#buffer.size === 0) this.#signalEmptied();
   }
 
   #serveReader(): void {
@@ -133,11 +121,6 @@ class Pipe {
     this.#reader = undefined;
     this.#refill();
     reader.resolve(view.length > 0 ? view : null);
-  }
-
-  #signalEmptied(): void {
-    this.#emptied?.();
-    this.#emptied = undefined;
   }
 }
 

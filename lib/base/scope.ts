@@ -36,9 +36,10 @@ export class Scope implements AsyncDisposable {
 
   /** Starts `work`. Its failure ends the scope: a dead data plane must not look healthy. */
   spawn(name: string, work: (signal: AbortSignal) => Promise<void>): void {
-    const task: Promise<void> = work(this.signal)
+    const started = (async () => await work(this.signal))(); // a throw before its first wait is a failure, too
+    const task: Promise<void> = started
       .catch((cause) => {
-        if (this.signal.aborted && (isAbort(cause) || cause === this.signal.reason)) return;
+        if (this.signal.aborted && comesFrom(cause, this.signal.reason)) return;
         const failure = new Error(`Task ${name} failed`, { cause });
         this.#failure ??= failure;
         this.end(failure);
@@ -56,8 +57,23 @@ export class Scope implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.end();
-    for (const child of [...this.#children]) await child[Symbol.asyncDispose]();
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    while (this.#children.size > 0 || this.#tasks.size > 0) { // a task may make more of both while it ends
+      for (const child of [...this.#children]) await child[Symbol.asyncDispose]();
+      await Promise.all(this.#tasks);
+    }
     if (this.#parent !== undefined) this.#parent.#children.delete(this);
   }
 }
+
+/** True for what follows from the end of a scope: its reason, or an abort, itself or below a closed connection. */
+function comesFrom(error: unknown, reason: unknown): boolean {
+  for (let current = error, depth = 0; depth < CAUSES_MAX; depth++) {
+    if (current === reason || isAbort(current)) return true;
+    if (!(current instanceof Error)) return false;
+    current = current.cause;
+  }
+  return false;
+}
+
+/** Causes that are looked at: they could be a ring. */
+const CAUSES_MAX = 8;

@@ -12,6 +12,8 @@ import type { Progress } from "./progress.ts";
 export interface Terminal {
   /** Writes to stdout; text goes out in call order. Throws when it cannot be taken, e.g. by a full disk. */
   out(text: string): void;
+  /** Writes bytes to stdout, in call order with `out`; settles when they are taken. */
+  outBytes(bytes: Uint8Array): Promise<void>;
   /** Writes to stderr. Never throws. */
   err(text: string): void;
   /** True when a person reads stdout. */
@@ -20,6 +22,10 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, or undefined off a terminal. */
   columns(): number | undefined;
+  /** A variable of the environment. */
+  env(name: string): string | undefined;
+  /** The number of this process. */
+  readonly pid: number;
   /** Calls `handler` at Ctrl-C or a request to end. The first call of this takes the signal over. */
   onInterrupt(handler: () => void): void;
 }
@@ -36,17 +42,26 @@ export interface Io {
   emit<T>(result: T, render: (result: T) => string): void;
   /** One of many results that come over time: one line of JSON with `--json`, else the rendered line. */
   emitEach<T>(result: T, render: (result: T) => string): void;
+  /** An answer that is bytes as they are, in pieces; the bytes are the caller's again when it settles. */
+  emitBytes(bytes: Uint8Array): Promise<void>;
   /** Talk for a person, on stderr, one line. */
   note(text: string): void;
   /** A bar on stderr when that is a terminal, else silence. Ends with `done()`. */
   progress(label: string, options?: { readonly total?: number }): Promise<Progress>;
   /** The system's world, made at the first call. */
   world(): Promise<World>;
+  /** A variable of the environment. */
+  env(name: string): string | undefined;
+  /** The number of this process. */
+  readonly pid: number;
+  /** The version of this program. */
+  readonly version: string;
 }
 
 /** What a process's Io is made of. */
 export interface IoOptions {
   readonly json: boolean;
+  readonly version: string;
   readonly terminal: Terminal;
   /** Called at most once. */
   readonly makeWorld: () => Promise<World>;
@@ -58,14 +73,16 @@ export class UnwrittenError extends Error {}
 /** An Io that its owner can interrupt. */
 export class ProcessIo implements Io {
   readonly json: boolean;
+  readonly version: string;
   readonly #terminal: Terminal;
   readonly #makeWorld: () => Promise<World>;
   readonly #controller = new AbortController();
   #listening = false;
   #world: Promise<World> | undefined;
 
-  constructor({ json, terminal, makeWorld }: IoOptions) {
+  constructor({ json, version, terminal, makeWorld }: IoOptions) {
     this.json = json;
+    this.version = version;
     this.#terminal = terminal;
     this.#makeWorld = makeWorld;
   }
@@ -96,6 +113,14 @@ export class ProcessIo implements Io {
     this.#answer(this.json ? `${JSON.stringify(result)}\n` : withLineEnd(render(result)));
   }
 
+  async emitBytes(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#terminal.outBytes(bytes);
+    } catch (cause) {
+      throw new UnwrittenError("Cannot write the answer to stdout", { cause });
+    }
+  }
+
   note(text: string): void {
     this.#terminal.err(withLineEnd(text));
   }
@@ -111,6 +136,14 @@ export class ProcessIo implements Io {
       write: (text) => this.#terminal.err(text),
       nowMs: () => clock.monotonicMs(),
     });
+  }
+
+  env(name: string): string | undefined {
+    return this.#terminal.env(name);
+  }
+
+  get pid(): number {
+    return this.#terminal.pid;
   }
 
   world(): Promise<World> {

@@ -10,6 +10,7 @@
  *
  * @module
  */
+export * from "./config_fields.ts";
 export * from "./deployment.ts";
 export * from "./embedded.ts";
 export * from "./errors.ts";

@@ -5,3 +5,13 @@ import { CallerError } from "../base/mod.ts";
 export class BadUrlError extends CallerError {
   readonly code = "BAD_URL";
 }
+
+/** A deployment file without a way to its dmsg discovery. */
+export class NoDiscoveryError extends CallerError {
+  readonly code = "NO_DISCOVERY";
+  constructor(readonly file: string) {
+    super(`${file}: field dmsg_discovery is missing, and so is dmsg_discovery_dmsg`, {
+      hint: "name one of them; skyctl visor run --local writes such a file",
+    });
+  }
+}

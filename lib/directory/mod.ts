@@ -19,5 +19,7 @@
  * @module
  */
 export * from "./ask_service.ts";
+export * from "./dmsg_network.ts";
 export * from "./errors.ts";
+export * from "./join_network.ts";
 export * from "./tcp_http.ts";

@@ -23,6 +23,20 @@ export const SERVER_DIAL_TIMEOUT_MS = 10_000;
 export const SESSION_RETRY_FIRST_MS = 5_000;
 export const SESSION_RETRY_GROWTH = 1.3;
 export const SESSION_RETRY_MAX_MS = 60_000;
+
+/** How long to wait between rounds in which sessions stayed missing. */
+export interface SessionRetry {
+  readonly firstMs: number;
+  readonly growth: number;
+  readonly maxMs: number;
+}
+
+/** A client's patience (dmsg.md 11). */
+export const SESSION_RETRY: SessionRetry = {
+  firstMs: SESSION_RETRY_FIRST_MS,
+  growth: SESSION_RETRY_GROWTH,
+  maxMs: SESSION_RETRY_MAX_MS,
+};
 /** How often the number of sessions is looked at without being told of a change (dmsg.md 11). */
 export const RECONNECT_CHECK_MS = 15_000;
 /** A session that lived so long was healthy: its loss is met by a dial at once, a shorter life by waiting. */
@@ -36,6 +50,7 @@ export interface SessionsOptions {
   readonly log: Log;
   /** Sessions to hold; 0 means one with every server (dmsg.md 11). */
   readonly sessionsMin: number;
+  readonly retry?: SessionRetry;
   readonly scope: Scope;
   /** Servers to choose from, now: from the discovery, else seeded. */
   readonly servers: (signal: AbortSignal) => Promise<Entry[]>;
@@ -62,7 +77,11 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    options.scope.spawn("keep sessions", (signal) => this.#keep(signal));
+  }
+
+  /** Begins to keep the wanted number of sessions. */
+  start(): void {
+    this.#options.scope.spawn("keep sessions", (signal) => this.#keep(signal));
   }
 
   /** Sessions that take streams now, in the order in which they were made. */
@@ -173,8 +192,8 @@ export class Sessions {
 
   /** Keeps the wanted number of sessions. A round that reaches nobody waits longer each time. */
   async #keep(signal: AbortSignal): Promise<void> {
-    const { world: { clock, random }, log, sessionsMin } = this.#options;
-    let retryMs = SESSION_RETRY_FIRST_MS;
+    const { world: { clock, random }, log, retry = SESSION_RETRY } = this.#options;
+    let retryMs = retry.firstMs;
     let jitter = false; // the first round of all starts at once
     while (!signal.aborted) {
       if (jitter) await sleep(clock, RECONNECT_JITTER_MS * unit(random), signal);
@@ -185,12 +204,10 @@ export class Sessions {
         log.debug("No servers to connect to", { cause: this.#lastFailure });
         return true;
       });
-      const enough = this.#live.size >= Math.max(1, sessionsMin) && !missing;
-      const waitMs = enough ? RECONNECT_CHECK_MS : retryMs;
-      retryMs = enough
-        ? SESSION_RETRY_FIRST_MS
-        : Math.min(retryMs * SESSION_RETRY_GROWTH, SESSION_RETRY_MAX_MS);
-      if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = SESSION_RETRY_FIRST_MS;
+      const isCalm = !missing && this.#shortLives === 0;
+      const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs;
+      retryMs = isCalm ? retry.firstMs : Math.min(retryMs * retry.growth, retry.maxMs);
+      if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = retry.firstMs;
     }
   }
 

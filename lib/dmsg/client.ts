@@ -14,7 +14,7 @@ import { pingSession } from "./_liveness.ts";
 import { PortTable } from "./_port_table.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { respondToStream, STREAM_READ_IDLE_MS } from "./_respond.ts";
-import { type EndedSession, Sessions } from "./_sessions.ts";
+import { type EndedSession, type SessionRetry, Sessions } from "./_sessions.ts";
 import type { DmsgAddress } from "./address.ts";
 import { type Discovery, LayeredDiscovery } from "./discovery.ts";
 import { type Entry, sameDelegatedServers } from "./entry.ts";
@@ -24,6 +24,7 @@ import type { SessionStatus } from "./session.ts";
 import type { DmsgStream } from "./stream.ts";
 
 export type { DialStreamOptions } from "./_dialer.ts";
+export type { SessionRetry } from "./_sessions.ts";
 
 /** A client's entry is posted anew after so long; it lives for 60 min (DD-3). */
 export const CLIENT_ENTRY_REFRESH_MS = 30 * 60_000;
@@ -40,6 +41,8 @@ export interface DmsgClientOptions {
   readonly log?: Log;
   /** Sessions to hold; 0 means one with every server. */
   readonly sessionsMin?: number;
+  /** Waits between rounds in which sessions stayed missing. */
+  readonly sessionRetry?: SessionRetry;
   /** Only servers of this type; "all" by default. */
   readonly serversType?: "all" | "official" | "community";
   /** False: nothing is published, nobody finds this client. For short-lived diallers. Default true. */
@@ -90,6 +93,7 @@ export class DmsgClient implements AsyncDisposable {
       local,
       log,
       sessionsMin,
+      retry: options.sessionRetry,
       scope: this.#scope,
       servers: (signal) => this.#servers(signal),
       onChange: () => this.#onChange(),
@@ -132,6 +136,7 @@ export class DmsgClient implements AsyncDisposable {
         onChange: () => this.#wakeWatchers(),
       });
     }
+    this.#sessions.start();
   }
 
   get publicKey(): PublicKey {

@@ -4,7 +4,7 @@
  * @module
  */
 import { describeError, type Log, type Scope } from "../base/mod.ts";
-import type { ProvenKey } from "../crypto/mod.ts";
+import type { ProvenKey, PublicKey } from "../crypto/mod.ts";
 import { type AnyHandler, HttpClient, type RawHandler, serveHttpConn } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { parseDmsgAddress, renderDmsgAddress } from "./address.ts";
@@ -80,6 +80,7 @@ export function dmsgHttpClient(
   client: DmsgClient,
   world: Pick<World, "clock" | "ledger">,
   userAgent: string,
+  { via }: { readonly via?: PublicKey } = {},
 ): HttpClient {
   return new HttpClient({
     clock: world.clock,
@@ -87,7 +88,7 @@ export function dmsgHttpClient(
     userAgent,
     dial: (authority, signal) => {
       const { publicKey, port } = parseDmsgAddress(authority);
-      return client.dial({ publicKey, port: port === 0 ? HTTP_PORT : port }, { signal });
+      return client.dial({ publicKey, port: port === 0 ? HTTP_PORT : port }, { signal, via });
     },
   });
 }

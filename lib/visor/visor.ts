@@ -15,17 +15,16 @@ import {
   writeControlFile,
 } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
 import { renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
 import { controlHandler } from "./control_server.ts";
-import type { DmsgNetwork } from "./deployment.ts";
 import { folderHandler } from "./folder_handler.ts";
 import { NotAFolderError, VisorRunningError } from "./errors.ts";
 import type { LogFile } from "./log_file.ts";
 import { logServer } from "./log_server.ts";
-import { joinNetwork, type NetworkClient } from "./network_client.ts";
 
 export interface VisorOptions {
   readonly world: World;

@@ -7,6 +7,8 @@ export class FakeTerminal implements Terminal {
   stdout = "";
   stderr = "";
   handlers: (() => void)[] = [];
+  readonly environment: Record<string, string> = {};
+  readonly pid = 4711;
   readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;
   constructor({ outIsTerminal = false, errIsTerminal = false } = {}) {
@@ -16,8 +18,15 @@ export class FakeTerminal implements Terminal {
   out(text: string): void {
     this.stdout += text;
   }
+  outBytes(bytes: Uint8Array): Promise<void> {
+    this.stdout += new TextDecoder().decode(bytes);
+    return Promise.resolve();
+  }
   err(text: string): void {
     this.stderr += text;
+  }
+  env(name: string): string | undefined {
+    return this.environment[name];
   }
   columns(): number | undefined {
     return this.errIsTerminal ? 60 : undefined;

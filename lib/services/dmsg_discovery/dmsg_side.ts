@@ -17,7 +17,7 @@ import {
   serveDmsgHttp,
 } from "../../dmsg/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import type { EntryStore } from "../store/mod.ts";
+import { type EntryStore, StoreError } from "../store/mod.ts";
 import type { AttachDmsg } from "./run.ts";
 
 export interface DmsgSideOptions {
@@ -38,7 +38,6 @@ export function attachDmsg({ world, local, servers, log }: DmsgSideOptions): Att
       local,
       log: log.child("dmsg"),
       discovery: new OwnEntries(store, servers),
-      seeded: servers,
       sessionsMin: 0, // with every server: others reach the discovery through whichever they are at
       sessionRetry: DIAL_RETRY,
       publish: false, // others know it from their deployment (dmsg.md 11, direct client)
@@ -74,17 +73,17 @@ class OwnEntries implements Discovery {
     return text === undefined ? undefined : parseEntry(text);
   }
 
-  async availableServers(): Promise<Entry[]> {
-    return this.#withConfigured(await this.#store.availableServers());
+  availableServers(): Promise<Entry[]> {
+    return this.#withConfigured(this.#store.availableServers());
   }
 
-  async allServers(): Promise<Entry[]> {
-    return this.#withConfigured(await this.#store.allServers());
+  allServers(): Promise<Entry[]> {
+    return this.#withConfigured(this.#store.allServers());
   }
 
   /** A registered server's own word about its address wins over the configuration's. */
-  #withConfigured(texts: readonly string[]): Entry[] {
-    const registered = texts.flatMap(readable);
+  async #withConfigured(registering: Promise<string[]>): Promise<Entry[]> {
+    const registered = await registering.then((texts) => texts.flatMap(readable), configuredOnly);
     const known = new Set(registered.map((entry) => entry.static));
     return [...registered, ...this.#servers.filter((entry) => !known.has(entry.static))];
   }
@@ -106,4 +105,10 @@ function readable(text: string): Entry[] {
     if (error instanceof MalformedError) return [];
     throw error;
   }
+}
+
+/** A store that cannot be asked now, which its callers are told, must not cost the sessions too. */
+function configuredOnly(error: unknown): Entry[] {
+  if (error instanceof StoreError) return [];
+  throw error;
 }

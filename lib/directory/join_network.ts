@@ -6,7 +6,6 @@
  */
 import type { Log } from "../base/mod.ts";
 import type { KeyPair } from "../crypto/mod.ts";
-import { askOver, type ServiceWay, tcpHttpClient } from "../directory/mod.ts";
 import {
   DmsgClient,
   type DmsgClientOptions,
@@ -16,10 +15,15 @@ import {
 } from "../dmsg/mod.ts";
 import type { HttpClient } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
-import { type DmsgNetwork, seededEntries } from "./deployment.ts";
+import { askOver, type ServiceWay } from "./ask_service.ts";
+import { type DmsgNetwork, seededEntries } from "./dmsg_network.ts";
+import { tcpHttpClient } from "./tcp_http.ts";
 
-export interface NetworkClientOptions
-  extends Pick<DmsgClientOptions, "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs"> {
+export interface NetworkClientOptions extends
+  Pick<
+    DmsgClientOptions,
+    "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs" | "sessionRetry"
+  > {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
   readonly local: KeyPair;
   readonly network: DmsgNetwork;

@@ -1,0 +1,58 @@
+/** How commands reach the running visor of a home. @module */
+import type { Io } from "../lib/cli/mod.ts";
+import {
+  ControlClient,
+  type ControlInput,
+  type ControlName,
+  type ControlOutput,
+  NoVisorError,
+} from "../lib/control/mod.ts";
+import { sleep, withTimeout } from "../lib/runtime/mod.ts";
+
+/** A visor that was told to stop is gone within this (2 s by its own promise), or something is wrong. */
+const STOP_TIMEOUT_MS = 10_000;
+const STOP_POLL_MS = 50;
+
+/** One call. Errors: `NoVisorError`, those of the call. */
+export async function callVisor<Name extends ControlName>(
+  io: Io,
+  home: string,
+  name: Name,
+  input: ControlInput<Name>,
+): Promise<ControlOutput<Name>> {
+  await using client = await ControlClient.open(home, await io.world());
+  return await client.call(name, input, io.signal);
+}
+
+/** The same where a visor is one of several ways: undefined when none runs. */
+export async function callVisorIfAny<Name extends ControlName>(
+  io: Io,
+  home: string,
+  name: Name,
+  input: ControlInput<Name>,
+): Promise<ControlOutput<Name> | undefined> {
+  try {
+    return await callVisor(io, home, name, input);
+  } catch (error) {
+    if (error instanceof NoVisorError) return undefined;
+    throw error;
+  }
+}
+
+/** Asks the visor to stop and waits until its control file is gone. */
+export async function stopVisor(io: Io, home: string): Promise<{ stopped: true; publicKey: string }> {
+  const world = await io.world();
+  await using client = await ControlClient.open(home, world);
+  const { publicKey, token } = client.control;
+  await client.call("stop", {}, io.signal);
+  const limit = { what: `Stop of visor ${publicKey}`, afterMs: STOP_TIMEOUT_MS, signal: io.signal };
+  const { readControlFile } = await import("../lib/control/mod.ts");
+  await withTimeout(world.clock, limit, async (signal) => {
+    for (;;) {
+      const control = await readControlFile(world.files, home).catch(() => undefined);
+      if (control?.token !== token) return;
+      await sleep(world.clock, STOP_POLL_MS, signal);
+    }
+  });
+  return { stopped: true, publicKey };
+}

@@ -1,0 +1,161 @@
+/** What `skyctl dmsg curl` does. @module */
+import { CallerError, PeerError } from "../../lib/base/mod.ts";
+import type { Io } from "../../lib/cli/mod.ts";
+import { parsePublicKey } from "../../lib/crypto/mod.ts";
+import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/mod.ts";
+import type { HttpResponse } from "../../lib/http/mod.ts";
+import { TruncatedError } from "../../lib/base/mod.ts";
+import { withTimeout, type World } from "../../lib/runtime/mod.ts";
+import { type NetworkOptions, withClient } from "./_look_up.ts";
+
+export interface CurlOptions extends NetworkOptions {
+  readonly method?: string | undefined;
+  readonly header?: readonly string[] | undefined;
+  readonly data?: string | undefined;
+  readonly out?: string | undefined;
+  readonly include?: boolean | undefined;
+  readonly timeout: number;
+  readonly via?: string | undefined;
+}
+
+/** A body that `--json` prints; a larger one belongs into a file. */
+const JSON_BODY_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The server answered, and not with 2xx. */
+export class HttpStatusError extends PeerError {
+  readonly code = "HTTP_STATUS";
+  constructor(readonly status: number, reason: string, url: string) {
+    super(`${url} answered with status ${status}${reason === "" ? "" : ` ${reason}`}`);
+  }
+}
+
+/** A header option that is no header. */
+export class BadHeaderError extends CallerError {
+  readonly code = "BAD_HEADER";
+}
+
+/** One request; the body goes where the options say. Errors: `HttpStatusError`, of the dial, of the file. */
+export async function curl(io: Io, text: string, options: CurlOptions): Promise<void> {
+  const { address, path } = parseDmsgUrl(text);
+  const url = `http://${renderDmsgAddress(address)}${path}`;
+  const headers = (options.header ?? []).map(parseHeader);
+  const world = await io.world();
+  const body = await bodyOf(options.data, world);
+  const method = options.method ?? (body === undefined ? "GET" : "POST");
+  await withClient(io, options, {}, async (client) => {
+    const http = options.via === undefined
+      ? client.http
+      : dmsgHttpClient(client.dmsg, world, `skyctl/${io.version}`, { via: parsePublicKey(options.via) });
+    try {
+      // The signal of this exchange: Ctrl-C. The time-out ends with the head.
+      const ended = new AbortController();
+      const end = () => ended.abort(io.signal.reason);
+      io.signal.addEventListener("abort", end, { once: true });
+      const limit = { what: `Request to ${text}`, afterMs: options.timeout, signal: io.signal };
+      const response = await withTimeout(world.clock, limit, async (signal) => {
+        const onLimit = () => ended.abort(signal.reason);
+        signal.addEventListener("abort", onLimit, { once: true });
+        try {
+          return await http.send({ url, method, headers, body }, { signal: ended.signal });
+        } finally {
+          signal.removeEventListener("abort", onLimit);
+        }
+      });
+      await deliver(io, world, response, text, options);
+    } finally {
+      if (http !== client.http) await http.close();
+    }
+  });
+}
+
+async function deliver(
+  io: Io,
+  world: World,
+  response: HttpResponse,
+  url: string,
+  { out, include }: CurlOptions,
+): Promise<void> {
+  const { status, reason } = response;
+  const headers = [...response.headers];
+  const isGood = status >= 200 && status < 300;
+  if (out !== undefined && isGood) {
+    const bytes = await writeBody(io, world, response, out);
+    io.emit({ url, status, headers, file: out, bytes }, () => include ? renderHead(response) : "");
+  } else if (io.json) {
+    const content = await response.bytes(JSON_BODY_BYTES_MAX);
+    const { encoding, body } = textOrBase64(content);
+    io.emit({ url, status, headers, bytes: content.length, encoding, body }, () => "");
+  } else {
+    if (include) await io.emitBytes(new TextEncoder().encode(renderHead(response) + "\n"));
+    for (
+      let view = await response.bodyReader.read();
+      view !== null;
+      view = await response.bodyReader.read()
+    ) {
+      await io.emitBytes(view);
+    }
+  }
+  if (!isGood) throw new HttpStatusError(status, reason, url);
+}
+
+/** To a file that is put in place when every byte has come. */
+async function writeBody(io: Io, world: World, response: HttpResponse, path: string): Promise<number> {
+  const length = response.headers.get("content-length");
+  const total = length === undefined ? undefined : Number(length);
+  const file = await world.files.openWrite(path);
+  const progress = await io.progress(path, { total });
+  let bytes = 0;
+  try {
+    for (
+      let view = await response.bodyReader.read();
+      view !== null;
+      view = await response.bodyReader.read()
+    ) {
+      await file.write(view);
+      bytes += view.length;
+      progress.advance(view.length);
+    }
+    if (total !== undefined && bytes !== total) {
+      throw new TruncatedError(`the body, ${total - bytes} bytes missing`);
+    }
+    await file.commit();
+    return bytes;
+  } catch (error) {
+    response.discard();
+    await file.discard();
+    throw error;
+  } finally {
+    progress.done();
+  }
+}
+
+function parseHeader(text: string): [string, string] {
+  const match = /^([^:\s]+):\s*(.*)$/.exec(text);
+  if (match === null) {
+    throw new BadHeaderError(`Header ${JSON.stringify(text)} is not name: value`, {
+      hint: "-H 'Content-Type: text/plain'",
+    });
+  }
+  return [match[1]!, match[2]!];
+}
+
+async function bodyOf(data: string | undefined, { files }: World): Promise<Uint8Array | string | undefined> {
+  if (data === undefined || !data.startsWith("@")) return data;
+  return await files.read(data.slice(1));
+}
+
+function textOrBase64(bytes: Uint8Array): { encoding: "text" | "base64"; body: string } {
+  try {
+    return { encoding: "text", body: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    return {
+      encoding: "base64",
+      body: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")),
+    };
+  }
+}
+
+function renderHead({ status, reason, headers }: HttpResponse): string {
+  return [`HTTP/1.1 ${status} ${reason}`, ...[...headers].map(([name, value]) => `${name}: ${value}`), ""]
+    .join("\n");
+}

@@ -1,0 +1,110 @@
+/**
+ * The look-up chain of commands (CL-4): the running visor, else a quiet client of its own, which asks over dmsg
+ * first and plain HTTP then.
+ *
+ * @module
+ */
+import { homeOf } from "../../lib/cli/home.ts";
+import type { Io } from "../../lib/cli/mod.ts";
+import {
+  ControlClient,
+  type ControlInput,
+  type ControlName,
+  type ControlOutput,
+  NoVisorError,
+  readControlFile,
+} from "../../lib/control/mod.ts";
+import { generateKeyPair, type KeyPair } from "../../lib/crypto/mod.ts";
+import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../../lib/directory/mod.ts";
+import type { DmsgClient } from "../../lib/dmsg/mod.ts";
+import { type Log, logTo, renderLogRecord, silentLog } from "../../lib/base/mod.ts";
+import { FileNotFoundError, type World } from "../../lib/runtime/mod.ts";
+import { networkOfConfig, parseVisorConfig } from "../../lib/visor/mod.ts";
+
+export interface NetworkOptions {
+  readonly home?: string | undefined;
+  readonly deployment?: string | undefined;
+  readonly verbose?: boolean | undefined;
+}
+
+type Call = <Name extends ControlName>(name: Name, input: ControlInput<Name>) => Promise<ControlOutput<Name>>;
+
+/** One question, asked of the visor when one runs and no other network is meant, else of a client of our own. */
+export async function lookUp<T>(
+  io: Io,
+  options: NetworkOptions,
+  ways: {
+    readonly visor: (call: Call) => Promise<T>;
+    readonly client: (client: DmsgClient, signal: AbortSignal) => Promise<T>;
+  },
+): Promise<T> {
+  const { signal } = io;
+  const world = await io.world();
+  if (options.deployment === undefined) {
+    try {
+      await using control = await ControlClient.open(homeOf(io, options), world);
+      return await ways.visor((name, input) => control.call(name, input, signal));
+    } catch (error) {
+      if (!(error instanceof NoVisorError)) throw error;
+    }
+  }
+  return await withClient(io, options, {}, (client) => ways.client(client.dmsg, signal));
+}
+
+/** A client of our own for as long as `work` runs: an ephemeral key, nothing published. */
+export async function withClient<T>(
+  io: Io,
+  options: NetworkOptions,
+  { keys, publish = false, sessionsMin = 1 }: {
+    readonly keys?: KeyPair;
+    readonly publish?: boolean;
+    readonly sessionsMin?: number;
+  },
+  work: (client: NetworkClient) => Promise<T>,
+): Promise<T> {
+  void io.signal; // Ctrl-C ends `work`, and then the client in order
+  const world = await io.world();
+  const network = await chosenNetwork(world, { ...options, home: homeOf(io, options) });
+  const client = joinNetwork({
+    world,
+    local: keys ?? generateKeyPair(world.random),
+    network,
+    log: logOf(io, options, world),
+    userAgent: `skyctl/${io.version}`,
+    sessionsMin,
+    publish,
+  });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** `--deployment`, else the running visor's, else the configuration's, else the embedded production one. */
+export async function chosenNetwork(
+  world: World,
+  { home, deployment }: NetworkOptions & { readonly home: string },
+): Promise<DmsgNetwork> {
+  const { files } = world;
+  const text = async (path: string) => new TextDecoder().decode(await files.read(path));
+  if (deployment !== undefined) return networkOfFile(await text(deployment), deployment);
+  const running = await readControlFile(files, home).catch((error) => {
+    if (error instanceof NoVisorError) return undefined;
+    throw error;
+  });
+  if (running?.deploymentFile !== undefined) {
+    return networkOfFile(await text(running.deploymentFile), running.deploymentFile);
+  }
+  const file = `${home}/visor.json`;
+  try {
+    return networkOfConfig(parseVisorConfig(await text(file), file));
+  } catch (error) {
+    if (!(error instanceof FileNotFoundError)) throw error;
+    return networkOfConfig(parseVisorConfig("{}", "the empty configuration"));
+  }
+}
+
+function logOf(io: Io, { verbose }: NetworkOptions, { clock }: World): Log {
+  return verbose ? logTo((record) => io.note(renderLogRecord(record)), () => clock.wallMs()) : silentLog;
+}

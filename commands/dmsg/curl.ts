@@ -1,0 +1,53 @@
+/** `skyctl dmsg curl <url>`: one HTTP request over dmsg. @module */
+import {
+  type AnyCommand,
+  Command,
+  durationOption,
+  examples,
+  finished,
+  type Io,
+  repeated,
+} from "../../lib/cli/mod.ts";
+import { deploymentOption, homeOption } from "./_options.ts";
+
+/** The verb. */
+export function curlCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("curl")
+      .description(
+        "Send one HTTP request over dmsg and print the answer's body. An answer that is not 2xx is exit code 4.",
+      )
+      .argument("<url>", "dmsg://<pk>[:port]/path; without a port 80")
+      .option("-X, --method <method>", "default: GET, with a body POST")
+      .option("-H, --header <name: value>", "a header field; may be repeated", repeated)
+      .option("-d, --data <body>", "the body: text, or @FILE for a file's content")
+      .option("-o, --out <file>", "write the body to a file, put in place when it is complete")
+      .option("-i, --include", "print status and header fields before the body")
+      .option(
+        "-t, --timeout <duration>",
+        "for dialling and the answer's head; the body may take longer",
+        durationOption,
+        30_000,
+      )
+      .option("--via <server>", "through the session with this dmsg server, without any look-up")
+      .option("-v, --verbose", "log what happens to stderr")
+      .addOption(homeOption())
+      .addOption(deploymentOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["A visor's health", "skyctl dmsg curl dmsg://02ab...cd/health"],
+          ["Download a file with a progress bar", "skyctl dmsg curl -o big.bin dmsg://02ab...cd:80/big.bin"],
+          [
+            "Post JSON",
+            `skyctl dmsg curl -H 'Content-Type: application/json' -d '{"a":1}' dmsg://02ab...cd:8080/api`,
+          ],
+          ["Status and headers for a script", "skyctl dmsg curl --json dmsg://02ab...cd/health | jq .status"],
+        ),
+      )
+      .action(async (url, options) => {
+        const { curl } = await import("./_curl.ts");
+        await curl(io, url, options);
+      }),
+  );
+}

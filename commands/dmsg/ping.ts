@@ -1,0 +1,67 @@
+/** `skyctl dmsg ping <pk>`: round trips to a key. @module */
+import {
+  type AnyCommand,
+  Command,
+  durationOption,
+  examples,
+  finished,
+  type Io,
+  wholeNumberOption,
+} from "../../lib/cli/mod.ts";
+import { deploymentOption, homeOption } from "./_options.ts";
+
+/** The verb. */
+export function pingCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("ping")
+      .description(
+        "Open a dmsg stream to a key and measure round trips over it. Exit code 4 when it is not reached.",
+      )
+      .argument("<pk>", "public key")
+      .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
+      .option("-t, --timeout <duration>", "for everything together", durationOption, 30_000)
+      .addOption(homeOption())
+      .addOption(deploymentOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["Is it there?", "skyctl dmsg ping 02ab...cd"],
+          ["One round trip, for a script", "skyctl dmsg ping -n 1 --json 02ab...cd | jq '.roundTripsMs[0]'"],
+        ),
+      )
+      .action(async (text, { count, timeout, ...options }) => {
+        const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+        const { withTimeout } = await import("../../lib/runtime/mod.ts");
+        const { pingKey } = await import("../../lib/visor/mod.ts");
+        const { lookUp } = await import("./_look_up.ts");
+        const key = parsePublicKey(text);
+        const { clock } = await io.world();
+        const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
+        const result = await withTimeout(clock, limit, (signal) =>
+          lookUp(ioWith(io, signal), options, {
+            visor: (call) => call("dmsgPing", { key, count }),
+            client: (client) => pingKey(client, key, { count, signal }),
+          }));
+        const { renderPing } = await import("./_render_ping.ts");
+        io.emit(result, renderPing);
+      }),
+  );
+}
+
+/** The same Io with a signal that ends sooner. */
+function ioWith(io: Io, signal: AbortSignal): Io {
+  return {
+    json: io.json,
+    isTerminal: io.isTerminal,
+    signal,
+    emit: (result, render) => io.emit(result, render),
+    emitEach: (result, render) => io.emitEach(result, render),
+    emitBytes: (bytes) => io.emitBytes(bytes),
+    note: (text) => io.note(text),
+    progress: (label, options) => io.progress(label, options),
+    world: () => io.world(),
+    env: (name) => io.env(name),
+    pid: io.pid,
+    version: io.version,
+  };
+}

@@ -1,0 +1,64 @@
+/** `skyctl svc run dmsg-discovery`: who is in the network, and where. @module */
+import {
+  type AnyCommand,
+  Command,
+  durationOption,
+  examples,
+  finished,
+  type Io,
+  Option,
+  repeated,
+} from "../../lib/cli/mod.ts";
+
+/** The verb. */
+export function dmsgDiscoveryCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("dmsg-discovery")
+      .description("Run a dmsg discovery: over HTTP, and with a key over dmsg too.")
+      .option("-a, --addr <address>", "host:port of HTTP", "127.0.0.1:9090")
+      .option("--store <store>", "memory, the path of a SQLite file, or redis://host:port/db", "memory")
+      .addOption(
+        new Option("--mode <mode>", "http, or dual: HTTP and dmsg port 80 (default: dual with a key)")
+          .choices([
+            "http",
+            "dual",
+            "dmsg",
+          ]),
+      )
+      .option("--keyfile <file>", "secret key of the discovery; made when the file is missing")
+      .option(
+        "--deployment <file>",
+        "whose dmsg servers it connects to (default: the embedded production deployment)",
+      )
+      .option("-t, --test-mode", "accept servers that advertise a loopback address")
+      .option("--auth <pass phrase>", "servers that post it are official")
+      .option("--official-servers <pk>", "a server that is official without it; may be repeated", repeated)
+      .option(
+        "--whitelist-keys <pk>",
+        "a network monitor that may deregister others; may be repeated",
+        repeated,
+      )
+      .option("--entry-timeout <duration>", "life of a client's entry", durationOption, 60 * 60_000)
+      .addOption(
+        new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
+          .default(
+            "info" as const,
+          ),
+      )
+      .addHelpText(
+        "after",
+        examples(
+          ["For trying things, in memory", "skyctl svc run dmsg-discovery --test-mode"],
+          [
+            "Kept in a file, over HTTP and dmsg",
+            "skyctl svc run dmsg-discovery --store disc.db --keyfile disc.key",
+          ],
+          ["One of several on a Redis", "skyctl svc run dmsg-discovery --store redis://127.0.0.1:6379/0"],
+        ),
+      )
+      .action(async (options) => {
+        const { runDiscoveryCommand } = await import("./_dmsg_discovery.ts");
+        await runDiscoveryCommand(io, options);
+      }),
+  );
+}

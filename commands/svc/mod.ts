@@ -1,0 +1,10 @@
+/** `skyctl svc`: the services of a deployment. @module */
+import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
+
+/** The noun with its verbs. */
+export function svcNoun(io: Io): AnyCommand {
+  return noun("svc", "Run a service of a deployment", [
+    noun("run", "Run a service until Ctrl-C", [dmsgDiscoveryCommand(io)]),
+  ]);
+}

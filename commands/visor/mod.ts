@@ -1,0 +1,14 @@
+/** `skyctl visor`: a node of the network on this machine. @module */
+import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { runCommand } from "./run.ts";
+import { statusCommand } from "./status.ts";
+import { stopCommand } from "./stop.ts";
+
+/** The noun with its verbs. */
+export function visorNoun(io: Io): AnyCommand {
+  return noun("visor", "Run a visor, see how it is, stop it", [
+    runCommand(io),
+    statusCommand(io),
+    stopCommand(io),
+  ]);
+}

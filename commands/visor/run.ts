@@ -1,0 +1,44 @@
+/** `skyctl visor run`: a visor, in the foreground, until Ctrl-C. @module */
+import { type AnyCommand, Command, examples, finished, type Io, Option } from "../../lib/cli/mod.ts";
+import { homeOption } from "../../lib/cli/home.ts";
+
+/** The verb. */
+export function runCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("run")
+      .description(
+        "Run a visor until Ctrl-C. Without options it joins the production network; the first run makes its " +
+          "configuration and keys.",
+      )
+      .option("--local", "a network of its own on loopback: a dmsg discovery, two dmsg servers and the visor")
+      .option("--deployment <file>", "join the network of a deployment file")
+      .option("-c, --config <file>", "configuration (default: visor.json in the home)")
+      .option("--control <address>", "host:port of the control API (default: 127.0.0.1:3435, or a free port)")
+      .addOption(homeOption())
+      .addOption(
+        new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"]),
+      )
+      .addHelpText(
+        "after",
+        examples(
+          ["A private network to try things on", "skyctl visor run --local"],
+          [
+            "A second visor on that network",
+            "skyctl visor run --deployment ~/.skyctl/local/deployment.json --home ~/.skyctl-2",
+          ],
+          ["Join the production network", "skyctl visor run"],
+          [
+            "Start, wait for readiness, go on in a script",
+            "skyctl visor run --json | jq -c 'select(.event)'",
+          ],
+        ),
+      )
+      .action(async (options, command) => {
+        if (options.local && options.deployment !== undefined) {
+          command.error("error: --local makes a network of its own: it excludes --deployment");
+        }
+        const { runVisorCommand } = await import("./_run.ts"); // help never pays for the protocols
+        await runVisorCommand(io, options);
+      }),
+  );
+}

@@ -1,0 +1,196 @@
+/**
+ * Reading a configuration file of Skywire's: each field with its rule, and an error that says which file, which
+ * field, which value, and what to do. Unknown fields are nobody's business here.
+ *
+ * @module
+ */
+import { CallerError, type LogLevel, type SkyErrorOptions } from "../base/mod.ts";
+import { parsePublicKey, type PublicKey, SecretKey } from "../crypto/mod.ts";
+
+/** The largest configuration that is read, in characters. A visor's is some 10 KiB. */
+export const CONFIG_CHARS_MAX = 4 * 1024 * 1024;
+
+/** A configuration that cannot be used: which file, which field, which value, and what to do. */
+export class ConfigError extends CallerError {
+  readonly code = "CONFIG";
+  constructor(
+    readonly file: string,
+    readonly field: string,
+    problem: string,
+    options: SkyErrorOptions = {},
+  ) {
+    super(field === "" ? `${file}: ${problem}` : `${file}: field ${field}: ${problem}`, options);
+  }
+}
+
+/** The object in the text of a configuration. Errors: `ConfigError`. */
+export function parseConfigText(text: string, file: string): Readonly<Record<string, unknown>> {
+  if (text.length > CONFIG_CHARS_MAX) throw new ConfigError(file, "", "it is too large for a configuration");
+  let value: unknown;
+  try {
+    value = JSON.parse(text.replace(/^\uFEFF/, ""));
+  } catch {
+    // The parser's own message may quote the secret key.
+    throw new ConfigError(file, "", `it is not JSON${placeOfProblem(text)}`, {
+      hint: "correct it, or move it away and start again to have a new one made",
+    });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new ConfigError(file, "", "it is JSON, but no object");
+}
+
+/** The secret key of a configuration; undefined when it is absent or all zeros. The public key must match it. */
+export function readSecretKey(
+  fields: Fields,
+  names: { readonly secret: string; readonly public: string },
+): SecretKey | undefined {
+  const text = fields.text(names.secret);
+  if (text === undefined || /^0*$/.test(text)) return undefined;
+  let secretKey: SecretKey;
+  try {
+    secretKey = SecretKey.parse(text);
+  } catch {
+    throw new ConfigError(
+      fields.file,
+      names.secret,
+      "it must be a secret key, 64 hex characters (value not shown)",
+      {
+        hint: "skyctl keys gen --show-secret",
+      },
+    );
+  }
+  const publicKey = fields.text(names.public);
+  if (publicKey !== undefined && !/^0*$/.test(publicKey) && publicKey.toLowerCase() !== secretKey.publicKey) {
+    fields.refuse(
+      names.public,
+      `it must be ${secretKey.publicKey}, which belongs to ${names.secret}`,
+      `correct ${names.public}, or remove it`,
+    );
+  }
+  return secretKey;
+}
+
+/** Fields of one object of a configuration, each read with its rule. An absent or null field has its default. */
+export class Fields {
+  readonly #values: Record<string, unknown>;
+  constructor(readonly file: string, value: unknown, readonly path: string) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw new ConfigError(file, path, `it must be an object, not ${shown(value)}`);
+    }
+    this.#values = value as Record<string, unknown>;
+  }
+
+  refuse(name: string, rule: string, hint?: string): never {
+    throw new ConfigError(this.file, this.#at(name), `value ${shown(this.#values[name])}: ${rule}`, { hint });
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values[name] ?? undefined;
+    if (value === undefined || typeof value === "string") return value;
+    return this.refuse(name, "it must be text");
+  }
+
+  wholeNumber(name: string, otherwise: number, max: number): number {
+    const value = this.#values[name] ?? otherwise;
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) return value;
+    return this.refuse(name, `it must be a whole number from 0 to ${max}`);
+  }
+
+  choice<const T extends readonly string[]>(name: string, choices: T): T[number] {
+    const value = this.text(name) || choices[0]!;
+    if (choices.includes(value)) return value;
+    return this.refuse(name, `it must be one of ${choices.join(", ")}`);
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#values[name] ?? false;
+    return typeof value === "boolean" ? value : this.refuse(name, "it must be true or false");
+  }
+
+  /** Skywire's levels, folded into ours. */
+  logLevel(name: string): LogLevel {
+    const level = LOG_LEVELS.get((this.text(name) || "info").toLowerCase());
+    return level ?? this.refuse(name, "it must be one of debug, info, warn, error");
+  }
+
+  url(name: string, schemes: readonly string[]): string | undefined {
+    const value = this.text(name);
+    if (value === undefined || value === "") return undefined;
+    const scheme = /^([a-z]+:)\/\/[^/]+/.exec(value)?.[1];
+    if (scheme !== undefined && schemes.includes(scheme)) return value.replace(/\/+$/, "");
+    return this.refuse(
+      name,
+      `it must be a URL that starts with ${schemes.map((s) => `${s}//`).join(" or ")}`,
+    );
+  }
+
+  key(name: string): PublicKey {
+    const value = this.text(name);
+    try {
+      return parsePublicKey(value ?? "");
+    } catch {
+      return this.refuse(name, "it must be a public key, 66 hex characters");
+    }
+  }
+
+  keys(name: string): PublicKey[] {
+    return this.#array(name).map((value, index) => {
+      try {
+        return parsePublicKey(String(value));
+      } catch {
+        return this.refuse(name, `item ${index} must be a public key, 66 hex characters`);
+      }
+    });
+  }
+
+  object(name: string): Fields {
+    return new Fields(this.file, this.#values[name] ?? {}, this.#at(name));
+  }
+
+  list(name: string): Fields[] {
+    return this.#array(name).map((value, index) =>
+      new Fields(this.file, value, `${this.#at(name)}[${index}]`)
+    );
+  }
+
+  #array(name: string): unknown[] {
+    const value = this.#values[name] ?? [];
+    return Array.isArray(value) ? value : this.refuse(name, "it must be a list");
+  }
+
+  #at(name: string): string {
+    return this.path === "" ? name : `${this.path}.${name}`;
+  }
+}
+
+const LOG_LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ["trace", "debug"],
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["fatal", "error"],
+  ["panic", "error"],
+]);
+
+/** A value as an error shows it: short. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Line and column of the first thing that JSON.parse refused, where the engine says so. */
+function placeOfProblem(text: string): string {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    const position = /position (\d+)/.exec(String(error))?.[1];
+    if (position === undefined) return "";
+    const before = text.slice(0, Number(position)).split("\n");
+    return ` (line ${before.length}, column ${before[before.length - 1]!.length + 1})`;
+  }
+  return "";
+}

@@ -1,0 +1,116 @@
+/**
+ * The configuration of a dmsg server, in Skywire's own format (dmsg.md 13.1).
+ *
+ * @module
+ */
+import type { LogLevel } from "../../base/mod.ts";
+import type { PublicKey, SecretKey } from "../../crypto/mod.ts";
+import { embeddedDeployment, Fields, parseConfigText, readSecretKey } from "../../deployment/mod.ts";
+import { parseAuthority } from "../../directory/mod.ts";
+import { SERVER_SESSIONS_MAX } from "../../dmsg/mod.ts";
+import type { SocketAddress } from "../../runtime/mod.ts";
+
+/** What skyctl uses of a dmsg server's configuration. */
+export interface DmsgServerConfig {
+  /** Undefined: none in the file, one is made for this run. */
+  readonly secretKey: SecretKey | undefined;
+  /** `http://host:port` of the dmsg discovery. */
+  readonly discovery: string | undefined;
+  /** Where sessions are accepted. */
+  readonly listen: SocketAddress;
+  /** `host:port` that clients dial; undefined: the bound address. */
+  readonly publicAddress: string | undefined;
+  /** Where `/health` is served; undefined: nowhere. */
+  readonly health: SocketAddress | undefined;
+  readonly logLevel: LogLevel;
+  /** Between two posts of the entry. */
+  readonly updateIntervalMs: number;
+  readonly sessionsMax: number;
+  readonly authPassphrase: string | undefined;
+}
+
+/** Settings of the command line, which beat those of the file. */
+export interface DmsgServerOverrides {
+  readonly discovery?: string | undefined;
+  readonly listen?: string | undefined;
+  readonly public?: string | undefined;
+  readonly health?: string | undefined;
+  readonly auth?: string | undefined;
+  readonly logLevel?: LogLevel | undefined;
+}
+
+const UPDATE_INTERVAL_DEFAULT_MS = 60_000;
+/** Loopback: a server that nobody told to be public is not (dmsg.md 13.1: `127.0.0.1:8081`). */
+const PUBLIC_ADDRESS_DEFAULT = "127.0.0.1:8081";
+const LOCAL_ADDRESS_DEFAULT = ":8081";
+const HEALTH_ADDRESS_DEFAULT = "127.0.0.1:8082";
+
+/** Reads a configuration. Errors: `ConfigError`. */
+export function parseDmsgServerConfig(
+  text: string,
+  file: string,
+  overrides: DmsgServerOverrides = {},
+): DmsgServerConfig {
+  const { discovery, listen, public: publicAddress, health, auth, logLevel } = overrides;
+  const given = {
+    ...parseConfigText(text, file),
+    ...some({
+      discovery,
+      local_address: listen,
+      public_address: publicAddress,
+      health_endpoint_address: health,
+      auth_passphrase: auth,
+      log_level: logLevel,
+    }),
+  };
+  const fields = new Fields(file, given, "");
+  const interval = fields.wholeNumber("update_interval", 0, Number.MAX_SAFE_INTEGER);
+  const advertised = fields.text("public_address") ?? PUBLIC_ADDRESS_DEFAULT;
+  if (advertised !== "") addressOf(fields, "public_address", advertised);
+  const healthText = fields.text("health_endpoint_address") ?? HEALTH_ADDRESS_DEFAULT;
+  return {
+    secretKey: readSecretKey(fields, { secret: "secret_key", public: "public_key" }),
+    discovery: fields.url("discovery", ["http:", "https:"]) ?? embeddedDeployment("prod").dmsgDiscovery,
+    listen: addressOf(fields, "local_address", fields.text("local_address") || LOCAL_ADDRESS_DEFAULT),
+    publicAddress: advertised === "" ? undefined : advertised,
+    health: healthText === "" || healthText === "none"
+      ? undefined
+      : addressOf(fields, "health_endpoint_address", healthText),
+    logLevel: fields.logLevel("log_level"),
+    updateIntervalMs: interval === 0 ? UPDATE_INTERVAL_DEFAULT_MS : Math.max(1_000, interval / 1_000_000),
+    sessionsMax: fields.wholeNumber("max_sessions", SERVER_SESSIONS_MAX, 65_535),
+    authPassphrase: fields.text("auth_passphrase") || undefined,
+  };
+}
+
+/** The text of a new configuration. Holds the secret key: mode 0600. */
+export function renderDmsgServerConfig(
+  { publicKey, secretKey }: { readonly publicKey: PublicKey; readonly secretKey: SecretKey },
+  overrides: DmsgServerOverrides,
+): string {
+  const config = {
+    public_key: publicKey,
+    secret_key: secretKey.reveal(),
+    discovery: overrides.discovery ?? embeddedDeployment("prod").dmsgDiscovery ?? "",
+    public_address: overrides.public ?? overrides.listen ?? PUBLIC_ADDRESS_DEFAULT,
+    local_address: overrides.listen ?? LOCAL_ADDRESS_DEFAULT,
+    health_endpoint_address: overrides.health ?? HEALTH_ADDRESS_DEFAULT,
+    log_level: overrides.logLevel ?? "info",
+    update_interval: 0,
+    max_sessions: SERVER_SESSIONS_MAX,
+  };
+  return JSON.stringify(config, null, 2) + "\n";
+}
+
+/** `host:port`; without a host every address of the machine, as in `:8081`. */
+function addressOf(fields: Fields, name: string, text: string): SocketAddress {
+  try {
+    return parseAuthority(text.startsWith(":") ? `0.0.0.0${text}` : text, 0);
+  } catch {
+    return fields.refuse(name, "it must be host:port, or :port");
+  }
+}
+
+function some(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

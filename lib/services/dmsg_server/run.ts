@@ -1,0 +1,103 @@
+/**
+ * A dmsg server that runs: sessions, registration, `/health`.
+ *
+ * @module
+ */
+import type { Log } from "../../base/mod.ts";
+import type { KeyPair } from "../../crypto/mod.ts";
+import { askOver, tcpHttpClient } from "../../directory/mod.ts";
+import { DmsgServer, HttpDiscovery } from "../../dmsg/mod.ts";
+import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
+import type { DmsgServerConfig } from "./config.ts";
+
+export interface RunDmsgServerOptions {
+  readonly world: World;
+  readonly log: Log;
+  readonly config: DmsgServerConfig;
+  readonly keys: KeyPair;
+  readonly version: string;
+}
+
+export interface RunningDmsgServer extends AsyncDisposable {
+  readonly server: DmsgServer;
+  readonly address: SocketAddress;
+  readonly health: SocketAddress | undefined;
+  /** Settles with the failure of whichever plane died first, or undefined after an orderly close (DS-7). */
+  readonly ended: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Starts a server; it accepts when this resolves. Errors: those of `Network.listen`. Nothing is left then. */
+export async function runDmsgServer(
+  { world, log, config, keys, version }: RunDmsgServerOptions,
+): Promise<RunningDmsgServer> {
+  let client: HttpClient | undefined;
+  let http: HttpServer | undefined;
+  const startedAtMs = world.clock.wallMs();
+  let discovery: HttpDiscovery | undefined;
+  if (config.discovery !== undefined) {
+    const origin = config.discovery;
+    client = tcpHttpClient(world, `skyctl/${version}`, { tls: origin.startsWith("https:") });
+    const ways = [{ name: "http", origin, client, isReady: () => true }];
+    discovery = new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log));
+  }
+  const server = new DmsgServer({
+    world,
+    local: keys,
+    log,
+    discovery,
+    publicAddress: config.publicAddress,
+    sessionsMax: config.sessionsMax,
+    entryRefreshMs: config.updateIntervalMs,
+    authPassphrase: config.authPassphrase,
+  });
+  const close = async () => {
+    await server.close();
+    await client?.close();
+    await http?.close();
+  };
+  try {
+    let health: SocketAddress | undefined;
+    if (config.health !== undefined) {
+      const listener = await world.network.listen(config.health);
+      health = listener.address;
+      http = serveHttp(listener, { raw: healthHandler(server, { startedAtMs, version }) }, { world, log });
+    }
+    const address = await server.listen(config.listen);
+    const ended = Promise.race([
+      server.ended,
+      ...(http === undefined ? [] : [http.closed.then(() => undefined)]),
+    ]);
+    return { server, address, health, ended, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** 503 once sessions are accepted no more: never healthy over a dead data plane (DS-7). */
+function healthHandler(
+  server: DmsgServer,
+  { startedAtMs, version }: { readonly startedAtMs: number; readonly version: string },
+): RawHandler {
+  return ({ method, target }) => {
+    if (target.split("?", 1)[0] !== "/health") return { status: 404 };
+    if (method !== "GET" && method !== "HEAD") return { status: 405 };
+    const { ready, publicKey, address, sessions, sessionsMax, entry } = server.status();
+    return {
+      status: ready ? 200 : 503,
+      headers: [["Content-Type", "application/json"]],
+      body: JSON.stringify({
+        build_info: { version, commit: "unknown", date: "unknown" },
+        started_at: new Date(startedAtMs).toISOString(),
+        service_name: "dmsg-server",
+        public_key: publicKey,
+        address,
+        sessions,
+        sessions_max: sessionsMax,
+        registered: entry?.published === true,
+      }),
+    };
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * A whole dmsg network in one process, on loopback: a discovery and servers, with the real protocols over real
+ * sockets. What `skyctl visor run --local` holds beside its visor.
+ *
+ * @module
+ */
+import { describeError, type Log } from "../base/mod.ts";
+import type { HostedService } from "../control/mod.ts";
+import { keptKeyPair, type KeyPair } from "./kept_keys.ts";
+import {
+  askOver,
+  type DmsgNetwork,
+  type KnownServer,
+  renderDeploymentFile,
+  seededEntries,
+  tcpHttpClient,
+} from "../directory/mod.ts";
+import { DmsgServer, HTTP_PORT, HttpDiscovery } from "../dmsg/mod.ts";
+import type { HttpClient } from "../http/mod.ts";
+import type { World } from "../runtime/mod.ts";
+import {
+  type AttachDmsg,
+  attachDmsg,
+  type DmsgSide,
+  runDmsgDiscovery,
+  type RunningDmsgDiscovery,
+} from "../services/dmsg_discovery/mod.ts";
+
+/** dmsg servers of a local network: two, so that a client can lose one and go on. */
+export const LOCAL_SERVERS = 2;
+const LOOPBACK = "127.0.0.1";
+
+export interface LocalNetworkOptions {
+  readonly world: World;
+  readonly log: Log;
+  /** Folder for its keys and the deployment file. It exists. */
+  readonly folder: string;
+  readonly version: string;
+  readonly servers?: number;
+}
+
+export class LocalNetwork implements AsyncDisposable {
+  readonly #options: LocalNetworkOptions;
+  readonly #servers: DmsgServer[] = [];
+  #discovery: RunningDmsgDiscovery | undefined;
+  #discoveryKeys: KeyPair | undefined;
+  #dmsgSide: DmsgSide | undefined;
+  #registering: HttpClient | undefined;
+  #network: DmsgNetwork | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: LocalNetworkOptions) {
+    this.#options = options;
+  }
+
+  /** Starts it. Resolves when everything accepts connections. Nothing is left of one that failed. */
+  static async start(options: LocalNetworkOptions): Promise<LocalNetwork> {
+    const local = new LocalNetwork(options);
+    try {
+      await local.#start();
+      return local;
+    } catch (error) {
+      await local.close();
+      throw error;
+    }
+  }
+
+  /** What a client needs to join. */
+  get network(): DmsgNetwork {
+    return this.#network!;
+  }
+
+  /** Settles with the failure of a part, if one dies: a dead data plane must not look healthy. */
+  get failed(): Promise<unknown> {
+    return Promise.race(
+      this.#servers.map((server) => server.ended.then((failure) => failure ?? new Promise<never>(() => {}))),
+    );
+  }
+
+  /** Its parts, as they are now. */
+  services(): HostedService[] {
+    const discovery = this.#discovery === undefined ? [] : [{
+      name: "dmsg-discovery",
+      publicKey: this.#discoveryKeys!.publicKey,
+      address: `http://${LOOPBACK}:${this.#discovery.address.port}`,
+      ready: (this.#dmsgSide?.status().servers.length ?? 0) > 0,
+    }];
+    const servers = this.#servers.map((server) => {
+      const { publicKey, address = "", ready, entry } = server.status();
+      return { name: "dmsg-server", publicKey, address, ready: ready && entry?.published === true };
+    });
+    return [...discovery, ...servers];
+  }
+
+  /** Ends it in the order in which nothing is left registered. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #start(): Promise<void> {
+    const { world, log, folder, version } = this.#options;
+    const keys = this.#discoveryKeys = await keptKeyPair(world, `${folder}/dmsg-discovery.key`);
+    let attaching: Parameters<AttachDmsg>[0] | undefined;
+    this.#discovery = await runDmsgDiscovery({
+      world,
+      log: log.child("dmsg-discovery"),
+      settings: {
+        address: { hostname: LOOPBACK, port: 0 },
+        store: "memory",
+        mode: "dual",
+        allowLoopbackAddresses: true, // a network on loopback cannot be without it
+        publicKey: keys.publicKey,
+        build: { version, commit: "unknown", date: "unknown" },
+      },
+      // Its servers are started below, as they need its address.
+      dmsg: (options) => {
+        attaching = options;
+        return {
+          status: () =>
+            this.#dmsgSide?.status() ?? { address: `${keys.publicKey}:${HTTP_PORT}`, servers: [] },
+          [Symbol.asyncDispose]: async () => await this.#dmsgSide?.[Symbol.asyncDispose](),
+        };
+      },
+    });
+    const discoveryHttp = `http://${LOOPBACK}:${this.#discovery.address.port}`;
+    const network: DmsgNetwork = {
+      name: "local",
+      file: `${folder}/deployment.json`,
+      servers: await this.#startServers(discoveryHttp),
+      discoveryHttp,
+      discoveryDmsg: { publicKey: keys.publicKey, port: HTTP_PORT },
+    };
+    const seeded = seededEntries(network).filter((entry) => entry.server !== undefined);
+    this.#dmsgSide = attachDmsg({ world, local: keys, servers: seeded, log: log.child("dmsg-discovery") })(
+      attaching!,
+    );
+    await world.files.write(network.file!, new TextEncoder().encode(renderDeploymentFile(network)));
+    this.#network = network;
+  }
+
+  async #startServers(discoveryHttp: string): Promise<KnownServer[]> {
+    const { world, log, folder, version, servers = LOCAL_SERVERS } = this.#options;
+    const client = this.#registering = tcpHttpClient(world, `skyctl/${version}`);
+    const ways = [{ name: "http", origin: discoveryHttp, client, isReady: () => true }];
+    const known: KnownServer[] = [];
+    for (let index = 1; index <= servers; index++) {
+      const local = await keptKeyPair(world, `${folder}/dmsg-server-${index}.key`);
+      const server = new DmsgServer({
+        world,
+        local,
+        log: log.child(`dmsg-server-${index}`),
+        discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
+      });
+      this.#servers.push(server);
+      const bound = await server.listen({ hostname: LOOPBACK, port: 0 });
+      known.push({ publicKey: local.publicKey, address: `${LOOPBACK}:${bound.port}` });
+    }
+    return known;
+  }
+
+  async #close(): Promise<void> {
+    const { log } = this.#options;
+    const step = (what: string, work: PromiseLike<unknown> | undefined) =>
+      Promise.resolve(work).catch((error) =>
+        log.warn("Closing failed", { what, cause: describeError(error) })
+      );
+    await step("dmsg side of the discovery", this.#dmsgSide?.[Symbol.asyncDispose]());
+    await Promise.all(this.#servers.map((server) => step("dmsg server", server.close())));
+    await step("HTTP client", this.#registering?.close());
+    await step("dmsg discovery", this.#discovery?.close());
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * `skyctl visor run`, without the terminal: home, configuration, log, local network, visor, and their end.
+ *
+ * @module
+ */
+import type { LogLevel, LogRecord } from "../base/mod.ts";
+import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
+import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
+import { FileNotFoundError, type SocketAddress, type World } from "../runtime/mod.ts";
+import { CONTROL_ADDRESS_DEFAULT, parseVisorConfig, renderNewConfig, type VisorConfig } from "./config.ts";
+import { networkOfConfig } from "./deployment.ts";
+import { LocalNetwork } from "./local_network.ts";
+import { LogFile } from "./log_file.ts";
+import { Visor } from "./visor.ts";
+
+/** A stop that takes longer is ended: every part of it is bounded below this. */
+export interface RunVisorOptions {
+  readonly world: World;
+  readonly version: string;
+  /** Folder of everything that the visor writes; made when it is missing, for its owner alone. */
+  readonly home: string;
+  /** A network of its own in this process. */
+  readonly local: boolean;
+  /** Join the network of this file instead of the configured one. */
+  readonly deploymentFile?: string;
+  /** Default `<home>/visor.json`; made when it is missing. */
+  readonly configFile?: string;
+  /** Overrides `cli_addr`. */
+  readonly controlAddress?: string;
+  readonly logLevel?: LogLevel;
+  readonly pid?: number;
+  /** Told of each log line, also while starting. */
+  readonly onRecord?: (record: LogRecord) => void;
+  /** Told of each step while starting. */
+  readonly onStep: (step: string) => void;
+}
+
+/** A visor that runs, with all that was started for it. */
+export interface RunningVisor extends AsyncDisposable {
+  readonly visor: Visor;
+  readonly network: DmsgNetwork;
+  readonly configFile: string;
+  readonly control: SocketAddress;
+  /** Resolves when the visor is ready: a session is live and its entry is published. */
+  whenReady(signal: AbortSignal): Promise<void>;
+  /** Settles when a part dies that must live, with its failure, or undefined when a stop was asked for. */
+  readonly ended: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Starts. Errors: `ConfigError` and others with field and remedy, before anything is written. */
+export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> {
+  const { world, home, local, version, onStep } = options;
+  const configFile = options.configFile ?? `${home}/visor.json`;
+  const config = await readConfig(world, configFile);
+  const fileNetwork = await readDeployment(options, world);
+  await world.files.makeDirectory(home, { mode: 0o700 });
+  const logFile = await openLog(options, config);
+  const open: AsyncDisposable[] = [logFile];
+  const closeAll = async () => {
+    for (const part of open.splice(0).reverse()) await part[Symbol.asyncDispose]();
+  };
+  try {
+    let localNetwork: LocalNetwork | undefined;
+    if (local) {
+      const folder = `${home}/local`;
+      await world.files.makeDirectory(folder, { mode: 0o700 });
+      localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version });
+      open.push(localNetwork);
+      for (const { name, publicKey, address } of localNetwork.services()) {
+        onStep(`${name} ${publicKey} on ${address}`);
+      }
+      onStep(`deployment file ${localNetwork.network.file}`);
+    }
+    const network = localNetwork?.network ?? fileNetwork ?? (config && networkOfConfig(config)) ??
+      networkOfConfig(EMPTY_CONFIG);
+    const keys = await keysOf({ world, config, configFile, network });
+    if (config === undefined) onStep(`configuration made: ${configFile}`);
+    const address = options.controlAddress ?? config?.controlAddress ?? CONTROL_ADDRESS_DEFAULT;
+    const visor = await Visor.start({
+      world,
+      keys,
+      network,
+      home,
+      logFile,
+      version,
+      control: {
+        address: parseAuthority(address, 0),
+        orAnyPort: options.controlAddress === undefined && address === CONTROL_ADDRESS_DEFAULT,
+      },
+      sessionsMin: config?.dmsg.sessionsCount ?? 2,
+      serversType: config?.dmsg.serversType,
+      whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
+      services: () => localNetwork?.services() ?? [],
+      pid: options.pid,
+    });
+    open.push(visor);
+    return {
+      visor,
+      network,
+      configFile,
+      control: visor.controlAddress,
+      whenReady: (signal) => visor.dmsg.whenPublished(signal),
+      ended: Promise.race([
+        visor.stopAsked.then(() => undefined),
+        visor.failed,
+        ...(localNetwork === undefined ? [] : [localNetwork.failed]),
+      ]),
+      close: closeAll,
+      [Symbol.asyncDispose]: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+const EMPTY_CONFIG = parseVisorConfig("{}", "the empty configuration");
+
+async function readConfig({ files }: World, path: string): Promise<VisorConfig | undefined> {
+  try {
+    return parseVisorConfig(new TextDecoder().decode(await files.read(path)), path);
+  } catch (error) {
+    if (error instanceof FileNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function readDeployment(
+  { deploymentFile }: RunVisorOptions,
+  { files }: World,
+): Promise<DmsgNetwork | undefined> {
+  if (deploymentFile === undefined) return undefined;
+  return networkOfFile(new TextDecoder().decode(await files.read(deploymentFile)), deploymentFile);
+}
+
+async function openLog(
+  { world, home, logLevel, onRecord }: RunVisorOptions,
+  config: VisorConfig | undefined,
+): Promise<LogFile> {
+  await world.files.makeDirectory(`${home}/log`, { mode: 0o700 });
+  return new LogFile({
+    world,
+    level: logLevel ?? config?.logLevel ?? "info",
+    path: `${home}/log/skywire.log`,
+    onRecord,
+  });
+}
+
+/** The configured keys; a file without any gets none written into it but runs with fresh ones. */
+async function keysOf(
+  { world, config, configFile, network }: {
+    world: World;
+    config: VisorConfig | undefined;
+    configFile: string;
+    network: DmsgNetwork;
+  },
+): Promise<KeyPair> {
+  if (config?.secretKey !== undefined) {
+    return { publicKey: config.secretKey.publicKey, secretKey: config.secretKey };
+  }
+  const keys = generateKeyPair(world.random);
+  if (config !== undefined) return keys;
+  // What --local and --deployment override at each start is not made the visor's own.
+  const own = network.name === "production" ? network : networkOfConfig(EMPTY_CONFIG);
+  const text = renderNewConfig({
+    secretKey: keys.secretKey,
+    discovery: own.discoveryHttp,
+    discoveryDmsg: own.discoveryDmsg && `dmsg://${own.discoveryDmsg.publicKey}:${own.discoveryDmsg.port}`,
+    servers: own.servers,
+  });
+  await world.files.write(configFile, new TextEncoder().encode(text), { mode: 0o600 });
+  return keys;
+}
