@@ -229,7 +229,7 @@ Deno.test("a server that starts after the discovery is connected within the retr
       const url = `http://discovery:${discovery.address.port}/health`;
       return (await (await http.fetch({ url })).json()).dmsg_servers;
     };
-    await sleep(node.clock, 120_000);
+    await sleep(node.clock, 200_000);
     assert.equal(await servers(), undefined);
     await using _server = await startServer();
     await sleep(node.clock, 32_000);
