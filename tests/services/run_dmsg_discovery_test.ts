@@ -20,7 +20,7 @@ import {
   runDmsgDiscovery,
   type RunDmsgDiscoverySettings,
 } from "../../lib/services/dmsg_discovery/mod.ts";
-import { StoreError } from "../../lib/services/store/mod.ts";
+import { type EntryStore, StoreError } from "../../lib/services/store/mod.ts";
 import { withSystemWorld } from "../support/world.ts";
 import { pair, signedClient, signedServer } from "./discovery_support.ts";
 
@@ -133,54 +133,62 @@ Deno.test("a dmsg side that fails to start does not stop HTTP", () =>
     assert.equal(logged.filter(({ level }) => level === "error").length, 1);
   }));
 
-/** A discovery in mode `dual`, its configured server, and a client, each on a node of its own. */
-async function inSimulation(
-  seed: number,
-  scenario: (nodes: {
-    world: (name: string) => World;
-    configured: Entry;
-    logged: LogRecord[];
-    startServer: () => Promise<DmsgServer>;
-    startDiscovery: () => ReturnType<typeof runDmsgDiscovery>;
-  }) => Promise<void>,
-): Promise<void> {
-  const simulation = new Simulation({ seed });
+interface Nodes {
+  readonly world: (name: string) => World;
+  readonly configured: Entry;
+  readonly logged: LogRecord[];
+  readonly startServer: () => Promise<DmsgServer>;
+  readonly startDiscovery: () => ReturnType<typeof runDmsgDiscovery>;
+}
+
+/**
+ * A discovery in mode `dual`, its configured server, and others, each on a node of its own. Runs the scenario
+ * twice, the second time with idle turns in between: the same must happen.
+ */
+async function inSimulation(seed: number, scenario: (nodes: Nodes) => Promise<void>): Promise<void> {
+  const hashes: string[] = [];
+  for (const extraTurns of [0, 3]) {
+    const simulation = new Simulation({ seed, extraTurns });
+    await simulation.run(() => scenario(nodesOf(simulation)));
+    assert.deepEqual(simulation.live(), {}, "alive at the end");
+    hashes.push(simulation.hash);
+  }
+  assert.equal(hashes[0], hashes[1], `seed ${seed}`);
+}
+
+function nodesOf(simulation: Simulation): Nodes {
   const logged: LogRecord[] = [];
   const configured = serverEntry({
     publicKey: serverKeys.publicKey,
     server: { address: "10.9.0.1:8081", availableSessions: 2_048 },
     timestamp: 0n,
   });
-  const world = (name: string) => simulation.node(name);
   const serverWorld = simulation.node("server", { address: "10.9.0.1" }); // refuses until the server listens
-  await simulation.run(() =>
-    scenario({
-      world,
-      configured,
-      logged,
-      async startServer() {
-        const server = new DmsgServer({ world: serverWorld, local: serverKeys });
-        await server.listen({ hostname: "0.0.0.0", port: 8081 });
-        return server;
-      },
-      startDiscovery() {
-        const node = simulation.node("discovery");
-        const log = logTo((record) => logged.push(record), () => node.clock.wallMs());
-        return runDmsgDiscovery({
-          world: node,
-          log,
-          settings: {
-            address: { hostname: "0.0.0.0", port: 9090 },
-            store: "memory",
-            mode: "dual",
-            publicKey: discoveryKeys.publicKey,
-          },
-          dmsg: attachDmsg({ world: node, local: discoveryKeys, servers: [configured], log }),
-        });
-      },
-    })
-  );
-  assert.deepEqual(simulation.live(), {}, "alive at the end");
+  return {
+    world: (name) => simulation.node(name),
+    configured,
+    logged,
+    async startServer() {
+      const server = new DmsgServer({ world: serverWorld, local: serverKeys });
+      await server.listen({ hostname: "0.0.0.0", port: 8081 });
+      return server;
+    },
+    startDiscovery() {
+      const world = simulation.node("discovery");
+      const log = logTo((record) => logged.push(record), () => world.clock.wallMs());
+      return runDmsgDiscovery({
+        world,
+        log,
+        settings: {
+          address: { hostname: "0.0.0.0", port: 9090 },
+          store: "memory",
+          mode: "dual",
+          publicKey: discoveryKeys.publicKey,
+        },
+        dmsg: attachDmsg({ world, local: discoveryKeys, servers: [configured], log }),
+      });
+    },
+  };
 }
 
 Deno.test("over dmsg the discovery dials a configured server at once, answers, and tests signatures", () =>
@@ -234,4 +242,17 @@ Deno.test("a server that starts after the discovery is connected within the retr
     await using _server = await startServer();
     await sleep(node.clock, 32_000);
     assert.deepEqual(await servers(), [serverKeys.publicKey]);
+  }));
+
+Deno.test("a store that cannot be asked does not cost the discovery its sessions", () =>
+  inSimulation(3, async ({ world, configured, startServer }) => {
+    await using _server = await startServer();
+    const node = world("discovery");
+    const store = new Proxy({} as EntryStore, {
+      get: () => () => Promise.reject(new StoreError("Cannot use it")),
+    });
+    const attach = attachDmsg({ world: node, local: discoveryKeys, servers: [configured], log: silentLog });
+    await using side = attach({ store, handler: () => ({ status: 200 }) });
+    await sleep(node.clock, 1_000);
+    assert.deepEqual(side.status().servers, [serverKeys.publicKey]);
   }));
