@@ -21,7 +21,8 @@ export interface SpliceOptions {
 
 /**
  * Moves bytes both ways until either direction ends, then closes both streams; what the other direction still
- * had is dropped (dmsg.md 5.4: a dmsg server's bridge). Owns both streams.
+ * had is dropped (dmsg.md 5.4: a dmsg server's bridge). Owns both streams; counts as the next read for views
+ * that they gave before.
  *
  * Resolves after an orderly end. Rejects when either stream failed, with that failure, or idled, with a
  * `TimedOutError`; the other one is reset. Throws a TypeError for a stream with a read pending, a write half

@@ -105,7 +105,7 @@ async function source(
   frameBytes: number,
 ) {
   const conn = await world.network.dial({ hostname: LOOPBACK, port });
-  const each = Math.ceil(total / streams / WRITE_BYTES) * WRITE_BYTES;
+  const each = total / streams;
   const chunk = new Uint8Array(WRITE_BYTES).fill(7);
   const send = async (to: Conn) => {
     for (let sent = 0; sent < each; sent += chunk.length) await to.write(chunk);
@@ -200,11 +200,12 @@ export async function measureRelay(
   kind: "raw" | "yamux",
   { streams, frameBytes, bytes }: { streams: number; frameBytes: number; bytes: number },
 ): Promise<RelayResult> {
-  const sinkRole = new Role("sink", kind, bytes);
+  const total = Math.ceil(bytes / streams / WRITE_BYTES) * WRITE_BYTES * streams;
+  const sinkRole = new Role("sink", kind, total);
   const { port: sinkPort } = await sinkRole.next<{ port: number }>();
   const relayRole = new Role("relay", kind, sinkPort);
   const { port } = await relayRole.next<{ port: number }>();
-  const sourceRole = new Role("source", kind, port, bytes, streams, frameBytes);
+  const sourceRole = new Role("source", kind, port, total, streams, frameBytes);
   const { got, seconds } = await sinkRole.next<{ got: number; seconds: number }>();
   await sourceRole.end();
   const { cpuSeconds, rssMib } = await relayRole.next<{ cpuSeconds: number; rssMib: number }>();

@@ -259,6 +259,39 @@ Deno.test("a window is announced as its bytes are moved, not as they arrive", ()
     await assert.rejects(end, ConnResetError);
   }));
 
+Deno.test("two streams of one session can be spliced: a client that dials itself through its server", async () => {
+  const ledger = new Ledger();
+  const world = { ledger, clock: new VirtualClock({ ledger }) };
+  const [nearConn, farConn] = memoryPair({ ledger });
+  const incoming = Promise.withResolvers<YamuxStream>();
+  const client = new YamuxSession(nearConn, { role: "client", world, onStream: incoming.resolve });
+  const ends: Promise<void>[] = [];
+  const server = new YamuxSession(farConn, {
+    role: "server",
+    world,
+    onStream: (stream) => ends.push(spliceStreams(stream, stream.session.open())),
+  });
+  const near = client.open();
+  const far = await incoming.promise;
+  const bytes = pattern(1_000_000);
+  const [there, back] = await Promise.all([
+    readCount(far, bytes.length),
+    readCount(near, bytes.length),
+    near.write(bytes),
+    far.write(bytes),
+  ]);
+  assert.deepEqual(there, bytes);
+  assert.deepEqual(back, bytes);
+  far.close();
+  assert.equal(await near.read(), null);
+  near.close();
+  await Promise.all(ends);
+  assert.equal(ends.length, 1);
+  client.close();
+  await Promise.all([client.closed, server.closed]);
+  assert.deepEqual(ledger.live(), {});
+});
+
 Deno.test("only free streams can be spliced, and a spliced one is not for reading", () =>
   withPair(async ({ open, settle }) => {
     const [near, far] = open();
