@@ -89,7 +89,11 @@ async function serve(request: Request, { mount, every }: ControlHandlerOptions):
     start(controller) {
       controller.enqueue(encoder.encode('{"serving":true}\n'));
       stop = every(SERVE_BEAT_MS, () => controller.enqueue(encoder.encode("{}\n")));
-      request.signal.addEventListener("abort", end, { once: true });
+      // The caller left, or the visor stops: the answer must end too, or the server would wait for it.
+      request.signal.addEventListener("abort", () => {
+        end();
+        controller.close();
+      }, { once: true });
     },
     cancel: end,
   });
