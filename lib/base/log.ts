@@ -67,7 +67,7 @@ function quoteIfNeeded(text: string): string {
   return /[\s"=]|[^\x21-\x7e]/.test(text) || text === "" ? oneLine(JSON.stringify(text)) : text;
 }
 
-/** Recent log text, bounded in bytes, trimmed at line borders (operations.md 2: 1 MiB by default). */
+/** Recent log text, bounded in bytes of UTF-8, trimmed at line borders (operations.md 2: 1 MiB by default). */
 export class LogRing {
   readonly #lines: { text: string; bytes: number }[] = [];
   #head = 0;
@@ -76,10 +76,9 @@ export class LogRing {
 
   /** Takes one line without its line end; the oldest lines go when the bound is passed. */
   push(line: string): void {
-    const whole = utf8Bytes(line);
-    const text = whole < this.bytesMax ? line : cutToUtf8(line, this.bytesMax - 1);
-    const bytes = (text === line ? whole : utf8Bytes(text)) + 1;
-    if (bytes > this.bytesMax) return; // a ring without room for a line end
+    let text = line.toWellFormed();
+    if (utf8Bytes(text) >= this.bytesMax) text = cutToUtf8(text, this.bytesMax - 1);
+    const bytes = utf8Bytes(text) + 1;
     this.#lines.push({ text, bytes });
     this.#bytes += bytes;
     while (this.#bytes > this.bytesMax) {
@@ -100,6 +99,7 @@ export class LogRing {
 
 const DROPPED = { text: "", bytes: 0 };
 
+/** Of well-formed text. */
 function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index++) {

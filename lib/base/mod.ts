@@ -16,4 +16,5 @@ export * from "./errors.ts";
 export * from "./ledger.ts";
 export * from "./log.ts";
 export * from "./memory_pair.ts";
+export * from "./one_line.ts";
 export * from "./scope.ts";
