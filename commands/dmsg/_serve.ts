@@ -47,7 +47,12 @@ async function serveFromVisor(io: Io, folder: string, options: ServeOptions): Pr
     throw error;
   }
   announce(io, { publicKey: client.control.publicKey, port: options.port, folder, from: "visor" });
-  while (await lines.read() !== null); // a line every few seconds, until one of us ends
+  try {
+    while (await lines.read() !== null); // a line every few seconds, until one of us ends
+  } catch (error) {
+    io.signal.throwIfAborted();
+    throw new ConnClosedError(error, "The visor stopped, and serves no more");
+  }
   throw new ConnClosedError(undefined, "The visor stopped, and serves no more");
 }
 
