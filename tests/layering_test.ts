@@ -47,6 +47,12 @@ const OFFENDERS: [title: string, path: string, source: string, complaint: RegExp
   ["lib knowing commands", "lib/cli/x.ts", `import { a } from "../../commands/keys/mod.ts";`, /not below/],
   ["a foreign private file", "lib/dmsg/x.ts", `import { a } from "../wire/_a.ts";`, /private/],
   ["a private file of a folder within", "lib/wire/x.ts", `import { a } from "./gob/_a.ts";`, /private/],
+  [
+    "a private file of the folder beside",
+    "commands/dmsg/x.ts",
+    `import { a } from "../keys/_a.ts";`,
+    /private/,
+  ],
   ["a side door", "lib/dmsg/x.ts", `import { a } from "../wire/framing.ts";`, /entered by its mod/],
   ["a folder that no layer names", "lib/extra/x.ts", ``, /no layer/],
   ["an import from the tests", "lib/dmsg/x.ts", `import { a } from "../../tests/a.ts";`, /no layer/],
@@ -85,6 +91,12 @@ for (const [title, path, source, complaint] of OFFENDERS) {
 const INNOCENTS: [title: string, path: string, source: string][] = [
   ["an import that points down", "lib/dmsg/x.ts", `import { a } from "../base/mod.ts";`],
   ["the own folder", "lib/wire/x.ts", `import { a } from "./_a.ts"; import { b } from "./gob/mod.ts";`],
+  ["a private file of the folder around", "commands/dmsg/x.ts", `import { a } from "../_visor.ts";`],
+  [
+    "a command's part of the command line",
+    "commands/dmsg/x.ts",
+    `import { a } from "../../lib/cli/table.ts";`,
+  ],
   ["a package", "lib/visor/x.ts", `import { z } from "zod"; import { b } from "node:crypto";`],
   ["rendering a given time", "lib/base/x.ts", `new Date(atMs).toISOString(); Date.parse(text);`],
   ["the machine in a comment", "lib/dmsg/x.ts", `// Deno.exit()\n/* Date.now()\n setTimeout(x) */\n`],
