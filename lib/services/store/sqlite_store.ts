@@ -65,21 +65,23 @@ export class SqliteEntryStore implements EntryStore {
   put(entry: StoredEntry, { ttlMs, replaces }: PutOptions): Promise<boolean> {
     return this.#ask(() => {
       const nowMs = this.#clock.wallMs();
+      const columns = [
+        entry.text,
+        nowMs + ttlMs,
+        entry.delegatedServers === undefined ? 0 : 1,
+        entry.isVisor ? 1 : 0,
+        entry.availableSessions ?? null,
+      ];
+      const delegated = (entry.delegatedServers ?? []).join(" ");
+      // Nearly every announcement names the same servers as before: one statement, which is whole by itself.
+      if (replaces !== undefined) {
+        const { changes } = this.#statements.announce.run(...columns, entry.key, replaces, nowMs, delegated);
+        if (changes !== 0) return true;
+      }
       return this.#transaction(() => {
         this.#statements.purge.run(nowMs, PURGED_PER_PUT);
-        const before = this.#statements.row.get(nowMs, entry.key);
-        if ((before?.live === 1 ? text(before) : undefined) !== replaces) return false;
-        const delegated = (entry.delegatedServers ?? []).join(" ");
-        this.#statements.put.run(
-          entry.key,
-          entry.text,
-          nowMs + ttlMs,
-          entry.delegatedServers === undefined ? 0 : 1,
-          entry.isVisor ? 1 : 0,
-          entry.availableSessions ?? null,
-          delegated,
-        );
-        if (delegated === (before?.delegated ?? "")) return true; // as in nearly every announcement
+        if (text(this.#statements.get.get(entry.key, nowMs)) !== replaces) return false;
+        this.#statements.put.run(entry.key, ...columns, delegated);
         this.#statements.undelegate.run(entry.key);
         for (const server of entry.delegatedServers ?? []) this.#statements.delegate.run(server, entry.key);
         return true;
@@ -179,7 +181,7 @@ const text = (row: Row | undefined) => row?.text as string | undefined;
 const textsOf = (rows: readonly Row[]) => rows.map((row) => row.text as string);
 const keysOf = (rows: readonly Row[]) => rows.map((row) => row.key as PublicKey);
 
-/** Rows past their time that one put deletes at most: twice what a put can add would do; the rest is margin. */
+/** Rows past their time that a put of a new row deletes at most: two would do, the rest is margin. */
 const PURGED_PER_PUT = 8;
 
 /** SQLite's own page size, set so that the bound above is exact. */
@@ -223,7 +225,9 @@ function prepare(database: DatabaseSync) {
     commit: statement("COMMIT"),
     rollback: statement("ROLLBACK"),
     get: statement("SELECT text FROM entries WHERE key = ? AND expires_ms > ?"),
-    row: statement("SELECT text, delegated, expires_ms > ? AS live FROM entries WHERE key = ?"),
+    announce: statement(`
+      UPDATE entries SET text = ?, expires_ms = ?, is_client = ?, is_visor = ?, available_sessions = ?
+      WHERE key = ? AND text = ? AND expires_ms > ? AND delegated = ?`),
     put: statement(`
       INSERT INTO entries (key, text, expires_ms, is_client, is_visor, available_sessions, delegated)
       VALUES (?, ?, ?, ?, ?, ?, ?)
