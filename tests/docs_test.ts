@@ -109,6 +109,7 @@ function whatIsUnknown(tree: AnyCommand, words: readonly string[]): string | und
 async function wholeTree(): Promise<AnyCommand> {
   const io = new ProcessIo({
     json: false,
+    version: config.version,
     terminal: new FakeTerminal(),
     makeWorld: () => Promise.reject(new Error("no help needs a world")),
   });

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { homeOf } from "../../lib/cli/home.ts";
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import {
   ControlClient,
   type ControlInput,

@@ -1,7 +1,6 @@
 /** What `skyctl dmsg serve` does. @module */
 import { isAbort, logTo, renderLogRecord, Scope } from "../../lib/base/mod.ts";
-import { homeOf } from "../../lib/cli/home.ts";
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError } from "../../lib/control/mod.ts";
 import { serveDmsgHttp } from "../../lib/dmsg/mod.ts";
 import { ConnClosedError } from "../../lib/base/mod.ts";

@@ -1,6 +1,13 @@
 /** `skyctl dmsg connect-all`: sessions with every server, now. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { homeOf, homeOption } from "./_options.ts";
+import {
+  type AnyCommand,
+  Command,
+  examples,
+  finished,
+  homeOf,
+  homeOption,
+  type Io,
+} from "../../lib/cli/mod.ts";
 
 /** The verb. */
 export function connectAllCommand(io: Io): AnyCommand {

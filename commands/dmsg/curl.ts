@@ -5,10 +5,11 @@ import {
   durationOption,
   examples,
   finished,
+  homeOption,
   type Io,
   repeated,
 } from "../../lib/cli/mod.ts";
-import { deploymentOption, homeOption } from "./_options.ts";
+import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
 export function curlCommand(io: Io): AnyCommand {

@@ -1,6 +1,6 @@
 /** `skyctl dmsg entry <pk>`: what the dmsg discovery says of a key. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { deploymentOption, homeOption } from "./_options.ts";
+import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
+import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
 export function entryCommand(io: Io): AnyCommand {

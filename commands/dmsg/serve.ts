@@ -4,10 +4,11 @@ import {
   Command,
   examples,
   finished,
+  homeOption,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { deploymentOption, homeOption } from "./_options.ts";
+import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
 export function serveCommand(io: Io): AnyCommand {

@@ -1,6 +1,6 @@
 /** `skyctl dmsg servers`: the dmsg servers of a network. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { deploymentOption, homeOption } from "./_options.ts";
+import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
+import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
 export function serversCommand(io: Io): AnyCommand {

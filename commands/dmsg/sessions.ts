@@ -1,6 +1,13 @@
 /** `skyctl dmsg sessions`: the running visor's sessions. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { homeOf, homeOption } from "./_options.ts";
+import {
+  type AnyCommand,
+  Command,
+  examples,
+  finished,
+  homeOf,
+  homeOption,
+  type Io,
+} from "../../lib/cli/mod.ts";
 
 /** The verb. */
 export function sessionsCommand(io: Io): AnyCommand {
@@ -18,7 +25,7 @@ export function sessionsCommand(io: Io): AnyCommand {
       .action(async (options) => {
         const home = homeOf(io, options);
         const { callVisor } = await import("../_visor.ts");
-        const { renderSessions } = await import("../visor/_render_status.ts");
+        const { renderSessions } = await import("../_render_sessions.ts");
         io.emit(await callVisor(io, home, "dmsgSessions", {}), renderSessions);
       }),
   );

@@ -1,7 +1,8 @@
 /** A visor's status for people. @module */
 import { renderFields, renderTable } from "../../lib/cli/table.ts";
-import { renderBytes, renderDuration } from "../../lib/cli/mod.ts";
+import { renderDuration } from "../../lib/cli/mod.ts";
 import type { VisorStatus } from "../../lib/control/mod.ts";
+import { renderSessions } from "../_render_sessions.ts";
 
 export function renderStatus(status: VisorStatus): string {
   const { dmsg, services, serving, warnings } = status;
@@ -32,21 +33,4 @@ export function renderStatus(status: VisorStatus): string {
     parts.push(`Warning: ${text}${hint === undefined ? "" : `\n  Hint: ${hint}`}`);
   }
   return parts.join("\n\n");
-}
-
-/** The table of `dmsg sessions` (CL-1). */
-export function renderSessions(sessions: VisorStatus["dmsg"]["sessions"]): string {
-  if (sessions.length === 0) return "no dmsg session";
-  return renderTable(
-    ["server", "remote key", "address", { head: "streams", align: "right" }, "uptime", "in", "out"],
-    sessions.map(({ server, remote, address, streams, uptimeMs, bytesIn, bytesOut }) => [
-      server,
-      remote,
-      address,
-      streams,
-      renderDuration(uptimeMs),
-      renderBytes(bytesIn),
-      renderBytes(bytesOut),
-    ]),
-  );
 }

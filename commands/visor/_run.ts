@@ -1,7 +1,6 @@
 /** What `skyctl visor run` does and shows. @module */
 import { type LogLevel, renderLogRecord } from "../../lib/base/mod.ts";
-import { homeOf } from "../../lib/cli/home.ts";
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { renderSocketAddress } from "../../lib/runtime/mod.ts";
 import { runVisor } from "../../lib/visor/mod.ts";
 

@@ -1,6 +1,13 @@
 /** `skyctl visor run`: a visor, in the foreground, until Ctrl-C. @module */
-import { type AnyCommand, Command, examples, finished, type Io, Option } from "../../lib/cli/mod.ts";
-import { homeOption } from "../../lib/cli/home.ts";
+import {
+  type AnyCommand,
+  Command,
+  examples,
+  finished,
+  homeOption,
+  type Io,
+  Option,
+} from "../../lib/cli/mod.ts";
 
 /** The verb. */
 export function runCommand(io: Io): AnyCommand {

@@ -1,6 +1,13 @@
 /** `skyctl visor stop`: end the running visor, in order. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { homeOf, homeOption } from "../../lib/cli/home.ts";
+import {
+  type AnyCommand,
+  Command,
+  examples,
+  finished,
+  homeOf,
+  homeOption,
+  type Io,
+} from "../../lib/cli/mod.ts";
 
 /** The verb. */
 export function stopCommand(io: Io): AnyCommand {

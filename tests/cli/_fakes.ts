@@ -64,6 +64,7 @@ export function fakeFiles(content: Map<string, FakeFile>): Files {
       const { text, mode } = file;
       return Promise.resolve({ isFile: true, isDirectory: false, bytes: text.length, modifiedMs: 0, mode });
     },
+    absolute: (path) => path.startsWith("/") ? path : `/${path}`,
     list: notHere,
     makeDirectory: notHere,
     remove: notHere,

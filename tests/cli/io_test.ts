@@ -10,7 +10,7 @@ function ioOn(terminal: FakeTerminal, { json = false } = {}): { io: ProcessIo; m
     made++;
     return Promise.resolve({ clock } as unknown as World);
   };
-  return { io: new ProcessIo({ json, terminal, makeWorld }), made: () => made };
+  return { io: new ProcessIo({ json, version: "1.2.3", terminal, makeWorld }), made: () => made };
 }
 
 Deno.test("Io.emit() renders for people, and prints the result itself with --json", () => {

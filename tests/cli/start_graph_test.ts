@@ -56,7 +56,7 @@ Deno.test("help of the root and of every noun loads options, lib/cli and command
   const allowed = [
     /^main\.ts$/,
     /^deno\.json$/,
-    /^lib\/cli\/(mod|command|exit_codes|io|options|units)\.ts$/,
+    /^lib\/cli\/(mod|command|exit_codes|home|io|options|units)\.ts$/,
     /^commands\/mod\.ts$/,
     /^commands\/(\w+\/)+[a-z]\w*\.ts$/, // `_private.ts` is what a verb does: for its action
     /^npm:\/?commander@/,

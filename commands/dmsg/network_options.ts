@@ -1,8 +1,5 @@
 /** Options of every command that may dial by itself. @module */
 import { Option } from "../../lib/cli/mod.ts";
-import { homeOf, homeOption } from "../../lib/cli/home.ts";
-
-export { homeOf, homeOption };
 
 /** `--deployment <file>`: which network, when no visor runs or another one is meant. */
 export function deploymentOption() {
