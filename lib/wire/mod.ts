@@ -1,6 +1,7 @@
 /**
  * Bytes between a Conn and a protocol: fields, framing, reads by need, deadlines, and adapters to other
- * kinds of streams. Go's gob has a door of its own, `gob/mod.ts`.
+ * kinds of streams. Two have a door of their own, so that nobody loads them in passing: Go's gob, `gob/mod.ts`,
+ * and Node's streams, `node_streams.ts`.
  *
  * ```ts
  * import { memoryPair } from "../base/mod.ts";
@@ -16,3 +17,4 @@ export * from "./bytes.ts";
 export * from "./deadlines.ts";
 export * from "./framing.ts";
 export * from "./reader.ts";
+export * from "./web_streams.ts";
