@@ -164,7 +164,6 @@ export class Engine implements FrameHandler {
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
     this.#unacked?.delete(stream);
     this.#closing?.delete(stream);
-    if (this.#payloadStream === stream) this.#payloadStream = undefined;
   }
 
   // --- frames ------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Ledger, memoryPair, TimedOutError } from "../../lib/base/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
-import { YamuxSession } from "../../lib/yamux/mod.ts";
+import { YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 import { frame, sessionPair, watch, withBench } from "./support.ts";
 
 Deno.test("a keep-alive ping goes out every 30 s, counting up from 0", () =>
@@ -75,6 +75,39 @@ Deno.test("a slow line gets small batches: 16 KiB in 4 s keep the session alive"
   assert.deepEqual(ledger.live(), {});
 });
 
+Deno.test("a line that becomes slow gets smaller batches: the second one passes where it could not as large", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock({ ledger });
+  const [near, far] = memoryPair({ bytesMax: 4096, ledger });
+  const session = new YamuxSession(near, {
+    role: "client",
+    world: { clock, ledger },
+    limits: { keepAliveMs: 1e9 },
+    onStream() {},
+  });
+  const stream = session.open();
+  await far.write(frame("window_update ACK 1 4000000"));
+  await clock.advance(0);
+  const writing = watch(stream.write(new Uint8Array(1_900_000)));
+  let got = 0;
+  const take = async (bytes: number, msEach: number) => {
+    for (const end = got + bytes; got < end;) {
+      got += (await far.read())!.length;
+      await clock.advance(msEach);
+      assert.equal(session.failure, undefined, `dead after ${got} bytes`);
+    }
+  };
+  await take(800_000, 0); // batches have grown to their largest
+  await take(360_000, 600); // 6.8 KB/s: the large ones under way still pass
+  await take(500_000, 780); // 5.2 KB/s: a large one would need 35 s
+  await take(200_000, 0);
+  assert.equal(writing.state, "done");
+  session.close(new Error("done"));
+  far.close();
+  await session.closed;
+  assert.deepEqual(ledger.live(), {});
+});
+
 Deno.test("an opened stream without ACK ends the session after 20 s", () =>
   withBench({ role: "client" }, async ({ session, peer, clock }) => {
     session.open();
@@ -136,6 +169,32 @@ Deno.test("a half that was closed with closeWrite() has no limit: reading goes o
     assert.equal(await accepted[0]!.read(), null);
     await accepted[0]!.closed;
   }));
+
+Deno.test("traffic sets no timers: 1,000 writes in a minute need a handful", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock({ ledger });
+  let timers = 0;
+  const timer = clock.timer.bind(clock);
+  clock.timer = (delayMs, fire) => (timers++, timer(delayMs, fire));
+  const { client, server } = sessionPair({ ledger, clock }, { onStream: (stream) => void drain(stream) });
+  const stream = client.open();
+  for (let index = 0; index < 1_000; index++) {
+    await stream.write(new Uint8Array(100));
+    await clock.advance(60);
+  }
+  assert.ok(timers < 30, `${timers} timers were set`);
+  client.close();
+  await Promise.all([client.closed, server.closed]);
+  assert.deepEqual(ledger.live(), {});
+});
+
+async function drain(stream: YamuxStream): Promise<void> {
+  try {
+    while (await stream.read() !== null);
+  } catch {
+    // the end of the session
+  }
+}
 
 Deno.test("a session has one timer, however many streams and writes it has", async () => {
   const ledger = new Ledger();

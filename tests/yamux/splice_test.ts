@@ -223,6 +223,19 @@ Deno.test("what had arrived before the splice goes first, an end included", () =
     assert.ok(nearPeer.takeFrames().includes("window_update FIN 2 0"));
   }));
 
+Deno.test("what had arrived on the second stream goes first as well", () =>
+  withPair(async ({ open, settle }) => {
+    const [near, far, nearPeer, farPeer] = open();
+    farPeer.send(frame("data 2", utf8("early")));
+    await settle();
+    nearPeer.takeBytes();
+    const end = spliceStreams(near, far);
+    await settle();
+    assert.deepEqual(nearPeer.takeFrames(), ["data 2 5"]);
+    farPeer.send(frame("window_update FIN 2 0"));
+    await end;
+  }));
+
 Deno.test("a header goes out only with the bytes that are at hand", () =>
   withPair(async ({ open, settle }) => {
     const [near, far, nearPeer, farPeer] = open();

@@ -69,6 +69,45 @@ Deno.test("frames before the bad one count, frames behind it do not", () =>
     assert.equal(await accepted[0]!.read(), null);
   }));
 
+Deno.test("a reader that waits gets what came in front of the bad frame, or of the last straw", async () => {
+  await withBench({}, async ({ session, peer, accepted, settle }) => {
+    peer.send(frame("window_update SYN 1 0"));
+    await settle();
+    const reading = watch(accepted[0]!.read());
+    peer.send(joined([frame("data 1", utf8("in time")), Uint8Array.of(9, ...new Uint8Array(11))]));
+    await session.closed;
+    assert.deepEqual(reading.value, utf8("in time"));
+  });
+  await withBench({ isReading: false, bytesMax: 256 * 1024 }, async ({ session, peer, accepted, settle }) => {
+    const pings = (count: number) => joined(Array.from({ length: count }, () => frame("ping SYN 0 1")));
+    for (const count of [1, 20_000, 20_000, 20_000]) {
+      peer.send(count === 1 ? opened : pings(count));
+      await settle();
+    }
+    assert.equal(session.isLive, true);
+    const reading = watch(accepted[0]!.read());
+    peer.send(joined([frame("data 1", utf8("last")), pings(21_000)]));
+    await session.closed;
+    assert.ok(session.failure instanceof LimitError);
+    assert.deepEqual(reading.value, utf8("last"));
+  });
+});
+
+Deno.test("a session that onStream closes takes no further frame, not even of the same read", () => {
+  let calls = 0;
+  return withBench({
+    onStream: (stream) => {
+      calls++;
+      stream.session.close();
+    },
+  }, async ({ session, peer }) => {
+    peer.send(joined([opened, frame("window_update SYN 3 0"), Uint8Array.of(9, ...new Uint8Array(11))]));
+    await session.closed;
+    assert.equal(calls, 1);
+    assert.equal(session.failure, undefined);
+  });
+});
+
 for (
   const bytes of [frame("ping SYN 0 1").subarray(0, 7), frame("data SYN 1 5").subarray(0), Uint8Array.of(0)]
 ) {
