@@ -2,7 +2,7 @@
  * CPU seconds per GB of a relay that splices the streams of two sessions; source, relay and sink are processes
  * of their own on loopback TCP. The floor is a relay that copies one socket to another.
  *
- *     deno run -A tests/bench/yamux_relay.ts [--json] [--mb 1024] [--frames 4096]
+ *     deno run -A tests/bench/yamux_relay_bench.ts [--json] [--mb 1024] [--frames 4096]
  *
  * The source writes 64 KiB at a time per stream; `--frames` cuts them into Data frames of that size, as a Go
  * client does with its noise frames (our own sessions would send one of 64 KiB).

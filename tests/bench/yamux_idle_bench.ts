@@ -1,7 +1,7 @@
 /**
  * What an idle yamux session costs, beside the connection below it: heap of sessions, and of streams in them.
  *
- *     deno run -A --v8-flags=--expose-gc tests/bench/yamux_idle.ts [--json]
+ *     deno run -A --v8-flags=--expose-gc tests/bench/yamux_idle_bench.ts [--json]
  *
  * @module
  */
