@@ -36,7 +36,9 @@ async function main(argv: readonly string[]): Promise<number> {
     const failure = failureOf(error);
     if (readerLeft && failure.exitCode === 130) return 0;
     io.note(renderFailure(failure));
-    if (io.json && !broken.has(process.stdout)) process.stdout.write(renderFailureJson(failure));
+    if (io.json && io.answered !== "whole" && !broken.has(process.stdout)) {
+      process.stdout.write(renderFailureJson(failure, { oneLine: io.answered === "lines" }));
+    }
     return failure.exitCode;
   }
 }

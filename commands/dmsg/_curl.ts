@@ -6,7 +6,7 @@ import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/
 import type { HttpResponse } from "../../lib/http/mod.ts";
 import { TruncatedError } from "../../lib/base/mod.ts";
 import { withTimeout, type World } from "../../lib/runtime/mod.ts";
-import { type NetworkOptions, withClient } from "./_look_up.ts";
+import { connectToAny, type NetworkOptions, withClient } from "./_look_up.ts";
 
 export interface CurlOptions extends NetworkOptions {
   readonly method?: string | undefined;
@@ -56,6 +56,7 @@ export async function curl(io: Io, text: string, options: CurlOptions): Promise<
         const onLimit = () => ended.abort(signal.reason);
         signal.addEventListener("abort", onLimit, { once: true });
         try {
+          await connectToAny(client.dmsg, ended.signal);
           return await http.send({ url, method, headers, body }, { signal: ended.signal });
         } finally {
           signal.removeEventListener("abort", onLimit);
@@ -73,8 +74,9 @@ async function deliver(
   world: World,
   response: HttpResponse,
   url: string,
-  { out, include }: CurlOptions,
+  { out: given, include }: CurlOptions,
 ): Promise<void> {
+  const out = given === "-" ? undefined : given;
   const { status, reason } = response;
   const headers = [...response.headers];
   const isGood = status >= 200 && status < 300;
@@ -130,7 +132,7 @@ async function writeBody(io: Io, world: World, response: HttpResponse, path: str
 }
 
 function parseHeader(text: string): [string, string] {
-  const match = /^([^:\s]+):\s*(.*)$/.exec(text);
+  const match = /^([^:\s]+):[ \t]*(.*)$/.exec(text);
   if (match === null) {
     throw new BadHeaderError(`Header ${JSON.stringify(text)} is not name: value`, {
       hint: "-H 'Content-Type: text/plain'",

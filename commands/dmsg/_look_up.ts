@@ -16,8 +16,15 @@ import {
 import { generateKeyPair, type KeyPair } from "../../lib/crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../../lib/directory/mod.ts";
 import type { DmsgClient } from "../../lib/dmsg/mod.ts";
-import { type Log, logTo, renderLogRecord, silentLog } from "../../lib/base/mod.ts";
-import { FileNotFoundError, type World } from "../../lib/runtime/mod.ts";
+import {
+  describeError,
+  type Log,
+  logTo,
+  renderLogRecord,
+  silentLog,
+  WorldError,
+} from "../../lib/base/mod.ts";
+import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../../lib/visor/mod.ts";
 
 export interface NetworkOptions {
@@ -36,8 +43,8 @@ export async function lookUp<T>(
     readonly visor: (call: Call) => Promise<T>;
     readonly client: (client: DmsgClient, signal: AbortSignal) => Promise<T>;
   },
+  signal: AbortSignal = io.signal,
 ): Promise<T> {
-  const { signal } = io;
   const world = await io.world();
   if (options.deployment === undefined) {
     try {
@@ -47,7 +54,49 @@ export async function lookUp<T>(
       if (!(error instanceof NoVisorError)) throw error;
     }
   }
-  return await withClient(io, options, {}, (client) => ways.client(client.dmsg, signal));
+  return await withClient(io, options, {}, async ({ dmsg }) => {
+    // Over dmsg first; without a session in this time the discovery is asked by plain HTTP alone.
+    const limit = { what: "Connecting to a dmsg server", afterMs: FIRST_SESSION_TIMEOUT_MS, signal };
+    await withTimeout(world.clock, limit, (ended) => connectToAny(dmsg, ended)).catch(() =>
+      signal.throwIfAborted()
+    );
+    return await ways.client(dmsg, signal);
+  });
+}
+
+/** A look-up that could be made over dmsg waits so long for a session. */
+const FIRST_SESSION_TIMEOUT_MS = 5_000;
+
+/** No dmsg server of the network could be reached. */
+export class NoServerError extends WorldError {
+  readonly code = "NO_SERVER";
+}
+
+/** Resolves when the client has a session with any server. Errors: `NoServerError` once each one has failed. */
+export async function connectToAny(dmsg: DmsgClient, signal: AbortSignal): Promise<void> {
+  let servers = dmsg.discovery.seededServers();
+  if (servers.length === 0) servers = await dmsg.discovery.availableServers(signal);
+  const reasons: string[] = [];
+  for (const { static: server, server: about } of servers) {
+    if (dmsg.isReady) return;
+    try {
+      await dmsg.connect(server, signal); // the client's own dial to it, if one is under way
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      reasons.push(`${about?.address}: ${describeError(error)}`);
+    }
+  }
+  if (dmsg.isReady) return;
+  throw new NoServerError(
+    servers.length === 0
+      ? "The network has no dmsg server"
+      : `Cannot reach any of the ${servers.length} dmsg servers of the network`,
+    {
+      cause: reasons.length === 0 ? undefined : new Error(reasons.join("; ")),
+      hint: "check this machine's network, and which network is meant: --deployment FILE",
+    },
+  );
 }
 
 /** A client of our own for as long as `work` runs: an ephemeral key, nothing published. */

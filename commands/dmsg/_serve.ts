@@ -5,7 +5,7 @@ import { ControlClient, NoVisorError } from "../../lib/control/mod.ts";
 import { serveDmsgHttp } from "../../lib/dmsg/mod.ts";
 import { ConnClosedError } from "../../lib/base/mod.ts";
 import { folderHandler, keptKeyPair, NotAFolderError } from "../../lib/visor/mod.ts";
-import { type NetworkOptions, withClient } from "./_look_up.ts";
+import { connectToAny, type NetworkOptions, withClient } from "./_look_up.ts";
 
 export interface ServeOptions extends NetworkOptions {
   readonly port: number;
@@ -24,6 +24,7 @@ export async function serve(io: Io, folder: string, options: ServeOptions): Prom
   } catch (error) {
     if (!(isAbort(error) && io.signal.aborted)) throw error;
   }
+  io.emitEach({ event: "stopped" }, () => "stopped");
 }
 
 /** False when no visor runs. */
@@ -74,6 +75,7 @@ async function serveAlone(io: Io, folder: string, options: ServeOptions): Promis
       port: options.port,
     });
     io.note("connecting to dmsg servers...");
+    await connectToAny(dmsg, io.signal);
     await dmsg.whenPublished(io.signal);
     announce(io, { publicKey: dmsg.publicKey, port: options.port, folder, from: "own client" });
     await new Promise<void>((resolve) => {

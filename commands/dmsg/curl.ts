@@ -22,7 +22,7 @@ export function curlCommand(io: Io): AnyCommand {
       .option("-X, --method <method>", "default: GET, with a body POST")
       .option("-H, --header <name: value>", "a header field; may be repeated", repeated)
       .option("-d, --data <body>", "the body: text, or @FILE for a file's content")
-      .option("-o, --out <file>", "write the body to a file, put in place when it is complete")
+      .option("-o, --out <file>", "write the body to a file, put in place when it is complete; - is stdout")
       .option("-i, --include", "print status and header fields before the body")
       .option(
         "-t, --timeout <duration>",

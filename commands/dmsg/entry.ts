@@ -29,7 +29,11 @@ export function entryCommand(io: Io): AnyCommand {
             return entry === undefined ? null : renderEntry(entry);
           },
         });
-        if (found === null) throw new DmsgError(100);
+        if (found === null) {
+          throw new DmsgError(100, {
+            hint: "check the key; its visor may be stopped, or on another network",
+          });
+        }
         const { renderEntryFields } = await import("./_render_entry.ts");
         const entry = parseEntry(found);
         // 64-bit numbers keep their digits as text.

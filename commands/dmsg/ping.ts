@@ -34,35 +34,20 @@ export function pingCommand(io: Io): AnyCommand {
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { withTimeout } = await import("../../lib/runtime/mod.ts");
         const { pingKey } = await import("../../lib/visor/mod.ts");
-        const { lookUp } = await import("./_look_up.ts");
+        const { connectToAny, lookUp } = await import("./_look_up.ts");
         const key = parsePublicKey(text);
         const { clock } = await io.world();
         const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
         const result = await withTimeout(clock, limit, (signal) =>
-          lookUp(ioWith(io, signal), options, {
+          lookUp(io, options, {
             visor: (call) => call("dmsgPing", { key, count }),
-            client: (client) => pingKey(client, key, { count, signal }),
-          }));
+            client: async (client) => {
+              await connectToAny(client, signal);
+              return await pingKey(client, key, { count, signal });
+            },
+          }, signal));
         const { renderPing } = await import("./_render_ping.ts");
         io.emit(result, renderPing);
       }),
   );
-}
-
-/** The same Io with a signal that ends sooner. */
-function ioWith(io: Io, signal: AbortSignal): Io {
-  return {
-    json: io.json,
-    isTerminal: io.isTerminal,
-    signal,
-    emit: (result, render) => io.emit(result, render),
-    emitEach: (result, render) => io.emitEach(result, render),
-    emitBytes: (bytes) => io.emitBytes(bytes),
-    note: (text) => io.note(text),
-    progress: (label, options) => io.progress(label, options),
-    world: () => io.world(),
-    env: (name) => io.env(name),
-    pid: io.pid,
-    version: io.version,
-  };
 }

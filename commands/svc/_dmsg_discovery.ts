@@ -1,5 +1,5 @@
 /** What `skyctl svc run dmsg-discovery` does. @module */
-import type { LogLevel } from "../../lib/base/mod.ts";
+import { ConnClosedError, type LogLevel } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey } from "../../lib/crypto/mod.ts";
 import { embeddedNetwork, networkOfFile, parseAuthority, seededEntries } from "../../lib/directory/mod.ts";
@@ -66,7 +66,9 @@ export async function runDiscoveryCommand(io: Io, options: DiscoveryOptions): Pr
     );
     await untilInterrupt(
       io,
-      running.closed.then(() => new Error("The discovery's HTTP plane ended by itself")),
+      running.closed.then(() =>
+        new ConnClosedError(undefined, "The discovery's HTTP server ended by itself")
+      ),
     );
   } finally {
     io.note("stopping...");

@@ -2,7 +2,8 @@
 import { type LogLevel, renderLogRecord } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { renderSocketAddress } from "../../lib/runtime/mod.ts";
-import { runVisor } from "../../lib/visor/mod.ts";
+import { runVisor, type Visor } from "../../lib/visor/mod.ts";
+import { untilInterrupt } from "../_until_interrupt.ts";
 
 export interface RunOptions {
   readonly local?: boolean | undefined;
@@ -14,25 +15,31 @@ export interface RunOptions {
 }
 
 /** One line of `visor run --json`: what has just become true. */
-export interface RunEvent {
-  readonly event: "started" | "ready" | "stopped";
-  readonly publicKey: string;
-  readonly control?: string;
-  readonly home?: string;
-  readonly config?: string;
-  readonly deployment?: string;
-  readonly deploymentFile?: string | undefined;
-}
+export type RunEvent =
+  | {
+    readonly event: "started";
+    readonly publicKey: string;
+    readonly control: string;
+    readonly home: string;
+    readonly config: string;
+    readonly deployment: string;
+    readonly deploymentFile: string | undefined;
+  }
+  | { readonly event: "session"; readonly server: string; readonly address: string }
+  | { readonly event: "published"; readonly sequence: string | undefined }
+  | { readonly event: "ready"; readonly publicKey: string }
+  | { readonly event: "stopped"; readonly publicKey: string };
 
 /** Runs until Ctrl-C, `skyctl visor stop`, or the death of a part. */
 export async function runVisorCommand(io: Io, options: RunOptions): Promise<void> {
-  const { signal } = io;
+  void io.signal; // from here on Ctrl-C ends in order
   const world = await io.world();
-  const home = homeOf(io, options);
+  const tell = (event: RunEvent) => io.emitEach(event, renderEvent);
+  let progress: StartProgress | undefined;
   const running = await runVisor({
     world,
     version: io.version,
-    home,
+    home: homeOf(io, options),
     local: options.local === true,
     deploymentFile: options.deployment,
     configFile: options.config,
@@ -40,6 +47,7 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
     logLevel: options.logLevel,
     pid: io.pid,
     onStep: (step) => io.note(step),
+    onChange: () => progress?.look(),
     onRecord: (record) => {
       if (options.logLevel !== undefined || record.level === "warn" || record.level === "error") {
         io.note(renderLogRecord(record));
@@ -47,46 +55,69 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
     },
   });
   const { publicKey } = running.visor;
-  const ending = new AbortController();
-  const interrupted = new Promise<void>((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true })
-  );
   try {
-    const started: RunEvent = {
+    tell({
       event: "started",
       publicKey,
       control: renderSocketAddress(running.control),
-      home,
+      home: running.home,
       config: running.configFile,
       deployment: running.network.name,
       deploymentFile: running.network.file,
-    };
-    io.emitEach(started, renderEvent);
-    io.note("connecting to dmsg servers...");
-    const ready = running.whenReady(ending.signal).then(() => {
-      for (const { server, address } of running.visor.status().dmsg.sessions) {
-        io.note(`session with dmsg server ${server} at ${address}`);
-      }
-      io.emitEach({ event: "ready", publicKey } satisfies RunEvent, renderEvent);
-      if (!io.json) io.note("Ctrl-C stops it");
-    }, () => {}); // ended before it was ready: said below
-    const failure = await Promise.race([running.ended, interrupted]);
-    ending.abort();
-    await ready;
-    if (failure !== undefined) throw failure;
+    });
+    if (!io.json) io.note("connecting to dmsg servers...");
+    progress = new StartProgress(running.visor, tell);
+    progress.look();
+    await untilInterrupt(io, running.ended);
   } finally {
-    io.note("stopping...");
+    progress = undefined;
+    if (!io.json) io.note("stopping...");
     await running.close();
-    io.emitEach({ event: "stopped", publicKey } satisfies RunEvent, renderEvent);
+    tell({ event: "stopped", publicKey });
   }
 }
 
-function renderEvent({ event, publicKey, control, deployment }: RunEvent): string {
-  switch (event) {
+/** Tells each step on the way to readiness once, when it becomes true. */
+class StartProgress {
+  readonly #visor: Visor;
+  readonly #tell: (event: RunEvent) => void;
+  readonly #servers = new Set<string>();
+  #isPublished = false;
+  #isReady = false;
+
+  constructor(visor: Visor, tell: (event: RunEvent) => void) {
+    this.#visor = visor;
+    this.#tell = tell;
+  }
+
+  look(): void {
+    if (this.#isReady) return;
+    const { ready, publicKey, dmsg: { sessions, entry } } = this.#visor.status();
+    for (const { server, address } of sessions) {
+      if (!this.#servers.has(server)) this.#tell({ event: "session", server, address });
+      this.#servers.add(server);
+    }
+    if (entry.published && !this.#isPublished) {
+      this.#isPublished = true;
+      this.#tell({ event: "published", sequence: entry.sequence });
+    }
+    if (ready) {
+      this.#isReady = true;
+      this.#tell({ event: "ready", publicKey });
+    }
+  }
+}
+
+function renderEvent(event: RunEvent): string {
+  switch (event.event) {
     case "started":
-      return `visor ${publicKey} on the ${deployment} network, control API on ${control}`;
+      return `visor ${event.publicKey} on the ${event.deployment} network, control API on ${event.control}`;
+    case "session":
+      return `session with dmsg server ${event.server} at ${event.address}`;
+    case "published":
+      return "others find this visor: its entry is in the discovery";
     case "ready":
-      return `ready: dmsg://${publicKey}:80`;
+      return `ready: dmsg://${event.publicKey}:80 (Ctrl-C stops it)`;
     case "stopped":
       return "stopped";
   }

@@ -53,14 +53,14 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
-/** `2026-06-18T09:00:00.000Z INFO [dmsg.client]: message key=value` */
+/** Skywire's own line (visor.md 9): `[2026-06-18T09:00:00.000Z] INFO [dmsg.client]: message key=value` */
 export function renderLogRecord(record: LogRecord): string {
   const fields = Object.entries(record.fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${quoteIfNeeded(String(value))}`)
     .join("");
   const at = new Date(record.atMs).toISOString();
-  return `${at} ${record.level.toUpperCase()} [${record.module}]: ${oneLine(record.message)}${fields}`;
+  return `[${at}] ${record.level.toUpperCase()} [${record.module}]: ${oneLine(record.message)}${fields}`;
 }
 
 function quoteIfNeeded(text: string): string {

@@ -72,9 +72,13 @@ export function renderFailure({ message, hint, causes, stack }: Failure): string
   return lines.join("\n") + "\n";
 }
 
-/** The same for a program: `{"error":{"code","message","hint","causes"}}`, one document. */
-export function renderFailureJson({ code, message, hint, causes }: Failure): string {
-  return JSON.stringify({ error: { code, message, hint: hint ?? null, causes } }, null, 2) + "\n";
+/** The same for a program: `{"error":{"code","message","hint","causes"}}`, one document; on one line after other lines. */
+export function renderFailureJson(
+  { code, message, hint, causes }: Failure,
+  { oneLine = false }: { readonly oneLine?: boolean } = {},
+): string {
+  const error = { code, message, hint: hint ?? null, causes };
+  return JSON.stringify({ error }, null, oneLine ? undefined : 2) + "\n";
 }
 
 function causesOf(error: unknown): string[] {

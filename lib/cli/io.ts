@@ -78,6 +78,7 @@ export class ProcessIo implements Io {
   readonly #makeWorld: () => Promise<World>;
   readonly #controller = new AbortController();
   #listening = false;
+  #answered: "nothing" | "lines" | "whole" = "nothing";
   #world: Promise<World> | undefined;
 
   constructor({ json, version, terminal, makeWorld }: IoOptions) {
@@ -89,6 +90,11 @@ export class ProcessIo implements Io {
 
   get isTerminal(): boolean {
     return this.#terminal.outIsTerminal;
+  }
+
+  /** What stdout holds: after one whole result, a failure must add no second document to it. */
+  get answered(): "nothing" | "lines" | "whole" {
+    return this.#answered;
   }
 
   /** Whoever asks for the signal promises to end by it: until then Ctrl-C ends the process by itself. */
@@ -106,10 +112,12 @@ export class ProcessIo implements Io {
   }
 
   emit<T>(result: T, render: (result: T) => string): void {
+    this.#answered = "whole";
     this.#answer(this.json ? `${JSON.stringify(result, null, 2)}\n` : withLineEnd(render(result)));
   }
 
   emitEach<T>(result: T, render: (result: T) => string): void {
+    this.#answered = "lines";
     this.#answer(this.json ? `${JSON.stringify(result)}\n` : withLineEnd(render(result)));
   }
 

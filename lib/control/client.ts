@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Conn, PeerError, type SkyErrorOptions } from "../base/mod.ts";
+import type { Conn } from "../base/mod.ts";
 import { type BodyReader, HttpClient } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./control_file.ts";
@@ -14,27 +14,20 @@ import {
   type ControlOutput,
   SERVE_PATH,
 } from "./schema.ts";
+import { ControlAnswerError, ControlError } from "./errors.ts";
 import { z } from "zod";
 
 /** One call, its answer included. Calls that reach into the network need more than a look at memory. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
-/** The visor refused the call, or could not do what was asked. */
-export class ControlError extends PeerError {
-  readonly code = "CONTROL_REFUSED";
-  constructor(
-    message: string,
-    readonly status: number,
-    readonly remoteCode: string,
-    options: SkyErrorOptions = {},
-  ) {
-    super(message, options);
-  }
-}
-
 const errorBody = z.object({
-  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }),
+  error: z.object({
+    code: z.string(),
+    fault: z.enum(["caller", "peer", "world"]),
+    message: z.string(),
+    hint: z.string().optional(),
+  }),
 });
 
 export class ControlClient {
@@ -68,7 +61,7 @@ export class ControlClient {
     return new ControlClient(await readControlFile(world.files, home), home, world);
   }
 
-  /** One call. Errors: `NoVisorError` when nobody answers, `ControlError`, timed out. */
+  /** One call. Errors: `NoVisorError` when nobody answers, `ControlError`, `ControlAnswerError`, timed out. */
   async call<Name extends ControlName>(
     name: Name,
     input: ControlInput<Name>,
@@ -87,7 +80,11 @@ export class ControlClient {
       }, { signal: ended });
       const text = await response.text(ANSWER_BYTES_MAX);
       if (response.status !== 200) throw refused(name, response.status, text);
-      return output.parse(JSON.parse(text)) as ControlOutput<Name>;
+      const answer = output.safeParse(safeJson(text));
+      if (answer.success) return answer.data as ControlOutput<Name>;
+      throw new ControlAnswerError(`The visor answered call ${name} with what is none of its answers`, {
+        hint: "stop it, and run one of this version",
+      });
     });
   }
 
@@ -126,17 +123,13 @@ export class ControlClient {
   }
 }
 
-function refused(name: string, status: number, text: string): ControlError {
+function refused(name: string, status: number, text: string): ControlError | ControlAnswerError {
   const parsed = errorBody.safeParse(safeJson(text));
   if (!parsed.success) {
-    return new ControlError(
-      `The visor answered call ${name} with status ${status}`,
-      status,
-      `HTTP_${status}`,
-    );
+    return new ControlAnswerError(`The visor answered call ${name} with status ${status} and no reason`);
   }
-  const { code, message, hint } = parsed.data.error;
-  return new ControlError(message, status, code, { hint });
+  const { code, fault, message, hint } = parsed.data.error;
+  return new ControlError(message, status, code, fault, { hint });
 }
 
 function safeJson(text: string): unknown {

@@ -10,4 +10,5 @@
  */
 export * from "./client.ts";
 export * from "./control_file.ts";
+export * from "./errors.ts";
 export * from "./schema.ts";

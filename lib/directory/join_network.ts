@@ -22,7 +22,7 @@ import { tcpHttpClient } from "./tcp_http.ts";
 export interface NetworkClientOptions extends
   Pick<
     DmsgClientOptions,
-    "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs" | "sessionRetry"
+    "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs" | "sessionRetry" | "onChange"
   > {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
   readonly local: KeyPair;

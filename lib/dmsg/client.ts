@@ -51,6 +51,8 @@ export interface DmsgClientOptions {
   readonly clientType?: string;
   /** Streams that received nothing for so long are closed. */
   readonly readIdleMs?: number;
+  /** Called after each session that came or went, and after each post of the entry. */
+  readonly onChange?: () => void;
 }
 
 export interface DmsgClientStatus {
@@ -266,6 +268,7 @@ export class DmsgClient implements AsyncDisposable {
   }
 
   #wakeWatchers(): void {
+    this.#options.onChange?.();
     for (const wake of [...this.#watchers]) wake();
   }
 

@@ -105,6 +105,8 @@ export interface Files {
   read(path: string): Promise<Uint8Array>;
   /** The path from the root on, for whoever works in another folder. */
   absolute(path: string): string;
+  /** The absolute path behind every link on the way to what is there. Errors: `FileNotFoundError` and so on. */
+  realPath(path: string): Promise<string>;
   /**
    * Replaces the file atomically: another reader sees the old or the new content, whole. Default mode: that of
    * the file it replaces, else 0o644.

@@ -6,14 +6,18 @@
 import { describeError, type Log, SkyError } from "../base/mod.ts";
 import {
   CONTROL_CALLS,
+  ControlCallError,
   type ControlInput,
+  ControlInputError,
   type ControlName,
   type ControlOutput,
+  ControlTokenError,
   describeControl,
   SERVE_PATH,
   serveInputSchema,
 } from "../control/mod.ts";
 import { sha256 } from "../crypto/mod.ts";
+import { HttpError } from "../http/mod.ts";
 import { z } from "zod";
 
 /** What each call does. */
@@ -36,37 +40,62 @@ export interface ControlHandlerOptions {
 
 /** Between two lines of a mounted folder's answer. */
 export const SERVE_BEAT_MS = 5_000;
+/** The longest body of a call, for the HTTP server below the handler. */
+export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
+
+const SCHEMA_PATH = "/v1/schema";
+const STATUS_OF = { caller: 400, peer: 502, world: 503 } as const;
 
 /** The handler. Whoever lacks the token learns nothing. */
 export function controlHandler(options: ControlHandlerOptions): (request: Request) => Promise<Response> {
-  const calls = new Map(
-    Object.entries(CONTROL_CALLS).map(([name, call]) => [`${call.method} ${call.path}`, name as ControlName]),
-  );
   return async (request) => {
-    const url = new URL(request.url);
-    if (!isAuthorized(request, options.token)) {
-      return failure(401, "UNAUTHORIZED", "The token is missing or wrong");
-    }
     try {
-      if (request.method === "GET" && url.pathname === "/v1/schema") return Response.json(describeControl());
-      if (request.method === "POST" && url.pathname === SERVE_PATH) return await serve(request, options);
-      const name = calls.get(`${request.method} ${url.pathname}`);
-      if (name === undefined) {
-        return failure(404, "NO_SUCH_CALL", `${request.method} ${url.pathname} is no call`);
-      }
-      const input = CONTROL_CALLS[name].input.parse(await inputOf(request, url));
-      const action = options.actions[name] as (input: unknown, signal: AbortSignal) => unknown;
-      return Response.json(await action(input, request.signal));
+      if (!isAuthorized(request, options.token)) throw new ControlTokenError();
+      return await answer(request, options);
     } catch (error) {
       return failed(error, options.log);
     }
   };
 }
 
+async function answer(request: Request, options: ControlHandlerOptions): Promise<Response> {
+  const url = new URL(request.url);
+  const { method } = request;
+  if (method === "GET" && url.pathname === SCHEMA_PATH) return Response.json(describeControl());
+  if (method === "POST" && url.pathname === SERVE_PATH) return await serve(request, options);
+  const names = Object.keys(CONTROL_CALLS) as ControlName[];
+  const name = names.find((each) =>
+    CONTROL_CALLS[each].method === method && CONTROL_CALLS[each].path === url.pathname
+  );
+  if (name === undefined) throw new ControlCallError(method, url.pathname, methodsOf(url.pathname));
+  const input = parsed<unknown>(CONTROL_CALLS[name].input, await inputOf(request, url));
+  const action = options.actions[name] as (input: unknown, signal: AbortSignal) => unknown;
+  return Response.json(await action(input, request.signal));
+}
+
+/** By which methods a path is a call. */
+function methodsOf(path: string): string[] {
+  const own = path === SCHEMA_PATH ? ["GET"] : path === SERVE_PATH ? ["POST"] : [];
+  return [
+    ...own,
+    ...Object.values(CONTROL_CALLS).filter((call) => call.path === path).map(({ method }) => method),
+  ];
+}
+
 async function inputOf(request: Request, url: URL): Promise<unknown> {
   if (request.method === "GET") return Object.fromEntries(url.searchParams);
   const text = await request.text();
-  return text === "" ? {} : JSON.parse(text);
+  try {
+    return text === "" ? {} : JSON.parse(text);
+  } catch {
+    throw new ControlInputError("The body is not JSON");
+  }
+}
+
+function parsed<T>(schema: z.ZodType<T>, input: unknown): T {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw new ControlInputError(z.prettifyError(result.error).replaceAll("\n", " "));
 }
 
 /** Compared by hash, so that the time taken says nothing about the token. */
@@ -77,11 +106,14 @@ function isAuthorized(request: Request, token: string): boolean {
   return sha256(encoder.encode(given)).every((byte, index) => byte === expected[index]);
 }
 
+/** Serves a folder for as long as the caller reads the answer: its end, or ours, takes the folder off. */
 async function serve(request: Request, { mount, every }: ControlHandlerOptions): Promise<Response> {
-  const unmount = await mount(serveInputSchema.parse(await inputOf(request, new URL(request.url))));
+  const unmount = await mount(parsed(serveInputSchema, await inputOf(request, new URL(request.url))));
   const encoder = new TextEncoder();
+  const left = new AbortController();
   let stop = () => {};
   const end = () => {
+    left.abort();
     stop();
     unmount();
   };
@@ -90,10 +122,12 @@ async function serve(request: Request, { mount, every }: ControlHandlerOptions):
       controller.enqueue(encoder.encode('{"serving":true}\n'));
       stop = every(SERVE_BEAT_MS, () => controller.enqueue(encoder.encode("{}\n")));
       // The caller left, or the visor stops: the answer must end too, or the server would wait for it.
-      request.signal.addEventListener("abort", () => {
+      const leave = () => {
         end();
         controller.close();
-      }, { once: true });
+      };
+      if (request.signal.aborted) leave();
+      else request.signal.addEventListener("abort", leave, { once: true, signal: left.signal });
     },
     cancel: end,
   });
@@ -101,16 +135,23 @@ async function serve(request: Request, { mount, every }: ControlHandlerOptions):
 }
 
 function failed(error: unknown, log: Log): Response {
-  if (error instanceof z.ZodError) return failure(400, "BAD_INPUT", z.prettifyError(error));
-  if (error instanceof SyntaxError) return failure(400, "BAD_INPUT", "The body is not JSON");
+  if (error instanceof HttpError) throw error; // the body itself broke a rule of HTTP: the server knows the answer
   if (error instanceof SkyError) {
-    const status = error.fault === "caller" ? 400 : error.fault === "peer" ? 502 : 503;
-    return failure(status, error.code, describeError(error), error.hint);
+    const { code, fault, hint } = error;
+    const status = error instanceof ControlTokenError
+      ? 401
+      : error instanceof ControlCallError
+      ? (error.allowed.length > 0 ? 405 : 404)
+      : STATUS_OF[fault];
+    const headers = error instanceof ControlCallError && error.allowed.length > 0
+      ? { Allow: error.allowed.join(", ") }
+      : undefined;
+    return Response.json({ error: { code, fault, message: describeError(error), hint } }, {
+      status,
+      headers,
+    });
   }
   log.error("A control call failed", { cause: describeError(error) });
-  return failure(500, "INTERNAL", "The visor failed at this call; its log says more");
-}
-
-function failure(status: number, code: string, message: string, hint?: string): Response {
-  return Response.json({ error: { code, message, hint } }, { status });
+  const message = "The visor failed at this call; its log says more";
+  return Response.json({ error: { code: "INTERNAL", fault: "peer", message } }, { status: 500 });
 }

@@ -10,18 +10,20 @@ import { getMimeType } from "hono/utils/mime";
 /** A piece that is read from disk at once. */
 const PIECE_BYTES = 256 * 1024;
 
-/** Answers GET and HEAD below a folder. Nothing outside of it is reachable by any path. */
+/**
+ * Answers GET and HEAD below a folder. Nothing outside of it is reachable: by no path, and by no link in it, which
+ * is followed only when it leads to a place inside.
+ */
 export function folderHandler(folder: string, world: Pick<World, "files" | "outside">): RawHandler {
   const root = folder.replace(/[/\\]+$/, "");
   return async (request) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return plain(405, "Method not allowed", [["Allow", "GET, HEAD"]]);
     }
-    const pathname = request.target.split("?", 1)[0]!;
-    const segments = safeSegments(pathname);
+    const segments = safeSegments(request.target.split("?", 1)[0]!);
     if (segments === undefined) return plain(400, "Bad path");
     try {
-      return await answer([root, ...segments].join("/") || "/", pathname, request, world);
+      return await answer(root, segments, request, world);
     } catch (error) {
       if (error instanceof FileNotFoundError) return plain(404, "Not found");
       if (error instanceof NotPermittedError) return plain(403, "Forbidden");
@@ -31,19 +33,33 @@ export function folderHandler(folder: string, world: Pick<World, "files" | "outs
 }
 
 async function answer(
-  path: string,
-  pathname: string,
+  root: string,
+  segments: readonly string[],
   request: RawRequest,
   world: Pick<World, "files" | "outside">,
 ): Promise<RawResponse> {
   const { files } = world;
+  const path = [root, ...segments].join("/") || "/";
+  if (!await world.outside(() => isInside(root || "/", path, files))) return plain(404, "Not found");
   const info = await world.outside(() => files.info(path));
   if (info?.isFile) return await sendFile(path, request, world);
   if (!info?.isDirectory) return plain(404, "Not found");
-  if (!pathname.endsWith("/")) return plain(301, "Moved permanently", [["Location", `${pathname}/`]]);
+  // Made of the checked segments: a target of two slashes would name another host.
+  const place = ["", ...segments.map(encodeURIComponent), ""].join("/");
+  const [pathname] = request.target.split("?", 1) as [string];
+  if (!pathname.endsWith("/")) return plain(301, "Moved permanently", [["Location", place]]);
   const index = `${path}/index.html`;
-  if ((await world.outside(() => files.info(index)))?.isFile) return await sendFile(index, request, world);
-  return listing(pathname, await world.outside(() => files.list(path)));
+  if (
+    (await world.outside(() => files.info(index)))?.isFile &&
+    await world.outside(() => isInside(root || "/", index, files))
+  ) return await sendFile(index, request, world);
+  return listing(["", ...segments, ""].join("/"), await world.outside(() => files.list(path)));
+}
+
+/** Where all links on the way are followed: is it still in the folder? */
+async function isInside(root: string, path: string, files: World["files"]): Promise<boolean> {
+  const [realRoot, real] = [await files.realPath(root), await files.realPath(path)];
+  return real === realRoot || real.startsWith(realRoot.replace(/[/\\]$/, "") + realRoot.match(/[/\\]/)![0]);
 }
 
 /** The decoded segments of a path, or undefined when one would leave the folder or is no name. */
@@ -89,9 +105,9 @@ async function sendFile(
     file.close();
     return { status, headers, bodyBytes };
   }
-  if (first > 0) await outside(() => file.seek(first));
   const piece = new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, bodyBytes)));
   let left = bodyBytes;
+  let isAtFirst = first === 0;
   return {
     status,
     headers,
@@ -99,6 +115,8 @@ async function sendFile(
     body: {
       async read() {
         if (left === 0) return null;
+        if (!isAtFirst) await outside(() => file.seek(first));
+        isAtFirst = true;
         const length = await outside(() => file.read(piece.subarray(0, Math.min(piece.length, left))));
         left -= length;
         return length === 0 ? null : piece.subarray(0, length); // shorter than it was: the server sees it
@@ -110,7 +128,7 @@ async function sendFile(
 
 function listing(pathname: string, names: readonly string[]): RawResponse {
   const rows = names.map((name) => `<li><a href="${encodeURIComponent(name)}">${escapeHtml(name)}</a></li>`);
-  const title = escapeHtml(decodeURIComponent(pathname));
+  const title = escapeHtml(pathname);
   const body = `<!doctype html>\n<meta charset="utf-8">\n<title>${title}</title>\n<h1>${title}</h1>\n` +
     `<ul>\n${rows.join("\n")}\n</ul>\n`;
   return { status: 200, headers: [["Content-Type", "text/html; charset=utf-8"]], body };

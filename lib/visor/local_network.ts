@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { describeError, type Log } from "../base/mod.ts";
+import { ConnClosedError, describeError, type Log } from "../base/mod.ts";
 import type { HostedService } from "../control/mod.ts";
 import { keptKeyPair, type KeyPair } from "./kept_keys.ts";
 import {
@@ -72,9 +72,15 @@ export class LocalNetwork implements AsyncDisposable {
 
   /** Settles with the failure of a part, if one dies: a dead data plane must not look healthy. */
   get failed(): Promise<unknown> {
-    return Promise.race(
-      this.#servers.map((server) => server.ended.then((failure) => failure ?? new Promise<never>(() => {}))),
+    const discovery = this.#discovery!.closed.then(() =>
+      this.#closing === undefined
+        ? new ConnClosedError(undefined, "The HTTP server of the discovery ended by itself")
+        : new Promise<never>(() => {})
     );
+    return Promise.race([
+      discovery,
+      ...this.#servers.map(({ ended }) => ended.then((failure) => failure ?? new Promise<never>(() => {}))),
+    ]);
   }
 
   /** Its parts, as they are now. */

@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type Log, type LogLevel, type LogRecord, LogRing, logTo, renderLogRecord } from "../base/mod.ts";
+import {
+  describeError,
+  type Log,
+  type LogLevel,
+  type LogRecord,
+  LogRing,
+  logTo,
+  renderLogRecord,
+} from "../base/mod.ts";
 import type { World } from "../runtime/mod.ts";
 
 /** The file is moved to `<name>.1` when it has grown to this. */
@@ -29,6 +37,7 @@ export class LogFile implements AsyncDisposable {
   readonly #options: LogFileOptions;
   #queue: string[] = [];
   #dropped = 0;
+  #failure: string | undefined;
   #bytes: number | undefined;
   #writing: Promise<void> | undefined;
 
@@ -45,7 +54,12 @@ export class LogFile implements AsyncDisposable {
     );
   }
 
-  /** Waits until every line is on disk. */
+  /** Why the last lines are not on disk; undefined while they are. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Waits until every line is on disk, or is not to be had there. */
   async [Symbol.asyncDispose](): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
   }
@@ -65,8 +79,6 @@ export class LogFile implements AsyncDisposable {
 
   /** One append for all lines that wait. A disk that fails costs lines, never the visor. */
   async #drain(): Promise<void> {
-    const { files } = this.#options.world;
-    const path = this.path!;
     await Promise.resolve(); // lines of this turn go together
     while (this.#queue.length > 0) {
       const lines = this.#queue;
@@ -75,17 +87,25 @@ export class LogFile implements AsyncDisposable {
       this.#dropped = 0;
       const bytes = new TextEncoder().encode(lines.join("\n") + "\n");
       try {
-        this.#bytes ??= (await files.info(path))?.bytes ?? 0;
-        if (this.#bytes + bytes.length > LOG_FILE_BYTES_MAX && this.#bytes > 0) {
-          await files.write(`${path}.1`, await files.read(path), { mode: 0o600 });
-          await files.remove(path);
-          this.#bytes = 0;
-        }
-        await files.append(path, bytes, { mode: 0o600 });
-        this.#bytes += bytes.length;
-      } catch {
-        this.#bytes = undefined; // the ring still holds what could not be written
+        await this.#options.world.outside(() => this.#append(bytes));
+        this.#failure = undefined;
+      } catch (error) {
+        this.#bytes = undefined;
+        this.#failure = describeError(error); // said by `visor status`; the ring still holds the lines
       }
     }
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    const { files } = this.#options.world;
+    const path = this.path!;
+    this.#bytes ??= (await files.info(path))?.bytes ?? 0;
+    if (this.#bytes + bytes.length > LOG_FILE_BYTES_MAX && this.#bytes > 0) {
+      await files.write(`${path}.1`, await files.read(path), { mode: 0o600 });
+      await files.remove(path);
+      this.#bytes = 0;
+    }
+    await files.append(path, bytes, { mode: 0o600 });
+    this.#bytes += bytes.length;
   }
 }

@@ -79,7 +79,7 @@ async function sendLog(
   const grep = query.get("grep");
   const lines = content.split("\n").slice(since).filter((line) => {
     if (line === "") return false;
-    const match = /^\S+ ([A-Z]+) \[([^\]]*)\]/.exec(line);
+    const match = /^\[[^\]]*\] ([A-Z]+) \[([^\]]*)\]/.exec(line);
     if (match !== null && LEVELS.indexOf(match[1]!) < least) return false;
     if (module !== null && match?.[2] !== module) return false;
     return grep === null || line.includes(grep);

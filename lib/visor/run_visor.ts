@@ -6,14 +6,14 @@
 import type { LogLevel, LogRecord } from "../base/mod.ts";
 import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
 import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
-import { FileNotFoundError, type SocketAddress, type World } from "../runtime/mod.ts";
+import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World } from "../runtime/mod.ts";
 import { CONTROL_ADDRESS_DEFAULT, parseVisorConfig, renderNewConfig, type VisorConfig } from "./config.ts";
+import { refuseSecondVisor } from "./_one_visor.ts";
 import { networkOfConfig } from "./deployment.ts";
 import { LocalNetwork } from "./local_network.ts";
 import { LogFile } from "./log_file.ts";
 import { Visor } from "./visor.ts";
 
-/** A stop that takes longer is ended: every part of it is bounded below this. */
 export interface RunVisorOptions {
   readonly world: World;
   readonly version: string;
@@ -31,6 +31,8 @@ export interface RunVisorOptions {
   readonly pid?: number;
   /** Told of each log line, also while starting. */
   readonly onRecord?: (record: LogRecord) => void;
+  /** Called whenever a session comes or goes, or the entry is published. */
+  readonly onChange?: () => void;
   /** Told of each step while starting. */
   readonly onStep: (step: string) => void;
 }
@@ -39,6 +41,8 @@ export interface RunVisorOptions {
 export interface RunningVisor extends AsyncDisposable {
   readonly visor: Visor;
   readonly network: DmsgNetwork;
+  /** From the root on. */
+  readonly home: string;
   readonly configFile: string;
   readonly control: SocketAddress;
   /** Resolves when the visor is ready: a session is live and its entry is published. */
@@ -50,12 +54,16 @@ export interface RunningVisor extends AsyncDisposable {
 
 /** Starts. Errors: `ConfigError` and others with field and remedy, before anything is written. */
 export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> {
-  const { world, home, local, version, onStep } = options;
+  const { world, local, version, onStep } = options;
+  const { files } = world;
+  const home = files.absolute(options.home); // commands in other folders read these paths from the control file
   const configFile = options.configFile ?? `${home}/visor.json`;
   const config = await readConfig(world, configFile);
   const fileNetwork = await readDeployment(options, world);
-  await world.files.makeDirectory(home, { mode: 0o700 });
-  const logFile = await openLog(options, config);
+  const control = controlSetting(options.controlAddress, config);
+  await refuseSecondVisor(world, home); // before this one's local network takes the other's files for its own
+  await files.makeDirectory(home, { mode: 0o700 });
+  const logFile = await openLog(options, home, config);
   const open: AsyncDisposable[] = [logFile];
   const closeAll = async () => {
     for (const part of open.splice(0).reverse()) await part[Symbol.asyncDispose]();
@@ -64,7 +72,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     let localNetwork: LocalNetwork | undefined;
     if (local) {
       const folder = `${home}/local`;
-      await world.files.makeDirectory(folder, { mode: 0o700 });
+      await files.makeDirectory(folder, { mode: 0o700 });
       localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version });
       open.push(localNetwork);
       for (const { name, publicKey, address } of localNetwork.services()) {
@@ -76,7 +84,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       networkOfConfig(EMPTY_CONFIG);
     const keys = await keysOf({ world, config, configFile, network });
     if (config === undefined) onStep(`configuration made: ${configFile}`);
-    const address = options.controlAddress ?? config?.controlAddress ?? CONTROL_ADDRESS_DEFAULT;
+    else if (config.secretKey === undefined) onStep(`no secret key in ${configFile}: a new one for this run`);
     const visor = await Visor.start({
       world,
       keys,
@@ -84,20 +92,19 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       home,
       logFile,
       version,
-      control: {
-        address: parseAuthority(address, 0),
-        orAnyPort: options.controlAddress === undefined && address === CONTROL_ADDRESS_DEFAULT,
-      },
+      control,
       sessionsMin: config?.dmsg.sessionsCount ?? 2,
       serversType: config?.dmsg.serversType,
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
-      services: () => localNetwork?.services() ?? [],
+      hosted: localNetwork,
+      onChange: options.onChange,
       pid: options.pid,
     });
     open.push(visor);
     return {
       visor,
       network,
+      home,
       configFile,
       control: visor.controlAddress,
       whenReady: (signal) => visor.dmsg.whenPublished(signal),
@@ -131,11 +138,24 @@ async function readDeployment(
   { files }: World,
 ): Promise<DmsgNetwork | undefined> {
   if (deploymentFile === undefined) return undefined;
-  return networkOfFile(new TextDecoder().decode(await files.read(deploymentFile)), deploymentFile);
+  const path = files.absolute(deploymentFile);
+  return networkOfFile(new TextDecoder().decode(await files.read(path)), path);
+}
+
+/** Where the control API is asked to be; a default port that another program has is given up for a free one. */
+function controlSetting(
+  given: string | undefined,
+  config: VisorConfig | undefined,
+): { address: SocketAddress; orAnyPort: boolean } {
+  const text = given ?? config?.controlAddress ?? CONTROL_ADDRESS_DEFAULT;
+  const address = parseAuthority(text.replace(/^localhost:/, "127.0.0.1:").replace(/^:/, "127.0.0.1:"), 0);
+  const isDefault = renderSocketAddress(address) === CONTROL_ADDRESS_DEFAULT;
+  return { address, orAnyPort: given === undefined && isDefault };
 }
 
 async function openLog(
-  { world, home, logLevel, onRecord }: RunVisorOptions,
+  { world, logLevel, onRecord }: RunVisorOptions,
+  home: string,
   config: VisorConfig | undefined,
 ): Promise<LogFile> {
   await world.files.makeDirectory(`${home}/log`, { mode: 0o700 });

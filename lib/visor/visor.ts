@@ -6,7 +6,6 @@
  */
 import { describeError, Scope } from "../base/mod.ts";
 import {
-  controlFilePath,
   type HostedService,
   makeToken,
   removeControlFile,
@@ -16,14 +15,15 @@ import {
 } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
-import { renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import { DmsgError, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
-import { controlHandler } from "./control_server.ts";
+import { CONTROL_BODY_BYTES_MAX, controlHandler } from "./control_server.ts";
 import { folderHandler } from "./folder_handler.ts";
-import { NotAFolderError, VisorRunningError } from "./errors.ts";
+import { NotAFolderError } from "./errors.ts";
 import type { LogFile } from "./log_file.ts";
+import { refuseSecondVisor } from "./_one_visor.ts";
 import { logServer } from "./log_server.ts";
 
 export interface VisorOptions {
@@ -43,16 +43,12 @@ export interface VisorOptions {
   readonly serversType?: "all" | "official" | "community";
   /** Keys that may read the log besides the own one. */
   readonly whitelist: readonly PublicKey[];
-  /** Services in the same process, for `status`. */
-  readonly services?: () => HostedService[];
+  /** Services in the same process: shown by `status`, and ended with the visor before its control file goes. */
+  readonly hosted?: AsyncDisposable & { services(): HostedService[] };
+  /** Called whenever a session comes or goes, or the entry is published. */
+  readonly onChange?: () => void;
   readonly pid?: number;
 }
-
-/** Readiness in the steps in which it comes. */
-export type VisorEvent =
-  | { readonly event: "control"; readonly address: string }
-  | { readonly event: "session"; readonly server: PublicKey; readonly address: string }
-  | { readonly event: "ready"; readonly publicKey: PublicKey };
 
 export class Visor implements AsyncDisposable {
   readonly #options: VisorOptions;
@@ -67,7 +63,7 @@ export class Visor implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   private constructor(options: VisorOptions) {
-    const { world, keys, network, logFile, version, sessionsMin, serversType } = options;
+    const { world, keys, network, logFile, version, sessionsMin, serversType, onChange } = options;
     this.#options = options;
     this.#token = makeToken(world.random);
     this.#startedMs = world.clock.monotonicMs();
@@ -80,6 +76,7 @@ export class Visor implements AsyncDisposable {
       sessionsMin,
       serversType,
       clientType: "visor",
+      onChange,
     });
   }
 
@@ -126,17 +123,16 @@ export class Visor implements AsyncDisposable {
   /** Settles with the failure of a part that must not fail, if one does. */
   get failed(): Promise<unknown> {
     const { signal } = this.#scope;
-    return new Promise((resolve) =>
-      signal.addEventListener(
-        "abort",
-        () => this.#scope.failure !== undefined && resolve(this.#scope.failure),
-      )
-    );
+    return new Promise((resolve) => {
+      const look = () => this.#scope.failure !== undefined && resolve(this.#scope.failure);
+      look();
+      signal.addEventListener("abort", look, { once: true });
+    });
   }
 
   /** What is true now. */
   status(): VisorStatus {
-    const { world, network, home, version, services } = this.#options;
+    const { world, network, home, version, hosted } = this.#options;
     const { ready, sessions, entry, lastFailure } = this.dmsg.status();
     return {
       publicKey: this.publicKey,
@@ -162,29 +158,34 @@ export class Visor implements AsyncDisposable {
         },
         lastFailure,
       },
-      services: services?.() ?? [],
+      services: hosted?.services() ?? [],
       serving: this.#mounts.map(({ folder, port }) => ({ folder, port })),
       warnings: this.#warnings(),
     };
   }
 
-  /** Serves a folder on a dmsg port, on 80 beside the visor's own pages. The result takes it off again. */
-  async mount({ folder, port }: { folder: string; port: number }): Promise<() => void> {
+  /**
+   * Serves a folder on a dmsg port, on 80 beside the visor's own pages. The result takes it off again. Errors:
+   * `NotAFolderError`; `DmsgError` 400 when the port is taken, 200 when the visor closes.
+   */
+  async mount(wanted: { folder: string; port: number }): Promise<() => void> {
     const { world, logFile } = this.#options;
+    const { port } = wanted;
+    const folder = world.files.absolute(wanted.folder);
     const info = await world.outside(() => world.files.info(folder));
     if (info?.isDirectory !== true) throw new NotAFolderError(folder);
+    if (this.#closing !== undefined) throw new DmsgError(200);
     const mounted = { folder, port, handler: folderHandler(folder, world) };
     const scope = new Scope(this.#scope);
     if (port !== 80) {
       const { dmsg: client } = this;
-      serveDmsgHttp({
-        client,
-        world,
-        handler: { raw: mounted.handler },
-        scope,
-        log: logFile.log.child("serve"),
-        port,
-      });
+      try {
+        const log = logFile.log.child("serve");
+        serveDmsgHttp({ client, world, handler: { raw: mounted.handler }, scope, log, port });
+      } catch (error) {
+        await scope[Symbol.asyncDispose]();
+        throw error;
+      }
     }
     this.#mounts.unshift(mounted);
     return () => {
@@ -215,7 +216,12 @@ export class Visor implements AsyncDisposable {
       log: log.child("control"),
       every: (intervalMs, tick) => repeat(world, intervalMs, tick),
     });
-    this.#controlServer = serveHttp(listener, handler, { world, log: log.child("control"), closeMs: 500 });
+    this.#controlServer = serveHttp(listener, handler, {
+      world,
+      log: log.child("control"),
+      closeMs: 500,
+      limits: { bodyBytesMax: CONTROL_BODY_BYTES_MAX },
+    });
     await writeControlFile(world.files, home, {
       address: listener.address,
       token: this.#token,
@@ -269,23 +275,38 @@ export class Visor implements AsyncDisposable {
         hint: "stop one of the two, or give it a key of its own: skyctl keys gen",
       });
     }
-    if (entry?.failure !== undefined) {
+    const { logFile, world } = this.#options;
+    if (entry?.failure?.includes("outdated timestamp")) {
+      warnings.push({
+        code: "CLOCK_OFF",
+        text: "The discovery takes no entry from this visor: this machine's clock and the discovery's differ",
+        hint: "set this machine's clock; it reads " + new Date(world.clock.wallMs()).toISOString(),
+      });
+    } else if (entry?.failure !== undefined) {
       warnings.push({
         code: "ENTRY_NOT_PUBLISHED",
-        text: `The entry is not in the discovery: ${entry.failure}`,
-        hint: entry.failure.includes("outdated timestamp") ? "set this machine's clock" : undefined,
+        text: `The newest entry is not in the discovery, so others may not find this visor: ${entry.failure}`,
+      });
+    }
+    if (logFile.failure !== undefined) {
+      warnings.push({
+        code: "LOG_NOT_WRITTEN",
+        text: `The log is kept in memory only: ${logFile.failure}`,
+        hint: "make room on the disk of this visor's home",
       });
     }
     return warnings;
   }
 
   async #close(): Promise<void> {
-    const { world, home, logFile } = this.#options;
+    const { world, home, logFile, hosted } = this.#options;
     logFile.log.info("Visor stops", { key: this.publicKey });
     await this.#controlServer?.close();
     this.#mounts.length = 0;
     await this.#network.close();
     await this.#scope[Symbol.asyncDispose]();
+    await hosted?.[Symbol.asyncDispose]();
+    // Last: whoever waits for this visor's end looks for it.
     await removeControlFile(world.files, home, this.#token).catch((error) =>
       logFile.log.warn("Control file not removed", { cause: describeError(error) })
     );
@@ -301,19 +322,6 @@ async function bindControl({ world, home, control }: VisorOptions): Promise<Sock
     if (!(error instanceof AddressInUseError) || !control.orAnyPort) throw error;
     return await world.network.listen({ ...control.address, port: 0 });
   }
-}
-
-async function refuseSecondVisor(world: World, home: string): Promise<void> {
-  const { readControlFile } = await import("../control/mod.ts");
-  const other = await readControlFile(world.files, home).catch(() => undefined);
-  if (other === undefined) return;
-  try {
-    const conn = await world.network.dial(other.address);
-    conn.close();
-  } catch {
-    return; // a file that its visor left behind
-  }
-  throw new VisorRunningError(home, controlFilePath(home), other.pid);
 }
 
 function repeat({ clock }: World, intervalMs: number, tick: () => void): () => void {

@@ -23,7 +23,7 @@ const record = (message: string, fields: LogFields = {}): LogRecord => ({
 Deno.test("renderLogRecord() writes one line, in the format of Skywire", () => {
   assert.equal(
     renderLogRecord(record("Session opened", { server: "02ab", streams: 3, reused: false, left: undefined })),
-    "2026-06-18T09:00:00.000Z INFO [dmsg.client]: Session opened server=02ab streams=3 reused=false",
+    "[2026-06-18T09:00:00.000Z] INFO [dmsg.client]: Session opened server=02ab streams=3 reused=false",
   );
 });
 

@@ -65,6 +65,7 @@ export function fakeFiles(content: Map<string, FakeFile>): Files {
       return Promise.resolve({ isFile: true, isDirectory: false, bytes: text.length, modifiedMs: 0, mode });
     },
     absolute: (path) => path.startsWith("/") ? path : `/${path}`,
+    realPath: notHere,
     list: notHere,
     makeDirectory: notHere,
     remove: notHere,

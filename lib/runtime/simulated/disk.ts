@@ -90,6 +90,10 @@ export function diskFiles(disk: Disk, clock: Clock, ledger: Ledger): Files {
     makeDirectory: async (path) => disk.makeDirectory(path),
     remove: async (path) => disk.remove(path),
     absolute,
+    async realPath(path) {
+      if (disk.find(path) === undefined) throw new FileNotFoundError(path);
+      return absolute(path); // there are no links on these disks
+    },
     openRead: async (path) => new DiskReader(disk.file(path).bytes, ledger.open("file")),
     async openWrite(path, options) {
       return new DiskWriter((bytes) => store(path, bytes, options?.mode), ledger.open("file"));

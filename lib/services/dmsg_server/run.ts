@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Log } from "../../base/mod.ts";
+import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
 import { DmsgServer, HttpDiscovery } from "../../dmsg/mod.ts";
@@ -52,10 +52,14 @@ export async function runDmsgServer(
     entryRefreshMs: config.updateIntervalMs,
     authPassphrase: config.authPassphrase,
   });
-  const close = async () => {
-    await server.close();
-    await client?.close();
-    await http?.close();
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= (async () => {
+      await server.close();
+      await client?.close();
+      await http?.close();
+    })();
+    return closing;
   };
   try {
     let health: SocketAddress | undefined;
@@ -67,13 +71,19 @@ export async function runDmsgServer(
     const address = await server.listen(config.listen);
     const ended = Promise.race([
       server.ended,
-      ...(http === undefined ? [] : [http.closed.then(() => undefined)]),
+      ...(http === undefined
+        ? []
+        : [http.closed.then(() => closing === undefined ? planeEnded() : undefined)]),
     ]);
     return { server, address, health, ended, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function planeEnded(): ConnClosedError {
+  return new ConnClosedError(undefined, "The HTTP server of /health ended by itself");
 }
 
 /** 503 once sessions are accepted no more: never healthy over a dead data plane (DS-7). */
