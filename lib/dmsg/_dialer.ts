@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { isAbort, type Log } from "../base/mod.ts";
+import { isAbort, type Log, PeerError, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { withDeadlines } from "../wire/mod.ts";
@@ -16,7 +16,7 @@ import type { PortTable } from "./_port_table.ts";
 import type { Sessions } from "./_sessions.ts";
 import type { DmsgAddress } from "./address.ts";
 import type { EntrySource } from "./discovery.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, verifyEntry } from "./entry.ts";
 import { DmsgError } from "./errors.ts";
 import type { Session } from "./session.ts";
 import { DmsgStream } from "./stream.ts";
@@ -47,6 +47,15 @@ export interface DialerOptions {
   readonly readIdleMs: number;
 }
 
+/** What one dial has found out so far. */
+interface Search {
+  readonly failures: unknown[];
+  /** Servers that were not asked because they failed a moment ago. */
+  readonly leftOut: Set<PublicKey>;
+  /** The destination's, once it was looked up. */
+  entry: Entry | undefined;
+}
+
 export class Dialer {
   readonly #options: DialerOptions;
   readonly #failedPairs = new Map<string, number>(); // "<destination> <server>" to monotonic ms
@@ -57,12 +66,17 @@ export class Dialer {
 
   /** Opens a stream. Errors: DmsgError 100-103 and 202, the signal's reason. */
   async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
-    const failures: unknown[] = [];
-    for await (const session of this.#ladder(destination.publicKey, options, failures)) {
+    const search: Search = { failures: [], leftOut: new Set(), entry: undefined };
+    const { failures } = search;
+    for await (const session of this.#ladder(destination.publicKey, options, search)) {
       const stream = await this.#attempt(session, destination, options, failures);
       if (stream !== undefined) return stream;
     }
     options.signal?.throwIfAborted();
+    if (search.leftOut.size > 0) failures.push(new RecentlyFailedError(search.leftOut.size));
+    if (search.entry !== undefined && isForeign(search.entry)) {
+      failures.push(new ForeignEntryError(destination.publicKey));
+    }
     const cause = failures.length > 1 ? new AggregateError(failures, reasons(failures)) : failures[0];
     throw new DmsgError(202, {
       cause,
@@ -74,31 +88,59 @@ export class Dialer {
   async *#ladder(
     key: PublicKey,
     { signal, via, bypassCaches = false }: DialStreamOptions,
-    failures: unknown[],
+    search: Search,
   ): AsyncGenerator<Session> {
     const { sessions } = this.#options;
     if (via !== undefined) {
-      yield sessions.get(via) ?? await sessions.ensure(await this.#serverEntry(via, signal), signal);
+      const session = sessions.get(via) ?? await this.#connect(via, signal, search);
+      if (session !== undefined) yield session;
       return;
     }
-    const delegated = await this.#delegatedServers(key, bypassCaches, signal, failures);
+    const delegated = await this.#delegatedServers(key, bypassCaches, signal, search);
     const tried = new Set<PublicKey>();
-    const wanted = (session: Session) => bypassCaches || !this.#hasFailed(key, session.remote);
+    const isWanted = (server: PublicKey) => {
+      if (bypassCaches || !this.#hasFailed(key, server)) return true;
+      search.leftOut.add(server);
+      return false;
+    };
     const first = sessions.live().filter((session) => delegated.includes(session.remote));
     const others = sessions.live().filter((session) => !delegated.includes(session.remote));
     for (const session of [...first, ...others]) {
-      tried.add(session.remote);
-      if (session.isLive && wanted(session)) yield session;
+      if (session.isLive && isWanted(session.remote)) yield session;
+      if (session.isLive) tried.add(session.remote); // else its server was not asked: perhaps a new session can
     }
     for (const server of delegated) {
       signal?.throwIfAborted();
-      if (tried.has(server) || (!bypassCaches && this.#hasFailed(key, server))) continue;
-      try {
-        yield await sessions.ensure(await this.#serverEntry(server, signal), signal);
-      } catch (error) {
-        signal?.throwIfAborted();
-        failures.push(error);
-      }
+      if (tried.has(server) || !isWanted(server)) continue;
+      const session = await this.#connect(
+        server,
+        signal,
+        search,
+        () => this.#rememberFailure(pairOf(key, server)),
+      );
+      if (session !== undefined) yield session;
+    }
+  }
+
+  /** The session with a server, made now; undefined, with the reason among `failures`, when it cannot be had. */
+  async #connect(
+    server: PublicKey,
+    signal: AbortSignal | undefined,
+    { failures }: Search,
+    onRefused = () => {},
+  ): Promise<Session | undefined> {
+    const { entries, sessions } = this.#options;
+    try {
+      const entry = await entries.entry(server, signal);
+      if (entry === undefined) throw new DmsgError(100);
+      return await sessions.ensure(entry, signal).catch((error) => {
+        if (!signal?.aborted) onRefused();
+        throw error;
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      failures.push(error);
+      return undefined;
     }
   }
 
@@ -107,18 +149,18 @@ export class Dialer {
     key: PublicKey,
     bypassCaches: boolean,
     signal: AbortSignal | undefined,
-    failures: unknown[],
+    search: Search,
   ): Promise<readonly PublicKey[]> {
     const { entries } = this.#options;
     if (bypassCaches) entries.forget(key);
-    let entry: Entry | undefined;
     try {
-      entry = await entries.entry(key, signal);
+      search.entry = await entries.entry(key, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      failures.push(error);
+      search.failures.push(error);
       return [];
     }
+    const { entry } = search;
     const problem = entry === undefined
       ? 100
       : entry.client === undefined
@@ -126,14 +168,8 @@ export class Dialer {
       : !entry.client.delegatedServers?.length
       ? 103
       : undefined;
-    if (problem !== undefined) failures.push(new DmsgError(problem));
+    if (problem !== undefined) search.failures.push(new DmsgError(problem));
     return entry?.client?.delegatedServers ?? [];
-  }
-
-  async #serverEntry(server: PublicKey, signal: AbortSignal | undefined): Promise<Entry> {
-    const entry = await this.#options.entries.entry(server, signal);
-    if (entry === undefined) throw new DmsgError(100);
-    return entry;
   }
 
   async #attempt(
@@ -144,7 +180,7 @@ export class Dialer {
   ): Promise<DmsgStream | undefined> {
     const { world, local, log, ports, readIdleMs } = this.#options;
     const source = { publicKey: local.publicKey, port: ports.reserve() };
-    const pair = `${destination.publicKey} ${session.remote}`;
+    const pair = pairOf(destination.publicKey, session.remote);
     try {
       const { conn, remote } = await initiateStream(session, {
         world,
@@ -171,7 +207,7 @@ export class Dialer {
   }
 
   #hasFailed(destination: PublicKey, server: PublicKey): boolean {
-    const untilMs = this.#failedPairs.get(`${destination} ${server}`);
+    const untilMs = this.#failedPairs.get(pairOf(destination, server));
     return untilMs !== undefined && untilMs > this.#options.world.clock.monotonicMs();
   }
 
@@ -181,6 +217,37 @@ export class Dialer {
     if (this.#failedPairs.size <= PAIR_FAILURES_MAX) return;
     this.#failedPairs.delete(this.#failedPairs.keys().next().value!);
   }
+}
+
+/** Servers were not asked again so soon (DC-4). */
+export class RecentlyFailedError extends WorldError {
+  readonly code = "RECENTLY_FAILED";
+  constructor(readonly servers: number) {
+    const many = servers === 1 ? "1 server was" : `${servers} servers were`;
+    super(`${many} not asked: less than ${PAIR_FAILURE_MS / 1000} s ago the peer was not reached through it`);
+  }
+}
+
+/**
+ * An entry without its owner's signature. It is used all the same: it can only lead to a wrong server, as whoever
+ * answers must prove the key (dmsg.md 5.3), and members of newer peers that we drop break signatures too (8.2).
+ * But when no server could be reached, it may well be why.
+ */
+export class ForeignEntryError extends PeerError {
+  readonly code = "FOREIGN_ENTRY";
+  constructor(readonly key: PublicKey) {
+    super(`The entry that the discovery has of ${key} is not signed by it`);
+  }
+}
+
+/** False also for a seeded entry, which is our own and never signed. */
+function isForeign(entry: Entry): boolean {
+  const isSeed = entry.signature === undefined && entry.timestamp === 0n;
+  return !isSeed && entry.server === undefined && !verifyEntry(entry);
+}
+
+function pairOf(destination: PublicKey, server: PublicKey): string {
+  return `${destination} ${server}`;
 }
 
 function reasons(failures: readonly unknown[]): string {

@@ -7,9 +7,10 @@
 import { describeError, type Log, type Scope } from "../base/mod.ts";
 import type { KeyPair } from "../crypto/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
+import { withLinger } from "./_abortable.ts";
 import { Nudge } from "./_nudge.ts";
 import type { Discovery } from "./discovery.ts";
-import { type Entry, signEntry } from "./entry.ts";
+import { type Entry, ENTRY_VERSION, signEntry } from "./entry.ts";
 import { EntryRefusedError } from "./http_discovery.ts";
 
 /** Changes come in bursts; one post follows after so much quiet. */
@@ -20,6 +21,12 @@ export const PUBLISH_RETRY_FIRST_MS = 1_000;
 export const PUBLISH_RETRY_MAX_MS = 30_000;
 /** Deleting the entry on close must not hold the process up. */
 export const DELETE_TIMEOUT_MS = 1_500;
+/** A post under way on close may end: one that is cut off could reach the discovery after the deletion (DC-10). */
+export const POST_LINGER_MS = 1_500;
+/** Posts without an answer that are remembered; the oldest goes first. */
+export const UNANSWERED_MAX = 16;
+/** Under changes without a pause an entry is posted all the same after so long. */
+export const PUBLISH_QUIET_MAX_MS = 10_000;
 /** Answers "sequence is not of old entry + 1" that one attempt follows up. */
 export const SEQUENCE_TRIES_MAX = 5;
 
@@ -56,8 +63,8 @@ export class EntryPublisher {
   readonly #options: PublisherOptions;
   readonly #nudge = new Nudge();
   #last: Entry | undefined;
-  /** What was posted last, also when no answer came: seen again, it is our own. */
-  #attempted: string | undefined;
+  /** Posts since the last success whose answer was lost: seen again, they are our own. */
+  readonly #unanswered: Entry[] = [];
   #lastPostedMs = 0; // monotonic
   #publishedAtMs: number | undefined; // wall
   #failure: string | undefined;
@@ -87,31 +94,32 @@ export class EntryPublisher {
   }
 
   /**
-   * Deletes the entry, once the loop has ended: a late post must not bring a dead entry back. The scope must be
-   * ending. Never rejects: an entry that cannot be deleted expires.
+   * Deletes the entry, once the loop has ended: a late post must not bring a dead entry back. A post whose answer
+   * was lost may have been taken, so it is deleted, too. The scope must be ending. Never rejects: an entry that
+   * cannot be deleted expires.
    */
   async remove(): Promise<void> {
     await this.#loop;
     const { discovery, world, log } = this.#options;
-    const last = this.#last;
+    const last = this.#unanswered.at(-1) ?? this.#last;
     if (last === undefined) return;
     this.#last = undefined;
+    this.#unanswered.length = 0;
     const what = "Deleting the entry";
     await withTimeout(
       world.clock,
       { what, afterMs: DELETE_TIMEOUT_MS },
-      (signal) => discovery.remove(this.#signed(last, last.sequence + 1n), signal),
+      (signal) => discovery.remove(this.#signed(last, last), signal),
     ).catch((error) => log.warn("Entry not deleted; it expires by itself", { cause: describeError(error) }));
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { world: { clock }, refreshMs, log } = this.#options;
+    const { world: { clock }, log } = this.#options;
     let retryMs = PUBLISH_RETRY_FIRST_MS;
     while (!signal.aborted) {
-      const dueMs = this.#lastPostedMs + refreshMs - clock.monotonicMs();
-      const waitMs = this.#failure !== undefined ? retryMs : this.#last === undefined ? refreshMs : dueMs;
-      if (await this.#nudge.wait(clock, Math.max(0, waitMs), signal)) {
-        if (this.#last !== undefined) await this.#quiet(signal);
+      const waitMs = this.#failure !== undefined ? retryMs : this.#untilDueMs();
+      if (await this.#nudge.wait(clock, waitMs, signal)) {
+        if (this.#last !== undefined || this.#failure !== undefined) await this.#quiet(signal);
       }
       try {
         await this.#publishIfNeeded(signal);
@@ -126,11 +134,18 @@ export class EntryPublisher {
     }
   }
 
+  /** How long nothing needs to be done unless something changes. */
+  #untilDueMs(): number {
+    const { world: { clock }, content, refreshMs } = this.#options;
+    if (this.#last === undefined || content() === undefined) return refreshMs; // the change that gives content rings
+    return Math.max(0, this.#lastPostedMs + refreshMs - clock.monotonicMs());
+  }
+
   /** Waits until nothing changed for {@link PUBLISH_QUIET_MS}. */
   async #quiet(signal: AbortSignal): Promise<void> {
-    for (let rounds = 0; rounds < 10; rounds++) {
-      if (!await this.#nudge.wait(this.#options.world.clock, PUBLISH_QUIET_MS, signal)) return;
-    }
+    const { clock } = this.#options.world;
+    const untilMs = clock.monotonicMs() + PUBLISH_QUIET_MAX_MS;
+    while (clock.monotonicMs() < untilMs && await this.#nudge.wait(clock, PUBLISH_QUIET_MS, signal));
   }
 
   async #publishIfNeeded(signal: AbortSignal): Promise<void> {
@@ -145,39 +160,54 @@ export class EntryPublisher {
 
   async #publish(signal: AbortSignal): Promise<void> {
     const { discovery, local, world: { clock }, content } = this.#options;
-    let sequence: bigint;
-    if (this.#last !== undefined) sequence = this.#last.sequence + 1n;
-    else {
-      // Sequence 0 only after a genuine "not found": any other failure is retried later.
-      const stored = await discovery.entry(local.publicKey, signal);
-      sequence = stored === undefined ? 0n : stored.sequence + 1n;
-    }
+    // Sequence 0 only after a genuine "not found": any other failure is retried later.
+    let before = this.#last ?? await discovery.entry(local.publicKey, signal);
     for (let attempt = 1;; attempt++) {
       const wanted = content();
       if (wanted === undefined) return;
-      const entry = this.#signed(wanted, sequence);
+      const entry = this.#signed(wanted, before);
       try {
-        signal.throwIfAborted(); // the last look before the post (DC-10)
-        await discovery.post(entry, signal).catch((error) => {
-          if (!(error instanceof EntryRefusedError)) this.#attempted = entry.signature;
-          throw error;
-        });
-        this.#last = entry;
-        this.#lastPostedMs = clock.monotonicMs();
-        this.#publishedAtMs = clock.wallMs();
-        this.#options.onChange?.();
-        return;
+        return await this.#post(entry, signal);
       } catch (error) {
-        if (!(error instanceof EntryRefusedError && error.isSequence) || attempt >= SEQUENCE_TRIES_MAX) {
-          throw error;
-        }
+        if (!(error instanceof EntryRefusedError && error.isSequence)) throw error;
         const stored = await discovery.entry(local.publicKey, signal);
-        const isOurs = stored?.signature === this.#attempted || stored?.signature === this.#last?.signature;
-        if (stored !== undefined && this.#last !== undefined && !isOurs) this.#noteDuplicate();
-        sequence = (stored?.sequence ?? sequence) + 1n;
+        if (stored?.signature === entry.signature) return this.#noteStored(entry); // a repeat after a lost answer
+        if (stored !== undefined && !this.#isOurs(stored)) this.#noteDuplicate();
+        if (attempt >= SEQUENCE_TRIES_MAX) throw error;
+        before = stored ?? entry;
         await sleep(clock, Math.min(100 * 2 ** (attempt - 1), 2_000), signal);
       }
     }
+  }
+
+  async #post(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { discovery, world: { clock } } = this.#options;
+    signal.throwIfAborted(); // the last look before the post (DC-10)
+    this.#unanswered.push(entry);
+    if (this.#unanswered.length > UNANSWERED_MAX) this.#unanswered.shift();
+    try {
+      await withLinger(clock, { lingerMs: POST_LINGER_MS, signal }, (ended) => discovery.post(entry, ended));
+    } catch (error) {
+      if (error instanceof EntryRefusedError) this.#unanswered.pop();
+      throw error;
+    }
+    this.#noteStored(entry);
+  }
+
+  #noteStored(entry: Entry): void {
+    const { world: { clock }, onChange } = this.#options;
+    this.#last = entry;
+    this.#unanswered.length = 0;
+    this.#lastPostedMs = clock.monotonicMs();
+    this.#publishedAtMs = clock.wallMs();
+    onChange?.();
+  }
+
+  /** True also before the first post that was answered: what is stored then is of an earlier run of ours. */
+  #isOurs({ signature }: Entry): boolean {
+    const { signature: lastSignature } = this.#last ?? {};
+    if (this.#last === undefined || signature === lastSignature) return true;
+    return this.#unanswered.some((entry) => entry.signature === signature);
   }
 
   #noteDuplicate(): void {
@@ -188,14 +218,14 @@ export class EntryPublisher {
     });
   }
 
-  #signed(content: EntryContent, sequence: bigint): Entry {
+  /** The iteration after `before`; its time is later, too, even when this clock was set back. */
+  #signed(content: EntryContent, before: Pick<Entry, "sequence" | "timestamp"> | undefined): Entry {
     const { local, world: { clock } } = this.#options;
     const nowNs = BigInt(Math.round(clock.wallMs() * 1000)) * 1000n;
-    const lastNs = this.#last?.timestamp ?? 0n;
     return signEntry({
-      version: "0.0.1",
-      sequence,
-      timestamp: nowNs > lastNs ? nowNs : lastNs + 1n,
+      version: ENTRY_VERSION,
+      sequence: before === undefined ? 0n : before.sequence + 1n,
+      timestamp: before === undefined || nowNs > before.timestamp ? nowNs : before.timestamp + 1n,
       static: local.publicKey,
       client: content.client,
       clientType: content.clientType,

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { describeError, type Log, type Scope } from "../base/mod.ts";
+import { describeError, type Log, type Scope, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
@@ -66,6 +66,11 @@ export interface EndedSession {
   readonly atMs: number;
 }
 
+/** Neither the discovery nor the seeds name a server. */
+export class NoServersError extends WorldError {
+  readonly code = "NO_DMSG_SERVERS";
+}
+
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #live = new Map<PublicKey, Session>();
@@ -74,6 +79,7 @@ export class Sessions {
   #lastEnded: EndedSession | undefined;
   #lastFailure: string | undefined;
   #shortLives = 0;
+  #lastShortMs = 0; // monotonic
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -103,7 +109,11 @@ export class Sessions {
    * uses our key, as a server keeps only the newest session of a key (DS-1).
    */
   get shortLives(): number {
-    return this.#shortLives;
+    const healthyMs = this.#options.world.clock.monotonicMs() - HEALTHY_SESSION_MS;
+    const hasRecovered = this.live().some(({ establishedMs }) =>
+      establishedMs >= this.#lastShortMs && establishedMs <= healthyMs
+    );
+    return hasRecovered ? 0 : this.#shortLives;
   }
 
   /** Why the last attempt to reach a server failed; undefined after a success. */
@@ -133,10 +143,11 @@ export class Sessions {
     this.#nudge.ring();
   }
 
-  /** Ends every session. Further dials fail, as the scope is ending. */
-  async close(reason?: unknown): Promise<void> {
+  /** Ends every session and joins every dial; further dials fail. The scope must have ended. */
+  async close(): Promise<void> {
     const sessions = [...this.#live.values()];
-    for (const session of sessions) session.close(reason);
+    for (const session of sessions) session.close();
+    await Promise.allSettled(this.#dialing.values());
     await Promise.all(sessions.map((session) => session.closed));
   }
 
@@ -154,6 +165,7 @@ export class Sessions {
     });
     if (scope.signal.aborted) {
       session.close();
+      await session.closed;
       throw scope.signal.reason;
     }
     this.#install(session);
@@ -162,9 +174,9 @@ export class Sessions {
 
   #install(session: Session): void {
     const { log, scope, world } = this.#options;
-    const older = this.#live.get(session.remote);
+    this.#live.get(session.remote)?.close();
+    this.#live.delete(session.remote); // first: the table stays in the order in which sessions were made
     this.#live.set(session.remote, session);
-    older?.close();
     this.#lastFailure = undefined;
     log.info("Session established", { server: session.remote, address: session.status().remoteAddress });
     this.#options.onChange();
@@ -185,8 +197,12 @@ export class Sessions {
       });
       this.#options.onChange();
       // Two processes with one key evict each other: without the wait they would do so many times a second.
-      this.#shortLives = livedMs < HEALTHY_SESSION_MS ? this.#shortLives + 1 : 0;
-      if (this.#shortLives === 0) this.#nudge.ring();
+      if (livedMs >= HEALTHY_SESSION_MS) {
+        this.#shortLives = 0;
+        return this.#nudge.ring();
+      }
+      this.#shortLives = this.shortLives + 1;
+      this.#lastShortMs = world.clock.monotonicMs();
     });
   }
 
@@ -204,7 +220,7 @@ export class Sessions {
         log.debug("No servers to connect to", { cause: this.#lastFailure });
         return true;
       });
-      const isCalm = !missing && this.#shortLives === 0;
+      const isCalm = !missing && this.shortLives === 0;
       const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs;
       retryMs = isCalm ? retry.firstMs : Math.min(retryMs * retry.growth, retry.maxMs);
       if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = retry.firstMs;
@@ -216,11 +232,14 @@ export class Sessions {
     const { sessionsMin, log, local } = this.#options;
     if (sessionsMin > 0 && this.live().length >= sessionsMin) return false;
     const servers = await this.#options.servers(signal);
-    const wanted = sessionsMin === 0 ? servers.length : sessionsMin;
-    const candidates = byRandomWeight(servers, this.#options.world.random)
-      .filter((entry) => this.get(entry.static) === undefined && entry.static !== local.publicKey);
-    while (candidates.length > 0 && this.live().length < wanted && !signal.aborted) {
-      const batch = candidates.splice(0, wanted - this.live().length);
+    const others = byRandomWeight(servers, this.#options.world.random)
+      .filter((entry) => entry.static !== local.publicKey);
+    if (others.length === 0) throw new NoServersError("No dmsg server is known");
+    const unconnected = () => others.filter((entry) => this.get(entry.static) === undefined);
+    const missing = () => sessionsMin === 0 ? unconnected().length : sessionsMin - this.live().length;
+    const candidates = unconnected();
+    while (candidates.length > 0 && missing() > 0 && !signal.aborted) {
+      const batch = candidates.splice(0, missing());
       await Promise.all(batch.map((entry) =>
         this.ensure(entry, signal).catch((error) => {
           if (signal.aborted) return;
@@ -229,7 +248,7 @@ export class Sessions {
         })
       ));
     }
-    return this.live().length < wanted;
+    return missing() > 0;
   }
 }
 
@@ -251,7 +270,12 @@ export async function dialSession(
     { what: `Connecting to server ${server}`, afterMs: SERVER_DIAL_TIMEOUT_MS, signal },
     (ended) => world.network.dial(address, { signal: ended }),
   );
-  return await connectSession(conn, address, server, options);
+  try {
+    return await connectSession(conn, address, server, options);
+  } catch (error) {
+    await conn.closed; // by connectSession
+    throw error;
+  }
 }
 
 /**

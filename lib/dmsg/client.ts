@@ -187,10 +187,12 @@ export class DmsgClient implements AsyncDisposable {
     return this.#sessions.live().map((session) => session.status());
   }
 
-  /** Opens a stream. Errors: DmsgError 100-103, 202; the signal's reason. */
+  /** Opens a stream. Errors: DmsgError 202 with the causes, 200 when the client is closed; the signal's reason. */
   async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
     if (this.#scope.signal.aborted) throw new DmsgError(200);
-    const stream = await this.#dialer.dial(destination, options);
+    const stream = await this.#dialer.dial(destination, options).catch((cause) => {
+      throw this.#scope.signal.aborted ? new DmsgError(200, { cause }) : cause;
+    });
     if (!this.#scope.signal.aborted) return stream;
     stream.close(new DmsgError(200));
     throw new DmsgError(200);
@@ -272,29 +274,31 @@ export class DmsgClient implements AsyncDisposable {
     for (const wake of [...this.#watchers]) wake();
   }
 
-  /** Servers to choose from: the discovery's, else the seeded ones (DC-9). */
+  /**
+   * Servers to choose from: the discovery's, else the seeded ones (DC-9). Before the first session the seeds come
+   * first, as a discovery behind dmsg cannot answer yet; once one of them was not reached, both: each may be stale.
+   */
   async #servers(signal?: AbortSignal, which: "available" | "all" = "available"): Promise<Entry[]> {
     const { serversType = "all" } = this.#options;
     const seeded = this.discovery.seededServers();
+    const isAll = which === "all";
+    const isFirst = !this.isConnected && this.#sessions.lastFailure === undefined;
+    if (isFirst && !isAll && seeded.length > 0) return seeded;
     let found: Entry[] = [];
-    // Without a session a discovery behind dmsg cannot answer: the seeds come first then.
-    if (seeded.length === 0 || this.isReady || which === "all") {
-      try {
-        found = which === "all"
-          ? await this.discovery.allServers(signal)
-          : await this.discovery.availableServers(signal);
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (seeded.length === 0) throw error;
-        this.#log.debug("Discovery gave no servers", { cause: describeError(error) });
-      }
-      found = found.filter((entry) => serversType === "all" || entry.server?.serverType === serversType);
+    try {
+      found = isAll ? await this.discovery.allServers(signal) : await this.discovery.availableServers(signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (seeded.length === 0) throw error;
+      this.#log.debug("Discovery gave no servers", { cause: describeError(error) });
     }
+    found = found.filter((entry) => serversType === "all" || entry.server?.serverType === serversType);
     if (found.length === 0 && seeded.length > 0) {
       this.#log.debug("No entries from discovery; falling back to seeded servers from config.");
-      return seeded;
     }
-    return found;
+    if (found.length > 0 && this.isConnected && !isAll) return found;
+    const known = new Set(found.map((entry) => entry.static));
+    return [...found, ...seeded.filter((entry) => !known.has(entry.static))];
   }
 
   #when(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {

@@ -8,25 +8,31 @@ import type { PublicKey } from "../crypto/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Entry, parseEntries, parseEntry, renderEntry } from "./entry.ts";
 
-/** A body larger than this is refused. 512 servers of about 1 KiB each fit many times. */
-export const DISCOVERY_BODY_BYTES_MAX = 8 * 1024 * 1024;
-
 /** The text by which every discovery reports a sequence that is not above the stored one (dmsg.md 8.3, row 9). */
 const SEQUENCE_TEXT = "sequence field of new entry is not sequence of old entry + 1";
+/** By these it reports a time that is not within its window, or before that of the stored entry (rows 7 and 10). */
+const CLOCK_TEXTS = [
+  "advertised entry has outdated timestamp",
+  "advertised entry timestamp is not greater than previous",
+];
 
 /** The discovery answered, and the answer is no. */
 export class EntryRefusedError extends PeerError {
   readonly code = "ENTRY_REFUSED";
   constructor(readonly status: number, readonly reason: string, options: SkyErrorOptions = {}) {
-    super(`The discovery refused the entry with status ${status}: ${reason}`, options);
+    const isClock = CLOCK_TEXTS.some((text) => reason.includes(text));
+    const remark = isClock ? " (the clock of this machine or that of the discovery is wrong)" : "";
+    super(`The discovery refused the entry with status ${status}: ${reason}${remark}`, {
+      ...(isClock ? { hint: "compare the date and time of this machine with those of another" } : {}),
+      ...options,
+    });
+    this.isClock = isClock;
   }
+  /** True when the entry's time does not suit the discovery: this machine's clock is wrong, or that one's. */
+  readonly isClock: boolean;
   /** True when the stored entry has this sequence or a later one. */
   get isSequence(): boolean {
     return this.reason.includes(SEQUENCE_TEXT);
-  }
-  /** True when the entry's time is outside of the discovery's window: this machine's clock, or that one's. */
-  get isClock(): boolean {
-    return this.reason.includes("advertised entry has outdated timestamp");
   }
 }
 
