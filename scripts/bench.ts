@@ -1,6 +1,11 @@
 /**
- * `deno task bench [filter]`: runs every `tests/bench/*_bench.ts` whose name holds the filter, each in a process of
- * its own, so that none warms or loads another. The table goes to stderr, the rows as JSON to stdout.
+ * `deno task bench [filter] [--json] [--server KEY@HOST:PORT [--server-pid PID]]`: runs every `tests/bench/*_bench.ts`
+ * whose name holds the filter, each in a process of its own, so that none warms or loads another. Prints a table, or
+ * with `--json` the rows.
+ *
+ * With `--server` only benches of a dmsg server run, each twice, with the same clients: on our server, then on the
+ * one that is given, whose figures ours are then held against. With the id of its process (on Linux) its CPU time
+ * and memory too.
  *
  * A bench file exports {@link Bench} as its default.
  *
@@ -14,14 +19,31 @@ export interface BenchRow {
   readonly value: number;
   /** `ms`, `MB/s`, `handshakes/s`, `KB`. */
   readonly unit: string;
-  /** What the Go original does on this kind of machine, in the same unit. */
+  /** What the Go original does on this kind of machine, or the server of `--server` here; in the same unit. */
   readonly reference?: number;
   /** True when less is better: times, memory. Default false. */
   readonly lessIsBetter?: boolean;
 }
 
-/** The default export of a bench file. */
-export type Bench = () => Promise<readonly BenchRow[]>;
+/** A dmsg server that already runs. */
+export interface BenchTarget {
+  readonly publicKey: string;
+  /** `host:port`. */
+  readonly address: string;
+  /** Its process on this machine, for CPU time and memory. */
+  readonly pid?: number;
+}
+
+export interface BenchOptions {
+  /** What to measure beside our own. */
+  readonly target?: BenchTarget;
+}
+
+/** The default export of a bench file. A file that heeds `target` also exports `takesServer = true`. */
+export type Bench = (options: BenchOptions) => Promise<readonly BenchRow[]>;
+
+/** One bench file may take so long; then it is killed and counts as failed. */
+const BENCH_TIMEOUT_MS = 120_000;
 
 /** How many times better than the reference; undefined without one. */
 export function timesBetter({ value, reference, lessIsBetter = false }: BenchRow): number | undefined {
@@ -30,40 +52,69 @@ export function timesBetter({ value, reference, lessIsBetter = false }: BenchRow
 }
 
 /** One line a row: name, figure, reference, how many times better. */
-export function renderRows(rows: readonly BenchRow[]): string {
+export function renderRows(rows: readonly BenchRow[], { referenceName = "Go" } = {}): string {
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   return rows.map((row) => {
     const times = timesBetter(row);
     const figure = `${row.name.padEnd(width)}  ${figures(row.value).padStart(10)} ${row.unit.padEnd(12)}`;
     const against = times === undefined
       ? ""
-      : `  Go ${figures(row.reference!).padStart(8)}  x ${times.toFixed(2)}`;
+      : `  ${referenceName} ${figures(row.reference!).padStart(8)}  x ${times.toFixed(2)}`;
     return (figure + against).trimEnd();
   }).join("\n");
+}
+
+/** Reads `KEY@HOST:PORT`. */
+export function parseTarget(text: string, pid?: number): BenchTarget {
+  const [publicKey, address] = text.split("@");
+  if (!publicKey || !address?.includes(":")) {
+    throw new SyntaxError(`Cannot read --server: expected KEY@HOST:PORT, got ${text}`);
+  }
+  return { publicKey, address, pid };
 }
 
 function figures(value: number): string {
   return value >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/** Runs one bench file in this process and prints its rows: what the child of {@link run} does. */
-async function runOne(file: string): Promise<void> {
-  const { default: bench }: { default: Bench } = await import(file);
-  console.log(JSON.stringify(await bench()));
+interface BenchFile {
+  readonly default: Bench;
+  readonly takesServer?: boolean;
 }
 
-async function run(filter: string): Promise<number> {
+/** Runs one bench file in this process and prints its rows: what the child of {@link run} does. */
+async function runOne(file: string, options: BenchOptions): Promise<void> {
+  const { default: bench, takesServer = false }: BenchFile = await import(file);
+  if (options.target !== undefined && !takesServer) return console.log("[]");
+  console.log(JSON.stringify(await bench(options)));
+}
+
+async function run(
+  filter: string,
+  { options, isJson }: { options: BenchOptions; isJson: boolean },
+): Promise<number> {
   const folder = new URL("../tests/bench/", import.meta.url);
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
     .filter((name) => name.endsWith("_bench.ts") && name.includes(filter)).sort();
   const all: BenchRow[] = [];
   let failed = names.length === 0 ? 1 : 0;
   for (const name of names) {
-    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", import.meta.filename!, "--one", new URL(name, folder).href],
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        import.meta.filename!,
+        "--one",
+        new URL(name, folder).href,
+        JSON.stringify(options),
+      ],
       stdin: "null",
+      stdout: "piped",
       stderr: "inherit",
-    }).output();
+    }).spawn();
+    const timer = setTimeout(() => child.kill("SIGKILL"), BENCH_TIMEOUT_MS); // its roles end with it
+    const { success, stdout } = await child.output();
+    clearTimeout(timer);
     if (!success) {
       failed++;
       console.error(`${name}: failed`);
@@ -71,14 +122,32 @@ async function run(filter: string): Promise<number> {
     }
     // A bench may print too: the rows are its last line.
     const rows: BenchRow[] = JSON.parse(new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!);
-    console.error(renderRows(rows));
+    if (!isJson && rows.length > 0) {
+      console.log(renderRows(rows, { referenceName: options.target === undefined ? "Go" : "other" }));
+    }
     all.push(...rows);
   }
-  console.log(JSON.stringify(all, null, 2));
+  if (isJson) console.log(JSON.stringify(all, null, 2));
   return failed === 0 ? 0 : 1;
 }
 
+async function main(args: readonly string[]): Promise<number> {
+  const { parseArgs } = await import("node:util");
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean" },
+      server: { type: "string" },
+      "server-pid": { type: "string" },
+    },
+  });
+  const pid = values["server-pid"] === undefined ? undefined : Number(values["server-pid"]);
+  const target = values.server === undefined ? undefined : parseTarget(values.server, pid);
+  return await run(positionals[0] ?? "", { options: { target }, isJson: values.json ?? false });
+}
+
 if (import.meta.main) {
-  if (Deno.args[0] === "--one") await runOne(Deno.args[1]!);
-  else Deno.exit(await run(Deno.args[0] ?? ""));
+  if (Deno.args[0] === "--one") await runOne(Deno.args[1]!, JSON.parse(Deno.args[2]!));
+  else Deno.exit(await main(Deno.args));
 }
