@@ -243,7 +243,7 @@ export class DmsgClient implements AsyncDisposable {
    * it resolves; it never rejects. Calling it again waits for the same end.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= Promise.resolve().then(() => this.#close()); // set first: who is woken sees the closing
     return this.#closing;
   }
 

@@ -1,0 +1,212 @@
+/** Sessions of a client: how many, with whom, dialled once, and when they are dialled again (DC-2, dmsg.md 11). */
+import assert from "node:assert/strict";
+import { byRandomWeight, HEALTHY_SESSION_MS, RECONNECT_JITTER_MS } from "../../lib/dmsg/_sessions.ts";
+import { serverEntry } from "../../lib/dmsg/entry.ts";
+import { SeededRandom } from "../../lib/runtime/simulated/mod.ts";
+import { inNetwork, key, seedOf, SERVER_PORT } from "./client_support.ts";
+
+Deno.test("a hundred callers at once make one dial and one session (DC-2)", () =>
+  inNetwork(1, async (network) => {
+    await using server = await network.server("s1");
+    await using other = await network.server("s2");
+    await network.sleep(10);
+    await using client = network.client("a", { seeded: [seedOf("s2")] });
+    await client.whenReady();
+    network.dials.length = 0;
+    const impatient = new AbortController();
+    const cancelled = assert.rejects(client.connect(key("s1"), impatient.signal), { message: "enough" });
+    const connecting = Array.from({ length: 100 }, () => client.connect(key("s1")));
+    await network.sleep(30); // in the middle of the dial
+    impatient.abort(new Error("enough"));
+    await cancelled;
+    const sessions = await Promise.all(connecting);
+    assert.equal(new Set(sessions.map(({ remote }) => remote)).size, 1);
+    assert.deepEqual(network.dials.map(({ to }) => to), ["s1"]);
+    assert.deepEqual([server.sessions().length, other.sessions().length, client.sessions().length], [
+      1,
+      1,
+      2,
+    ]);
+    assert.equal(server.status().lastReplaced, undefined);
+  }));
+
+Deno.test("callers that share a dial share its failure, and the next dials anew", () =>
+  inNetwork(2, async (network) => {
+    await using _seeded = await network.server("s2");
+    network.world("s1");
+    network.discovery.put(seedOf("s1"));
+    await using client = network.client("a", { seeded: [seedOf("s2")] });
+    await client.whenReady();
+    network.dials.length = 0;
+    const failures = await Promise.allSettled([client.connect(key("s1")), client.connect(key("s1"))]);
+    assert.deepEqual(failures.map(({ status }) => status), ["rejected", "rejected"]);
+    assert.equal(network.dials.length, 1);
+    await using _late = await network.server("s1", { discovery: undefined });
+    assert.equal((await client.connect(key("s1"))).remote, key("s1"));
+    assert.equal(network.dials.length, 2);
+  }));
+
+Deno.test("a client holds as many sessions as it wants, and with 0 one with every server, new ones too", () =>
+  inNetwork(3, async (network) => {
+    const names = ["s1", "s2", "s3", "s4"];
+    const servers = await Promise.all(names.slice(0, 3).map((name) => network.server(name)));
+    await network.sleep(10);
+    await using two = network.client("two", { sessionsMin: 2 });
+    await using every = network.client("every", { sessionsMin: 0, seeded: [seedOf("s1"), seedOf("every")] });
+    await network.sleep(20_000);
+    assert.equal(two.sessions().length, 2);
+    assert.equal(
+      network.dials.filter(({ from }) => from === "two").length,
+      2,
+      "no dial beyond what is missing",
+    );
+    assert.equal(every.sessions().length, 3);
+    servers.push(await network.server("s4"));
+    await network.sleep(16_000);
+    assert.equal(two.sessions().length, 2);
+    assert.deepEqual(every.sessions().map(({ remote }) => remote).sort(), names.map(key).sort());
+    assert.equal(every.status().lastFailure, undefined, "its own key among the seeds is not dialled");
+    for (const server of servers) await server.close();
+  }));
+
+Deno.test("with sessions to all, one that is missing is noticed though others are above the number (0 = all)", () =>
+  inNetwork(4, async (network) => {
+    const first = await network.server("s1");
+    const second = await network.server("s2");
+    await network.sleep(10);
+    await using client = network.client("a", { sessionsMin: 0 });
+    await network.sleep(HEALTHY_SESSION_MS + 10_000);
+    await second.close(); // takes its entry away, so that the list is as long as what is left
+    await using _again = await network.server("s2");
+    await network.sleep(20_000);
+    assert.equal(client.sessions().length, 2);
+    await first.close();
+  }));
+
+Deno.test("a healthy session that is lost is dialled again at once, after a jitter", () =>
+  inNetwork(5, async (network) => {
+    const delays: number[] = [];
+    await using _server = await network.server("s1");
+    await network.sleep(10);
+    await using client = network.client("a");
+    await client.whenReady();
+    for (let round = 0; round < 6; round++) {
+      await network.sleep(HEALTHY_SESSION_MS + 5_000);
+      network.dials.length = 0;
+      const lostMs = network.simulation.nowMs;
+      network.simulation.reset("a", "s1");
+      await network.sleep(1_000);
+      assert.equal(client.sessions().length, 1, `round ${round}`);
+      delays.push(network.dials[0]!.atMs - lostMs);
+    }
+    assert.ok(delays.every((ms) => ms <= RECONNECT_JITTER_MS + 50), delays.join());
+    assert.ok(Math.max(...delays) - Math.min(...delays) > 50, `spread out: ${delays.join()}`);
+    assert.equal(client.status().shortLives, 0);
+    assert.ok(client.status().lastEnded!.livedMs >= HEALTHY_SESSION_MS);
+  }));
+
+Deno.test("short lives back off, are counted, and forgiven once a session is healthy", () =>
+  inNetwork(6, async (network) => {
+    await using _server = await network.server("s1");
+    await network.sleep(10);
+    await using client = network.client("a");
+    await client.whenReady();
+    for (let cut = 1; cut <= 3; cut++) {
+      network.simulation.reset("a", "s1");
+      await network.sleep(10);
+      assert.equal(client.status().shortLives, cut);
+      await client.whenReady();
+    }
+    await network.sleep(HEALTHY_SESSION_MS + 100);
+    assert.equal(client.status().shortLives, 0);
+    const waits = network.dials.map(({ atMs }, index) => atMs - (network.dials[index - 1]?.atMs ?? 0)).slice(
+      1,
+    );
+    assert.ok(waits.every((ms) => ms >= 4_000), waits.join());
+  }));
+
+Deno.test("rounds that reach nobody wait 5 s, and 1.3 times as long each time, up to 1 min", () =>
+  inNetwork(7, async (network) => {
+    network.world("s1");
+    await using client = network.client("a", { seeded: [seedOf("s1")] });
+    await network.sleep(900_000);
+    const waits = network.dials.map(({ atMs }, index) => atMs - (network.dials[index - 1]?.atMs ?? 0)).slice(
+      1,
+    );
+    for (const [index, ms] of waits.entries()) {
+      const least = Math.min(5_000 * 1.3 ** index, 60_000);
+      assert.ok(ms >= least && ms <= least + 600, `wait ${index}: ${ms} of ${least}`);
+    }
+    assert.ok(waits.length >= 18);
+    assert.match(client.status().lastFailure!, /Cannot connect to s1:8080: Connection refused/);
+  }));
+
+Deno.test("a restarted server meets its clients spread out, and everybody is back", () =>
+  inNetwork(8, async (network) => {
+    const before = await network.server("s1", { discovery: undefined });
+    const clients = Array.from(
+      { length: 20 },
+      (_, index) => network.client(`c${index}`, { seeded: [seedOf("s1")], publish: false }),
+    );
+    await Promise.all(clients.map((client) => client.whenReady()));
+    await network.sleep(HEALTHY_SESSION_MS);
+    await before.close();
+    await network.sleep(200);
+    network.dials.length = 0;
+    const after = await network.server("s1", { discovery: undefined });
+    await network.sleep(15_000);
+    assert.equal(after.status().sessions, 20);
+    const times = network.dials.map(({ atMs }) => atMs);
+    assert.ok(Math.max(...times) - Math.min(...times) > 200, "not all in one moment");
+    await Promise.all(clients.map((client) => client.close()));
+    await after.close();
+  }));
+
+Deno.test("a server that swallows the dial costs 10 s, one with another key its handshake, and others are taken", () =>
+  inNetwork(9, async (network) => {
+    network.world("dead");
+    network.world("a");
+    network.simulation.blackHole("a", "dead");
+    await using _other = await network.server("s9", { discovery: undefined });
+    await using _good = await network.server("good", { discovery: undefined });
+    const lying = { ...seedOf("s8"), server: { address: `s9:${SERVER_PORT}`, availableSessions: 1 } };
+    await using client = network.client("a", {
+      seeded: [seedOf("dead"), lying, seedOf("good"), { ...seedOf("old"), protocol: "smux" }],
+      sessionsMin: 0,
+      publish: false,
+    });
+    await network.sleep(9_990);
+    assert.deepEqual(client.sessions().map(({ remote }) => remote), [key("good")]);
+    assert.equal(network.messages("Cannot reach server").length, 2);
+    await network.sleep(20);
+    const causes = new Map(
+      network.messages("Cannot reach server").map(({ fields }) => [fields.server, String(fields.cause)]),
+    );
+    assert.match(causes.get(key("dead"))!, /Connecting to server .* did not finish within 10000 ms/);
+    assert.match(causes.get(key("old"))!, /smux/);
+    assert.ok(causes.has(key("s8")));
+  }));
+
+Deno.test("byRandomWeight() asks servers in proportion to their free sessions; odd counts weigh 1", () => {
+  const random = new SeededRandom("weights");
+  const counts = [8, 1, 0, -5].map((free, index) => ({ free, entry: { ...seedOf(`s${index}`, free) } }));
+  const first = new Map<string, number>();
+  const draws = 4_000;
+  for (let draw = 0; draw < draws; draw++) {
+    const order = byRandomWeight(counts.map(({ entry }) => entry), random);
+    assert.equal(new Set(order.map((entry) => entry.static)).size, 4);
+    first.set(order[0]!.static, (first.get(order[0]!.static) ?? 0) + 1);
+  }
+  const shares = counts.map(({ entry }) => (first.get(entry.static) ?? 0) / draws);
+  const expected = [8 / 11, 1 / 11, 1 / 11, 1 / 11];
+  for (const [index, share] of shares.entries()) {
+    assert.ok(Math.abs(share - expected[index]!) < 0.03, `server ${index}: ${share}, not ${expected[index]}`);
+  }
+  assert.deepEqual(byRandomWeight([], random), []);
+  const bare = serverEntry({
+    publicKey: key("x"),
+    server: { address: "x:1", availableSessions: 1 },
+    timestamp: 0n,
+  });
+  assert.deepEqual(byRandomWeight([bare], random), [bare]);
+});
