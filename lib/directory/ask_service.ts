@@ -30,8 +30,17 @@ export class ServiceUnreachableError extends WorldError {
   readonly code = "SERVICE_UNREACHABLE";
 }
 
-/** Asks over the ways in their order. A way that answers, whatever the status, ends it. */
-export function askOver(service: string, ways: readonly ServiceWay[], clock: Clock, log: Log): AskService {
+/**
+ * Asks over the ways in their order. A way that answers, whatever the status, ends it. `onDate` is told how far
+ * ahead of this machine's clock the service's is (behind: negative), as its answers say, in milliseconds.
+ */
+export function askOver(
+  service: string,
+  ways: readonly ServiceWay[],
+  clock: Clock,
+  log: Log,
+  onDate: (aheadMs: number) => void = () => {},
+): AskService {
   return async ({ method, path, body }, signal) => {
     const failures: unknown[] = [];
     for (const { name, origin, client, isReady } of ways) {
@@ -45,6 +54,8 @@ export function askOver(service: string, ways: readonly ServiceWay[], clock: Clo
           const response = await client.send({ url: origin + path, method, headers, body }, {
             signal: ended,
           });
+          const saidMs = Date.parse(response.headers.get("date") ?? "");
+          if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
           return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
         });
       } catch (error) {

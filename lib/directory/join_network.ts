@@ -36,6 +36,8 @@ export interface NetworkClient extends AsyncDisposable {
   readonly dmsg: DmsgClient;
   /** HTTP to `http://<key>[:<port>]/`. */
   readonly http: HttpClient;
+  /** How far ahead of this machine's clock the discovery's was at its last answer; undefined before the first. */
+  readonly discoveryAheadMs: number | undefined;
   close(): Promise<void>;
 }
 
@@ -44,11 +46,13 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
   const { world, local, network, log, userAgent, ...clientOptions } = options;
   // The ways are filled in below: the first of them needs the client that asks over them.
   const ways: ServiceWay[] = [];
+  let discoveryAheadMs: number | undefined;
+  const ask = askOver("dmsg discovery", ways, world.clock, log, (aheadMs) => discoveryAheadMs = aheadMs);
   const dmsg = new DmsgClient({
     world,
     local,
     log: log.child("dmsg"),
-    discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
+    discovery: new HttpDiscovery(ask),
     seeded: seededEntries(network),
     ...clientOptions,
   });
@@ -68,5 +72,13 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
     await http.close();
     await plain?.close();
   };
-  return { dmsg, http, close, [Symbol.asyncDispose]: close };
+  return {
+    dmsg,
+    http,
+    get discoveryAheadMs() {
+      return discoveryAheadMs;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

@@ -84,9 +84,9 @@ export function safeSegments(pathname: string): string[] | undefined {
 async function sendFile(
   path: string,
   request: RawRequest,
-  { files, outside }: Pick<World, "files" | "outside">,
+  world: Pick<World, "files" | "outside">,
 ): Promise<RawResponse> {
-  const file = await outside(() => files.openRead(path));
+  const file = await world.outside(() => world.files.openRead(path));
   const headers: [string, string][] = [
     ["Content-Type", getMimeType(path) ?? "application/octet-stream"],
     ["Accept-Ranges", "bytes"],
@@ -115,9 +115,9 @@ async function sendFile(
     body: {
       async read() {
         if (left === 0) return null;
-        if (!isAtFirst) await outside(() => file.seek(first));
+        if (!isAtFirst) await world.outside(() => file.seek(first));
         isAtFirst = true;
-        const length = await outside(() => file.read(piece.subarray(0, Math.min(piece.length, left))));
+        const length = await world.outside(() => file.read(piece.subarray(0, Math.min(piece.length, left))));
         left -= length;
         return length === 0 ? null : piece.subarray(0, length); // shorter than it was: the server sees it
       },

@@ -50,6 +50,9 @@ export interface VisorOptions {
   readonly pid?: number;
 }
 
+/** A clock that is off by so much is told: a discovery refuses servers whose entries are older (dmsg.md 8.3). */
+export const CLOCK_OFF_MS = 60_000;
+
 export class Visor implements AsyncDisposable {
   readonly #options: VisorOptions;
   readonly #scope = new Scope();
@@ -276,13 +279,18 @@ export class Visor implements AsyncDisposable {
       });
     }
     const { logFile, world } = this.#options;
-    if (entry?.failure?.includes("outdated timestamp")) {
+    const aheadMs = this.#network.discoveryAheadMs ?? 0;
+    if (Math.abs(aheadMs) >= CLOCK_OFF_MS) {
       warnings.push({
         code: "CLOCK_OFF",
-        text: "The discovery takes no entry from this visor: this machine's clock and the discovery's differ",
-        hint: "set this machine's clock; it reads " + new Date(world.clock.wallMs()).toISOString(),
+        text: `This machine's clock is ${Math.round(Math.abs(aheadMs) / 1000)} s ` +
+          `${
+            aheadMs > 0 ? "behind" : "ahead of"
+          } that of the dmsg discovery: others may refuse what it signs`,
+        hint: `set this machine's clock; it reads ${new Date(world.clock.wallMs()).toISOString()}`,
       });
-    } else if (entry?.failure !== undefined) {
+    }
+    if (entry?.failure !== undefined) {
       warnings.push({
         code: "ENTRY_NOT_PUBLISHED",
         text: `The newest entry is not in the discovery, so others may not find this visor: ${entry.failure}`,

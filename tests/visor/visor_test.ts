@@ -1,0 +1,237 @@
+/** A visor beside others in virtual time: who has its key, whose clock is off, what it serves. */
+import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/mod.ts";
+import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
+import { parseDmsgServerConfig, runDmsgServer } from "../../lib/services/dmsg_server/mod.ts";
+import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
+import { renderNewConfig } from "../../lib/visor/mod.ts";
+import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
+import type { RunningVisor } from "../../lib/visor/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
+import { withSimulation } from "../support/world.ts";
+import { type Heard, never, startVisor, statusThat, withControl } from "./_nodes.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** A host with a local network, and what a visor of the same machine needs to join it. */
+async function withHost(
+  simulation: Simulation,
+  test: (host: RunningVisor, world: World, heard: Heard) => Promise<void>,
+): Promise<void> {
+  const world = simulation.node("alice");
+  await simulation.run(async () => {
+    const heard: Heard = { steps: [], records: [] };
+    const host = await startVisor(world, {}, heard);
+    await host.whenReady(never);
+    await test(host, world, heard);
+    await host.close();
+  });
+}
+
+const GUEST = { local: false, deploymentFile: "/home/local/deployment.json" };
+
+Deno.test("two visors with one key: the server's log says so, and so does visor status", () =>
+  withSimulation(31, async (simulation) => {
+    await withHost(simulation, async (_host, world, heard) => {
+      const { secretKey, publicKey } = keyPairFromSeed(encode("shared"));
+      const text = renderNewConfig({
+        secretKey,
+        discovery: undefined,
+        discoveryDmsg: undefined,
+        servers: [],
+      });
+      await world.files.write("/shared.json", encode(text));
+      const options = { ...GUEST, configFile: "/shared.json" };
+      const one = await startVisor(world, { ...options, home: "/one" });
+      await one.whenReady(never);
+      const two = await startVisor(world, { ...options, home: "/two" });
+      const warningOf = (running: RunningVisor) =>
+        running.visor.status().warnings.find(({ code }) => code === "DUPLICATE_KEY");
+      await statusThat(one, world, () => (warningOf(one) ?? warningOf(two)) !== undefined);
+      const { text: said, hint } = (warningOf(one) ?? warningOf(two))!;
+      assert.match(said, /process/);
+      assert.match(hint ?? "", /skyctl keys gen/);
+      const line = heard.records.find(({ message }) => message.includes("are two processes using this key?"));
+      assert.equal(line?.level, "warn");
+      assert.equal(line?.fields.key, publicKey);
+      await Promise.all([one.close(), two.close()]);
+    });
+  }));
+
+Deno.test("a visor alone with its key has no such warning, also after its server restarts", () =>
+  withSimulation(32, async (simulation) => {
+    await withHost(simulation, async (host, world) => {
+      const guest = await startVisor(world, { ...GUEST, home: "/guest" });
+      await guest.whenReady(never);
+      await statusThat(guest, world, ({ uptimeMs }) => uptimeMs > 120_000);
+      assert.deepEqual(guest.visor.status().warnings, []);
+      assert.deepEqual(host.visor.status().warnings, []);
+      await guest.close();
+    });
+  }));
+
+for (const skewMs of [-10 * 60_000, 10 * 60_000]) {
+  Deno.test(`a clock that is off by ${skewMs / 60_000} min is said plainly, until it is set`, () =>
+    withSimulation(33, async (simulation) => {
+      // The network's machine has the right time; the visor, elsewhere, has not.
+      const [host, late] = [simulation.node("host"), simulation.node("late", { skewMs })];
+      await simulation.run(async () => {
+        const network = await startNetworkFor(host);
+        await late.files.write("/net.json", encode(network.file));
+        const running = await startVisor(late, { local: false, deploymentFile: "/net.json" });
+        const status = await statusThat(running, late, ({ warnings }) => warnings.length > 0);
+        assert.deepEqual(status.warnings.map(({ code }) => code), ["CLOCK_OFF"]);
+        assert.match(
+          status.warnings[0]!.text,
+          skewMs < 0 ? /clock is 600 s behind/ : /clock is (600|601) s ahead/,
+        );
+        assert.match(status.warnings[0]!.hint ?? "", /^set this machine's clock; it reads 20/);
+        simulation.setSkew("late", 0);
+        await running.visor.dmsg.connectAll(); // asks the discovery anew
+        assert.deepEqual(running.visor.status().warnings, []);
+        await running.close();
+        await network.close();
+      });
+    }));
+}
+
+/** A dmsg discovery and server that are reached from other machines. */
+async function startNetworkFor(world: World): Promise<{ file: string; close(): Promise<void> }> {
+  const local = keyPairFromSeed(encode("server of a network"));
+  const discovery = await runDmsgDiscovery({
+    world,
+    log: silentLog,
+    settings: {
+      address: { hostname: "0.0.0.0", port: 9090 },
+      store: "memory",
+      mode: "http",
+      allowLoopbackAddresses: true,
+      build: { version: "1", commit: "unknown", date: "unknown" },
+    },
+  });
+  const server = await runDmsgServer({
+    world,
+    log: silentLog,
+    keys: local,
+    version: "1.2.3",
+    config: parseDmsgServerConfig("{}", "server.json", {
+      discovery: "http://host:9090",
+      listen: "0.0.0.0:8081",
+      public: "host:8081",
+      health: "none",
+    }),
+  });
+  const dmsg_servers = [{ static: local.publicKey, server: { address: "host:8081" } }];
+  return {
+    file: JSON.stringify({ own: { dmsg_discovery: "http://host:9090", dmsg_servers } }),
+    async close() {
+      await server.close();
+      await discovery.close();
+    },
+  };
+}
+
+Deno.test("a visor without a reachable server is not ready, says why, and stops at once", () =>
+  withSimulation(34, async (simulation) => {
+    const world = simulation.node("alone");
+    await simulation.run(async () => {
+      const { publicKey } = keyPairFromSeed(encode("nobody"));
+      const dmsg_servers = [{ static: publicKey, server: { address: "127.0.0.1:1" } }];
+      await world.files.write(
+        "/net.json",
+        encode(JSON.stringify({ own: { dmsg_discovery: "http://127.0.0.1:2", dmsg_servers } })),
+      );
+      const running = await startVisor(world, { local: false, deploymentFile: "/net.json" });
+      const status = await statusThat(running, world, ({ dmsg }) => dmsg.lastFailure !== undefined);
+      assert.equal(status.ready, false);
+      assert.match(status.dmsg.lastFailure!, /127\.0\.0\.1:1/);
+      const startedMs = world.clock.monotonicMs();
+      await running.close();
+      assert(world.clock.monotonicMs() - startedMs < 2_000);
+    });
+  }));
+
+Deno.test("mount() serves over dmsg on 80 and other ports, and takes each off again", () =>
+  withSimulation(35, async (simulation) => {
+    await withHost(simulation, async (host, world) => {
+      await world.files.makeDirectory("/site");
+      await world.files.write("/site/a.txt", encode("hello"));
+      const guest = await startVisor(world, { ...GUEST, home: "/guest" });
+      await guest.whenReady(never);
+      const get = async (port: number) => {
+        const url = `http://${host.visor.publicKey}:${port}/a.txt`;
+        const response = await guest.visor.http.send({ url });
+        return `${response.status} ${await response.text(100)}`;
+      };
+      assert.match(await get(80), /^404/);
+      const off80 = await host.visor.mount({ folder: "/site", port: 80 });
+      const off81 = await host.visor.mount({ folder: "site/", port: 81 });
+      assert.equal(await get(80), "200 hello");
+      assert.equal(await get(81), "200 hello");
+      assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port: 81 }, {
+        folder: "/site",
+        port: 80,
+      }]);
+      await assert.rejects(host.visor.mount({ folder: "/site", port: 81 }), { code: "DMSG_400" });
+      await assert.rejects(host.visor.mount({ folder: "/site/a.txt", port: 82 }), { code: "NOT_A_FOLDER" });
+      await assert.rejects(host.visor.mount({ folder: "/none", port: 82 }), { code: "NOT_A_FOLDER" });
+      off80();
+      off80(); // takes off only its own
+      off81();
+      assert.deepEqual(host.visor.status().serving, []);
+      assert.match(await get(80), /^404/);
+      await guest.close();
+      await host.close();
+      await assert.rejects(host.visor.mount({ folder: "/site", port: 83 }), { code: "DMSG_200" });
+    });
+  }));
+
+Deno.test("a visor's port 80 tells its health to strangers and its log to itself alone", () =>
+  withSimulation(36, async (simulation) => {
+    await withHost(simulation, async (host, world) => {
+      const guest = await startVisor(world, { ...GUEST, home: "/guest" });
+      await guest.whenReady(never);
+      const get = async (from: RunningVisor, path: string) => {
+        const response = await from.visor.http.send({ url: `http://${host.visor.publicKey}:80${path}` });
+        return { status: response.status, text: await response.text(1 << 20) };
+      };
+      const health = JSON.parse((await get(guest, "/health")).text);
+      assert.equal(health.public_key, host.visor.publicKey);
+      assert.equal(health.ready, true);
+      assert.equal(health.dmsg_servers.length, 2);
+      assert.equal((await get(guest, "/visor.log")).status, 401);
+      const own = await get(host, "/visor.log?min-level=info&grep=Visor+started");
+      assert.equal(own.status, 200);
+      assert.match(own.text, /^\[\S+\] INFO \[skyctl\]: Visor started key=/);
+      await guest.close();
+    });
+  }));
+
+Deno.test("the control API's serve lease ends when its caller goes, and when the visor stops", () =>
+  withSimulation(37, async (simulation) => {
+    await withHost(simulation, async (host, world) => {
+      await world.files.makeDirectory("/site");
+      for (const port of [80, 8080]) {
+        await withControl(world, async (client) => {
+          const left = new AbortController();
+          const lines = await client.serve({ folder: "/site", port }, left.signal);
+          assert.equal(new TextDecoder().decode((await lines.read())!), '{"serving":true}\n');
+          assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port }]);
+          assert.equal(new TextDecoder().decode((await lines.read())!), "{}\n"); // a beat
+          left.abort();
+        });
+        await statusThat(host, world, ({ serving }) => serving.length === 0);
+      }
+      await withControl(world, async (client) => {
+        const lines = await client.serve({ folder: "/site", port: 80 }, never);
+        await lines.read();
+        const ended = (async () => {
+          while (await lines.read() !== null);
+        })().then(() => "ended", () => "ended");
+        const startedMs = world.clock.monotonicMs();
+        await host.close();
+        assert(world.clock.monotonicMs() - startedMs < 2_000);
+        assert.equal(await ended, "ended");
+      });
+    });
+  }));
