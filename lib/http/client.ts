@@ -51,9 +51,11 @@ export class HttpClient implements AsyncDisposable {
 
   /**
    * Sends a request; resolves with the answer's head. Read the body to its end or discard it: the connection is
-   * held until then. `signal` ends the exchange, body included. On a kept connection that ends before the first
-   * byte of an answer the request is repeated once, on a fresh one, if its body can be (any method: a server
-   * that ends idle connections has not seen it).
+   * held until then. `signal` ends the exchange, body included.
+   *
+   * Nothing is done twice that its sender did not mean twice: a request that may be repeated goes out on a kept
+   * connection if there is one, and once more, on a fresh one, when that ends before the first byte of an
+   * answer; any other (POST, PATCH, a body that is read once) starts on a fresh connection.
    *
    * Errors: `HttpRequestError`, the dial's own, `NoResponseError`, `HttpResponseError`, `TruncatedError`, the
    * body source's own, the signal's reason, `ConnClosedError` once the client is closed.
@@ -66,12 +68,12 @@ export class HttpClient implements AsyncDisposable {
     this.#end.signal.throwIfAborted();
     signal?.throwIfAborted();
     const key = `${prepared.scheme}://${prepared.authority}`;
-    const kept = this.#pool.take(key);
+    const kept = prepared.repeatable ? this.#pool.take(key) : undefined;
     if (kept !== undefined) {
       try {
         return await this.#exchange(kept, key, prepared, signal);
       } catch (error) {
-        if (!(error instanceof NoResponseError && prepared.replayable)) throw error;
+        if (!(error instanceof NoResponseError)) throw error;
       }
     }
     return await this.#exchange(await this.#dial(prepared, signal), key, prepared, signal);

@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly body?: RequestBody;
   /** The exact length of a streamed body, which is chunked otherwise. */
   readonly bodyBytes?: number;
+  /** Doing it twice is doing it once. Default: as its method promises (RFC 9110 9.2.2), so not for POST. */
+  readonly repeatable?: boolean;
 }
 
 /** A request ready to be sent. */
@@ -41,8 +43,8 @@ export interface PreparedRequest {
   readonly open: (() => BodyReader & { cancel?(reason: unknown): void }) | undefined;
   /** How a streamed body is framed: chunked, or its exact length. */
   readonly framing: "chunked" | number;
-  /** It can be sent once more. */
-  readonly replayable: boolean;
+  /** It may be done twice, and its body can be sent twice. */
+  readonly repeatable: boolean;
 }
 
 /** The parts of an absolute URL as they are written; nothing is normalised but unsafe characters escaped. */
@@ -59,6 +61,8 @@ const NOTHING = new Uint8Array(0);
 const URL_SHAPE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]+)(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/s;
 const AUTHORITY = /^(?:[0-9A-Za-z\-._~%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 const OURS: ReadonlySet<string> = new Set(["host", "user-agent", "content-length", "transfer-encoding"]);
+/** RFC 9110 9.2.2: to repeat them changes nothing. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 /** Methods for which Go says `Content-Length: 0` when there is no body. */
 const SAYS_EMPTY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
@@ -86,7 +90,9 @@ function escape(target: string): string {
  * (dmsg.md 12). Errors: `HttpRequestError`.
  */
 export function prepareRequest(request: HttpRequest | Request, userAgent: string): PreparedRequest {
-  const { url, method = "GET", headers = [], body, bodyBytes } = plain(request);
+  const { url, method = "GET", headers = [], body, bodyBytes, repeatable = IDEMPOTENT.has(method) } = plain(
+    request,
+  );
   const { scheme, authority, target } = splitUrl(url);
   if (!isToken(method)) throw new HttpRequestError(`Not an HTTP method: ${JSON.stringify(method)}`);
   const pairs = [...headers].map(([name, value]) => [name.toLowerCase(), value] as const);
@@ -122,7 +128,7 @@ export function prepareRequest(request: HttpRequest | Request, userAgent: string
     bytes,
     open,
     framing: bodyBytes ?? "chunked",
-    replayable: open === undefined || typeof body === "function",
+    repeatable: repeatable && (open === undefined || typeof body === "function"),
   };
 }
 

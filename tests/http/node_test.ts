@@ -90,7 +90,13 @@ Deno.test("HttpClient understands node:http's server, and keeps its connection",
     for (const { method, path, body, chunked } of EXCHANGES) {
       const url = `http://127.0.0.1:${port}${path}`;
       const sent = body === undefined || !chunked ? body : () => inPieces(body);
-      const answer = await client.send({ url, method, body: sent, headers: [["x-token", "t"]] });
+      const answer = await client.send({
+        url,
+        method,
+        body: sent,
+        headers: [["x-token", "t"]],
+        repeatable: true,
+      });
       assert.equal(answer.status, 201);
       check({ method, path, body }, await answer.text(1000));
     }
