@@ -1,46 +1,78 @@
 /** IP addresses as bytes, for the look-up at a server (dmsg.md 5.8). @module */
 
-/** 4 or 16 bytes of a textual IP address; an IPv4-mapped IPv6 address gives 4. Empty for anything else. */
+const NO_BYTES = new Uint8Array(0);
+const MAPPED_PREFIX = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255);
+
+/**
+ * 4 or 16 bytes of a textual IP address; an IPv4-mapped IPv6 address gives 4. A zone (`%eth0`) means something
+ * on its own machine only and is dropped. Empty for anything else.
+ */
 export function ipBytes(text: string): Uint8Array {
-  const v4 = ipv4Bytes(text.startsWith("::ffff:") ? text.slice(7) : text);
-  return v4 ?? ipv6Bytes(text) ?? new Uint8Array(0);
+  const v4 = ipv4Bytes(text);
+  if (v4 !== undefined) return v4;
+  const v6 = ipv6Bytes(text.replace(/%[^%]+$/, ""));
+  if (v6 === undefined) return NO_BYTES;
+  return isMapped(v6) ? v6.subarray(12) : v6;
 }
 
 /** The text of 4 or 16 bytes; the IPv4-mapped form prints as IPv4. Undefined for any other length. */
 export function ipText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 4) return bytes.join(".");
   if (bytes.length !== 16) return undefined;
-  const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
-  if (mapped) return bytes.subarray(12).join(".");
-  const groups: string[] = [];
-  for (let index = 0; index < 16; index += 2) {
-    groups.push(((bytes[index]! << 8) | bytes[index + 1]!).toString(16));
-  }
-  return groups.join(":").replace(/\b(?:0:){1,7}0\b/, "::").replace(/:{3,}/, "::");
+  if (isMapped(bytes)) return bytes.subarray(12).join(".");
+  const groups = Array.from({ length: 8 }, (_, index) => (bytes[index * 2]! << 8) | bytes[index * 2 + 1]!);
+  const { start, length } = longestZeros(groups);
+  const hex = groups.map((group) => group.toString(16));
+  if (length < 2) return hex.join(":");
+  return `${hex.slice(0, start).join(":")}::${hex.slice(start + length).join(":")}`;
 }
 
+function isMapped(bytes: Uint8Array): boolean {
+  return MAPPED_PREFIX.every((byte, index) => bytes[index] === byte);
+}
+
+/** The longest run of zeros, of equal ones the first (RFC 5952, 4.2). */
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > longest.length) longest = { start, length };
+  }
+  return longest;
+}
+
+/** Without leading zeros, which some read as octal. */
 function ipv4Bytes(text: string): Uint8Array | undefined {
   const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)) {
-    return undefined;
-  }
-  return Uint8Array.from(parts, Number);
+  const isByte = (part: string) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255;
+  return parts.length === 4 && parts.every(isByte) ? Uint8Array.from(parts, Number) : undefined;
 }
 
 function ipv6Bytes(text: string): Uint8Array | undefined {
   const [head, tail, extra] = text.split("::");
-  if (extra !== undefined || !/^[0-9a-fA-F:]+$/.test(text)) return undefined;
-  const front = head === "" ? [] : head!.split(":");
-  const back = tail === undefined || tail === "" ? [] : tail.split(":");
+  if (extra !== undefined) return undefined;
+  const front = groupsOf(head!, tail === undefined);
+  const back = tail === undefined ? [] : groupsOf(tail, true);
+  if (front === undefined || back === undefined) return undefined;
   const missing = 8 - front.length - back.length;
   if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...front, ...Array(tail === undefined ? 0 : missing).fill("0"), ...back];
-  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined;
   const bytes = new Uint8Array(16);
-  groups.forEach((group, index) => {
-    const value = parseInt(group, 16);
-    bytes[index * 2] = value >> 8;
-    bytes[index * 2 + 1] = value & 255;
+  [...front, ...new Array<number>(missing).fill(0), ...back].forEach((group, index) => {
+    bytes[index * 2] = group >> 8;
+    bytes[index * 2 + 1] = group & 255;
   });
   return bytes;
+}
+
+/** The 16-bit groups of one side of `::`; the last 32 bits of an address may be written as IPv4. */
+function groupsOf(text: string, isLast: boolean): number[] | undefined {
+  if (text === "") return [];
+  const parts = text.split(":");
+  const v4 = isLast ? ipv4Bytes(parts.at(-1)!) : undefined;
+  if (v4 !== undefined) parts.pop();
+  if (!parts.every((part) => /^[0-9a-f]{1,4}$/i.test(part))) return undefined;
+  const groups = parts.map((part) => parseInt(part, 16));
+  if (v4 !== undefined) groups.push((v4[0]! << 8) | v4[1]!, (v4[2]! << 8) | v4[3]!);
+  return groups;
 }
