@@ -216,6 +216,10 @@ export class ServerConn {
   #plan(request: ServerRequest, response: RawResponse): AnswerPlan {
     const { method, minor, body } = request;
     const date = this.#date();
+    // What follows the head of such a request would be read as the other protocol's, under HTTP's limits.
+    if (response.takeOver !== undefined && !body.ended) {
+      throw new HttpError(400, "HTTP request that switches protocols has a body");
+    }
     const readsOn = !(response.body === undefined || typeof response.body === "string" ||
       response.body instanceof Uint8Array); // an echo reads the request while it answers
     const keep = request.keepsAlive && !this.#finishing && !request.bodyIsUncertain &&

@@ -46,7 +46,10 @@ export interface RawResponse {
   readonly body?: string | Uint8Array | BodyReader;
   /** Exact length of a reader's body, or, answering HEAD, of the body that GET would give. */
   readonly bodyBytes?: number;
-  /** With status 101: takes the connection over, bytes read too far included; ends it itself. */
+  /**
+   * With status 101: takes the connection over, bytes read too far included; ends it itself. A request with a
+   * body that was not read to its end is refused with 400 instead.
+   */
   readonly takeOver?: (conn: Conn) => Promise<void>;
   /** Called once when the answer is out or has failed (then with the reason): to free what a reader holds. */
   readonly onDone?: (failure?: unknown) => void;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { streamText } from "hono/streaming";
 import type { RawRequest } from "../../lib/http/mod.ts";
-import { Rig } from "./_rig.ts";
+import { Rig, text } from "./_rig.ts";
 
 const GET = "GET /a?b=c HTTP/1.1\r\nHost: h:80\r\n\r\n";
 const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: h\r\n${fields}\r\n`;
@@ -506,4 +506,38 @@ Deno.test("serveHttpConn() hands the connection over behind a 101, with what cam
     client.conn.close();
     await rig.end();
   }
+});
+
+Deno.test("serveHttpConn() hands nothing over while a body is on its way: it would pass for the other protocol", async () => {
+  const rig = new Rig();
+  const ends: unknown[] = [];
+  const refused = rig.connect({
+    raw: () => ({
+      status: 101,
+      headers: [["upgrade", "echo"]],
+      takeOver: () => assert.fail("taken over"),
+      onDone: (failure) => ends.push(failure),
+    }),
+  });
+  await refused.send("POST / HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nContent-Length: 9\r\n\r\nhalf");
+  const answer = refused.readToEnd();
+  await rig.clock.advance(60_000);
+  assert.match(await answer, /^HTTP\/1\.1 400 .*switches protocols has a body$/s);
+  assert.equal(ends.length, 1);
+
+  const read = rig.connect({
+    raw: async ({ body }) => {
+      while (await body.read() !== null);
+      return {
+        status: 101,
+        takeOver: async (conn) => {
+          assert.equal(text((await conn.read())!), "other");
+          conn.close();
+        },
+      };
+    },
+  });
+  await read.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbodyother");
+  assert.match(await read.readToEnd(), /^HTTP\/1\.1 101 /);
+  await rig.end();
 });
