@@ -7,7 +7,15 @@
  *
  * @module
  */
-import { isAbort, type Log, PeerError, WorldError } from "../base/mod.ts";
+import {
+  ConnResetError,
+  describeError,
+  isAbort,
+  type Log,
+  PeerError,
+  TruncatedError,
+  WorldError,
+} from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { withDeadlines } from "../wire/mod.ts";
@@ -139,7 +147,7 @@ export class Dialer {
       });
     } catch (error) {
       signal?.throwIfAborted();
-      failures.push(error);
+      failures.push(atServer(server, error));
       return undefined;
     }
   }
@@ -198,7 +206,7 @@ export class Dialer {
       ports.free(source.port);
       signal?.throwIfAborted();
       if (isAbort(error)) throw error;
-      failures.push(error);
+      failures.push(atServer(session.remote, error, destination.port));
       // Only a server that was really asked has failed: not one whose session was just closing.
       if (session.isLive) this.#rememberFailure(pair);
       log.debug("Stream dial failed", { destination: destination.publicKey, server: session.remote });
@@ -252,4 +260,14 @@ function pairOf(destination: PublicKey, server: PublicKey): string {
 
 function reasons(failures: readonly unknown[]): string {
   return failures.map((failure) => failure instanceof Error ? failure.message : String(failure)).join("; ");
+}
+
+/** What happened at one server, in words of whoever wanted to reach the destination; `errors` has what it was. */
+function atServer(server: PublicKey, error: unknown, port?: number): Error {
+  // A server without a session of the key, and a peer without a listener, both end the stream in silence.
+  const isSilent = error instanceof TruncatedError || error instanceof ConnResetError;
+  const text = isSilent && port !== undefined
+    ? `it does not know the key, or nobody listens on port ${port}`
+    : describeError(error);
+  return new AggregateError([error], `server ${server}: ${text}`);
 }
