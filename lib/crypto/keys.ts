@@ -30,11 +30,16 @@ export function parsePublicKey(text: string): PublicKey {
   // The length first: a peer's megabyte must not be decoded to be refused.
   const bytes = text.length === 2 * PUBLIC_KEY_BYTES ? decodeHex(text) : undefined;
   if (bytes === undefined) {
-    throw new InvalidKeyError(`Cannot read a public key: expected 66 hex characters, got ${quoted(text)}`, {
+    throw new InvalidKeyError(`Cannot read a public key: expected 66 hex characters, got ${shown(text)}`, {
       hint: "a public key looks like 02 or 03 and 64 more hex characters",
     });
   }
   return publicKeyFromBytes(bytes);
+}
+
+/** A refused text for a message, unless it may be a secret key in the wrong place: messages end up in logs. */
+function shown(text: string): string {
+  return SECRET_KEY_SHAPE.test(text) ? "what looks like a secret key" : quoted(text);
 }
 
 /**
@@ -149,6 +154,9 @@ function pairOf(secretKey: SecretKey): KeyPair {
 }
 
 const HIDDEN = "[secret key]";
+
+/** 64 hex digits in a row that are not part of a longer row. */
+const SECRET_KEY_SHAPE = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/i;
 
 /** One draw fails with a chance of 2^-128; so many in a row mean a broken source, which must not hang us. */
 const DRAWS_MAX = 8;

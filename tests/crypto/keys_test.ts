@@ -47,6 +47,19 @@ Deno.test("parsePublicKey() refuses blanks, other lengths, other first bytes and
   assert.throws(() => parsePublicKey(bad.at(-1)!), (error: Error) => error.message.length < 300);
 });
 
+Deno.test("parsePublicKey() does not repeat a secret key that was put in the place of a public one", () => {
+  const secret = "1234567890abcdef".repeat(4);
+  for (const text of [secret, secret.toUpperCase(), ` ${secret}\n`, `0x${secret}`, `${secret}:80`]) {
+    for (const parse of [parsePublicKey, parsePublicKeyLenient]) {
+      assert.throws(() => parse(text), (error: Error) => {
+        assert.ok(error instanceof InvalidKeyError);
+        return !error.message.toLowerCase().includes("1234") && error.message.includes("secret key");
+      });
+    }
+  }
+  assert.throws(() => parsePublicKey("12345"), /got "12345"/);
+});
+
 Deno.test("parsePublicKeyLenient() takes zeros for no key, and nothing else", () => {
   assert.equal(parsePublicKeyLenient(""), undefined);
   assert.equal(parsePublicKeyLenient("0".repeat(1000)), undefined);
