@@ -70,9 +70,9 @@ export class HandshakeState<Pair, Key> {
     if (pattern.responderKnown) this.#mixKnown(this.#isInitiator ? remote! : own);
   }
 
-  /** The other side's static key: given, or authentic once its message was read. */
+  /** The other side's static key: given, or proved by the message that carried it. None after a failure. */
   get remote(): Key | undefined {
-    return this.#remote;
+    return this.#failed ? undefined : this.#remote; // a key is read before the message around it is authentic
   }
 
   /** h. After the last message: the handshake hash, equal on both sides and unique to this handshake. */

@@ -83,6 +83,7 @@ for (const vector of recorded.vectors) {
         assert.throws(() => state.readMessage(fromHex(message)), SpentError);
         assert.throws(() => state.writeMessage(), SpentError);
         assert.throws(() => state.split(), SpentError);
+        assert.equal(state.remote, undefined, "a key that nobody proved");
         mutants++;
       }
     }
