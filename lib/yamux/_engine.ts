@@ -111,6 +111,7 @@ export class Engine implements FrameHandler {
   open(): YamuxStream {
     if (this.#end !== undefined) throw this.#end.error;
     if (this.#goneAway) throw new GoAwayError(GO_AWAY_NORMAL);
+    if (this.#sentGoAway) throw new ConnClosedError(undefined, "The session opens no more streams");
     const { streamsMax } = this.#options.limits;
     if (this.#streams.size >= streamsMax) {
       throw new LimitError(`Cannot open a stream: the session has ${streamsMax} already`);

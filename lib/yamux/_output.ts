@@ -106,9 +106,9 @@ export class Output {
     return true;
   }
 
-  /** Payload bytes that a stream may send at once without a turn; 0 while others wait. */
+  /** Payload bytes that a stream may put into one frame without a turn; 0 while others wait. */
   directRoom(): number {
-    return this.#waiting !== undefined && this.#waiting.size > 0 ? 0 : this.#room();
+    return this.#waiting !== undefined && this.#waiting.size > 0 ? 0 : Math.min(this.#room(), TURN_BYTES);
   }
 
   /** Copies `bytes` of a stream in; no more than there is room for. Pieces of one stream in a row share a frame. */

@@ -70,7 +70,8 @@ export class YamuxSession {
 
   /**
    * A new stream, usable at once. Errors: `ConnClosedError` or `ConnResetError` once the session has ended,
-   * `GoAwayError` when the peer takes no more streams, `LimitError` at the number of streams.
+   * `ConnClosedError` after `goAway`, `GoAwayError` when the peer takes no more streams, `LimitError` at the
+   * number of streams.
    */
   open(): YamuxStream {
     return this.#engine.open();

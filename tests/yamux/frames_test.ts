@@ -133,6 +133,8 @@ Deno.test("goAway() sends GoAway 0; what there is goes on, a further SYN is rese
     assert.equal(hex(peer.takeBytes()), "000300000000000000000000" + "000100080000000300000000");
     assert.equal(accepted.length, 1);
     assert.equal(session.isLive, false);
+    assert.throws(() => session.open(), ConnClosedError);
+    assert.deepEqual(peer.takeFrames(), []);
   }));
 
 Deno.test("the peer's GoAway 0 stops open() and nothing else", () =>

@@ -220,6 +220,22 @@ Deno.test("writers take turns of 64 KiB: a large write does not keep a small one
     assert.equal(firstTurns.size, 3, "each large writer had a turn");
   }));
 
+Deno.test("a lone large write goes in frames of 64 KiB at most, too", () =>
+  withBench({ role: "client" }, async ({ session, peer, settle }) => {
+    const stream = session.open();
+    for (let count = 0; count < 5; count++) {
+      await stream.write(new Uint8Array(200_000)); // until batches have their full size
+      peer.send(frame(`window_update ${stream.id} 200000`));
+      await settle();
+    }
+    peer.takeBytes();
+    await stream.write(new Uint8Array(200_000));
+    await settle();
+    const lengths = peer.takeFrames().map((frame) => Number(frame.split(" ")[2]));
+    assert.equal(lengths.reduce((sum, length) => sum + length), 200_000);
+    assert.equal(Math.max(...lengths), 65_536);
+  }));
+
 Deno.test("writers wait while the peer's connection takes nothing, and memory stays bounded", () =>
   withBench({ role: "client", isReading: false, bytesMax: 1024 }, async ({ session, peer, settle }) => {
     const writes = [];
