@@ -23,12 +23,18 @@ async function readAll(conn: Conn): Promise<number> {
   return bytes;
 }
 
-/** A user at each end of a bridge, and a ledger of all four ends between them. */
-function bridged(options?: { together?: boolean }) {
+/** What a bridge joins, `a` and `b`, and the users behind both. */
+function bridgeEnds() {
   const ledger = new Ledger();
   const [left, a] = memoryPair({ ledger });
   const [b, right] = memoryPair({ ledger });
-  return { ledger, left, right, a, b, done: track(bridge(a, b, options)) };
+  return { ledger, left, right, a, b };
+}
+
+/** A user at each end of a bridge, and a ledger of all four ends between them. */
+function bridged(options?: { together?: boolean }) {
+  const ends = bridgeEnds();
+  return { ...ends, done: track(bridge(ends.a, ends.b, options)) };
 }
 
 Deno.test("bridge() carries both directions to their ends, then frees both", async () => {
@@ -95,6 +101,28 @@ Deno.test("bridge() closes both with the first failure, and no loop outlives it"
   }
   right.close();
   assert.deepEqual(ledger.live(), {});
+});
+
+Deno.test("bridge() waits for a loop that its closes do not wake at once", async () => {
+  const { left, right, a, b } = bridgeEnds();
+  const gate = Promise.withResolvers<void>();
+  const slow: Conn = {
+    halfClose: false,
+    closed: b.closed,
+    read: () => b.read().finally(() => gate.promise),
+    write: (bytes) => b.write(bytes),
+    closeWrite: () => b.closeWrite(),
+    close: (reason) => b.close(reason),
+  };
+  const done = track(bridge(a, slow));
+  await left.closeWrite();
+  assert.equal(await right.read(), null);
+  await turn();
+  assert.equal(done.state, "pending"); // closed, but its read is still under way
+  gate.resolve();
+  await done.promise;
+  left.close();
+  right.close();
 });
 
 Deno.test("bridge() ends when one of its ends is closed from outside, in the middle of a write", async () => {

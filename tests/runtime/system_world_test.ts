@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import net from "node:net";
-import { ConnResetError, READ_BYTES_MAX } from "../../lib/base/mod.ts";
+import { ConnResetError, READ_BYTES_MAX, takeBuffer } from "../../lib/base/mod.ts";
 import { sleep, UnreachableError, withTimeout } from "../../lib/runtime/mod.ts";
 import { IDLE_READ_BYTES, ReadBuffer } from "../../lib/runtime/system/read_buffer.ts";
 import { withSystemWorld } from "../support/world.ts";
@@ -65,6 +65,18 @@ Deno.test("ReadBuffer grows when reads fill it and shrinks after two small ones"
   assert.deepEqual(sizes, [small, small, middle, large, large, large, large, large, small]);
   buffer.drop();
   assert.equal(buffer.target.length, 0);
+});
+
+Deno.test("ReadBuffer.drop() pools nothing: a view may still be written elsewhere", () => {
+  for (const reads of [[], [IDLE_READ_BYTES], [IDLE_READ_BYTES, 64 * 1024]]) {
+    const buffer = new ReadBuffer();
+    for (const count of reads) buffer.prepare(count);
+    const view = buffer.view(1);
+    buffer.drop();
+    for (let count = 0; count < 40; count++) { // more than the pool keeps of a size
+      assert.notEqual(takeBuffer(view.buffer.byteLength).buffer, view.buffer);
+    }
+  }
 });
 
 Deno.test("ReadBuffer: no more than 64 have the largest size at a time", () => {
