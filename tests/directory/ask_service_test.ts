@@ -1,0 +1,163 @@
+/** askOver(): the order of ways, what ends it, the bound of each way, and what a failure says (CL-4). */
+import assert from "node:assert/strict";
+import { describeError, type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
+import { ASK_TIMEOUT_MS, askOver, type ServiceWay } from "../../lib/directory/mod.ts";
+import { HttpClient, serveHttp } from "../../lib/http/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
+import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
+import { tcpHttpClient } from "../../lib/directory/mod.ts";
+import { withSimulation } from "../support/world.ts";
+
+interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly type: string | null;
+  readonly body: string;
+}
+
+/** A service on a node of its own, which answers with its name. */
+async function service(world: World, name: string, seen: Seen[], status = 200, body = name) {
+  return serveHttp(await world.network.listen({ hostname: "0.0.0.0", port: 80 }), async (request) => {
+    const { method, url, headers } = request;
+    seen.push({ method, url, type: headers.get("content-type"), body: await request.text() });
+    return new Response(body, { status });
+  }, { world, log: silentLog });
+}
+
+function inSimulation(
+  seed: number,
+  scenario: (bench: {
+    simulation: Simulation;
+    world: World;
+    way: (name: string, isReady?: () => boolean) => ServiceWay;
+    logged: LogRecord[];
+    ask: (ways: ServiceWay[], signal?: AbortSignal) => Promise<{ status: number; text: string }>;
+  }) => Promise<void>,
+): Promise<void> {
+  return withSimulation(seed, async (simulation) => {
+    const world = simulation.node("asker");
+    const logged: LogRecord[] = [];
+    const log = logTo((record) => logged.push(record), () => simulation.nowMs);
+    const clients: HttpClient[] = [];
+    const way = (name: string, isReady = () => true): ServiceWay => {
+      const client = tcpHttpClient(world, "test/1");
+      clients.push(client);
+      return { name, origin: `http://${name}:80`, client, isReady };
+    };
+    const ask = (ways: ServiceWay[], signal?: AbortSignal) =>
+      askOver("dmsg discovery", ways, world.clock, log)({ method: "GET", path: "/health" }, signal);
+    await simulation.run(async () => {
+      await scenario({ simulation, world, way, logged, ask });
+      for (const client of clients) await client.close();
+    });
+  });
+}
+
+Deno.test("askOver() asks over the first way, with method, path and body", () =>
+  inSimulation(1, async ({ simulation, world, way, ask }) => {
+    const seen: Seen[] = [];
+    await using _first = await service(simulation.node("one"), "one", seen);
+    await using _second = await service(simulation.node("two"), "two", seen);
+    const ways = [way("one"), way("two")];
+    assert.deepEqual(await ask(ways), { status: 200, text: "one" });
+    const post = askOver("dmsg discovery", ways, world.clock, silentLog);
+    await post({ method: "POST", path: "/dmsg-discovery/entry/", body: "{}" });
+    assert.deepEqual(
+      seen,
+      [
+        { method: "GET", url: "http://one/health", type: null, body: "" },
+        { method: "POST", url: "http://one/dmsg-discovery/entry/", type: "application/json", body: "{}" },
+      ].map((expected, index) => ({ ...expected, url: seen[index]!.url })),
+    );
+    assert.deepEqual(seen.map(({ url }) => new URL(url).pathname), ["/health", "/dmsg-discovery/entry/"]);
+  }));
+
+Deno.test("askOver() ends with an answer, whatever its status: a refusal is not asked of the next way", () =>
+  inSimulation(2, async ({ simulation, way, ask }) => {
+    const seen: Seen[] = [];
+    await using _first = await service(simulation.node("one"), "one", seen, 422, "no");
+    await using _second = await service(simulation.node("two"), "two", seen);
+    assert.deepEqual(await ask([way("one"), way("two")]), { status: 422, text: "no" });
+    assert.equal(seen.length, 1);
+  }));
+
+Deno.test("askOver() leaves out what is not ready, asks it when it is, and falls back when it fails", () =>
+  inSimulation(3, async ({ simulation, way, ask, logged }) => {
+    const seen: Seen[] = [];
+    simulation.node("gone");
+    await using _second = await service(simulation.node("two"), "two", seen);
+    let isReady = false;
+    const ways = [way("gone", () => isReady), way("two")];
+    assert.equal((await ask(ways)).text, "two");
+    assert.equal(logged.length, 0);
+    isReady = true;
+    assert.equal((await ask(ways)).text, "two");
+    assert.equal(logged.length, 1);
+    assert.deepEqual([logged[0]!.message, logged[0]!.fields.way], ["Service not reached", "gone"]);
+  }));
+
+Deno.test("askOver() gives a way 10 s, its answer's body included, and then the next its turn", () =>
+  inSimulation(4, async ({ simulation, way, ask, logged }) => {
+    const seen: Seen[] = [];
+    const silent = await simulation.node("silent").network.listen({ hostname: "0.0.0.0", port: 80 });
+    const held = silent.accept();
+    await using _second = await service(simulation.node("two"), "two", seen);
+    const ways = [way("silent"), way("two")];
+    assert.equal((await ask(ways)).text, "two");
+    assert.ok(
+      simulation.nowMs >= ASK_TIMEOUT_MS && simulation.nowMs < ASK_TIMEOUT_MS + 500,
+      `${simulation.nowMs}`,
+    );
+    assert.match(
+      String(logged[0]!.fields.cause),
+      /GET \/health of the dmsg discovery over silent did not finish within 10000 ms/,
+    );
+    (await held)!.close();
+    silent.close();
+  }));
+
+Deno.test("askOver() that reaches nobody says what each way said", () =>
+  inSimulation(5, async ({ simulation, way, ask }) => {
+    simulation.node("one");
+    simulation.node("two");
+    const failure = await ask([way("one"), way("two")]).then(() => assert.fail(), (error) => error);
+    assert.deepEqual([failure.code, failure.fault], ["SERVICE_UNREACHABLE", "world"]);
+    const text = describeError(failure);
+    assert.match(text, /^Cannot reach the dmsg discovery: /);
+    assert.match(
+      text,
+      /Cannot connect to one:80: Connection refused; Cannot connect to two:80: Connection refused/,
+    );
+    const single = describeError(await ask([way("one")]).catch((error) => error));
+    assert.match(single, /^Cannot reach the dmsg discovery: Cannot connect to one:80: Connection refused$/);
+    for (const ways of [[], [way("one", () => false)]]) {
+      await assert.rejects(ask(ways), (error) => /no way to it is ready/.test(describeError(error)));
+    }
+  }));
+
+Deno.test("askOver() ends with the caller's signal, and asks no further way", () =>
+  inSimulation(6, async ({ simulation, way, ask }) => {
+    const seen: Seen[] = [];
+    const silent = await simulation.node("silent").network.listen({ hostname: "0.0.0.0", port: 80 });
+    const held = silent.accept();
+    await using _second = await service(simulation.node("two"), "two", seen);
+    const ending = new AbortController();
+    const asking = assert.rejects(ask([way("silent"), way("two")], ending.signal), { message: "enough" });
+    (await held)!.close();
+    ending.abort(new Error("enough"));
+    await asking;
+    await assert.rejects(ask([way("two")], AbortSignal.abort(new Error("before"))), { message: "before" });
+    assert.deepEqual(seen, []);
+    silent.close();
+  }));
+
+Deno.test("askOver() takes no endless answer", () =>
+  inSimulation(7, async ({ simulation, way, ask }) => {
+    const world = simulation.node("huge");
+    await using _server = serveHttp(
+      await world.network.listen({ hostname: "0.0.0.0", port: 80 }),
+      () => new Response("x".repeat(16 * 1024 * 1024 + 1)),
+      { world, log: silentLog },
+    );
+    await assert.rejects(ask([way("huge")]), { code: "SERVICE_UNREACHABLE" });
+  }));
