@@ -78,7 +78,9 @@ export class RedisEntryStore implements EntryStore {
   batch(keys: readonly PublicKey[]): Promise<Map<PublicKey, string>> {
     return this.#ask(async (redis) => {
       const found = new Map<PublicKey, string>();
-      for await (const [key, entry] of read(redis, keys)) if (entry !== null) found.set(key, entry);
+      for await (const [key, entry] of read(redis, keys)) {
+        if (entry !== null && foreignEntry(key, entry) !== undefined) found.set(key, entry);
+      }
       return found;
     });
   }
@@ -92,13 +94,17 @@ export class RedisEntryStore implements EntryStore {
   }
 
   allServers(): Promise<string[]> {
-    return this.#ask(async (redis) => (await membersOf(redis, "servers")).map(([, entry]) => entry));
+    return this.#ask(async (redis) =>
+      (await membersOf(redis, "servers"))
+        .filter(([key, entry]) => foreignEntry(key, entry) !== undefined)
+        .map(([, entry]) => entry)
+    );
   }
 
   availableServers(): Promise<string[]> {
     return this.#ask(async (redis) =>
       (await membersOf(redis, "servers"))
-        .map(([, entry]) => ({ entry, free: factsOf(entry).availableSessions }))
+        .map(([key, entry]) => ({ entry, free: factsOf(key, entry).availableSessions }))
         .filter(({ free }) => free > 0)
         .sort((a, b) => b.free - a.free)
         .map(({ entry }) => entry)
@@ -108,7 +114,7 @@ export class RedisEntryStore implements EntryStore {
   clientsOf(server: PublicKey): Promise<PublicKey[]> {
     return this.#ask(async (redis) =>
       (await membersOf(redis, "clients"))
-        .filter(([, entry]) => factsOf(entry).delegatedServers.includes(server))
+        .filter(([key, entry]) => factsOf(key, entry).delegatedServers.includes(server))
         .map(([key]) => key)
     );
   }
@@ -117,7 +123,7 @@ export class RedisEntryStore implements EntryStore {
     return this.#ask(async (redis) => {
       const clients = new Map<PublicKey, PublicKey[]>();
       for (const [key, entry] of await membersOf(redis, "clients")) {
-        for (const server of new Set(factsOf(entry).delegatedServers)) {
+        for (const server of new Set(factsOf(key, entry).delegatedServers)) {
           const known = clients.get(server);
           if (known === undefined) clients.set(server, [key]);
           else known.push(key);
@@ -139,7 +145,8 @@ export class RedisEntryStore implements EntryStore {
     this.#open = false;
     try {
       const redis = await this.#connection;
-      if (redis.status === "ready") await redis.quit(); // what was asked is answered first
+      // What was asked is answered first; a server that answers no more does not hold us.
+      if (redis.status === "ready") await redis.quit().catch(() => redis.disconnect());
     } catch {
       // it is gone already: that is what was wanted
     }
@@ -168,6 +175,7 @@ export class RedisEntryStore implements EntryStore {
 }
 
 async function connect(url: string): Promise<ScriptedRedis> {
+  const where = placeOf(url);
   const { Redis } = await import("ioredis"); // only who uses Redis pays for it
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -176,15 +184,17 @@ async function connect(url: string): Promise<ScriptedRedis> {
     retryStrategy: () => null,
     autoResendUnfulfilledCommands: false, // a put that may have happened is not done twice
   });
-  redis.on("error", () => {}); // each command rejects with it; without a listener it would go to the console
+  let failure: unknown; // the socket's own reason; what `connect` rejects with says only that it ended
+  redis.on("error", (error) => failure ??= error); // without a listener it would go to the console
   redis.defineCommand("putEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: PUT });
   redis.defineCommand("removeEntry", { numberOfKeys: 1 + ROLE_SETS.length, lua: REMOVE });
   redis.defineCommand("dropMembers", { numberOfKeys: 1, lua: DROP });
   try {
     await redis.connect();
   } catch (cause) {
-    throw new StoreError(`Cannot connect to Redis at ${withoutPassword(url)}`, {
-      cause,
+    if (redis.status !== "end") redis.disconnect(); // it connected, and was refused for its password, for one
+    throw new StoreError(`Cannot connect to Redis at ${where}`, {
+      cause: failure ?? cause,
       hint: "start redis-server, or leave the store in memory",
     });
   }
@@ -221,14 +231,25 @@ async function* read(
   }
 }
 
-/** What a stored entry says about its roles. Others may have written it: whatever is not as expected counts as absent. */
-function factsOf(entry: string): { availableSessions: number; delegatedServers: PublicKey[] } {
-  let parsed: ForeignEntry | null = null;
+/**
+ * What is stored under `key`, if it is an entry of that key. Others may have written it: what is none stays out of
+ * every list of entries, which it would make unreadable as a whole.
+ */
+function foreignEntry(key: PublicKey, entry: string): ForeignEntry | undefined {
   try {
-    parsed = JSON.parse(entry);
+    const parsed = JSON.parse(entry) as ForeignEntry | null;
+    return parsed?.static === key ? parsed : undefined;
   } catch {
-    // not ours to repair: it is handed out as it is by its key, and is in no list that asks for facts
+    return undefined; // not ours to repair: it is handed out as it is by its key
   }
+}
+
+/** What a stored entry says about its roles: whatever is not as expected counts as absent. */
+function factsOf(
+  key: PublicKey,
+  entry: string,
+): { availableSessions: number; delegatedServers: PublicKey[] } {
+  const parsed = foreignEntry(key, entry);
   const availableSessions = parsed?.server?.availableSessions;
   const delegatedServers = parsed?.client?.delegated_servers;
   return {
@@ -238,6 +259,7 @@ function factsOf(entry: string): { availableSessions: number; delegatedServers: 
 }
 
 interface ForeignEntry {
+  readonly static?: unknown;
   readonly server?: { readonly availableSessions?: unknown } | null;
   readonly client?: { readonly delegated_servers?: unknown } | null;
 }
@@ -247,8 +269,18 @@ function isKey(value: unknown): value is PublicKey {
   return typeof value === "string" && /^0[23][0-9a-f]{64}$/.test(value);
 }
 
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//");
+/** Host, port and number of a URL, without name and password. Throws {@link StoreError} for what is no URL. */
+function placeOf(url: string): string {
+  try {
+    const { protocol, host, pathname, username, password } = new URL(url);
+    decodeURIComponent(username + password); // as ioredis will do
+    if (host !== "") return `${protocol}//${host}${pathname}`;
+  } catch {
+    // said below, without the text, which may hold a password
+  }
+  throw new StoreError("Not the URL of a Redis (not shown: it may hold a password)", {
+    hint: "write redis://[:password@]host[:port][/number], with %-escapes in the password",
+  });
 }
 
 /** Above the slowest start of a Redis nearby, below an operator's patience. */

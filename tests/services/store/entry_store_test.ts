@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { openEntryStore, SqliteEntryStore, StoreError } from "../../../lib/services/store/mod.ts";
+import { DROP } from "../../../lib/services/store/_redis_scripts.ts";
 import { RedisEntryStore } from "../../../lib/services/store/redis_store.ts";
 import { redisMissing, TestRedis } from "../../support/redis.ts";
 import { assertNothingAlive } from "../../support/world.ts";
@@ -130,9 +131,47 @@ onRedis("RedisEntryStore survives what others left in the data base", async (red
   await redis.client.set(key(4), "null");
   assert.deepEqual((await under.store.clientKeys()).sort(), [key(1), key(2)]);
   assert.deepEqual(await under.store.availableServers(), []);
-  assert.equal((await under.store.allServers()).length, 3);
+  assert.deepEqual(await under.store.allServers(), []);
   assert.deepEqual(await under.store.clientsByServer(), new Map());
   assert.equal(await under.store.get(key(1)), "no JSON");
+  assert.equal(await redis.client.scard("servers"), 3, "what is not ours stays where it is");
+});
+
+onRedis(
+  "RedisEntryStore keeps what is no entry of its key out of lists, which stay readable",
+  async (redis) => {
+    await using under = await inRedis(redis);
+    const honest = stored(key(9), { delegatedServers: [key(8)], availableSessions: 1 });
+    await under.store.put(honest, first);
+    const strange = [
+      "no JSON",
+      "",
+      "null",
+      "[1]",
+      "7",
+      `{"static":"zz"}`,
+      stored(key(7), { availableSessions: 9 }).text,
+    ];
+    for (const text of strange) {
+      await redis.client.set(key(1), text);
+      await redis.client.sadd("servers", key(1));
+      await redis.client.sadd("clients", key(1));
+      assert.deepEqual(await under.store.allServers(), [honest.text], text);
+      assert.deepEqual(await under.store.availableServers(), [honest.text], text);
+      assert.deepEqual([...await under.store.batch([key(1), key(9)])], [[key(9), honest.text]], text);
+      assert.deepEqual(await under.store.clientsByServer(), new Map([[key(8), [key(9)]]]), text);
+      const replacing = stored(key(1), { availableSessions: 2 });
+      assert.equal(await under.store.put(replacing, { ttlMs: 60_000, replaces: text }), true);
+      assert.equal((await under.store.allServers()).length, 2);
+    }
+  },
+);
+
+onRedis("RedisEntryStore drops no member whose entry came back meanwhile", async (redis) => {
+  await redis.client.sadd("clients", key(1), key(2));
+  await redis.client.set(key(2), "back");
+  await redis.client.eval(DROP, 1, "clients", key(1), key(2));
+  assert.deepEqual(await redis.client.smembers("clients"), [key(2)]);
 });
 
 onRedis("RedisEntryStore connects anew after its connection was cut", async (redis) => {
@@ -144,6 +183,8 @@ onRedis("RedisEntryStore connects anew after its connection was cut", async (red
     if (answer.status === "rejected") assert.ok(answer.reason instanceof StoreError);
   }
   assert.equal(await under.store.get(key(1)), stored(key(1), { delegatedServers: [] }).text);
+  const connected = String(await redis.client.call("CLIENT", "LIST")).trim().split("\n").length;
+  assert.equal(connected, 2, "the test's own connection, and one that all 20 shared");
 });
 
 onRedis("RedisEntryStore rejects with StoreError once its server is gone", async (redis) => {
@@ -161,10 +202,38 @@ Deno.test("openEntryStore() says where no Redis is, without its password", async
   await assert.rejects(openEntryStore("redis://:s3cret@127.0.0.1:1", world), (error) => {
     assert.ok(error instanceof StoreError);
     assert.equal(error.code, "STORE_UNAVAILABLE");
-    assert.match(error.message, /redis:\/\/127\.0\.0\.1:1/);
+    assert.match(error.message, /redis:\/\/127\.0\.0\.1:1$/);
+    assert.match(String(error.cause), /ECONNREFUSED/);
     assert.doesNotMatch(error.message, /s3cret/);
     return true;
   });
+  assertNothingAlive(world.ledger);
+});
+
+Deno.test("openEntryStore() refuses what names no store, and shows no password", async () => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  const names = [
+    "",
+    "redis://",
+    "redis://:s3cret@",
+    "redis://:s3cret%zz@127.0.0.1:1",
+    "redis://:s3/cret@127.0.0.1:1",
+    "redis://:s3@cret@127.0.0.1:1",
+    "redis://:s3cret@127.0.0.1:99999",
+    "redis://127.0.0.1:1?password=s3cret",
+    "REDIS://:s3cret@127.0.0.1:1",
+    "postgres://user:s3cret@host/db",
+  ];
+  for (const name of names) {
+    await assert.rejects(openEntryStore(name, world), (error) => {
+      assert.ok(error instanceof StoreError, name);
+      assert.ok(error.hint, name);
+      let told = "";
+      for (let each: unknown = error; each instanceof Error; each = each.cause) told += each.message;
+      assert.doesNotMatch(told, /s3|cret/, name);
+      return true;
+    });
+  }
   assertNothingAlive(world.ledger);
 });
 
