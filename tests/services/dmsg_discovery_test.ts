@@ -5,6 +5,7 @@ import { sign, toHex } from "../../lib/crypto/mod.ts";
 import { type Entry, renderEntry } from "../../lib/dmsg/entry.ts";
 import { type EntryStore, StoreError } from "../../lib/services/store/mod.ts";
 import { RedisEntryStore } from "../../lib/services/store/redis_store.ts";
+import { CALLERS_MAX, RateLimit, REQUESTS_BURST } from "../../lib/services/dmsg_discovery/_rate_limit.ts";
 import { redisMissing, TestRedis } from "../support/redis.ts";
 import { type Asked, DiscoveryUnderTest, pair, signedClient, signedServer } from "./discovery_support.ts";
 
@@ -200,6 +201,14 @@ Deno.test("servers advertise no loopback host, unless allowLoopbackAddresses", a
     ["[::1]:8081", false],
     ["[0:0:0:0:0:0:0:1]:8081", false],
     ["[::ffff:127.0.0.1]:8081", false],
+    ["[::ffff:7f00:1]:8081", false],
+    ["[0:0:0:0:0:FFFF:127.0.0.2]:8081", false],
+    ["[::1%eth0]:8081", false],
+    ["localhost.:8081", false],
+    ["127.0.0.1.:8081", false],
+    ["[::ffff:203.0.113.5]:8081", true],
+    ["[::7f00:1]:8081", true],
+    ["[fe80::1]:8081", true],
     [":8081", false],
     ["203.0.113.5", false],
     ["garbage", false],
@@ -295,7 +304,7 @@ Deno.test("a server's registration is one log line, a client's heartbeat none", 
   await discovery.post(signedClient(client));
   await discovery.post(signedClient(client, { sequence: 1n }));
   await discovery.post(signedServer(server, { timestamp: 1n }));
-  assert.deepEqual(discovery.logged, [], "neither clients nor refusals");
+  assert.equal(discovery.logged.length, 0, "neither clients nor refusals");
   const entry = signedServer(server, { timestamp: discovery.nowNs(), sequence: 7n });
   await discovery.post(entry, { headers: { "X-Forwarded-For": "198.51.100.7, 10.0.0.1" } });
   await discovery.post(entry); // refused
@@ -315,6 +324,12 @@ Deno.test("a server's registration is one log line, a client's heartbeat none", 
       fields: { key: server.publicKey, address: "203.0.113.5:8081", ...fields },
     })),
   );
+  const wordy = { address: `${"long".repeat(5_000)}:1`, availableSessions: 1 };
+  const told = { headers: { "X-Real-IP": "story".repeat(100) } };
+  await discovery.post(signedServer(pair("wordy"), { timestamp: discovery.nowNs(), server: wordy }), told);
+  const { source, address } = discovery.logged.at(-1)!.fields;
+  assert.equal(source, "story".repeat(100).slice(0, 64), "a line has room for addresses, not for stories");
+  assert.equal(String(address).length, 256);
 });
 
 Deno.test("over dmsg a post needs its signature all the same, whoever the stream's key is", async () => {
@@ -352,6 +367,22 @@ Deno.test("a dmsg key may ask 200 times at once and 100 times a second; others a
   assert.equal(await admitted(150, remote), 100);
   await discovery.clock.advance(60_000);
   assert.equal(await admitted(250, remote), 200);
+});
+
+Deno.test("RateLimit remembers 10,000 callers and forgets the one not seen for longest", () => {
+  const limit = new RateLimit({ monotonicMs: () => 0 });
+  for (let time = 0; time < REQUESTS_BURST; time++) limit.admits("early");
+  assert.equal(limit.admits("early"), false);
+  for (let caller = 1; caller < CALLERS_MAX; caller++) limit.admits(`caller ${caller}`);
+  assert.equal(limit.size, CALLERS_MAX);
+  assert.equal(limit.admits("early"), false, "seen just now: it stays");
+  limit.admits("one more");
+  assert.equal(limit.size, CALLERS_MAX);
+  for (let caller = 2; caller < CALLERS_MAX; caller++) limit.admits(`newer ${caller}`);
+  assert.equal(limit.size, CALLERS_MAX);
+  assert.equal(limit.admits("early"), false, "not the one longest unseen yet");
+  for (let caller = 1; caller < CALLERS_MAX + 1; caller++) limit.admits(`newest ${caller}`);
+  assert.equal(limit.admits("early"), true, "forgotten");
 });
 
 Deno.test("entries/batch gives the entries that exist, each once", async () => {

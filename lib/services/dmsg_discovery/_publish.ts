@@ -93,7 +93,13 @@ export class Publisher {
 
   /** DD-4: one line per registration of a server, so that two with one key are seen; none for clients. */
   #logRegistration(entry: Entry, address: string, source: string): void {
-    this.#log.info("Server registered", { key: entry.static, sequence: entry.sequence, address, source });
+    const { static: key, sequence } = entry;
+    this.#log.info("Server registered", {
+      key,
+      sequence,
+      address: address.slice(0, LOGGED_CHARS_MAX),
+      source,
+    });
   }
 }
 
@@ -128,5 +134,7 @@ const WROTE_FIRST = message(200, "wrote a new entry");
 const WROTE_NEXT = message(200, "wrote new entry iteration");
 const DELETED = message(200, "deleted entry");
 
+/** Of an address in the log: room for every name of the DNS and a port, nearly. */
+const LOGGED_CHARS_MAX = 256;
 /** Each failed attempt means that another post of the same key succeeded, so that few are ever needed. */
 const PUT_ATTEMPTS_MAX = 16;

@@ -58,10 +58,16 @@ function hostOf(address: string): string {
 }
 
 function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^::ffff:/, "");
-  return name === "" || name === "localhost" || name.endsWith(".localhost") ||
-    /^127(\.[0-9]+){3}$/.test(name) ||
-    /^(0{0,4}:){2,7}0{0,3}1$/.test(name);
+  const name = host.toLowerCase().replace(/\.$/, "").replace(/%.*$/, ""); // root of the DNS; zone of IPv6
+  if (name === "" || name === "localhost" || name.endsWith(".localhost")) return true;
+  if (/^127(\.[0-9]+){3}$/.test(name)) return true;
+  return name.includes(":") && isLoopback6(name);
+}
+
+/** `::1`, and 127.0.0.0/8 mapped into IPv6, in any of their spellings: the URL parser writes them in one. */
+function isLoopback6(text: string): boolean {
+  const host = URL.parse(`http://[${text}]`)?.hostname;
+  return host === "[::1]" || /^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/.test(host ?? "");
 }
 
 const invalid = (text: string): Refusal => ({ status: 422, message: `entry validation error: ${text}` });
