@@ -5,6 +5,7 @@ import http from "node:http";
 import { ConnResetError, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { connToNodeDuplex } from "../../lib/wire/node_streams.ts";
+import { strictReads } from "../support/strict_reads.ts";
 
 function socketPair() {
   const ledger = new Ledger();
@@ -38,6 +39,15 @@ Deno.test("connToNodeDuplex() carries a request of node:http to a server of node
   served.destroy();
   await Promise.all([once(socket, "close"), once(served, "close")]);
   assert.deepEqual(ledger.live(), {});
+});
+
+Deno.test("connToNodeDuplex() gives chunks that later reads leave alone", async () => {
+  const conn = strictReads(Uint8Array.of(1, 2), Uint8Array.of(3));
+  const socket = connToNodeDuplex(conn, { clock: new VirtualClock() });
+  const chunks: number[][] = [];
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push([...chunk]);
+  assert.deepEqual(chunks.flat(), [1, 2, 3]);
+  socket.destroy();
 });
 
 Deno.test("connToNodeDuplex() ends each direction by itself and closes after both", async () => {

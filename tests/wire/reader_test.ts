@@ -1,6 +1,6 @@
 /** Reads by need, and messages with a length in front. @module */
 import assert from "node:assert/strict";
-import { type Conn, LimitError, memoryPair, TruncatedError, withPrefix } from "../../lib/base/mod.ts";
+import { LimitError, memoryPair, TruncatedError, withPrefix } from "../../lib/base/mod.ts";
 import {
   ConnReader,
   READ_EXACTLY_BYTES_MAX,
@@ -8,31 +8,15 @@ import {
   U16_FRAME_BYTES_MAX,
   u16Frame,
 } from "../../lib/wire/mod.ts";
+import { strictReads } from "../support/strict_reads.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** A Conn whose reads give `chunks` and then the end; each view is overwritten at the next read. */
-function reading(...chunks: Uint8Array[]): Conn {
-  let lent: Uint8Array | undefined;
-  return {
-    halfClose: false,
-    closed: Promise.resolve(),
-    read: () => {
-      lent?.fill(0xee);
-      lent = chunks.shift();
-      return Promise.resolve(lent ?? null);
-    },
-    write: () => Promise.resolve(),
-    closeWrite: () => Promise.resolve(),
-    close() {},
-  };
-}
-
 Deno.test("ConnReader.readExactly() names what was cut when the peer ends inside or in front of it", async () => {
   for (const chunks of [[], [bytes(1, 2)]]) {
-    const reader = new ConnReader(reading(...chunks));
+    const reader = new ConnReader(strictReads(...chunks));
     await assert.rejects(reader.readExactly(3, "a greeting"), (error) => {
       assert.ok(error instanceof TruncatedError);
       assert.match(error.message, /a greeting/);
@@ -43,7 +27,7 @@ Deno.test("ConnReader.readExactly() names what was cut when the peer ends inside
 
 Deno.test("ConnReader.readExactly() refuses impossible lengths before it reads", async () => {
   let reads = 0;
-  const conn = { ...reading(), read: () => (reads++, Promise.resolve(null)) };
+  const conn = { ...strictReads(), read: () => (reads++, Promise.resolve(null)) };
   for (const length of [-1, 1.5, NaN, READ_EXACTLY_BYTES_MAX + 1]) {
     await assert.rejects(new ConnReader(conn).readExactly(length), RangeError);
   }
@@ -51,7 +35,7 @@ Deno.test("ConnReader.readExactly() refuses impossible lengths before it reads",
 });
 
 Deno.test("ConnReader gives bytes by need, as copies, over any chunks", async () => {
-  const reader = new ConnReader(reading(bytes(1), bytes(2, 3, 4, 5), bytes(6, 7)));
+  const reader = new ConnReader(strictReads(bytes(1), bytes(2, 3, 4, 5), bytes(6, 7)));
   const first = await reader.readExactly(3);
   const none = await reader.readExactly(0);
   const second = await reader.readExactly(3);
@@ -68,10 +52,24 @@ Deno.test("ConnReader.readExactly() grows with what came, not with what was clai
   assert.deepEqual(await new ConnReader(far).readExactly(whole.length), whole);
   near.close();
   far.close();
+
+  // 64 peers that claim 4 MiB each, and send one byte.
+  const before = Deno.memoryUsage().external;
+  const pairs = Array.from({ length: 64 }, () => memoryPair());
+  const claims = pairs.map(([peer, conn]) => {
+    const reading = new ConnReader(conn).readExactly(READ_EXACTLY_BYTES_MAX);
+    return Promise.all([assert.rejects(reading, TruncatedError), peer.write(bytes(1))]);
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  const held = Deno.memoryUsage().external - before;
+  assert.ok(held < 16 * 1024 * 1024, `${held} bytes are held for 64 bytes that came`);
+  for (const [peer] of pairs) peer.close();
+  await Promise.all(claims);
+  for (const [, conn] of pairs) conn.close();
 });
 
 Deno.test("ConnReader.rest() and withPrefix() lose nothing", async () => {
-  const conn = reading(encode("hello, wor"), encode("ld"));
+  const conn = strictReads(encode("hello, wor"), encode("ld"));
   const reader = new ConnReader(conn);
   assert.equal(text(await reader.readExactly(5)), "hello");
   const on = withPrefix(conn, reader.rest());
@@ -81,8 +79,17 @@ Deno.test("ConnReader.rest() and withPrefix() lose nothing", async () => {
   assert.equal(rest, ", world");
 });
 
+Deno.test("ConnReader.rest() is a copy, which further reads of the Conn leave alone", async () => {
+  const conn = strictReads(encode("hello, wor"), encode("ld"));
+  const reader = new ConnReader(conn);
+  await reader.readExactly(7);
+  const rest = reader.rest();
+  assert.equal(text((await conn.read())!), "ld");
+  assert.equal(text(rest), "wor");
+});
+
 Deno.test("ConnReader.readUntil() stops at the delimiter, at its bound, at the end", async () => {
-  const reader = new ConnReader(reading(encode("one\ntw"), encode("o\nthree")));
+  const reader = new ConnReader(strictReads(encode("one\ntw"), encode("o\nthree")));
   assert.equal(text(await reader.readUntil(10, { bytesMax: 4 })), "one\n");
   assert.equal(text(await reader.readUntil(10, { bytesMax: 4 })), "two\n");
   await assert.rejects(reader.readUntil(10, { bytesMax: 100, what: "a header" }), (error) => {
@@ -91,7 +98,7 @@ Deno.test("ConnReader.readUntil() stops at the delimiter, at its bound, at the e
     return true;
   });
   for (const chunks of [["abcd\n"], ["ab", "cd\n"], ["abcd", "\n"], ["abcde"]]) {
-    const bounded = new ConnReader(reading(...chunks.map(encode)));
+    const bounded = new ConnReader(strictReads(...chunks.map(encode)));
     await assert.rejects(bounded.readUntil(10, { bytesMax: 4 }), LimitError, chunks.join("|"));
   }
 });
@@ -113,7 +120,7 @@ Deno.test("u16Frame() and readU16Frame() agree at every border", async () => {
     const message = new Uint8Array(length).fill(length);
     const frame = u16Frame(message);
     assert.equal(frame.length, length + 2);
-    const reader = new ConnReader(reading(frame.slice(0, 1), frame.slice(1)));
+    const reader = new ConnReader(strictReads(frame.slice(0, 1), frame.slice(1)));
     assert.deepEqual(await readU16Frame(reader), message);
     assert.equal(await readU16Frame(reader), null);
   }
@@ -121,9 +128,9 @@ Deno.test("u16Frame() and readU16Frame() agree at every border", async () => {
 });
 
 Deno.test("readU16Frame() refuses a long length before its bytes, and an end inside", async () => {
-  const long = new ConnReader(reading(bytes(1, 1)));
+  const long = new ConnReader(strictReads(bytes(1, 1)));
   await assert.rejects(readU16Frame(long, { bytesMax: 256, what: "a greeting" }), LimitError);
   for (const cut of [bytes(0), bytes(0, 2), bytes(0, 2, 1)]) {
-    await assert.rejects(readU16Frame(new ConnReader(reading(cut))), TruncatedError);
+    await assert.rejects(readU16Frame(new ConnReader(strictReads(cut))), TruncatedError);
   }
 });

@@ -4,6 +4,7 @@ import { ConnClosedError, ConnResetError, Ledger, memoryPair } from "../../lib/b
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { connToWebStreams, webStreamsToConn } from "../../lib/wire/mod.ts";
 import { connCompliance } from "../base/conn_compliance.ts";
+import { strictReads } from "../support/strict_reads.ts";
 
 connCompliance("a Conn as web streams and back", ({ clock, ledger }) => {
   const [near, far] = memoryPair({ ledger });
@@ -31,6 +32,26 @@ Deno.test("connToWebStreams() reads nothing that nobody asked for, and gives chu
   await writable.close();
   await near.closed; // both directions ended
   far.close();
+});
+
+Deno.test("connToWebStreams() gives chunks that later reads leave alone", async () => {
+  const { readable } = connToWebStreams(strictReads(Uint8Array.of(1, 2), Uint8Array.of(3)));
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readable) chunks.push(chunk);
+  assert.deepEqual(chunks, [Uint8Array.of(1, 2), Uint8Array.of(3)]);
+});
+
+Deno.test("webStreamsToConn() copies what it writes: a sink may keep its chunk, the caller has its bytes back", async () => {
+  const kept: Uint8Array[] = [];
+  const writable = new WritableStream<Uint8Array>({ write: (chunk) => void kept.push(chunk) });
+  const clock = new VirtualClock();
+  const conn = webStreamsToConn({ readable: new ReadableStream(), writable }, { clock });
+  const buffer = Uint8Array.of(1, 2, 3);
+  await conn.write(buffer);
+  buffer.fill(0xee);
+  assert.deepEqual(kept, [Uint8Array.of(1, 2, 3)]);
+  conn.close(new Error("done"));
+  await conn.closed;
 });
 
 Deno.test("connToWebStreams() passes failures on, and its own cancel and abort to the Conn", async () => {
