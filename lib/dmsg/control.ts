@@ -19,12 +19,14 @@ export const CONTROL_PING_TIMEOUT_MS = 10_000;
 export function serveControl(client: DmsgClient, scope: Scope, log: Log): void {
   const listener = client.listen(DMSGCTRL_PORT);
   scope.spawn("dmsgctrl", async (signal) => {
+    if (signal.aborted) listener.close(); // a scope that has ended tells nobody again
     signal.addEventListener("abort", () => listener.close(), { once: true });
     const serving = new Set<Promise<void>>();
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
       const conn = stream;
       const onAbort = () => conn.close(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
+      if (signal.aborted) onAbort(); // the scope ended while the stream was handed over
       const served = answerPings(conn)
         .catch((error) => log.debug("dmsgctrl ended", { cause: describeError(error) }))
         .finally(() => {

@@ -39,6 +39,7 @@ export function serveDmsgHttp(
 ): void {
   const listener = client.listen(port);
   scope.spawn(`http on dmsg port ${port}`, async (signal) => {
+    if (signal.aborted) listener.close(); // a scope that has ended tells nobody again
     signal.addEventListener("abort", () => listener.close(), { once: true });
     const serving = new Set<Promise<void>>();
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
