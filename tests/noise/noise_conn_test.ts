@@ -12,8 +12,10 @@ import {
 } from "../../lib/base/mod.ts";
 import { AuthenticationError, fromHex, parsePublicKey, toHex } from "../../lib/crypto/mod.ts";
 import { kkInitiator, kkResponder, noiseConn, ReplayError, type SplitKeys } from "../../lib/noise/mod.ts";
-import { FrameSealer } from "../../lib/noise/frames.ts";
+import { FrameOpener, FrameSealer } from "../../lib/noise/frames.ts";
 import recorded from "../vectors/dmsg/noise-frames.json" with { type: "json" };
+import { KeepingConn } from "../support/keeping_conn.ts";
+import { drainPool, isAnyInPool } from "../support/pool.ts";
 import { KEYS, noRandom, pairOf, text } from "./support.ts";
 
 /** A bare end and, at the other end, the connection inside noise. */
@@ -302,4 +304,51 @@ Deno.test("closeWrite() of a noiseConn comes after the writes, once", async () =
   assert.equal((await readAll(far)).length, 150_000);
   await Promise.all([write, ...ends]);
   await end(ledger, near, far);
+});
+
+Deno.test("noiseConn never pools what was written below and did not settle: it may still be read there", async () => {
+  const below = new KeepingConn();
+  const conn = noiseConn(below, KEYS.near);
+  const writing = assert.rejects(conn.write(text("a secret of this connection")), ConnClosedError);
+  drainPool(below.kept[0]!.buffer.byteLength);
+  conn.close(new Error("abort"));
+  await writing;
+  assert.equal(isAnyInPool(...below.kept), false);
+  below.settleClosed();
+  await conn.closed;
+});
+
+Deno.test("noiseConn pools the buffer of a cut frame while it waits, and never on a close", async () => {
+  for (const ending of ["wait", "close"] as const) {
+    const { bare, conn, ledger } = withBareEnd();
+    const [frame] = frames(text("hello")) as [Uint8Array];
+    await bare.write(frame.subarray(0, 10));
+    const reading = conn.read();
+    await new Promise((resolve) => setImmediate(resolve));
+    await bare.write(frame.subarray(10));
+    const view = (await reading)!;
+    assert.deepEqual(view, text("hello"));
+    drainPool(view.buffer.byteLength);
+    if (ending === "wait") {
+      const next = assert.rejects(conn.read(), ConnClosedError); // the reader is done with its view
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(isAnyInPool(view), true, "an idle connection holds a buffer");
+      conn.close();
+      await next;
+    } else {
+      conn.close();
+      assert.equal(isAnyInPool(view), false, "whoever has the view may still be writing it elsewhere");
+    }
+    await end(ledger, bare, conn);
+  }
+});
+
+Deno.test("FrameOpener takes no counter from a frame that is not authentic", () => {
+  const [first, second] = frames(text("one"), text("two")) as [Uint8Array, Uint8Array];
+  const opener = new FrameOpener(KEYS.near.send);
+  const forged = second.with(second.length - 1, second.at(-1)! ^ 1);
+  assert.ok(opener.open(forged).failure instanceof AuthenticationError);
+  assert.equal(opener.open(first.slice()).failure, undefined);
+  assert.equal(opener.open(second.slice()).failure, undefined);
+  assert.ok(opener.open(second.slice()).failure instanceof ReplayError);
 });

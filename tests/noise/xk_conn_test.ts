@@ -146,6 +146,28 @@ Deno.test("an aborted signal ends the handshake, and has no hold on a finished o
   await second.end();
 });
 
+Deno.test("an abort in the last moment of a handshake fails it: the connection is closed already", async () => {
+  const { near, far, clock, end } = setUp();
+  const controller = new AbortController();
+  const reason = new Error("shutting down");
+  const extension: HandshakeExtension = {
+    outgoing: () => new Uint8Array(0),
+    incoming() {},
+    keys(keys) {
+      controller.abort(reason);
+      return keys;
+    },
+  };
+  await Promise.all([
+    xkConnect(near, { local: alice, remote: bob.publicKey, clock, random }),
+    assert.rejects(
+      xkAccept(far, { local: bob, clock, random, signal: controller.signal, extension }),
+      (error) => error === reason,
+    ),
+  ]);
+  await end();
+});
+
 Deno.test("xkConnect() refuses another responder and closes without a word", async () => {
   const { near, far, clock, end } = setUp();
   const connecting = assert.rejects(

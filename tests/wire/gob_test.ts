@@ -356,6 +356,29 @@ Deno.test("decodeGob() tells streams apart that start with the same definitions"
   assert.throws(() => decodeGob(body(struct("06"), "ff80 01 05"), ONE), MalformedError);
 });
 
+Deno.test("decodeGob() remembers definitions, but only the last few that a peer comes with", () => {
+  let made = 0;
+  const counted: typeof ONE = {
+    ...ONE,
+    reader(id, table) {
+      made++;
+      return ONE.reader(id, table);
+    },
+  };
+  /** The same value under a type of another name: other definitions. */
+  const named = (name: string) =>
+    new GobEncoder().encode(gobStruct(name, { Value: gobUint(32) }), { Value: 5 });
+  const read = (name: string) => assert.deepEqual(decodeGob(named(name), counted), { Value: 5 });
+  for (let round = 0; round < 3; round++) read("Known");
+  assert.equal(made, 1);
+  for (let other = 0; other < 100; other++) read(`Other${other}`);
+  assert.equal(made, 101);
+  read("Other99");
+  assert.equal(made, 101);
+  read("Known"); // forgotten long ago
+  assert.equal(made, 102);
+});
+
 Deno.test("decodeGob() keeps no view of the caller's bytes", () => {
   const type = gobStruct("Raw", { Raw: gobBytes });
   const bytes = new GobEncoder().encode(type, { Raw: Uint8Array.of(1, 2, 3) });
