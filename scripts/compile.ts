@@ -13,6 +13,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 /** Every platform that has a binary. */
@@ -119,19 +121,47 @@ async function describe(
   return { file, target, bytes: bytes.length, sha256, flags };
 }
 
-async function run(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { target: { type: "string", multiple: true }, out: { type: "string", default: "dist" } },
-  });
-  const targets = values.target ?? TARGETS;
+/** What the command line and the environment ask for. */
+export interface Order {
+  readonly targets: readonly string[];
+  /** Absolute. */
+  readonly folder: string;
+  readonly epochS: number;
+}
+
+/** The order, or in one line why it is none. A relative folder is one of the project's. */
+export function orderOf(
+  args: readonly string[],
+  sourceDateEpoch?: string,
+): Order | { readonly problem: string } {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: { target: { type: "string", multiple: true }, out: { type: "string", default: "dist" } },
+    }));
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) };
+  }
+  const { target: targets = [...TARGETS], out } = values;
   const unknown = targets.find((target) => !TARGETS.includes(target as typeof TARGETS[number]));
   if (unknown !== undefined) {
-    console.error(`No such target: ${unknown}. There are: ${TARGETS.join(", ")}`);
+    return { problem: `No such target: ${unknown}. There are: ${TARGETS.join(", ")}` };
+  }
+  if (sourceDateEpoch !== undefined && !/^[0-9]{1,11}$/.test(sourceDateEpoch)) {
+    return { problem: `SOURCE_DATE_EPOCH is no number of seconds: ${JSON.stringify(sourceDateEpoch)}` };
+  }
+  const epochS = Number(sourceDateEpoch ?? DEFAULT_EPOCH_S);
+  return { targets, folder: resolve(fileURLToPath(root), out), epochS };
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const order = orderOf(args, Deno.env.get("SOURCE_DATE_EPOCH"));
+  if ("problem" in order) {
+    console.error(order.problem);
     return 2;
   }
-  const folder = values.out.startsWith("/") ? values.out : new URL(values.out, root).pathname;
-  const epochS = Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? DEFAULT_EPOCH_S);
+  const { targets, folder, epochS } = order;
   const standIn = Deno.env.get("DENORT_BIN");
   const artifacts = [await bundle(folder, epochS)];
   console.log(`skyctl.js: ${artifacts[0]!.bytes} bytes`);
@@ -157,7 +187,7 @@ async function run(args: readonly string[]): Promise<number> {
   console.error(
     `${missing} of ${targets.length} binaries are missing; skyctl.js is complete and runs by itself:`,
   );
-  console.error("  deno run -A --unstable-net --no-config dist/skyctl.js");
+  console.error(`  deno run -A --unstable-net --no-config ${folder}/skyctl.js`);
   return 3;
 }
 

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 
 /** One mutant, as it stands in `tests/mutants/*.json`. */
 export interface Mutant {
@@ -206,7 +207,7 @@ export async function loadMutants(project: string, filter = ""): Promise<Mutant[
 }
 
 async function run([filter]: readonly string[]): Promise<number> {
-  const project = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+  const project = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, "");
   const mutants = await loadMutants(project, filter);
   const folder = await Deno.makeTempDir({ prefix: "skyctl-mutants-" });
   try {

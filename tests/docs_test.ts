@@ -1,5 +1,6 @@
 /** Documents and sources say the same: error codes, commands, tasks, examples. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { buildTree } from "../commands/mod.ts";
 import { type AnyCommand, ProcessIo } from "../lib/cli/mod.ts";
@@ -196,7 +197,7 @@ Deno.test("every link between documents leads somewhere", async () => {
 
 Deno.test("the example at the door of every folder of lib/ type-checks", async () => {
   const doors = (await filesIn("lib/", ".ts")).filter((path) => path.endsWith("/mod.ts"))
-    .map((path) => new URL(path, root).pathname);
+    .map((path) => fileURLToPath(new URL(path, root)));
   assert(doors.length >= 10, `${doors.length} doors`);
   const folder = await Deno.makeTempDir();
   try {

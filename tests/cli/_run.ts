@@ -1,7 +1,9 @@
 /** Runs `skyctl` as a process, in a folder of its own. @module */
 
-const main = new URL("../../main.ts", import.meta.url);
-const config = new URL("../../deno.json", import.meta.url);
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
+const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** How a run ended. */
 export interface RunResult {
@@ -11,7 +13,7 @@ export interface RunResult {
 }
 
 /** What `deno` needs to run the program from any folder; types are checked elsewhere. */
-export const RUN_ARGUMENTS = ["run", "-A", "--no-check", `--config=${config.pathname}`, main.pathname];
+export const RUN_ARGUMENTS = ["run", "-A", "--no-check", `--config=${config}`, main];
 
 /** One command line; ends by itself. */
 export async function skyctl(args: readonly string[], cwd: string): Promise<RunResult> {

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { bundle, compile, COMPILE_FLAGS, reasonOf, renderSums, TARGETS } from "../../scripts/compile.ts";
+import { resolve } from "node:path";
+import {
+  bundle,
+  compile,
+  COMPILE_FLAGS,
+  orderOf,
+  reasonOf,
+  renderSums,
+  TARGETS,
+} from "../../scripts/compile.ts";
+import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 
 /** Far above today's bundle: a package that must not be in it would pass this. */
@@ -98,6 +108,31 @@ Deno.test({
         Deno.env.delete("DENORT_BIN");
       }
     }),
+});
+
+Deno.test("orderOf() reads targets, folder and time, and says what it cannot read", () => {
+  const project = fileURLToPath(new URL("../..", import.meta.url)); // decoded: the folder's name may have blanks
+  assert.deepEqual(orderOf([]), { targets: TARGETS, folder: resolve(project, "dist"), epochS: 315_532_800 });
+  assert.deepEqual(orderOf(["--target", LINUX, "--out", "a b"], "7"), {
+    targets: [LINUX],
+    folder: resolve(project, "a b"),
+    epochS: 7,
+  });
+  const elsewhere = resolve("/", "out");
+  assert.deepEqual((orderOf(["--out", elsewhere]) as { folder: string }).folder, elsewhere);
+  const problems: [args: string[], epoch: string | undefined, told: RegExp][] = [
+    [["--taget", LINUX], undefined, /--taget/],
+    [["extra"], undefined, /extra/],
+    [["--target"], undefined, /--target/],
+    [["--target", "z80"], undefined, /^No such target: z80\. There are: x86_64/],
+    [[], "yesterday", /SOURCE_DATE_EPOCH.*"yesterday"/],
+    [[], "", /SOURCE_DATE_EPOCH/],
+  ];
+  for (const [args, epoch, told] of problems) {
+    const order = orderOf(args, epoch);
+    assert("problem" in order, args.join(" "));
+    assert.match(order.problem, told);
+  }
 });
 
 Deno.test("reasonOf() tells a base runtime that cannot be fetched from a defect of ours", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import {
   applyMutant,
   copyTree,
@@ -100,7 +101,7 @@ Deno.test("tryMutants() on a planted project kills what a test sees, and reports
 });
 
 Deno.test("every mutant of the project still applies", async () => {
-  const project = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+  const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/[/\\]$/, "");
   const stale: string[] = [];
   const mutants = await loadMutants(project);
   for (const each of mutants) {
