@@ -126,6 +126,16 @@ export class Fields {
     );
   }
 
+  /** `text` as `host:port`, an IPv6 host in brackets; `:port` is every address of the machine. */
+  address(name: string, text: string, everywhere = "0.0.0.0"): { hostname: string; port: number } {
+    const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]{0,253})):(\d{1,5})$/i.exec(text);
+    const port = Number(match?.[3]);
+    if (match === null || port > 65_535) {
+      this.refuse(name, "it must be host:port, or :port");
+    }
+    return { hostname: (match[1] ?? match[2]) || everywhere, port };
+  }
+
   key(name: string): PublicKey {
     const value = this.text(name);
     try {

@@ -9,7 +9,8 @@
 import type { LogLevel } from "../base/mod.ts";
 import type { PublicKey, SecretKey } from "../crypto/mod.ts";
 import { Fields, parseConfigText, readSecretKey } from "../deployment/mod.ts";
-import { type KnownServer, parseAuthority } from "../directory/mod.ts";
+import type { KnownServer } from "../directory/mod.ts";
+import type { SocketAddress } from "../runtime/mod.ts";
 
 /** The generation of Skywire's format that is written; on load only the major number counts. */
 export const CONFIG_VERSION = "v1.3.76";
@@ -30,7 +31,8 @@ export interface VisorConfig {
     readonly servers: readonly KnownServer[];
     readonly serversType: "all" | "official" | "community";
   };
-  readonly controlAddress: string;
+  /** Where the control API is asked to listen. */
+  readonly controlAddress: SocketAddress;
   readonly logLevel: LogLevel;
   readonly surveyWhitelist: readonly PublicKey[];
   readonly hypervisors: readonly PublicKey[];
@@ -105,22 +107,12 @@ function readServers(dmsg: Fields): KnownServer[] {
   return dmsg.list("servers").map((item) => {
     const server = item.object("server");
     const address = server.text("address") ?? server.refuse("address", "it must be host:port");
-    try {
-      parseAuthority(address, 0);
-    } catch {
-      server.refuse("address", "it must be host:port");
-    }
+    server.address("address", address);
     return { publicKey: item.key("static"), address };
   });
 }
 
-function readControlAddress(fields: Fields): string {
-  const text = fields.text("cli_addr");
-  if (text === undefined || text === "") return CONTROL_ADDRESS_DEFAULT;
-  try {
-    parseAuthority(text.startsWith(":") ? `127.0.0.1${text}` : text, 0);
-  } catch {
-    fields.refuse("cli_addr", "it must be host:port, e.g. 127.0.0.1:3435");
-  }
-  return text.startsWith(":") ? `127.0.0.1${text}` : text;
+/** Without a host it is loopback: whoever reaches it and has the token rules the visor. */
+function readControlAddress(fields: Fields): SocketAddress {
+  return fields.address("cli_addr", fields.text("cli_addr") || CONTROL_ADDRESS_DEFAULT, "127.0.0.1");
 }

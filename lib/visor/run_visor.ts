@@ -147,8 +147,10 @@ function controlSetting(
   given: string | undefined,
   config: VisorConfig | undefined,
 ): { address: SocketAddress; orAnyPort: boolean } {
-  const text = given ?? config?.controlAddress ?? CONTROL_ADDRESS_DEFAULT;
-  const address = parseAuthority(text.replace(/^localhost:/, "127.0.0.1:").replace(/^:/, "127.0.0.1:"), 0);
+  const asked = given === undefined
+    ? config?.controlAddress ?? parseAuthority(CONTROL_ADDRESS_DEFAULT, 0)
+    : parseAuthority(given.replace(/^:/, "127.0.0.1:"), 0);
+  const address = { ...asked, hostname: asked.hostname === "localhost" ? "127.0.0.1" : asked.hostname };
   const isDefault = renderSocketAddress(address) === CONTROL_ADDRESS_DEFAULT;
   return { address, orAnyPort: given === undefined && isDefault };
 }

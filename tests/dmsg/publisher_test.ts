@@ -1,7 +1,8 @@
 /** EntryPublisher: sequences, quiet, back-off, foreign entries, and the end (dmsg.md 8.4; DC-7, DC-10). */
 import assert from "node:assert/strict";
 import { Scope } from "../../lib/base/mod.ts";
-import { verifyEntry } from "../../lib/dmsg/entry.ts";
+import type { Discovery } from "../../lib/dmsg/discovery.ts";
+import { signEntry, verifyEntry } from "../../lib/dmsg/entry.ts";
 import { EntryRefusedError } from "../../lib/dmsg/http_discovery.ts";
 import {
   type EntryContent,
@@ -9,7 +10,6 @@ import {
   PUBLISH_QUIET_MAX_MS,
   SEQUENCE_TRIES_MAX,
 } from "../../lib/dmsg/_publisher.ts";
-import { signEntry } from "../../lib/dmsg/entry.ts";
 import { sleep } from "../../lib/runtime/mod.ts";
 import {
   clientAt,
@@ -29,13 +29,13 @@ class Bench {
   content: EntryContent | undefined = says("s1");
   posted = 0;
 
-  constructor(readonly network: DmsgNetworkUnderTest) {
+  constructor(readonly network: DmsgNetworkUnderTest, discovery: Discovery = network.discovery) {
     this.publisher = new EntryPublisher({
       world: network.world("a"),
       local: pair("a"),
       log: network.log("a"),
       scope: this.scope,
-      discovery: network.discovery,
+      discovery,
       content: () => this.content,
       same: (a, b) => JSON.stringify(a.client) === JSON.stringify(b.client),
       refreshMs: REFRESH_MS,
@@ -279,6 +279,23 @@ Deno.test("EntryPublisher.remove() deletes after the post under way, and nothing
     await bench.sleep(REFRESH_MS);
     assert.equal(await network.discovery.stored("a"), undefined);
     assert.equal(network.discovery.calls.length, 3);
+  }));
+
+Deno.test("EntryPublisher looks once more before it posts: a slow look-up that ends after the close posts nothing (DC-10)", () =>
+  inNetwork(16, async (network) => {
+    const { discovery } = network;
+    const bench = new Bench(network, {
+      entry: (of) => discovery.entry(of), // deaf to the signal
+      availableServers: () => discovery.availableServers(),
+      allServers: () => discovery.allServers(),
+      post: (entry) => discovery.post(entry),
+      remove: (entry) => discovery.remove(entry),
+    });
+    discovery.before = ({ what }) => what === "entry" ? bench.sleep(500) : undefined;
+    bench.publisher.nudge();
+    await bench.sleep(100);
+    await bench.close();
+    assert.deepEqual(discovery.calls.map(({ what }) => what), ["entry"]);
   }));
 
 Deno.test("EntryPublisher.remove() deletes also what may have been taken, and ends when the discovery hangs", () =>

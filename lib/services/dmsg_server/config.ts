@@ -6,7 +6,6 @@
 import type { LogLevel } from "../../base/mod.ts";
 import type { PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { embeddedDeployment, Fields, parseConfigText, readSecretKey } from "../../deployment/mod.ts";
-import { parseAuthority } from "../../directory/mod.ts";
 import { SERVER_SESSIONS_MAX } from "../../dmsg/mod.ts";
 import type { SocketAddress } from "../../runtime/mod.ts";
 
@@ -66,16 +65,21 @@ export function parseDmsgServerConfig(
   const fields = new Fields(file, given, "");
   const interval = fields.wholeNumber("update_interval", 0, Number.MAX_SAFE_INTEGER);
   const advertised = fields.text("public_address") ?? PUBLIC_ADDRESS_DEFAULT;
-  if (advertised !== "") addressOf(fields, "public_address", advertised);
+  if (advertised !== "") {
+    const { hostname, port } = fields.address("public_address", advertised, "");
+    if (hostname === "" || port === 0) {
+      fields.refuse("public_address", "it must be host:port that clients can dial");
+    }
+  }
   const healthText = fields.text("health_endpoint_address") ?? HEALTH_ADDRESS_DEFAULT;
   return {
     secretKey: readSecretKey(fields, { secret: "secret_key", public: "public_key" }),
     discovery: fields.url("discovery", ["http:", "https:"]) ?? embeddedDeployment("prod").dmsgDiscovery,
-    listen: addressOf(fields, "local_address", fields.text("local_address") || LOCAL_ADDRESS_DEFAULT),
+    listen: fields.address("local_address", fields.text("local_address") || LOCAL_ADDRESS_DEFAULT),
     publicAddress: advertised === "" ? undefined : advertised,
     health: healthText === "" || healthText === "none"
       ? undefined
-      : addressOf(fields, "health_endpoint_address", healthText),
+      : fields.address("health_endpoint_address", healthText),
     logLevel: fields.logLevel("log_level"),
     updateIntervalMs: interval === 0 ? UPDATE_INTERVAL_DEFAULT_MS : Math.max(1_000, interval / 1_000_000),
     sessionsMax: fields.wholeNumber("max_sessions", SERVER_SESSIONS_MAX, 65_535),
@@ -100,15 +104,6 @@ export function renderDmsgServerConfig(
     max_sessions: SERVER_SESSIONS_MAX,
   };
   return JSON.stringify(config, null, 2) + "\n";
-}
-
-/** `host:port`; without a host every address of the machine, as in `:8081`. */
-function addressOf(fields: Fields, name: string, text: string): SocketAddress {
-  try {
-    return parseAuthority(text.startsWith(":") ? `0.0.0.0${text}` : text, 0);
-  } catch {
-    return fields.refuse(name, "it must be host:port, or :port");
-  }
 }
 
 function some(values: Record<string, unknown>): Record<string, unknown> {
