@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { ConnClosedError, ConnResetError } from "../../lib/base/mod.ts";
 import { GoAwayError } from "../../lib/yamux/mod.ts";
+import { CountedSignal } from "../support/listeners.ts";
 import { type Bench, frame, pattern, readAll, readCount, text, utf8, watch, withBench } from "./support.ts";
 
 const hex = (bytes: Uint8Array) => bytes.toHex();
@@ -118,6 +119,21 @@ Deno.test("ping() ends with its signal, and with the session", () =>
     assert.equal(aborted.error?.message, "too late");
     assert.ok(ended.error instanceof ConnClosedError);
     await assert.rejects(session.ping(), ConnClosedError);
+  }));
+
+Deno.test("ping() takes its listener back when it is answered, and with the session", () =>
+  withBench({ role: "client" }, async ({ session, peer, settle }) => {
+    const counted = new CountedSignal();
+    const answered = session.ping(counted.signal);
+    peer.send(frame("ping ACK 0 0"));
+    await answered;
+    assert.equal(counted.count, 0);
+    const unanswered = assert.rejects(session.ping(counted.signal), ConnClosedError);
+    assert.equal(counted.count, 1);
+    session.close();
+    await unanswered;
+    await settle();
+    assert.equal(counted.count, 0);
   }));
 
 Deno.test("goAway() sends GoAway 0; what there is goes on, a further SYN is reset", () =>
