@@ -15,9 +15,6 @@ import { type Conn, LimitError, TruncatedError } from "../base/mod.ts";
 /** Most bytes of one `readExactly`: above every message that the protocols read this way (gob: 1 MiB). */
 export const READ_EXACTLY_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Memory for a length that a peer claimed comes in steps that double: it pays in bytes first. */
-const FIRST_BYTES = 16 * 1024;
-
 const NOTHING = new Uint8Array(0);
 
 /** Reads by need. One call at a time: a second pending one rejects with `TypeError`. */
@@ -44,20 +41,12 @@ export class ConnReader {
       return Promise.reject(new RangeError(`Cannot read ${length} bytes: 0 to ${READ_EXACTLY_BYTES_MAX}`));
     }
     return this.#alone(async () => {
-      let whole = new Uint8Array(Math.min(length, FIRST_BYTES));
-      let filled = 0;
-      while (filled < length) {
+      const message = new Gathered(length);
+      while (message.length < length) {
         if (!(await this.#fill())) throw new TruncatedError(what);
-        const part = this.#use(Math.min(this.#view.length, length - filled));
-        if (filled + part.length > whole.length) {
-          const grown = new Uint8Array(Math.min(length, Math.max(filled + part.length, whole.length * 2)));
-          grown.set(whole.subarray(0, filled));
-          whole = grown;
-        }
-        whole.set(part, filled);
-        filled += part.length;
+        message.add(this.#use(Math.min(this.#view.length, length - message.length)));
       }
-      return whole;
+      return message.bytes();
     });
   }
 
@@ -70,18 +59,15 @@ export class ConnReader {
     { bytesMax, what = "a line" }: { readonly bytesMax: number; readonly what?: string },
   ): Promise<Uint8Array> {
     return this.#alone(async () => {
-      const parts: Uint8Array[] = [];
-      let length = 0;
+      const line = new Gathered(bytesMax);
       for (;;) {
         if (!(await this.#fill())) throw new TruncatedError(what);
-        const index = this.#view.subarray(0, bytesMax - length).indexOf(delimiter);
-        if (index < 0 && length + this.#view.length >= bytesMax) {
+        const index = this.#view.subarray(0, bytesMax - line.length).indexOf(delimiter);
+        if (index < 0 && line.length + this.#view.length >= bytesMax) {
           throw new LimitError(`Cannot read ${what}: it is longer than ${bytesMax} bytes`);
         }
-        const part = this.#use(index < 0 ? this.#view.length : index + 1);
-        length += part.length;
-        parts.push(part.slice()); // the next read takes the view back
-        if (index >= 0) return joined(parts, length);
+        line.add(this.#use(index < 0 ? this.#view.length : index + 1));
+        if (index >= 0) return line.bytes();
       }
     });
   }
@@ -119,13 +105,36 @@ export class ConnReader {
   }
 }
 
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
+/**
+ * Copies of pieces, one behind the other. Memory follows what came, at most twice as much, whatever length a peer
+ * claimed and however small its pieces are.
+ */
+class Gathered {
+  readonly #bytesMax: number;
+  #bytes = NOTHING;
+  #length = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
   }
-  return whole;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(piece: Uint8Array): void {
+    const needed = this.#length + piece.length;
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.min(this.#bytesMax, Math.max(needed, this.#bytes.length * 2)));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = needed;
+  }
+
+  /** The whole; nothing is added afterwards. */
+  bytes(): Uint8Array {
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
+  }
 }

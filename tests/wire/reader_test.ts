@@ -103,6 +103,16 @@ Deno.test("ConnReader.readUntil() stops at the delimiter, at its bound, at the e
   }
 });
 
+Deno.test("ConnReader gathers a line, and a message, that come byte by byte", async () => {
+  const line = Uint8Array.from({ length: 5_000 }, (_, index) => 1 + index % 200).with(4_999, 0);
+  const byteByByte = () => strictReads(...Array.from(line, (byte) => bytes(byte)));
+  assert.deepEqual(await new ConnReader(byteByByte()).readUntil(0, { bytesMax: 5_000 }), line);
+  await assert.rejects(new ConnReader(byteByByte()).readUntil(0, { bytesMax: 4_999 }), LimitError);
+  const reader = new ConnReader(byteByByte());
+  assert.deepEqual(await reader.readExactly(4_000), line.subarray(0, 4_000));
+  assert.deepEqual(await reader.readUntil(0, { bytesMax: 1_000 }), line.subarray(4_000));
+});
+
 Deno.test("ConnReader refuses a second pending read", async () => {
   const [near, far] = memoryPair();
   const reader = new ConnReader(far);
