@@ -103,6 +103,7 @@ async function run(
       args: [
         "run",
         "-A",
+        "--v8-flags=--expose-gc",
         import.meta.filename!,
         "--one",
         new URL(name, folder).href,

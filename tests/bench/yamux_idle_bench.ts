@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { BenchRow } from "../../scripts/bench.ts";
 import { type Conn, Ledger } from "../../lib/base/mod.ts";
 import { systemClock } from "../../lib/runtime/system/clock.ts";
 import { YamuxSession } from "../../lib/yamux/mod.ts";
@@ -65,6 +66,16 @@ export async function measureIdle(): Promise<IdleResult[]> {
     { what: "idle session", heapBytesEach: Math.round((idle - empty) / SESSIONS) },
     { what: "idle stream", heapBytesEach: Math.round((withStreams - idle) / SESSIONS / STREAMS) },
   ];
+}
+
+/** For `deno task bench`. */
+export default async function idleBench(): Promise<BenchRow[]> {
+  return (await measureIdle()).map(({ what, heapBytesEach }) => ({
+    name: `yamux: heap of an ${what}`,
+    value: heapBytesEach,
+    unit: "B",
+    lessIsBetter: true,
+  }));
 }
 
 if (import.meta.main) {

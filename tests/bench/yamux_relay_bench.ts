@@ -10,12 +10,15 @@
  * @module
  */
 import process from "node:process";
+import type { BenchRow } from "../../scripts/bench.ts";
 import { bridge, type Conn } from "../../lib/base/mod.ts";
 import { systemWorld } from "../../lib/runtime/mod.ts";
 import { putHeader } from "../../lib/yamux/frame.ts";
 import { spliceStreams, YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 
 const WRITE_BYTES = 64 * 1024;
+const BENCH_RUNS = 3;
+const BENCH_BYTES = 400e6;
 const LOOPBACK = "127.0.0.1";
 const world = systemWorld();
 
@@ -220,6 +223,23 @@ export async function measureRelay(
   };
 }
 
+/** For `deno task bench`: what the server's ceiling is, without handshakes and ciphers around it. */
+export default async function relayBench(): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const [kind, streams] of [["raw", 1], ["yamux", 1], ["yamux", 16]] as const) {
+    const runs: RelayResult[] = [];
+    for (let run = 0; run < BENCH_RUNS; run++) {
+      runs.push(await measureRelay(kind, { streams, frameBytes: 4_096, bytes: BENCH_BYTES }));
+    }
+    const value = runs.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb).sort((a, b) => a - b)[BENCH_RUNS >> 1]!;
+    const name = kind === "raw"
+      ? "relay: sockets only"
+      : `relay: yamux, frames of 4 KiB, streams: ${streams}`;
+    rows.push({ name: `${name}, CPU`, value, unit: "s/GB", lessIsBetter: true });
+  }
+  return rows;
+}
+
 async function main({ mb, frames }: Flags, isJson: boolean): Promise<void> {
   const bytes = mb * 1e6;
   const results = [await measureRelay("raw", { streams: 1, frameBytes: WRITE_BYTES, bytes })];
@@ -239,6 +259,8 @@ if (import.meta.main) {
   const [role, kind, ...numbers] = Deno.args;
   const [first, second, third, fourth] = numbers.map(Number) as [number, number, number, number];
   const isRaw = kind === "raw" ? "raw" : "yamux";
+  // A role ends with its parent; the source reads stdin by itself.
+  if (role === "relay" || role === "sink") void Deno.stdin.read(new Uint8Array(1)).then(() => Deno.exit(0));
   if (role === "relay") await relay(isRaw, first);
   else if (role === "sink") await sink(isRaw, first);
   else if (role === "source") await source(isRaw, first, second, third, fourth);
