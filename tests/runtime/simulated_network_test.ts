@@ -61,6 +61,37 @@ Deno.test("a dial takes a round trip, a byte half of one", () =>
     assert.equal(simulation.nowMs, 150);
   }));
 
+Deno.test("a dial whose packets are all lost gives up after 127 s", async () => {
+  await withSimulation(1, async (simulation) => {
+    const [alice, bob] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const listener = await bob.network.listen({ hostname: "0.0.0.0", port: PORT });
+      await assert.rejects(alice.network.dial({ hostname: "bob", port: PORT }), UnreachableError);
+      assert.ok(simulation.nowMs >= 127_000 && simulation.nowMs < 128_000, `${simulation.nowMs} ms`);
+      listener.close();
+    });
+  }, { link: { lossPct: 100 } });
+});
+
+Deno.test("a dial aborted between the answer and its arrival resets what the listener has", async () => {
+  await withSimulation(1, async (simulation) => {
+    const [alice, bob] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const listener = await bob.network.listen({ hostname: "0.0.0.0", port: PORT });
+      const controller = new AbortController();
+      const dialling = alice.network.dial({ hostname: "bob", port: PORT }, { signal: controller.signal });
+      const accepted = (await listener.accept())!;
+      assert.equal(simulation.nowMs, 50);
+      const reason = new Error("enough");
+      controller.abort(reason);
+      await assert.rejects(dialling, (error) => error === reason);
+      await assert.rejects(accepted.read(), ConnResetError);
+      accepted.close();
+      listener.close();
+    });
+  }, { link: { latencyMs: 50, jitterMs: 0 } });
+});
+
 Deno.test("bandwidth spreads bytes over time", () =>
   onPair({ bytesPerSecond: 100_000 }, async ({ simulation, near, far }) => {
     const startMs = simulation.nowMs;
