@@ -49,6 +49,13 @@ const FORBIDDEN_NAMES: readonly [name: string, use: RegExp][] = [
   ["crypto.getRandomValues", /\bgetRandomValues\b/],
   ["crypto.randomUUID", /\brandomUUID\b/],
   ["crypto.randomBytes", /\brandomBytes\b/],
+  [
+    "randomness of node:crypto",
+    /\b(randomInt|randomFill|randomFillSync|generateKeySync|generateKeyPairSync)\b/,
+  ],
+  ["turns of the event loop", /(?<![.\w$])(MessageChannel|BroadcastChannel)\b/],
+  ["sockets and threads of the web", /\bnew\s+(WebSocket|WebSocketStream|EventSource|Worker)\b/],
+  ["the present time of Temporal or Intl", /(?<![.\w$])(Temporal|Intl)\s*\.\s*(Now|DateTimeFormat)\b/],
   ["fetch", /(?<![.\w$#])(?<!function\s+)fetch\s*\((?!.*\)\s*(:[^;{]*)?\{)/],
   ["AbortSignal.timeout", /\bAbortSignal\s*\.\s*timeout\b/],
   ["process", /(?<![.\w$])process\s*\./],
