@@ -187,7 +187,7 @@ async function run(args: readonly string[]): Promise<number> {
   console.error(
     `${missing} of ${targets.length} binaries are missing; skyctl.js is complete and runs by itself:`,
   );
-  console.error(`  deno run -A --unstable-net --no-config ${folder}/skyctl.js`);
+  console.error(`  deno run -A --unstable-net --no-config ${JSON.stringify(`${folder}/skyctl.js`)}`);
   return 3;
 }
 

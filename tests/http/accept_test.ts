@@ -163,3 +163,13 @@ Deno.test("serveHttp() ends when its listener does", async () => {
   await server[Symbol.asyncDispose]();
   await rig.end();
 });
+
+Deno.test("serveHttp().close() ends a connection that was accepted in the same moment", async () => {
+  const { rig, listener, server } = start(() => assert.fail("served"));
+  const client = listener.connect();
+  const closed = server.close();
+  assert.equal(await client.readToEnd(), "");
+  await closed;
+  assert.equal(rig.clock.monotonicMs(), 0, "without waiting for any limit");
+  await rig.end();
+});

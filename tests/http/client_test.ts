@@ -401,6 +401,37 @@ Deno.test("HttpClient gives an answer that comes before the request is out, and 
   await rig.end();
 });
 
+Deno.test("HttpClient does not keep a connection that still takes the request when its answer is over", async () => {
+  const rig = new Rig();
+  const early = async (far: Conn) => {
+    await far.read();
+    await far.write(bytes(OK));
+    await new Promise<void>((resolve) => rig.clock.timer(500, resolve)); // open until both are answered
+    far.close(new Error("over"));
+  };
+  const client = rig.scripted([early, answering(OK)]);
+  for (const body of [new Uint8Array(10_000_000), undefined]) {
+    assert.equal(await (await client.send({ url: URL_A, method: "PUT", body })).text(10), "ok");
+  }
+  assert.deepEqual([client.dials(), client.idle], [2, 1], "the second request found none to use");
+  await client.close();
+  await rig.end();
+});
+
+Deno.test("HttpClient takes nothing for an answer that came before its question", async () => {
+  const planted = OK.replace("ok", "no");
+  for (const behind of [planted, "H", "\r\n"]) {
+    const rig = new Rig();
+    const client = rig.scripted([answering(OK + behind), answering(OK)]);
+    for (let round = 0; round < 2; round++) {
+      assert.equal(await (await client.send({ url: URL_A })).text(10), "ok");
+    }
+    assert.deepEqual([client.dials(), client.idle], [2, 1], JSON.stringify(behind));
+    await client.close();
+    await rig.end();
+  }
+});
+
 Deno.test("HttpClient ends with its signal: before, dialling, waiting, reading", async () => {
   const reason = new Error("no longer wanted");
   const rig = new Rig();

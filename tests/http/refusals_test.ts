@@ -36,6 +36,12 @@ const refusals: readonly [claim: string, request: string, status: number][] = [
   ["a lone LF as the empty line", `GET / HTTP/1.1\r\n${H}\n`, 400],
   ["a lone CR in a field", "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", 400],
   ["a lone CR before a blank", "GET / HTTP/1.1\r\nHost: a\r \r\n\r\n", 400],
+  ["a lone CR in a value", `GET / HTTP/1.1\r\n${H}X: a\rb\r\n\r\n`, 400],
+  ["a lone CR before a blank in a value", `GET / HTTP/1.1\r\n${H}X: a\r b\r\n\r\n`, 400],
+  ["a blank between CR and LF", `GET / HTTP/1.1\r\n${H}X: a\r \nY: b\r\n\r\n`, 400],
+  ["a CR before the end of a line", `GET / HTTP/1.1\r\n${H}X: a\r\r\n\r\n`, 400],
+  ["a CR before the end of the head", `GET / HTTP/1.1\r\n${H}\r\r\n`, 400],
+  ["text behind the CR of the empty line", `GET / HTTP/1.1\r\n${H}\rX: a\r\n\r\n`, 400],
   ["a folded field", `GET / HTTP/1.1\r\n${H} folded\r\n\r\n`, 400],
   ["a field folded by a tab", `GET / HTTP/1.1\r\n${H}\tfolded\r\n\r\n`, 400],
   ["a fold behind the request line", `GET / HTTP/1.1\r\n ${H}\r\n`, 400],
@@ -107,7 +113,7 @@ for (const [claim, request, status] of refusals) {
   }
 }
 
-Deno.test("the table of refusals is whole", () => assert.equal(refusals.length, 71));
+Deno.test("the table of refusals is whole", () => assert.equal(refusals.length, 77));
 
 const accepted: readonly [claim: string, request: string, body: string][] = [
   ["a value with bytes above ASCII", `GET / HTTP/1.1\r\n${H}X: \xe9\r\n\r\n`, "0"],

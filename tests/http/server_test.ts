@@ -541,3 +541,13 @@ Deno.test("serveHttpConn() hands nothing over while a body is on its way: it wou
   assert.match(await read.readToEnd(), /^HTTP\/1\.1 101 /);
   await rig.end();
 });
+
+Deno.test("serveHttpConn() gives a web handler no method that a Request cannot have", async () => {
+  const rig = new Rig();
+  for (const method of ["TRACE", "TRACK", "CONNECT"]) {
+    const client = rig.connect(() => assert.fail(method));
+    await client.send(`${method} / HTTP/1.1\r\nHost: h\r\n\r\n`);
+    assert.match(await client.readToEnd(), /^HTTP\/1\.1 501 /, method);
+  }
+  await rig.end();
+});

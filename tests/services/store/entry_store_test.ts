@@ -178,6 +178,7 @@ onRedis("RedisEntryStore connects anew after its connection was cut", async (red
   await using under = await inRedis(redis);
   await under.store.put(stored(key(1), { delegatedServers: [] }), first);
   await redis.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await under.store.get(key(1)).catch((error) => assert.ok(error instanceof StoreError)); // it learns of the cut
   const answers = await Promise.allSettled(Array.from({ length: 20 }, () => under.store.get(key(1))));
   for (const answer of answers) {
     if (answer.status === "rejected") assert.ok(answer.reason instanceof StoreError);
