@@ -98,10 +98,24 @@ Deno.test("LogRing cuts a line that is longer than itself, between characters", 
   assert.equal(nothing.text(), "");
 });
 
-Deno.test("LogRing holds no line that it dropped", () => {
+/** Bytes of the heap that are in use after a collection. */
+function heapBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect: () => void = runInNewContext("gc");
-  const heapBytes = () => (collect(), Deno.memoryUsage().heapUsed);
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}
+
+Deno.test("LogRing does not grow with the number of lines that went through it", () => {
+  const ring = new LogRing(1_000);
+  const before = heapBytes();
+  for (let count = 0; count < 2_000_000; count++) ring.push("a line");
+  const grown = heapBytes() - before;
+  assert.ok(grown < 5_000_000, `${grown} bytes after 2,000,000 lines`);
+  assert.equal(ring.text().length, 994);
+});
+
+Deno.test("LogRing holds no line that it dropped", () => {
   const ring = new LogRing(100_000);
   const before = heapBytes();
   for (let count = 0; count < 300; count++) {

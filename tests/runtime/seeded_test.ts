@@ -44,6 +44,7 @@ Deno.test("Trace: the hash knows time, node, event, length and order", () => {
     hash(base),
     hash(base, base),
     hash([1.25, "alice", "timer", 0]),
+    hash([1.5, "bob", "timer", 0]),
     hash([1.5, "alicet", "imer", 0]),
     hash([1.5, "alice", "write", 0]),
     hash([1.5, "alice", "timer", 1]),

@@ -61,6 +61,21 @@ Deno.test("a dial takes a round trip, a byte half of one", () =>
     assert.equal(simulation.nowMs, 150);
   }));
 
+Deno.test("splitPct cuts reads at places of the seed's choice; what is read stays the same", () =>
+  onPair({ splitPct: 100 }, async ({ near, far }) => {
+    const bytes = Uint8Array.from({ length: 10_000 }, (_, index) => index * 7);
+    await near.write(bytes);
+    await near.closeWrite();
+    const got: number[] = [];
+    let reads = 0;
+    for (let view = await far.read(); view !== null; view = await far.read()) {
+      got.push(...view);
+      reads++;
+    }
+    assert.deepEqual(Uint8Array.from(got), bytes);
+    assert.ok(reads > 3, `${reads} reads`);
+  }));
+
 Deno.test("a dial whose packets are all lost gives up after 127 s", async () => {
   await withSimulation(1, async (simulation) => {
     const [alice, bob] = [simulation.node("alice"), simulation.node("bob")];

@@ -205,6 +205,20 @@ Deno.test("halt(): none of the node's code runs again; the same name starts agai
   });
 });
 
+Deno.test("halt(): what comes back from outside is not handed to a dead node", async () => {
+  await withSimulation(1, async (simulation) => {
+    const node = simulation.node("alice");
+    await simulation.run(async () => {
+      const bob = simulation.node("bob");
+      const gate = Promise.withResolvers<void>();
+      void node.outside(() => gate.promise).then(() => assert.fail("a dead node went on"));
+      simulation.halt("alice");
+      gate.resolve();
+      await sleep(bob.clock, 100);
+    });
+  });
+});
+
 Deno.test("interrupt() calls the node's handlers until they are taken back", async () => {
   await withSimulation(1, async (simulation) => {
     const { signals, clock } = simulation.node("alice");

@@ -108,6 +108,8 @@ Deno.test("ConnReader gathers a line, and a message, that come byte by byte", as
   const byteByByte = () => strictReads(...Array.from(line, (byte) => bytes(byte)));
   assert.deepEqual(await new ConnReader(byteByByte()).readUntil(0, { bytesMax: 5_000 }), line);
   await assert.rejects(new ConnReader(byteByByte()).readUntil(0, { bytesMax: 4_999 }), LimitError);
+  const full = new ConnReader(strictReads(bytes(1, 2, 3))); // refused at the bound, without waiting for more
+  await assert.rejects(full.readUntil(0, { bytesMax: 3 }), LimitError);
   const reader = new ConnReader(byteByByte());
   assert.deepEqual(await reader.readExactly(4_000), line.subarray(0, 4_000));
   assert.deepEqual(await reader.readUntil(0, { bytesMax: 1_000 }), line.subarray(4_000));
