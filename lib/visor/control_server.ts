@@ -126,8 +126,7 @@ async function serve(request: Request, { mount, every }: ControlHandlerOptions):
         end();
         controller.close();
       };
-      if (request.signal.aborted) leave();
-      else request.signal.addEventListener("abort", leave, { once: true, signal: left.signal });
+      request.signal.addEventListener("abort", leave, { once: true, signal: left.signal });
     },
     cancel: end,
   });

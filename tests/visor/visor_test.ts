@@ -177,6 +177,7 @@ Deno.test("mount() serves over dmsg on 80 and other ports, and takes each off ag
       await assert.rejects(host.visor.mount({ folder: "/none", port: 82 }), { code: "NOT_A_FOLDER" });
       off80();
       off80(); // takes off only its own
+      assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port: 81 }]);
       off81();
       assert.deepEqual(host.visor.status().serving, []);
       assert.match(await get(80), /^404/);
