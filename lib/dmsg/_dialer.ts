@@ -17,6 +17,7 @@ import {
   WorldError,
 } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { type PostQuantum, PqRequiredError } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { withDeadlines } from "../wire/mod.ts";
 import { initiateStream, STREAM_HANDSHAKE_TIMEOUT_MS } from "./_initiate.ts";
@@ -51,6 +52,7 @@ export interface DialerOptions {
   readonly log: Log;
   readonly ports: PortTable;
   readonly sessions: Sessions;
+  readonly postQuantum?: PostQuantum;
   readonly entries: EntrySource & { forget(key: PublicKey): void };
   readonly readIdleMs: number;
 }
@@ -72,7 +74,7 @@ export class Dialer {
     this.#options = options;
   }
 
-  /** Opens a stream. Errors: DmsgError 100-103 and 202, the signal's reason. */
+  /** Opens a stream. Errors: DmsgError 100-103 and 202, `PqRequiredError`, the signal's reason. */
   async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
     const search: Search = { failures: [], leftOut: new Set(), entry: undefined };
     const { failures } = search;
@@ -186,26 +188,30 @@ export class Dialer {
     { signal, timeoutMs = STREAM_HANDSHAKE_TIMEOUT_MS }: DialStreamOptions,
     failures: unknown[],
   ): Promise<DmsgStream | undefined> {
-    const { world, local, log, ports, readIdleMs } = this.#options;
+    const { world, local, log, ports, postQuantum, readIdleMs } = this.#options;
     const source = { publicKey: local.publicKey, port: ports.reserve() };
     const pair = pairOf(destination.publicKey, session.remote);
     try {
-      const { conn, remote } = await initiateStream(session, {
+      const initiated = await initiateStream(session, {
         world,
         local,
         source,
         destination,
+        postQuantum,
         timeoutMs,
         signal,
       });
+      const { conn, remote } = initiated;
       this.#failedPairs.delete(pair);
       conn.closed.then(() => ports.free(source.port));
       const guarded = withDeadlines(conn, world.clock, { readIdleMs });
-      return new DmsgStream(guarded, source, { publicKey: remote, port: destination.port }, session.remote);
+      const far = { publicKey: remote, port: destination.port };
+      return new DmsgStream(guarded, source, far, session.remote, initiated.postQuantum);
     } catch (error) {
       ports.free(source.port);
       signal?.throwIfAborted();
       if (isAbort(error)) throw error;
+      if (error instanceof PqRequiredError) throw error; // the peer's own answer: no other server changes it
       failures.push(atServer(session.remote, error, destination.port));
       // Only a server that was really asked has failed: not one whose session was just closing.
       if (session.isLive) this.#rememberFailure(pair);

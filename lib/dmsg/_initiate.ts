@@ -6,7 +6,7 @@
  */
 import { type Conn, withPrefix } from "../base/mod.ts";
 import type { KeyPair, ProvenKey } from "../crypto/mod.ts";
-import { kkInitiator, noiseConn } from "../noise/mod.ts";
+import { kkInitiator, noiseConn, PostQuantum } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import { ConnReader } from "../wire/mod.ts";
 import { readObject } from "./_exchange.ts";
@@ -23,6 +23,8 @@ export interface InitiateOptions {
   readonly local: KeyPair;
   readonly source: DmsgAddress;
   readonly destination: DmsgAddress;
+  /** Of the key `local`. Default: one for this stream alone, which offers. */
+  readonly postQuantum?: PostQuantum;
   readonly timeoutMs?: number;
   /** Ends the handshake, never the Conn that it returned (DC-5). */
   readonly signal?: AbortSignal;
@@ -30,18 +32,22 @@ export interface InitiateOptions {
 
 /**
  * Opens a stream to `destination` over `session`. A failure of any kind closes the mux stream and nothing else
- * (DC-6): the session and its other streams live.
+ * (DC-6): the session and its other streams live. Errors: `PqRequiredError` among others.
  */
 export async function initiateStream(
   session: Session,
-  { world, local, source, destination, timeoutMs = STREAM_HANDSHAKE_TIMEOUT_MS, signal }: InitiateOptions,
-): Promise<{ conn: Conn; remote: ProvenKey }> {
+  options: InitiateOptions,
+): Promise<{ conn: Conn; remote: ProvenKey; postQuantum: boolean }> {
+  const { world, local, source, destination } = options;
+  const { timeoutMs = STREAM_HANDSHAKE_TIMEOUT_MS, signal } = options;
   const { clock, random } = world;
+  const { postQuantum = new PostQuantum({ random }) } = options;
   const what = `Stream handshake with ${destination.publicKey} through ${session.remote}`;
   return await withTimeout(clock, { what, afterMs: timeoutMs, signal }, async (ended) => {
     const stream = session.mux.open();
     const onAbort = () => stream.close(ended.reason);
     ended.addEventListener("abort", onAbort, { once: true });
+    using hybrid = postQuantum.begin("initiator");
     try {
       const handshake = kkInitiator({ local, remote: destination.publicKey, random });
       const request = signObject(
@@ -50,7 +56,7 @@ export async function initiateStream(
           source,
           destination,
           ipInfo: false,
-          noiseMessage: handshake.writeMessage1(),
+          noiseMessage: handshake.writeMessage1(await hybrid.outgoing()),
         }),
         local.secretKey,
       );
@@ -59,10 +65,12 @@ export async function initiateStream(
       const object = await readObject(reader, session.opener);
       if (object === undefined) throw new DmsgError(370);
       const response = checkStreamResponse(parseSignedObject(object), { request, destination });
-      handshake.readMessage2(response.noiseMessage);
-      const result = handshake.finish();
-      const conn = noiseConn(withPrefix(stream, reader.rest()), result.keys, { ledger: world.ledger });
-      return { conn, remote: result.remote };
+      await hybrid.incoming(handshake.readMessage2(response.noiseMessage));
+      const { remote, keys: classical, handshakeHash } = handshake.finish();
+      const keys = hybrid.keys(classical, handshakeHash, remote);
+      ended.throwIfAborted(); // while the KEM was at work: the stream is closed already
+      const conn = noiseConn(withPrefix(stream, reader.rest()), keys, { ledger: world.ledger });
+      return { conn, remote, postQuantum: hybrid.isHybrid };
     } catch (error) {
       stream.close(error);
       throw error;

@@ -5,7 +5,7 @@
  */
 import { describeError, type Log, withPrefix } from "../base/mod.ts";
 import type { KeyPair } from "../crypto/mod.ts";
-import { kkResponder, noiseConn } from "../noise/mod.ts";
+import { kkResponder, noiseConn, PostQuantum, PqRequiredError } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import { ConnReader, withDeadlines } from "../wire/mod.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
@@ -25,6 +25,8 @@ export interface RespondOptions {
   readonly local: KeyPair;
   readonly ports: PortTable;
   readonly log: Log;
+  /** Of the key `local`. Default: one for this stream alone, which offers. */
+  readonly postQuantum?: PostQuantum;
   readonly readIdleMs: number;
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
@@ -54,12 +56,17 @@ export async function respondToStream(
   } catch (error) {
     // An orderly close: through any server the dialler sees the end of its stream at once (dmsg.md 5.6).
     stream.close();
-    if (!signal.aborted) log.debug("Stream refused", { server: session.remote, cause: describeError(error) });
+    if (signal.aborted) return;
+    const cause = describeError(error);
+    if (error instanceof PqRequiredError) {
+      log.warn("Stream refused", { server: session.remote, peer: error.peer, cause });
+    } else log.debug("Stream refused", { server: session.remote, cause });
   }
 }
 
 async function answer(stream: YamuxStream, session: Session, options: RespondOptions): Promise<void> {
-  const { world, local, ports, readIdleMs } = options;
+  const { world, local, log, ports, readIdleMs } = options;
+  const { postQuantum = new PostQuantum({ random: world.random, log }) } = options;
   const reader = new ConnReader(stream);
   const object = await readObject(reader, session.opener);
   if (object === undefined) {
@@ -74,25 +81,29 @@ async function answer(stream: YamuxStream, session: Session, options: RespondOpt
   if (listener === undefined) throw new DmsgError(306);
   if (!listener.reserve()) throw new DmsgError(401);
   let delivered = false;
+  using hybrid = postQuantum.begin("responder");
   try {
     const handshake = kkResponder({ local, remote: request.source.publicKey, random: world.random });
-    handshake.readMessage1(request.noiseMessage);
+    await hybrid.incoming(handshake.readMessage1(request.noiseMessage));
     const response = signObject(
       encodeStreamResponse({
         requestHash: signed.hash,
         accepted: true,
         errorCode: 0,
-        noiseMessage: handshake.writeMessage2(),
+        noiseMessage: handshake.writeMessage2(await hybrid.outgoing()),
       }),
       local.secretKey,
     );
     const result = handshake.finish();
+    const keys = hybrid.keys(result.keys, result.handshakeHash, result.remote); // or refuses, without a word
     const rest = reader.rest();
     await stream.write(session.sealer.seal(response.bytes));
-    const conn = noiseConn(withPrefix(stream, rest), result.keys, { ledger: world.ledger });
+    const conn = noiseConn(withPrefix(stream, rest), keys, { ledger: world.ledger });
     const guarded = withDeadlines(conn, world.clock, { readIdleMs });
     const remote = { publicKey: result.remote, port: request.source.port };
-    listener.deliver(new DmsgStream(guarded, request.destination, remote, session.remote));
+    listener.deliver(
+      new DmsgStream(guarded, request.destination, remote, session.remote, hybrid.isHybrid),
+    );
     delivered = true;
   } finally {
     if (!delivered) listener.release();

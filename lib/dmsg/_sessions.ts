@@ -7,6 +7,7 @@
  */
 import { describeError, type Log, type Scope, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { PostQuantum } from "../noise/mod.ts";
 import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
 import { orAbort } from "./_abortable.ts";
@@ -51,6 +52,7 @@ export interface SessionsOptions {
   /** Sessions to hold; 0 means one with every server (dmsg.md 11). */
   readonly sessionsMin: number;
   readonly retry?: SessionRetry;
+  readonly postQuantum?: PostQuantum;
   readonly scope: Scope;
   /** Servers to choose from, now: from the discovery, else seeded. */
   readonly servers: (signal: AbortSignal) => Promise<Entry[]>;
@@ -152,7 +154,7 @@ export class Sessions {
   }
 
   async #dial(entry: Entry): Promise<Session> {
-    const { world, local, log, scope } = this.#options;
+    const { world, local, log, postQuantum, scope } = this.#options;
     if (entry.server === undefined) throw new DmsgError(101);
     if (entry.protocol === "smux") throw new DmsgError(202, { cause: new Error("The server speaks smux") });
     const address = parseServerAddress(entry.server.address);
@@ -160,6 +162,7 @@ export class Sessions {
       world,
       local,
       log,
+      postQuantum,
       signal: scope.signal,
       onStream: this.#options.onStream,
     });
@@ -178,7 +181,11 @@ export class Sessions {
     this.#live.delete(session.remote); // first: the table stays in the order in which sessions were made
     this.#live.set(session.remote, session);
     this.#lastFailure = undefined;
-    log.info("Session established", { server: session.remote, address: session.status().remoteAddress });
+    log.info("Session established", {
+      server: session.remote,
+      address: session.status().remoteAddress,
+      post_quantum: session.postQuantum,
+    });
     this.#options.onChange();
     scope.spawn("watch session", async () => {
       const liveness = new SessionLiveness(session, world.clock, log);
@@ -260,6 +267,7 @@ export async function dialSession(
     world: Pick<World, "clock" | "random" | "ledger" | "network">;
     local: KeyPair;
     log: Log;
+    postQuantum?: PostQuantum;
     onStream: (stream: YamuxStream, session: Session) => void;
     signal: AbortSignal;
   },

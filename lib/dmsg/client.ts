@@ -8,6 +8,7 @@
  */
 import { ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { PostQuantum, type PostQuantumSettings } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { Dialer, type DialStreamOptions } from "./_dialer.ts";
 import { pingSession } from "./_liveness.ts";
@@ -51,6 +52,8 @@ export interface DmsgClientOptions {
   readonly clientType?: string;
   /** Streams that received nothing for so long are closed. */
   readonly readIdleMs?: number;
+  /** The post-quantum hybrid of every session and stream. Default: offered, never required. */
+  readonly postQuantum?: PostQuantumSettings;
   /** Called after each session that came or went, and after each post of the entry. */
   readonly onChange?: () => void;
 }
@@ -89,6 +92,7 @@ export class DmsgClient implements AsyncDisposable {
     this.#scope = new Scope();
     this.#publishing = new Scope(this.#scope);
     this.discovery = new LayeredDiscovery(options.discovery, world.clock, options.seeded ?? []);
+    const postQuantum = new PostQuantum({ ...options.postQuantum, random: world.random, log });
     const readIdleMs = options.readIdleMs ?? STREAM_READ_IDLE_MS;
     this.#sessions = new Sessions({
       world,
@@ -96,6 +100,7 @@ export class DmsgClient implements AsyncDisposable {
       log,
       sessionsMin,
       retry: options.sessionRetry,
+      postQuantum,
       scope: this.#scope,
       servers: (signal) => this.#servers(signal),
       onChange: () => this.#onChange(),
@@ -105,6 +110,7 @@ export class DmsgClient implements AsyncDisposable {
           local,
           ports: this.#ports,
           log,
+          postQuantum,
           readIdleMs,
           signal: this.#scope.signal,
         }).finally(() => this.#responding.delete(answered));
@@ -115,6 +121,7 @@ export class DmsgClient implements AsyncDisposable {
       world,
       local,
       log,
+      postQuantum,
       ports: this.#ports,
       sessions: this.#sessions,
       entries: this.discovery,
@@ -187,7 +194,10 @@ export class DmsgClient implements AsyncDisposable {
     return this.#sessions.live().map((session) => session.status());
   }
 
-  /** Opens a stream. Errors: DmsgError 202 with the causes, 200 when the client is closed; the signal's reason. */
+  /**
+   * Opens a stream. Errors: DmsgError 202 with the causes, 200 when the client is closed; `PqRequiredError`; the
+   * signal's reason.
+   */
   async dial(destination: DmsgAddress, options: DialStreamOptions = {}): Promise<DmsgStream> {
     if (this.#scope.signal.aborted) throw new DmsgError(200);
     const stream = await this.#dialer.dial(destination, options).catch((cause) => {

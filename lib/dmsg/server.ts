@@ -8,6 +8,7 @@
  */
 import { ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import { PostQuantum, type PostQuantumSettings, PqRequiredError } from "../noise/mod.ts";
 import {
   sleep,
   type SocketAddress,
@@ -41,6 +42,8 @@ export interface DmsgServerOptions {
   readonly entryRefreshMs?: number;
   /** Proves to the discovery that this is an official server; sent in clear (dmsg.md 9.4). */
   readonly authPassphrase?: string;
+  /** The post-quantum hybrid of every session. Default: answered, never required. */
+  readonly postQuantum?: PostQuantumSettings;
 }
 
 export interface DmsgServerStatus {
@@ -61,6 +64,7 @@ export class DmsgServer implements AsyncDisposable {
   readonly local: KeyPair;
   readonly #options: DmsgServerOptions;
   readonly #log: Log;
+  readonly #postQuantum: PostQuantum;
   readonly #scope = new Scope();
   readonly #publishing = new Scope(this.#scope);
   readonly #sessions = new Map<PublicKey, Session>();
@@ -76,6 +80,11 @@ export class DmsgServer implements AsyncDisposable {
     this.#options = options;
     this.local = options.local;
     this.#log = options.log ?? silentLog;
+    this.#postQuantum = new PostQuantum({
+      ...options.postQuantum,
+      random: options.world.random,
+      log: this.#log,
+    });
   }
 
   /** Binds and accepts from now on. Registration follows in the background. Errors: those of `Network.listen`. */
@@ -190,6 +199,7 @@ export class DmsgServer implements AsyncDisposable {
         world,
         local: this.local,
         log: this.#log,
+        postQuantum: this.#postQuantum,
         signal,
         onStream: (stream, from) => {
           const relayed = relayStream(stream, from, {
@@ -204,7 +214,10 @@ export class DmsgServer implements AsyncDisposable {
       });
     } catch (error) {
       const address = `${remoteAddress.hostname}:${remoteAddress.port}`;
-      if (!signal.aborted) this.#log.debug("Handshake failed", { address, cause: describeError(error) });
+      const cause = describeError(error);
+      if (error instanceof PqRequiredError) {
+        this.#log.warn("Session refused", { key: error.peer, address, cause });
+      } else if (!signal.aborted) this.#log.debug("Handshake failed", { address, cause });
     } finally {
       this.#handshakes--;
       this.#handshakeEnded?.();
@@ -225,6 +238,8 @@ export class DmsgServer implements AsyncDisposable {
       return session.close();
     }
     this.#sessions.set(session.remote, session);
+    const { remoteAddress: address, postQuantum } = session.status();
+    this.#log.info("Session established", { client: session.remote, address, post_quantum: postQuantum });
     if (older !== undefined) this.#noteReplaced(older, session);
     this.#publisher?.nudge();
   }

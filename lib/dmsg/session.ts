@@ -11,7 +11,14 @@
  */
 import type { Conn, Log } from "../base/mod.ts";
 import type { KeyPair, ProvenKey, PublicKey } from "../crypto/mod.ts";
-import { type HandshakeResult, ObjectOpener, ObjectSealer, xkAccept, xkConnect } from "../noise/mod.ts";
+import {
+  type HandshakeResult,
+  ObjectOpener,
+  ObjectSealer,
+  PostQuantum,
+  xkAccept,
+  xkConnect,
+} from "../noise/mod.ts";
 import { sleep, type SocketAddress, type World } from "../runtime/mod.ts";
 import { YamuxSession, type YamuxStream } from "../yamux/mod.ts";
 
@@ -38,12 +45,16 @@ export interface SessionOptions {
   /** Takes each mux stream that the peer opens. Must not throw. */
   readonly onStream: (stream: YamuxStream, session: Session) => void;
   readonly signal?: AbortSignal;
+  /** Of the key `local`. Default: one for this session alone, which offers. */
+  readonly postQuantum?: PostQuantum;
 }
 
 /** What `dmsg sessions` shows of one session. */
 export interface SessionStatus {
   readonly remote: PublicKey;
   readonly remoteAddress: string;
+  /** The handshake was the post-quantum hybrid. */
+  readonly postQuantum: boolean;
   readonly streams: number;
   readonly uptimeMs: number;
   readonly bytesIn: number;
@@ -57,18 +68,21 @@ export class Session {
   readonly sealer: ObjectSealer;
   readonly opener: ObjectOpener;
   readonly mux: YamuxSession;
+  /** The handshake was the post-quantum hybrid. */
+  readonly postQuantum: boolean;
   /** `Clock.monotonicMs` when it was established. */
   readonly establishedMs: number;
   readonly #clock: SessionWorld["clock"];
 
   constructor(
     conn: Conn,
-    result: HandshakeResult,
+    result: HandshakeResult & { readonly postQuantum: boolean },
     readonly remoteAddress: SocketAddress,
     role: "client" | "server",
     { world, onStream }: SessionOptions,
   ) {
     this.remote = result.remote;
+    this.postQuantum = result.postQuantum;
     this.sealer = new ObjectSealer(result.keys.send);
     this.opener = new ObjectOpener(result.keys.receive);
     this.#clock = world.clock;
@@ -95,6 +109,7 @@ export class Session {
     return {
       remote: this.remote,
       remoteAddress: `${this.remoteAddress.hostname}:${this.remoteAddress.port}`,
+      postQuantum: this.postQuantum,
       streams: this.mux.streamCount,
       uptimeMs: Math.round(this.#clock.monotonicMs() - this.establishedMs),
       bytesIn: this.mux.bytesIn,
@@ -108,7 +123,10 @@ export class Session {
   }
 }
 
-/** Makes a session over a fresh connection to the server `remote`. Owns `conn`. Errors: those of `xkConnect`. */
+/**
+ * Makes a session over a fresh connection to the server `remote`. Owns `conn`. Errors: those of `xkConnect`,
+ * `PqRequiredError`.
+ */
 export async function connectSession(
   conn: Conn,
   remoteAddress: SocketAddress,
@@ -117,6 +135,7 @@ export async function connectSession(
 ): Promise<Session> {
   const { world, local, signal } = options;
   const { clock, random } = world;
+  using extension = postQuantumOf(options).begin("initiator");
   try {
     const handshake = await xkConnect(conn, {
       local,
@@ -125,16 +144,18 @@ export async function connectSession(
       random,
       timeoutMs: SESSION_HANDSHAKE_TIMEOUT_MS,
       signal,
+      extension,
     });
     await sleep(clock, QUIET_AFTER_HANDSHAKE_MS, signal);
-    return new Session(handshake.conn, handshake.result, remoteAddress, "client", options);
+    const result = { ...handshake.result, postQuantum: extension.isHybrid };
+    return new Session(handshake.conn, result, remoteAddress, "client", options);
   } catch (error) {
     conn.close(error);
     throw error;
   }
 }
 
-/** Answers the handshake of a client that connected. Owns `conn`. Errors: those of `xkAccept`. */
+/** Answers the handshake of a client that connected. Owns `conn`. Errors: those of `xkAccept`, `PqRequiredError`. */
 export async function acceptSession(
   conn: Conn,
   remoteAddress: SocketAddress,
@@ -142,6 +163,7 @@ export async function acceptSession(
 ): Promise<Session> {
   const { world, local, signal } = options;
   const { clock, random } = world;
+  using extension = postQuantumOf(options).begin("responder");
   try {
     const { conn: inner, result } = await xkAccept(conn, {
       local,
@@ -149,10 +171,16 @@ export async function acceptSession(
       random,
       timeoutMs: SESSION_HANDSHAKE_TIMEOUT_MS,
       signal,
+      extension,
     });
-    return new Session(inner, result, remoteAddress, "server", options);
+    const hybrid = { ...result, postQuantum: extension.isHybrid };
+    return new Session(inner, hybrid, remoteAddress, "server", options);
   } catch (error) {
     conn.close(error);
     throw error;
   }
+}
+
+function postQuantumOf({ postQuantum, world: { random }, log }: SessionOptions): PostQuantum {
+  return postQuantum ?? new PostQuantum({ random, log });
 }

@@ -20,6 +20,8 @@ export class DmsgStream implements Conn {
     readonly remote: DmsgAddress & { readonly publicKey: ProvenKey },
     /** The server whose session carries the stream. */
     readonly server: PublicKey,
+    /** The handshake between both keys was the post-quantum hybrid. */
+    readonly postQuantum: boolean = false,
   ) {
     this.#conn = conn;
   }

@@ -1,5 +1,6 @@
 /** What goes wrong in a handshake and behind it. @module */
 import { PeerError, type SkyErrorOptions } from "../base/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
 
 /** A handshake message is not what the holder of the expected keys sends: wrong key, damaged, too short. */
 export class HandshakeError extends PeerError {
@@ -11,6 +12,18 @@ export class ReplayError extends PeerError {
   readonly code = "REPLAYED";
   constructor(readonly counter: number, rule: string, options: SkyErrorOptions = {}) {
     super(`Message counter ${counter} is refused: ${rule}`, options);
+  }
+}
+
+/** A handshake without the post-quantum hybrid, where that is required. The text is Skywire's own. */
+export class PqRequiredError extends PeerError {
+  readonly code = "PQ_REQUIRED";
+  constructor(readonly peer: PublicKey, options: SkyErrorOptions = {}) {
+    super(
+      "post-quantum required (SKYWIRE_REQUIRE_PQ) but the session negotiated classical-only — " +
+        "refusing the handshake",
+      { hint: `update the peer ${peer}, or unset SKYWIRE_REQUIRE_PQ to talk to it as it is`, ...options },
+    );
   }
 }
 

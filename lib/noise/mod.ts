@@ -36,6 +36,14 @@ export * from "./handshakes.ts";
 export { BATCH_FRAMES_MAX, noiseConn } from "./noise_conn.ts";
 export { OBJECT_BYTES_MAX, ObjectOpener, ObjectSealer } from "./objects.ts";
 export { IK, KK, type Pattern, type Token, XK, XX } from "./patterns.ts";
+export { hybridKey, PqExchange } from "./pq.ts";
+export {
+  HYBRID_PEERS_MAX,
+  PostQuantum,
+  type PostQuantumMode,
+  type PostQuantumSettings,
+  type PqHandshake,
+} from "./pq_policy.ts";
 export { REPLAY_WINDOW, ReplayWindow } from "./replay_window.ts";
 export { type NoiseSuite, SECP256K1 } from "./suite.ts";
 export * from "./xk_conn.ts";

@@ -11,7 +11,7 @@
  * @module
  */
 import { type Conn, withPrefix } from "../base/mod.ts";
-import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { KeyPair, ProvenKey, PublicKey } from "../crypto/mod.ts";
 import { type Clock, type Random, withTimeout } from "../runtime/mod.ts";
 import { ConnReader, u16Frame } from "../wire/mod.ts";
 import { FRAME_PREFIX_MAX, PREFIX_BYTES, prefixAt } from "./frames.ts";
@@ -29,8 +29,11 @@ export interface HandshakeExtension {
   outgoing(): Uint8Array | Promise<Uint8Array>;
   /** The payload of a message that was just read and is authentic, empty or not. */
   incoming(payload: Uint8Array): void | Promise<void>;
-  /** The keys to use instead. Called before our last message goes out, so that a refusal is silent. */
-  keys(keys: SplitKeys, handshakeHash: Uint8Array): SplitKeys | Promise<SplitKeys>;
+  /**
+   * The keys to use instead, for a handshake with `remote`. Called before our last message goes out, so that a
+   * refusal is silent.
+   */
+  keys(keys: SplitKeys, handshakeHash: Uint8Array, remote: ProvenKey): SplitKeys | Promise<SplitKeys>;
 }
 
 export interface XkConnOptions {
@@ -85,7 +88,7 @@ export function xkAccept(conn: Conn, options: XkConnOptions): Promise<Handshaken
 }
 
 async function extended(result: HandshakeResult, extension: HandshakeExtension): Promise<HandshakeResult> {
-  return { ...result, keys: await extension.keys(result.keys, result.handshakeHash) };
+  return { ...result, keys: await extension.keys(result.keys, result.handshakeHash, result.remote) };
 }
 
 async function withinTime(

@@ -1,7 +1,7 @@
 /** The recorded session of two Go clients (2024) with a Go server: its keys, its bytes, and what they mean. @module */
 import assert from "node:assert/strict";
 import { fromHex, type KeyPair, type PublicKey, SecretKey } from "../../lib/crypto/mod.ts";
-import { ObjectOpener } from "../../lib/noise/mod.ts";
+import { ObjectOpener, PostQuantum } from "../../lib/noise/mod.ts";
 import type { Random } from "../../lib/runtime/mod.ts";
 import decoded from "../vectors/dmsg/session-decoded.json" with { type: "json" };
 import recorded from "../vectors/dmsg/session-recorded.json" with { type: "json" };
@@ -24,6 +24,12 @@ export const statics: Readonly<Record<Party | "server", KeyPair>> = {
 
 /** Which recorded ephemeral secrets each party drew, in its own order: the session's first, then the streams'. */
 const DRAWN = { b: [0, 5, 7, 9], server: [1, 3], a: [2, 4, 6, 8, 10] } as const;
+
+/** The recorded parties knew nothing of the post-quantum hybrid: with it our bytes would be others. */
+export const NO_OFFER = new PostQuantum({
+  mode: "off",
+  random: { bytes: () => assert.fail("nothing is drawn for a hybrid") },
+});
 
 /** How many ephemeral keys the recording has, and how many of them the parties above drew. */
 export const ephemeralCounts = {

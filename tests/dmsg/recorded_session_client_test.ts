@@ -41,6 +41,7 @@ import {
   muxFrame,
   muxFrames,
   muxStreams,
+  NO_OFFER,
   type Party,
   plaintext,
   recordedOpener,
@@ -98,6 +99,7 @@ async function withRecordedServer(
       world: { clock, random, ledger },
       local: statics[party],
       log,
+      postQuantum: NO_OFFER,
       onStream: (stream, session) => onStream(stream, session, { clock, ledger, log: records, random }),
     },
   );
@@ -208,6 +210,7 @@ for (const cut of CUTS) {
           local: statics.a,
           source: { publicKey: keyOf("a"), port: ++sourcePort },
           destination: { publicKey: keyOf("b"), port },
+          postQuantum: NO_OFFER,
           timeoutMs,
         });
         const outcome = dialling.catch((error: unknown) => error);
@@ -310,6 +313,7 @@ for (const cut of CUTS) {
         local: statics.b,
         ports,
         log: logTo((record) => log.push(record), () => clock.wallMs()),
+        postQuantum: NO_OFFER,
         readIdleMs: 120_000,
         signal: aborter.signal,
       }));

@@ -40,6 +40,7 @@ import {
   bytesOf,
   concat,
   keyOf,
+  NO_OFFER,
   type Party,
   recordedRandom,
   type RecordedStream,
@@ -583,6 +584,7 @@ Deno.test("mutants of every recorded session handshake are refused, in both role
             world: { ...rig.world, random },
             log: rig.log,
             local: statics[isOurs === "client" ? party : "server"],
+            postQuantum: NO_OFFER,
             onStream: () => assert.fail("no session, no stream"),
           };
           const at = { hostname: "127.0.0.1", port: 1 };
@@ -612,7 +614,11 @@ Deno.test("mutants of every recorded session handshake are refused, in both role
 Deno.test("a recorded client that meets a server of another key is refused, in both roles", () =>
   withRig(async (rig) => {
     const [first, second] = handshakeOf("a");
-    const options = { log: rig.log, onStream: () => assert.fail("no session, no stream") };
+    const options = {
+      log: rig.log,
+      postQuantum: NO_OFFER,
+      onStream: () => assert.fail("no session, no stream"),
+    };
     const at = { hostname: "127.0.0.1", port: 1 };
     const [near, far] = widePair(rig.ledger);
     const accepting = acceptSession(near, at, { ...options, world: rig.world, local: mallory });

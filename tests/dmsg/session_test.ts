@@ -163,6 +163,7 @@ Deno.test("Session.status() tells who, where, how long and how much", () =>
     assert.deepEqual(rest, {
       remote: statics.server.publicKey,
       remoteAddress: "127.0.0.1:8081",
+      postQuantum: true,
       streams: 1,
       uptimeMs: 1_500,
     });
