@@ -76,6 +76,24 @@ Deno.test("runDmsgDiscovery() refuses mode dmsg with the reason, and dual withou
     await assert.rejects(run("dual"), InvalidServiceSettingError);
   }));
 
+Deno.test("runDmsgDiscovery() refuses a life of entries that is none, and one that never ends", () =>
+  withSystemWorld(async (world) => {
+    for (const clientTtlMs of [0, -1, 999, Number.NaN, Infinity, 1e15]) {
+      const wrong = { ...settings, clientTtlMs };
+      await assert.rejects(runDmsgDiscovery({ world, log: silentLog, settings: wrong }), (error) => {
+        assert.ok(error instanceof InvalidServiceSettingError);
+        assert.ok(error.message.includes(`${clientTtlMs} ms`));
+        return true;
+      });
+    }
+    await using shortest = await runDmsgDiscovery({
+      world,
+      log: silentLog,
+      settings: { ...settings, clientTtlMs: 1_000 },
+    });
+    assert.ok(shortest.address.port > 0);
+  }));
+
 Deno.test("runDmsgDiscovery() leaves nothing behind when its port or store cannot be had", () =>
   withSystemWorld(async (world) => {
     await using first = await runDmsgDiscovery({ world, log: silentLog, settings });

@@ -14,7 +14,14 @@ import {
 import { type EntryStore, openEntryStore } from "../store/mod.ts";
 import { createDmsgDiscovery } from "./api.ts";
 import type { DmsgStatus } from "./_health.ts";
-import { type DmsgDiscoverySettings, InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
+import {
+  CLIENT_TTL_MAX_MS,
+  CLIENT_TTL_MIN_MS,
+  CLIENT_TTL_MS,
+  type DmsgDiscoverySettings,
+  InvalidServiceSettingError,
+  type ServiceMode,
+} from "./settings.ts";
 
 export interface RunDmsgDiscoverySettings extends DmsgDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. */
@@ -58,6 +65,7 @@ export async function runDmsgDiscovery(
   { world, log, settings, dmsg }: RunDmsgDiscoveryOptions,
 ): Promise<RunningDmsgDiscovery> {
   const attach = attachmentFor(settings.mode, dmsg);
+  checkClientTtl(settings.clientTtlMs);
   const store = await openEntryStore(settings.store, world);
   let listener: SocketListener;
   try {
@@ -113,6 +121,13 @@ class Running implements RunningDmsgDiscovery {
     await Promise.all([http.close(), side?.[Symbol.asyncDispose]()]);
     await store[Symbol.asyncDispose](); // last: requests in progress still needed it
   }
+}
+
+function checkClientTtl(ms = CLIENT_TTL_MS): void {
+  if (ms >= CLIENT_TTL_MIN_MS && ms <= CLIENT_TTL_MAX_MS) return;
+  throw new InvalidServiceSettingError(`A client's entry cannot live for ${ms} ms`, {
+    hint: "give it between 1 s and 366 days",
+  });
 }
 
 function attachmentFor(mode: ServiceMode, dmsg: AttachDmsg | undefined): AttachDmsg | undefined {

@@ -12,7 +12,7 @@ export interface DmsgDiscoverySettings {
   readonly whitelistKeys?: readonly PublicKey[];
   /** Accept servers that advertise a loopback or empty host: Skywire's `--test-mode`. Default false. */
   readonly allowLoopbackAddresses?: boolean;
-  /** Time to live of a client's entry. Default {@link CLIENT_TTL_MS}. */
+  /** Time to live of a client's entry, {@link CLIENT_TTL_MIN_MS} to {@link CLIENT_TTL_MAX_MS}. Default {@link CLIENT_TTL_MS}. */
   readonly clientTtlMs?: number;
   /** The discovery's own key; undefined without a dmsg identity. */
   readonly publicKey?: PublicKey;
@@ -54,6 +54,10 @@ const MODES: ReadonlyMap<string, ServiceMode> = new Map([
 
 /** Clients announce themselves each 30 min (DD-3): one announcement may be lost. */
 export const CLIENT_TTL_MS = 60 * 60_000;
+/** Shorter, an entry is gone before its owner has read the answer. */
+export const CLIENT_TTL_MIN_MS = 1_000;
+/** Longer, the dead are listed for ever. */
+export const CLIENT_TTL_MAX_MS = 366 * 24 * 60 * 60_000;
 /** Servers announce themselves each minute: one announcement may be lost. */
 export const SERVER_TTL_MS = 2 * 60_000;
 /** The body of one entry: a client with 256 delegated servers needs 18 KiB. */

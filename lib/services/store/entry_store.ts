@@ -7,7 +7,7 @@
  * @module
  */
 import type { PublicKey } from "../../crypto/mod.ts";
-import { type SkyErrorOptions, WorldError } from "../../base/mod.ts";
+import { CallerError, type SkyErrorOptions, WorldError } from "../../base/mod.ts";
 
 /** An entry as it is kept: its JSON as it is handed out, and the facts that the look-ups ask for. */
 export interface StoredEntry {
@@ -66,6 +66,11 @@ export interface EntryStore extends AsyncDisposable {
   /** The same for every server that is named at least once, whether it has an entry or not. */
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>>;
   counts(): Promise<EntryCounts>;
+}
+
+/** A setting names no store: an empty name, a URL that is none of Redis. Never shows it: it may hold a password. */
+export class InvalidStoreNameError extends CallerError {
+  readonly code = "INVALID_STORE_NAME";
 }
 
 /** The store cannot be opened or asked: no such folder, no Redis there, disk full. */

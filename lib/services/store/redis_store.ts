@@ -12,6 +12,7 @@ import { DROP, PUT, REMOVE, ROLE_SETS } from "./_redis_scripts.ts";
 import {
   type EntryCounts,
   type EntryStore,
+  InvalidStoreNameError,
   type PutOptions,
   type StoredEntry,
   StoreError,
@@ -43,7 +44,7 @@ export class RedisEntryStore implements EntryStore {
     this.#release = release;
   }
 
-  /** Connects. Rejects with {@link StoreError} when nobody answers within {@link CONNECT_TIMEOUT_MS}. */
+  /** Connects. Rejects with {@link InvalidStoreNameError}, and with {@link StoreError} when nobody answers within {@link CONNECT_TIMEOUT_MS}. */
   static async open({ url, ledger }: RedisEntryStoreOptions): Promise<RedisEntryStore> {
     return new RedisEntryStore(url, await connect(url), ledger?.open("store"));
   }
@@ -269,7 +270,7 @@ function isKey(value: unknown): value is PublicKey {
   return typeof value === "string" && /^0[23][0-9a-f]{64}$/.test(value);
 }
 
-/** Host, port and number of a URL, without name and password. Throws {@link StoreError} for what is no URL. */
+/** Host, port and number of a URL, without name and password. Throws {@link InvalidStoreNameError} for what is no URL. */
 function placeOf(url: string): string {
   try {
     const { protocol, host, pathname, username, password } = new URL(url);
@@ -278,7 +279,7 @@ function placeOf(url: string): string {
   } catch {
     // said below, without the text, which may hold a password
   }
-  throw new StoreError("Not the URL of a Redis (not shown: it may hold a password)", {
+  throw new InvalidStoreNameError("Not the URL of a Redis (not shown: it may hold a password)", {
     hint: "write redis://[:password@]host[:port][/number], with %-escapes in the password",
   });
 }

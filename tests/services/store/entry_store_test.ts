@@ -1,6 +1,6 @@
 /** Every EntryStore runs the compliance suite; what only one of them can do follows. */
 import assert from "node:assert/strict";
-import { Ledger } from "../../../lib/base/mod.ts";
+import { Ledger, SkyError } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { openEntryStore, SqliteEntryStore, StoreError } from "../../../lib/services/store/mod.ts";
 import { DROP } from "../../../lib/services/store/_redis_scripts.ts";
@@ -213,21 +213,22 @@ Deno.test("openEntryStore() says where no Redis is, without its password", async
 
 Deno.test("openEntryStore() refuses what names no store, and shows no password", async () => {
   const world = { clock: new VirtualClock(), ledger: new Ledger() };
-  const names = [
-    "",
-    "redis://",
-    "redis://:s3cret@",
-    "redis://:s3cret%zz@127.0.0.1:1",
-    "redis://:s3/cret@127.0.0.1:1",
-    "redis://:s3@cret@127.0.0.1:1",
-    "redis://:s3cret@127.0.0.1:99999",
-    "redis://127.0.0.1:1?password=s3cret",
-    "REDIS://:s3cret@127.0.0.1:1",
-    "postgres://user:s3cret@host/db",
+  const names: [name: string, code: string][] = [
+    ["", "INVALID_STORE_NAME"],
+    ["redis://", "INVALID_STORE_NAME"],
+    ["redis://:s3cret@", "INVALID_STORE_NAME"],
+    ["redis://:s3cret%zz@127.0.0.1:1", "INVALID_STORE_NAME"],
+    ["redis://:s3/cret@127.0.0.1:1", "INVALID_STORE_NAME"],
+    ["redis://:s3cret@127.0.0.1:99999", "INVALID_STORE_NAME"],
+    ["postgres://user:s3cret@host/db", "INVALID_STORE_NAME"],
+    ["redis://:s3@cret@127.0.0.1:1", "STORE_UNAVAILABLE"],
+    ["redis://127.0.0.1:1?password=s3cret", "STORE_UNAVAILABLE"],
+    ["REDIS://:s3cret@127.0.0.1:1", "STORE_UNAVAILABLE"],
   ];
-  for (const name of names) {
+  for (const [name, code] of names) {
     await assert.rejects(openEntryStore(name, world), (error) => {
-      assert.ok(error instanceof StoreError, name);
+      assert.ok(error instanceof SkyError, name);
+      assert.equal(error.code, code, name);
       assert.ok(error.hint, name);
       let told = "";
       for (let each: unknown = error; each instanceof Error; each = each.cause) told += each.message;
