@@ -10,13 +10,16 @@ Deno.test("DmsgClient posts nothing before its first session, then its entry onc
     await network.sleep(20_000);
     assert.deepEqual(network.discovery.of("post"), []);
     assert.equal(client.status().entry!.published, false);
-    await using _server = await network.server("s1", { discovery: undefined });
+    const server = await network.server("s1", { discovery: undefined });
     await client.whenPublished();
     const [post, ...more] = network.discovery.of("post", "a");
     assert.deepEqual(more, []);
     assert.ok(verifyEntry(post!.entry!));
     assert.deepEqual(post!.entry!.client!.delegatedServers, [key("s1")]);
     assert.deepEqual([post!.entry!.sequence, post!.entry!.clientType], [0n, "visor"]);
+    await server.close();
+    await network.sleep(20_000);
+    assert.equal(network.discovery.of("post").length, 1, "nothing is said of having no session");
   }));
 
 Deno.test("DmsgClient resolves what is seeded without a look-up, and writes go through (DC-1)", () =>
