@@ -93,6 +93,20 @@ Deno.test("a reader that waits gets what came in front of the bad frame, or of t
   });
 });
 
+Deno.test("the reader of a stream that ended in front of the bad frame is woken, though the session has forgotten it", () =>
+  withBench({}, async ({ session, peer, accepted, settle }) => {
+    peer.send(frame("window_update SYN 1 0"));
+    await settle();
+    const stream = accepted[0]!;
+    await stream.closeWrite();
+    const reading = watch(stream.read());
+    await settle();
+    peer.send(joined([frame("data FIN 1", utf8("the last")), Uint8Array.of(9, ...new Uint8Array(11))]));
+    await session.closed;
+    assert.deepEqual(reading.value, utf8("the last"));
+    assert.equal(await stream.read(), null);
+  }));
+
 Deno.test("a session that onStream closes takes no further frame, not even of the same read", () => {
   let calls = 0;
   return withBench({
