@@ -1,0 +1,194 @@
+/**
+ * What must hold whatever happened: looked at while a scenario runs, and when its faults are over.
+ *
+ * Each checker gives complaints, one line each; none is a good answer.
+ *
+ * @module
+ */
+import { describeError } from "../base/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
+import { askOver, tcpHttpClient } from "../directory/mod.ts";
+import { HttpDiscovery, SERVER_SESSIONS_MAX, SESSION_STREAMS_MAX } from "../dmsg/mod.ts";
+import { sleep, withTimeout, type World } from "../runtime/mod.ts";
+import { silentLog } from "../base/mod.ts";
+import { DISCOVERY_URL, ECHO_PORT, SIM_VERSION } from "./_places.ts";
+import type { Fleet } from "./fleet.ts";
+import type { VisorNode } from "./_visor_node.ts";
+
+/** Every peer reaches every other within this after the faults end. */
+export const REACHABLE_WITHIN_MS = 60_000;
+/** A peer that was not reached is asked again after so long. */
+const REACH_RETRY_MS = 2_000;
+/** One attempt to reach a peer. */
+const REACH_TIMEOUT_MS = 30_000;
+
+/** At any time: nobody holds more than it may, and one session per key and server. */
+export function checkBounds(fleet: Fleet): string[] {
+  const complaints: string[] = [];
+  const tables = [
+    ...fleet.servers.filter((server) => server.isUp).map((server) => ({
+      name: server.name,
+      sessions: server.sessions(),
+      most: SERVER_SESSIONS_MAX,
+    })),
+    ...fleet.up.map((visor) => ({
+      name: visor.name,
+      sessions: visor.client.sessions(),
+      most: fleet.servers.length,
+    })),
+  ];
+  for (const { name, sessions, most } of tables) {
+    if (sessions.length > most) complaints.push(`${name} has ${sessions.length} sessions, more than ${most}`);
+    if (new Set(sessions.map(({ remote }) => remote)).size < sessions.length) {
+      complaints.push(`${name} has two sessions with one key`);
+    }
+    for (const { remote, streams } of sessions) {
+      if (streams > SESSION_STREAMS_MAX) {
+        complaints.push(`${name} has ${streams} streams in its session with ${remote}`);
+      }
+    }
+  }
+  return complaints;
+}
+
+/** At rest: both ends agree on who has a session with whom, and nothing is held beside those. */
+export function checkSessions(fleet: Fleet): string[] {
+  const complaints: string[] = [];
+  const names = new Map<PublicKey, string>(fleet.nodes.map(({ publicKey, name }) => [publicKey, name]));
+  for (const server of fleet.servers.filter(({ isUp }) => isUp)) {
+    const held = server.world.ledger.count("yamux-session");
+    const sessions = server.sessions();
+    if (held !== sessions.length) {
+      complaints.push(`${server.name} holds ${held} sessions, ${sessions.length} in its table`);
+    }
+    const peers = new Set(sessions.map(({ remote }) => remote));
+    for (const visor of fleet.up) {
+      const isThere = visor.client.sessions().some(({ remote }) => remote === server.publicKey);
+      if (isThere && !peers.has(visor.publicKey)) {
+        complaints.push(`${visor.name} has a session with ${server.name}, which knows nothing of it`);
+      }
+      if (peers.delete(visor.publicKey) && !isThere) {
+        complaints.push(`${server.name} has a session of ${visor.name}, which knows nothing of it`);
+      }
+    }
+    peers.delete(fleet.discovery.publicKey);
+    for (const key of peers) {
+      const name = names.get(key) ?? key;
+      if (fleet.nodes.some((node) => node.publicKey === key && node.isUp)) continue;
+      complaints.push(`${server.name} has a session of ${name}, which does not run`);
+    }
+  }
+  for (const visor of fleet.up) {
+    const held = visor.world.ledger.count("yamux-session");
+    const sessions = visor.client.sessions().length;
+    if (held !== sessions) complaints.push(`${visor.name} holds ${held} sessions, ${sessions} in its table`);
+  }
+  return complaints;
+}
+
+export interface Reach {
+  readonly complaints: readonly string[];
+  /** From the end of the faults until the last pair had met. */
+  readonly afterMs: number;
+}
+
+/**
+ * Every pair, or `pairsMax` of them by chance: dialled, spoken to and heard, within {@link REACHABLE_WITHIN_MS}.
+ * Dials are those of an application that tries again: what the client remembers of failures counts against it.
+ */
+export async function checkReach(fleet: Fleet, pairsMax = Infinity): Promise<Reach> {
+  const startedMs = fleet.simulation.nowMs;
+  const all = fleet.up.flatMap((from) => fleet.up.filter((to) => to !== from).map((to) => ({ from, to })));
+  const pairs = all.length > pairsMax ? fleet.shuffled(all).slice(0, pairsMax) : all;
+  const complaints: string[] = [];
+  await Promise.all(pairs.map(async ({ from, to }) => {
+    const failure = await reach(from, to, startedMs + REACHABLE_WITHIN_MS);
+    if (failure !== undefined) {
+      complaints.push(
+        `${from.name} does not reach ${to.name} in ${REACHABLE_WITHIN_MS / 1000} s: ${failure}`,
+      );
+    }
+  }));
+  return { complaints, afterMs: Math.round(fleet.simulation.nowMs - startedMs) };
+}
+
+/** Undefined once it was reached; else why not. */
+async function reach(from: VisorNode, to: VisorNode, untilMs: number): Promise<string | undefined> {
+  const { clock } = from.world;
+  const what = `Reaching ${to.name}`;
+  for (;;) {
+    const leftMs = untilMs - clock.monotonicMs();
+    const afterMs = Math.max(1, Math.min(REACH_TIMEOUT_MS, leftMs));
+    try {
+      await withTimeout(clock, { what, afterMs }, (signal) => sayHello(from, to, signal));
+      return undefined;
+    } catch (error) {
+      if (clock.monotonicMs() + REACH_RETRY_MS > untilMs) return describeError(error);
+      await sleep(clock, REACH_RETRY_MS);
+    }
+  }
+}
+
+async function sayHello(from: VisorNode, to: VisorNode, signal: AbortSignal): Promise<void> {
+  const stream = await from.client.dial({ publicKey: to.publicKey, port: ECHO_PORT }, { signal });
+  const onAbort = () => stream.close(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const word = from.world.random.bytes(8);
+    await stream.write(word);
+    const heard: number[] = [];
+    while (heard.length < word.length) {
+      const bytes = await stream.read();
+      if (bytes === null) throw new TypeError("the stream ended before the echo");
+      heard.push(...bytes);
+    }
+    if (heard.join() !== word.join()) throw new TypeError("the echo is not what was said");
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    stream.close();
+  }
+}
+
+/** Streams between random pairs in a network without faults: each must be complete. */
+export async function checkCalmTraffic(fleet: Fleet, count: number): Promise<string[]> {
+  const { up } = fleet;
+  if (up.length < 2) return [];
+  const flows = await Promise.all(Array.from({ length: count }, () => {
+    const from = fleet.random.integer(0, up.length - 1);
+    const to = (from + fleet.random.integer(1, up.length - 1)) % up.length;
+    return fleet.traffic.run(up[from]!, up[to]!, { pauses: false });
+  }));
+  return flows.filter(({ outcome }) => outcome !== "complete").map(({ from, to, failure }) =>
+    `a stream from ${from.name} to ${to.name} failed while nothing was wrong: ${failure}`
+  );
+}
+
+/** What the discovery says when asked over HTTP, from a machine that no fault touches. */
+export class Observer {
+  readonly #discovery: HttpDiscovery;
+  readonly #client;
+
+  constructor(world: World) {
+    this.#client = tcpHttpClient(world, `skyctl/${SIM_VERSION}`);
+    const way = { name: "http", origin: DISCOVERY_URL, client: this.#client, isReady: () => true };
+    this.#discovery = new HttpDiscovery(askOver("dmsg discovery", [way], world.clock, silentLog));
+  }
+
+  /** Complaints about entries of `nodes`, which are closed. */
+  async checkGone(
+    nodes: readonly { readonly name: string; readonly publicKey: PublicKey }[],
+  ): Promise<string[]> {
+    const found = await Promise.all(
+      nodes.map(async ({ name, publicKey }) =>
+        await this.#discovery.entry(publicKey) === undefined
+          ? []
+          : [`the discovery has an entry of ${name}, which is closed`]
+      ),
+    );
+    return found.flat();
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+}

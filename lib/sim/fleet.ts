@@ -1,0 +1,175 @@
+/**
+ * A fleet in one simulation: a dmsg discovery, dmsg servers and visors, all of them the code that runs on
+ * sockets, and the traffic between them.
+ *
+ * @module
+ */
+import { keyPairFromSeed } from "../crypto/mod.ts";
+import type { DmsgNetwork } from "../directory/mod.ts";
+import { HTTP_PORT, serverEntry } from "../dmsg/mod.ts";
+import { sleep, type World } from "../runtime/mod.ts";
+import type { SeededRandom, Simulation } from "../runtime/simulated/mod.ts";
+import { DiscoveryNode } from "./_discovery_node.ts";
+import type { FleetNode } from "./_fleet_node.ts";
+import { DISCOVERY_HOST, DISCOVERY_URL, SERVER_PORT } from "./_places.ts";
+import { ServerNode } from "./_server_node.ts";
+import { VisorNode } from "./_visor_node.ts";
+import type { Timeline } from "./timeline.ts";
+import { BackgroundTraffic, Traffic } from "./traffic.ts";
+
+/** Sessions that each visor of a fleet keeps, as the generated configuration says. */
+export const VISOR_SESSIONS = 2;
+/** Streams under way at once while a scenario runs. */
+const TRAFFIC_WORKERS = 4;
+
+export interface FleetOptions {
+  readonly simulation: Simulation;
+  readonly timeline: Timeline;
+  readonly servers: number;
+  readonly visors: number;
+}
+
+export class Fleet {
+  readonly simulation: Simulation;
+  readonly timeline: Timeline;
+  /** For the choices of the scenario. */
+  readonly random: SeededRandom;
+  readonly network: DmsgNetwork;
+  readonly discovery: DiscoveryNode;
+  readonly servers: readonly ServerNode[];
+  readonly traffic: Traffic;
+  readonly #visors: VisorNode[];
+  readonly #director: World;
+  readonly #background: BackgroundTraffic[] = [];
+
+  constructor({ simulation, timeline, servers, visors }: FleetOptions) {
+    this.simulation = simulation;
+    this.timeline = timeline;
+    this.random = simulation.random.fork("choices");
+    this.traffic = new Traffic(simulation.random.fork("traffic"));
+    this.#director = simulation.node("director");
+    const serverNames = namesOf("server", servers);
+    this.network = {
+      name: "simulated",
+      file: undefined,
+      servers: serverNames.map((name) => ({
+        publicKey: this.#keys(name).publicKey,
+        address: `${name}:${SERVER_PORT}`,
+      })),
+      discoveryHttp: DISCOVERY_URL,
+      discoveryDmsg: { publicKey: this.#keys(DISCOVERY_HOST).publicKey, port: HTTP_PORT },
+    };
+    this.discovery = new DiscoveryNode({
+      ...this.#about(DISCOVERY_HOST),
+      servers: this.network.servers.map(({ publicKey, address }) =>
+        serverEntry({ publicKey, server: { address, availableSessions: 1 }, timestamp: 0n })
+      ),
+    });
+    this.servers = serverNames.map((name) => new ServerNode(this.#about(name)));
+    this.#visors = namesOf("visor", visors).map((name) => this.#visor(name, name));
+    // Machines are switched on in a fixed order: what a scenario starts first changes no address.
+    for (const node of this.nodes) void node.world;
+  }
+
+  get visors(): readonly VisorNode[] {
+    return this.#visors;
+  }
+  get nodes(): readonly FleetNode[] {
+    return [this.discovery, ...this.servers, ...this.#visors];
+  }
+  /** Those that run. */
+  get up(): VisorNode[] {
+    return this.#visors.filter((visor) => visor.isUp);
+  }
+  /** Who watches: a machine that no fault touches. */
+  get director(): World {
+    return this.#director;
+  }
+
+  sleep(ms: number): Promise<void> {
+    return sleep(this.#director.clock, ms);
+  }
+
+  /** One more visor, on a machine of its own, with the keys of `keysOf`. It is not started. */
+  addVisor(name: string, keysOf: string = name): VisorNode {
+    const visor = this.#visor(name, keysOf);
+    this.#visors.push(visor);
+    return visor;
+  }
+
+  /** Starts what is down, in a random order, each up to `withinMs` after the one before. */
+  async startAll({ withinMs = 2_000, except = [] }: StartAllOptions = {}): Promise<void> {
+    for (const node of this.shuffled(this.nodes)) {
+      if (node.isUp || except.includes(node)) continue;
+      await node.start();
+      await this.sleep(this.random.integer(0, withinMs));
+    }
+  }
+
+  /** Starts everything, and waits until every visor is in the discovery: where a scenario of faults begins. */
+  async settle(): Promise<void> {
+    await this.startAll({ withinMs: 50 });
+    await Promise.all(this.up.map((visor) => visor.client.whenPublished()));
+    await this.sleep(2_000);
+    this.say("the fleet is complete");
+  }
+
+  /** Begins random streams between whatever visors run. */
+  startTraffic(workers = TRAFFIC_WORKERS): void {
+    this.#background.push(
+      new BackgroundTraffic({
+        traffic: this.traffic,
+        random: this.random.fork(`workers/${this.#background.length}`),
+        clock: this.#director.clock,
+        workers,
+        visors: () => this.up,
+      }),
+    );
+  }
+
+  /** Ends the random streams, each in its own time. */
+  async stopTraffic(): Promise<void> {
+    await Promise.all(this.#background.splice(0).map((background) => background.stop()));
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.random.integer(0, from.length - 1)]!;
+  }
+
+  shuffled<T>(list: readonly T[]): T[] {
+    return list.map((value) => ({ value, rank: this.random.fraction() }))
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ value }) => value);
+  }
+
+  /** A line of the timeline that no node says of itself: a fault, a phase. */
+  say(event: string, node = "scenario"): void {
+    this.timeline.add(node, event);
+  }
+
+  #visor(name: string, keysOf: string): VisorNode {
+    return new VisorNode({
+      ...this.#about(name, keysOf),
+      network: this.network,
+      traffic: this.traffic,
+      sessionsMin: VISOR_SESSIONS,
+    });
+  }
+
+  #about(name: string, keysOf = name) {
+    return { simulation: this.simulation, timeline: this.timeline, name, keys: this.#keys(keysOf) };
+  }
+
+  #keys(name: string) {
+    return keyPairFromSeed(new TextEncoder().encode(`${this.simulation.seed}/${name}`));
+  }
+}
+
+export interface StartAllOptions {
+  readonly withinMs?: number;
+  readonly except?: readonly FleetNode[];
+}
+
+function namesOf(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${kind}-${index + 1}`);
+}
