@@ -1,6 +1,6 @@
 /** What a session owes to its connection: buffers that stay its own while they are written, and its end. */
 import assert from "node:assert/strict";
-import { ConnClosedError, Ledger } from "../../lib/base/mod.ts";
+import { ConnClosedError, ConnResetError, Ledger } from "../../lib/base/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { YamuxSession } from "../../lib/yamux/mod.ts";
 import { KeepingConn } from "../support/keeping_conn.ts";
@@ -67,4 +67,21 @@ Deno.test("a session is closed when its connection is, not before", async () => 
   await clock.advance(0);
   assert.equal(closed.state, "pending");
   await end();
+});
+
+Deno.test("a write that fails ends the session at once, though its read still waits", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock({ ledger });
+  const reset = new ConnResetError();
+  const conn = Object.assign(new KeepingConn(), { write: () => Promise.reject(reset) });
+  const session = new YamuxSession(conn, { role: "client", world: { clock, ledger }, onStream() {} });
+  const stream = session.open();
+  const reading = assert.rejects(stream.read(), { cause: reset });
+  await clock.advance(0);
+  await reading;
+  assert.equal(session.failure, reset);
+  assert.deepEqual(conn.closes, [reset]);
+  conn.settleClosed();
+  await session.closed;
+  assert.deepEqual(ledger.live(), {});
 });
