@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { describeError, type Log, type Scope } from "../base/mod.ts";
+import type { Log, Scope } from "../base/mod.ts";
 import type { ProvenKey, PublicKey } from "../crypto/mod.ts";
 import { type AnyHandler, HttpClient, type RawHandler, serveHttpConn } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
@@ -50,9 +50,10 @@ export function serveDmsgHttp(
   });
 }
 
-async function serveOne(
+/** Serves one stream to its end, and joins it. Never rejects. */
+function serveOne(
   stream: DmsgStream,
-  { world, handler, log, signal }: {
+  { world: { clock, ledger }, handler, log, signal }: {
     world: Pick<World, "clock" | "ledger">;
     handler: DmsgHttpHandler | { readonly raw: RawHandler };
     log: Log;
@@ -61,19 +62,7 @@ async function serveOne(
 ): Promise<void> {
   const caller = { key: stream.remote.publicKey, remote: renderDmsgAddress(stream.remote) };
   const bound: AnyHandler = typeof handler === "function" ? (request) => handler(request, caller) : handler;
-  try {
-    await serveHttpConn(stream, bound, {
-      clock: world.clock,
-      ledger: world.ledger,
-      remote: caller.remote,
-      log,
-      signal,
-    });
-  } catch (error) {
-    log.debug("HTTP over dmsg ended", { caller: caller.remote, cause: describeError(error) });
-  } finally {
-    stream.close();
-  }
+  return serveHttpConn(stream, bound, { clock, ledger, remote: caller.remote, log, signal });
 }
 
 /** An HTTP client whose hosts are dmsg addresses: `http://<key>[:<port>]/...`. Close it with its owner. */

@@ -175,7 +175,8 @@ Deno.test("a dial that the server ends without a word fails at once", () =>
     await rig.settle();
     a.incoming.shift()!.close();
     assert.ok(await outcome instanceof TruncatedError);
-    assert.equal(a.client.isLive, true);
+    await rig.settle();
+    assert.deepEqual([a.client.isLive, a.client.mux.streamCount], [true, 0]);
   }));
 
 Deno.test("a dial over a session that has ended fails at once, and so does one whose session ends", () =>

@@ -38,6 +38,7 @@ Deno.test("Listener hands streams over in order, waiting or not", async () => {
 Deno.test("Listener has room for 256 streams, promised ones included", async () => {
   const { make, ledger } = streams();
   const listener = new Listener(80, () => {});
+  assert.equal(LISTENER_QUEUE_MAX, 256);
   for (let count = 0; count < LISTENER_QUEUE_MAX - 1; count++) {
     assert.equal(listener.reserve(), true);
     listener.deliver(make());
