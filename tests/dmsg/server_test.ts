@@ -86,7 +86,7 @@ Deno.test("sessions are accepted at once while the discovery hangs; registration
 
 Deno.test("no entry is left, and none comes later, once a server is closed during a post (DS-6)", () =>
   inNetwork(3, async (network) => {
-    network.discovery.before = ({ what }) => what === "entry" ? undefined : network.sleep(900);
+    network.discovery.before = ({ what }) => what === "entry" ? undefined : network.sleep(300);
     const server = await network.server("s1");
     await network.sleep(100);
     await Promise.all([server.close(), server.close()]);
