@@ -7,11 +7,21 @@ import type { SessionSummary } from "../lib/control/mod.ts";
 export function renderSessions(sessions: readonly SessionSummary[]): string {
   if (sessions.length === 0) return "no dmsg session";
   return renderTable(
-    ["server", "remote key", "address", { head: "streams", align: "right" }, "uptime", "in", "out"],
-    sessions.map(({ server, remote, address, streams, uptimeMs, bytesIn, bytesOut }) => [
+    [
+      "server",
+      "remote key",
+      "address",
+      "post-quantum",
+      { head: "streams", align: "right" },
+      "uptime",
+      "in",
+      "out",
+    ],
+    sessions.map(({ server, remote, address, postQuantum, streams, uptimeMs, bytesIn, bytesOut }) => [
       server,
       remote,
       address,
+      postQuantum ? "yes" : "no",
       streams,
       renderDuration(uptimeMs),
       renderBytes(bytesIn),

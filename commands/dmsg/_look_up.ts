@@ -26,6 +26,7 @@ import {
 } from "../../lib/base/mod.ts";
 import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../../lib/visor/mod.ts";
+import { postQuantumOf } from "../_post_quantum.ts";
 
 export interface NetworkOptions {
   readonly home?: string | undefined;
@@ -121,6 +122,7 @@ export async function withClient<T>(
     userAgent: `skyctl/${io.version}`,
     sessionsMin,
     publish,
+    postQuantum: postQuantumOf(io, world),
   });
   try {
     return await work(client);

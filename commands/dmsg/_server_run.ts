@@ -9,6 +9,7 @@ import {
   renderDmsgServerConfig,
   runDmsgServer,
 } from "../../lib/services/dmsg_server/mod.ts";
+import { postQuantumOf } from "../_post_quantum.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
 export interface ServerRunOptions extends DmsgServerOverrides {
@@ -32,6 +33,7 @@ export async function runServerCommand(io: Io, file: string, options: ServerRunO
     config,
     keys,
     version: io.version,
+    postQuantum: postQuantumOf(io, world),
   });
   const { publicKey } = keys;
   try {

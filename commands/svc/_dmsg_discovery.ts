@@ -6,6 +6,7 @@ import { embeddedNetwork, networkOfFile, parseAuthority, seededEntries } from ".
 import { renderSocketAddress, type World } from "../../lib/runtime/mod.ts";
 import { attachDmsg, parseServiceMode, runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
 import { keptKeyPair } from "../../lib/visor/mod.ts";
+import { postQuantumOf } from "../_post_quantum.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
 export interface DiscoveryOptions {
@@ -51,7 +52,8 @@ export async function runDiscoveryCommand(io: Io, options: DiscoveryOptions): Pr
       publicKey: keys?.publicKey,
       build: { version: io.version, commit: "unknown", date: "unknown" },
     },
-    dmsg: keys && attachDmsg({ world, local: keys, servers, log }),
+    dmsg: keys &&
+      attachDmsg({ world, local: keys, servers, log, postQuantum: postQuantumOf(io, world) }),
   });
   try {
     io.emitEach(

@@ -3,6 +3,7 @@ import { type LogLevel, renderLogRecord } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { renderSocketAddress } from "../../lib/runtime/mod.ts";
 import { runVisor, type Visor } from "../../lib/visor/mod.ts";
+import { postQuantumOf } from "../_post_quantum.ts";
 import { untilInterrupt } from "../_until_interrupt.ts";
 
 export interface RunOptions {
@@ -46,6 +47,7 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
     controlAddress: options.control,
     logLevel: options.logLevel,
     pid: io.pid,
+    postQuantum: postQuantumOf(io, world),
     onStep: (step) => io.note(step),
     onChange: () => progress?.look(),
     onRecord: (record) => {

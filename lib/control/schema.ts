@@ -17,6 +17,7 @@ export const sessionSchema = z.object({
   server: key,
   remote: key.describe("the visor's own key on that session"),
   address: z.string(),
+  postQuantum: z.boolean().describe("its handshake was the post-quantum hybrid"),
   streams: z.int(),
   uptimeMs: z.number(),
   bytesIn: z.number(),

@@ -22,7 +22,14 @@ import { tcpHttpClient } from "./tcp_http.ts";
 export interface NetworkClientOptions extends
   Pick<
     DmsgClientOptions,
-    "sessionsMin" | "serversType" | "publish" | "clientType" | "readIdleMs" | "sessionRetry" | "onChange"
+    | "sessionsMin"
+    | "serversType"
+    | "publish"
+    | "clientType"
+    | "readIdleMs"
+    | "sessionRetry"
+    | "postQuantum"
+    | "onChange"
   > {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
   readonly local: KeyPair;

@@ -17,6 +17,7 @@ import {
 } from "../directory/mod.ts";
 import { DmsgServer, HTTP_PORT, HttpDiscovery } from "../dmsg/mod.ts";
 import type { HttpClient } from "../http/mod.ts";
+import type { PostQuantumSettings } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import {
   type AttachDmsg,
@@ -37,6 +38,8 @@ export interface LocalNetworkOptions {
   readonly folder: string;
   readonly version: string;
   readonly servers?: number;
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
 }
 
 export class LocalNetwork implements AsyncDisposable {
@@ -109,7 +112,7 @@ export class LocalNetwork implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { world, log, folder, version } = this.#options;
+    const { world, log, folder, version, postQuantum } = this.#options;
     const keys = this.#discoveryKeys = await keptKeyPair(world, `${folder}/dmsg-discovery.key`);
     let attaching: Parameters<AttachDmsg>[0] | undefined;
     this.#discovery = await runDmsgDiscovery({
@@ -142,15 +145,20 @@ export class LocalNetwork implements AsyncDisposable {
       discoveryDmsg: { publicKey: keys.publicKey, port: HTTP_PORT },
     };
     const seeded = seededEntries(network).filter((entry) => entry.server !== undefined);
-    this.#dmsgSide = attachDmsg({ world, local: keys, servers: seeded, log: log.child("dmsg-discovery") })(
-      attaching!,
-    );
+    const attach = attachDmsg({
+      world,
+      local: keys,
+      servers: seeded,
+      log: log.child("dmsg-discovery"),
+      postQuantum,
+    });
+    this.#dmsgSide = attach(attaching!);
     await world.files.write(network.file!, new TextEncoder().encode(renderDeploymentFile(network)));
     this.#network = network;
   }
 
   async #startServers(discoveryHttp: string): Promise<KnownServer[]> {
-    const { world, log, folder, version, servers = LOCAL_SERVERS } = this.#options;
+    const { world, log, folder, version, postQuantum, servers = LOCAL_SERVERS } = this.#options;
     const client = this.#registering = tcpHttpClient(world, `skyctl/${version}`);
     const ways = [{ name: "http", origin: discoveryHttp, client, isReady: () => true }];
     const known: KnownServer[] = [];
@@ -160,6 +168,7 @@ export class LocalNetwork implements AsyncDisposable {
         world,
         local,
         log: log.child(`dmsg-server-${index}`),
+        postQuantum,
         discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
       });
       this.#servers.push(server);

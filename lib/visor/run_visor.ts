@@ -6,6 +6,7 @@
 import type { LogLevel, LogRecord } from "../base/mod.ts";
 import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
 import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
+import type { PostQuantumSettings } from "../noise/mod.ts";
 import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World } from "../runtime/mod.ts";
 import { CONTROL_ADDRESS_DEFAULT, parseVisorConfig, renderNewConfig, type VisorConfig } from "./config.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
@@ -28,6 +29,8 @@ export interface RunVisorOptions {
   /** Overrides `cli_addr`. */
   readonly controlAddress?: string;
   readonly logLevel?: LogLevel;
+  /** The post-quantum hybrid of the visor, and of the local network: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
   readonly pid?: number;
   /** Told of each log line, also while starting. */
   readonly onRecord?: (record: LogRecord) => void;
@@ -54,7 +57,7 @@ export interface RunningVisor extends AsyncDisposable {
 
 /** Starts. Errors: `ConfigError` and others with field and remedy, before anything is written. */
 export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> {
-  const { world, local, version, onStep } = options;
+  const { world, local, version, postQuantum, onStep } = options;
   const { files } = world;
   const home = files.absolute(options.home); // commands in other folders read these paths from the control file
   const configFile = options.configFile ?? `${home}/visor.json`;
@@ -73,7 +76,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     if (local) {
       const folder = `${home}/local`;
       await files.makeDirectory(folder, { mode: 0o700 });
-      localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version });
+      localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version, postQuantum });
       open.push(localNetwork);
       for (const { name, publicKey, address } of localNetwork.services()) {
         onStep(`${name} ${publicKey} on ${address}`);
@@ -97,6 +100,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       serversType: config?.dmsg.serversType,
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
       hosted: localNetwork,
+      postQuantum,
       onChange: options.onChange,
       pid: options.pid,
     });

@@ -17,6 +17,7 @@ import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
 import { DmsgError, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
+import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
 import { CONTROL_BODY_BYTES_MAX, controlHandler } from "./control_server.ts";
@@ -41,6 +42,8 @@ export interface VisorOptions {
   };
   readonly sessionsMin: number;
   readonly serversType?: "all" | "official" | "community";
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
   /** Keys that may read the log besides the own one. */
   readonly whitelist: readonly PublicKey[];
   /** Services in the same process: shown by `status`, and ended with the visor before its control file goes. */
@@ -66,7 +69,8 @@ export class Visor implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   private constructor(options: VisorOptions) {
-    const { world, keys, network, logFile, version, sessionsMin, serversType, onChange } = options;
+    const { world, keys, network, logFile, version, sessionsMin, serversType, postQuantum, onChange } =
+      options;
     this.#options = options;
     this.#token = makeToken(world.random);
     this.#startedMs = world.clock.monotonicMs();
@@ -79,6 +83,7 @@ export class Visor implements AsyncDisposable {
       sessionsMin,
       serversType,
       clientType: "visor",
+      postQuantum,
       onChange,
     });
   }

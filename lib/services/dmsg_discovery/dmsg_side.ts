@@ -16,6 +16,7 @@ import {
   parseEntry,
   serveDmsgHttp,
 } from "../../dmsg/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { type EntryStore, StoreError } from "../store/mod.ts";
 import type { AttachDmsg } from "./run.ts";
@@ -27,10 +28,12 @@ export interface DmsgSideOptions {
   /** Servers of the deployment: dialled from the start on. */
   readonly servers: readonly Entry[];
   readonly log: Log;
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
 }
 
 /** What `runDmsgDiscovery` takes for mode `dual`. */
-export function attachDmsg({ world, local, servers, log }: DmsgSideOptions): AttachDmsg {
+export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSideOptions): AttachDmsg {
   return ({ handler, store }) => {
     const scope = new Scope();
     const client = new DmsgClient({
@@ -40,6 +43,7 @@ export function attachDmsg({ world, local, servers, log }: DmsgSideOptions): Att
       discovery: new OwnEntries(store, servers),
       sessionsMin: 0, // with every server: others reach the discovery through whichever they are at
       sessionRetry: DIAL_RETRY,
+      postQuantum,
       publish: false, // others know it from their deployment (dmsg.md 11, direct client)
     });
     serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log });

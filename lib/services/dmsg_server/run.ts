@@ -8,6 +8,7 @@ import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
 import { DmsgServer, HttpDiscovery } from "../../dmsg/mod.ts";
 import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import type { DmsgServerConfig } from "./config.ts";
 
@@ -17,6 +18,8 @@ export interface RunDmsgServerOptions {
   readonly config: DmsgServerConfig;
   readonly keys: KeyPair;
   readonly version: string;
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
 }
 
 export interface RunningDmsgServer extends AsyncDisposable {
@@ -30,7 +33,7 @@ export interface RunningDmsgServer extends AsyncDisposable {
 
 /** Starts a server; it accepts when this resolves. Errors: those of `Network.listen`. Nothing is left then. */
 export async function runDmsgServer(
-  { world, log, config, keys, version }: RunDmsgServerOptions,
+  { world, log, config, keys, version, postQuantum }: RunDmsgServerOptions,
 ): Promise<RunningDmsgServer> {
   let client: HttpClient | undefined;
   let http: HttpServer | undefined;
@@ -51,6 +54,7 @@ export async function runDmsgServer(
     sessionsMax: config.sessionsMax,
     entryRefreshMs: config.updateIntervalMs,
     authPassphrase: config.authPassphrase,
+    postQuantum,
   });
   let closing: Promise<void> | undefined;
   const close = () => {
