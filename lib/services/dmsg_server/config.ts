@@ -96,7 +96,7 @@ export function renderDmsgServerConfig(
     public_key: publicKey,
     secret_key: secretKey.reveal(),
     discovery: overrides.discovery ?? embeddedDeployment("prod").dmsgDiscovery ?? "",
-    public_address: overrides.public ?? overrides.listen ?? PUBLIC_ADDRESS_DEFAULT,
+    public_address: overrides.public ?? advertisedFor(overrides.listen) ?? PUBLIC_ADDRESS_DEFAULT,
     local_address: overrides.listen ?? LOCAL_ADDRESS_DEFAULT,
     health_endpoint_address: overrides.health ?? HEALTH_ADDRESS_DEFAULT,
     log_level: overrides.logLevel ?? "info",
@@ -104,6 +104,12 @@ export function renderDmsgServerConfig(
     max_sessions: SERVER_SESSIONS_MAX,
   };
   return JSON.stringify(config, null, 2) + "\n";
+}
+
+/** What a new configuration advertises for where it listens: on loopback, unless the operator says more. */
+function advertisedFor(listen: string | undefined): string | undefined {
+  if (listen?.endsWith(":0")) return ""; // the bound address, whichever it becomes
+  return listen?.replace(/^(?:0\.0\.0\.0)?:/, "127.0.0.1:");
 }
 
 function some(values: Record<string, unknown>): Record<string, unknown> {

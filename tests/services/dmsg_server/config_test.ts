@@ -92,4 +92,13 @@ Deno.test("renderDmsgServerConfig() reads back as what was asked for", () => {
   const config = parseDmsgServerConfig(text, "server.json");
   assert.equal(config.secretKey?.publicKey, keys.publicKey);
   assert.deepEqual([config.publicAddress, config.discovery], ["127.0.0.1:8081", "http://d:9090"]);
+  for (
+    const [listen, advertised] of [["127.0.0.1:0", undefined], [":9", "127.0.0.1:9"], [
+      "0.0.0.0:9",
+      "127.0.0.1:9",
+    ]]
+  ) {
+    const made = renderDmsgServerConfig(keys, { listen });
+    assert.equal(parseDmsgServerConfig(made, "server.json").publicAddress, advertised, listen);
+  }
 });
