@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { byRandomWeight, HEALTHY_SESSION_MS, RECONNECT_JITTER_MS } from "../../lib/dmsg/_sessions.ts";
 import { serverEntry } from "../../lib/dmsg/entry.ts";
 import { SeededRandom } from "../../lib/runtime/simulated/mod.ts";
-import { inNetwork, key, seedOf, SERVER_PORT } from "./client_support.ts";
+import { bareServer, inNetwork, key, seedOf, SERVER_PORT } from "./client_support.ts";
 
 Deno.test("a hundred callers at once make one dial and one session (DC-2)", () =>
   inNetwork(1, async (network) => {
@@ -185,6 +185,21 @@ Deno.test("a server that swallows the dial costs 10 s, one with another key its 
     assert.match(causes.get(key("dead"))!, /Connecting to server .* did not finish within 10000 ms/);
     assert.match(causes.get(key("old"))!, /smux/);
     assert.ok(causes.has(key("s8")));
+  }));
+
+Deno.test("a session that ends after its replacement was made does not take it along (DC-11)", () =>
+  inNetwork(10, async (network) => {
+    const server = await bareServer(network, "s1", (stream) => stream.close());
+    const client = network.client("a", { seeded: [seedOf("s1")], publish: false });
+    await client.whenReady();
+    server.sessions[0]!.mux.goAway(); // takes no more streams, and is still there
+    await network.sleep(100);
+    assert.equal(client.isReady, false);
+    await client.connect(key("s1"));
+    await network.sleep(5_000);
+    assert.deepEqual([server.sessions.length, server.sessions[0]!.isLive, client.isReady], [2, false, true]);
+    await client.close();
+    await server.close();
   }));
 
 Deno.test("byRandomWeight() asks servers in proportion to their free sessions; odd counts weigh 1", () => {
