@@ -87,28 +87,55 @@ export interface CpuSeconds {
   readonly clients: readonly number[];
 }
 
-/** Measures our server and, when one is given, the other one: its figures are then what ours are held against. */
-export async function paired(
+/** A bench of a dmsg server, in rounds of which the medians count. */
+export interface DmsgBench {
+  /** Default 2: A and B. */
+  readonly clients?: number;
+  readonly rounds: number;
+  /** Before the first round; nothing of it counts. */
+  warmUp(network: Network): Promise<unknown>;
+  /** Every row, each time the same ones. */
+  round(network: Network): Promise<readonly BenchRow[]>;
+}
+
+/**
+ * Runs the rounds on our server. When another one is given, each round is followed by one on that, so that both
+ * meet the same load of the machine; its figures are then what ours are held against.
+ */
+export async function runRounds(
   { target }: BenchOptions,
-  measure: (target: BenchTarget | undefined) => Promise<readonly BenchRow[]>,
+  { clients = 2, rounds, warmUp, round }: DmsgBench,
 ): Promise<readonly BenchRow[]> {
-  const ours = await measure(undefined);
-  if (target === undefined) return ours;
-  const theirs = new Map((await measure(target)).map(({ name, value }) => [name, value]));
-  return ours.map(({ reference: _, ...row }) => {
-    const reference = theirs.get(row.name);
-    return reference === undefined ? row : { ...row, reference };
-  });
+  await using stack = new AsyncDisposableStack();
+  const networks: Network[] = [];
+  for (const server of target === undefined ? [undefined] : [undefined, target]) {
+    networks.push(stack.use(await Network.start(server, clients)));
+  }
+  for (const network of networks) await warmUp(network);
+  const all = networks.map((): (readonly BenchRow[])[] => []);
+  for (let count = 0; count < rounds; count++) {
+    for (const [index, network] of networks.entries()) all[index]!.push(await round(network));
+  }
+  const [ours, theirs] = all.map(medians);
+  if (theirs === undefined) return ours!;
+  const references = new Map(theirs.map(({ name, value }) => [name, value]));
+  return ours!.map(({ reference: _, ...row }) => ({ ...row, reference: references.get(row.name) }));
 }
 
-/** A row of CPU time, or none when it is not known. */
-export function cpuRow(row: Omit<BenchRow, "value" | "lessIsBetter">, value: number | undefined): BenchRow[] {
-  return value === undefined ? [] : [{ ...row, value, lessIsBetter: true }];
+function medians(rounds: readonly (readonly BenchRow[])[]): BenchRow[] {
+  return rounds[0]!.map((row, index) => ({
+    ...row,
+    value: percentile(rounds.map((rows) => rows[index]!.value), 0.5),
+  }));
 }
 
-/** The value in the middle; of none `undefined`. */
-export function median(values: readonly (number | undefined)[]): number {
-  return percentile(values as readonly number[], 0.5);
+/** A row of CPU time, `seconds` times `scale`; none when it is not known. */
+export function cpuRow(
+  row: Omit<BenchRow, "value" | "lessIsBetter">,
+  seconds: number | undefined,
+  scale: number,
+): BenchRow[] {
+  return seconds === undefined ? [] : [{ ...row, value: seconds * scale, lessIsBetter: true }];
 }
 
 /** The value that the given share of all does not exceed. */

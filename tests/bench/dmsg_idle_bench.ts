@@ -1,7 +1,7 @@
 /** What an idle session costs a server: memory and handles, at 1,000 of them; and what is left after their end. */
-import type { BenchOptions, BenchRow, BenchTarget } from "../../scripts/bench.ts";
+import type { BenchOptions, BenchRow } from "../../scripts/bench.ts";
 import type { Usage } from "./_child.ts";
-import { Network, paired } from "./_dmsg_network.ts";
+import { type Network, runRounds } from "./_dmsg_network.ts";
 
 const SESSIONS = 1_000;
 const PARALLEL = 64;
@@ -12,24 +12,27 @@ const SETTLE_MS = 500;
 export const takesServer = true;
 
 export default function idleBench(options: BenchOptions): Promise<readonly BenchRow[]> {
-  return paired(options, measure);
+  return runRounds(options, { clients: 1, rounds: 1, warmUp, round });
 }
 
-async function measure(target: BenchTarget | undefined): Promise<BenchRow[]> {
-  await using network = await Network.start(target, 1);
-  const client = network.clients[0]!;
-  const hold = (times: number) =>
-    client.ask("hold", { ...network.server.address, times, parallel: PARALLEL });
+async function hold({ clients, server }: Network, times: number): Promise<void> {
+  await clients[0]!.ask("hold", { ...server.address, times, parallel: PARALLEL });
+}
+
+async function warmUp(network: Network): Promise<void> {
+  await hold(network, WARM_UP);
+  await network.clients[0]!.ask("release");
+}
+
+async function round(network: Network): Promise<BenchRow[]> {
   const settled = async (): Promise<Usage | undefined> => {
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     return await network.server.usage();
   };
-  await hold(WARM_UP);
-  await client.ask("release");
   const empty = await settled();
-  await hold(SESSIONS);
+  await hold(network, SESSIONS);
   const full = await settled();
-  await client.ask("release");
+  await network.clients[0]!.ask("release");
   const left = await settled();
   if (empty === undefined || full === undefined || left === undefined) return [];
   const each = (part: (usage: Usage) => number | undefined) =>
