@@ -1,6 +1,7 @@
 /**
  * Keeps one entry in the discovery true (dmsg.md 8.4, DC-7, DC-10): posts when what it says changed, after a
- * moment of quiet, and again each interval; deletes it at the end, after the last post has been joined.
+ * moment of quiet, and again each interval; looks now and then whether the discovery still has it, and posts it
+ * when not; deletes it at the end, after the last post has been joined.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { Nudge } from "./_nudge.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Entry, ENTRY_VERSION, signEntry } from "./entry.ts";
 import { EntryRefusedError } from "./http_discovery.ts";
+import { unit } from "./_sessions.ts";
 
 /** Changes come in bursts; one post follows after so much quiet. */
 export const PUBLISH_QUIET_MS = 1_000;
@@ -29,6 +31,20 @@ export const UNANSWERED_MAX = 16;
 export const PUBLISH_QUIET_MAX_MS = 10_000;
 /** Answers "sequence is not of old entry + 1" that one attempt follows up. */
 export const SEQUENCE_TRIES_MAX = 5;
+
+/**
+ * Between two looks at the own entry. A discovery that lost its store, or came back with an old one, has it again
+ * within this, the jitter and a request: 60 s. Not below the life of a cached look-up (`ENTRY_CACHE_MS`), or a look
+ * could see its own last answer. It costs a discovery one look-up per client in 35 s: 29 a second for 1,000 of
+ * them, against tens of thousands that it answers; over dmsg it also keeps the one pooled stream in use.
+ */
+export const OWN_ENTRY_CHECK_MS = 30_000;
+/** At most so much longer, by chance each time: a fleet that was started at once does not look at once. */
+export const OWN_ENTRY_CHECK_JITTER_MS = 10_000;
+/** A look that got no answer is repeated after half the time. */
+const FAILED_CHECK_SHARE = 0.5;
+/** An entry that is posted anew this often, as a server's is, is not looked at in between. */
+const FREQUENT_REFRESH_MS = 2 * (OWN_ENTRY_CHECK_MS + OWN_ENTRY_CHECK_JITTER_MS);
 
 /** What an entry says, without its numbers and signature. */
 export type EntryContent = Pick<Entry, "client" | "clientType" | "server">;
@@ -66,6 +82,8 @@ export class EntryPublisher {
   /** Posts since the last success whose answer was lost: seen again, they are our own. */
   readonly #unanswered: Entry[] = [];
   #lastPostedMs = 0; // monotonic
+  #nextCheckMs = 0; // monotonic
+  #isLost = false; // the discovery was seen without the last entry
   #publishedAtMs: number | undefined; // wall
   #failure: string | undefined;
   #duplicateSeenMs: number | undefined;
@@ -117,11 +135,14 @@ export class EntryPublisher {
     const { world: { clock }, log } = this.#options;
     let retryMs = PUBLISH_RETRY_FIRST_MS;
     while (!signal.aborted) {
-      const waitMs = this.#failure !== undefined ? retryMs : this.#untilDueMs();
+      const waitMs = this.#failure !== undefined
+        ? retryMs
+        : Math.min(this.#untilDueMs(), this.#untilCheckMs());
       if (await this.#nudge.wait(clock, waitMs, signal)) {
         if (this.#last !== undefined || this.#failure !== undefined) await this.#quiet(signal);
       }
       try {
+        if (this.#failure === undefined && this.#untilCheckMs() === 0) await this.#check(signal);
         await this.#publishIfNeeded(signal);
         this.#failure = undefined;
         retryMs = PUBLISH_RETRY_FIRST_MS;
@@ -141,6 +162,43 @@ export class EntryPublisher {
     return Math.max(0, this.#lastPostedMs + refreshMs - clock.monotonicMs());
   }
 
+  /** How long the own entry needs no look; Infinity while there is none, or for one that is posted often. */
+  #untilCheckMs(): number {
+    const { world: { clock }, content, refreshMs } = this.#options;
+    if (this.#last === undefined || refreshMs <= FREQUENT_REFRESH_MS || content() === undefined) {
+      return Infinity;
+    }
+    return Math.max(0, this.#nextCheckMs - clock.monotonicMs());
+  }
+
+  #planCheck(share = 1): void {
+    const { clock, random } = this.#options.world;
+    const afterMs = OWN_ENTRY_CHECK_MS + OWN_ENTRY_CHECK_JITTER_MS * unit(random);
+    this.#nextCheckMs = clock.monotonicMs() + share * afterMs;
+  }
+
+  /** Looks whether the discovery has what was posted last. No answer is no news: the entry may well be there. */
+  async #check(signal: AbortSignal): Promise<void> {
+    const { discovery, local, world: { clock }, log, same } = this.#options;
+    const what = "Looking up the own entry";
+    try {
+      const stored = await withTimeout(
+        clock,
+        { what, afterMs: PUBLISH_TIMEOUT_MS, signal },
+        (ended) => discovery.entry(local.publicKey, ended),
+      );
+      this.#planCheck();
+      const last = this.#last!;
+      this.#isLost = stored === undefined || stored.signature !== last.signature || !same(stored, last);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#planCheck(FAILED_CHECK_SHARE);
+      log.debug("Own entry not looked up", { cause: describeError(error) });
+      return;
+    }
+    if (this.#isLost) log.info("The discovery does not have the last entry; posting it anew");
+  }
+
   /** Waits until nothing changed for {@link PUBLISH_QUIET_MS}. */
   async #quiet(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options.world;
@@ -153,7 +211,7 @@ export class EntryPublisher {
     const wanted = content();
     if (wanted === undefined) return;
     const isDue = clock.monotonicMs() - this.#lastPostedMs >= refreshMs;
-    if (this.#last !== undefined && !isDue && same(this.#last, wanted)) return;
+    if (this.#last !== undefined && !isDue && !this.#isLost && same(this.#last, wanted)) return;
     const what = "Publishing the entry";
     await withTimeout(clock, { what, afterMs: PUBLISH_TIMEOUT_MS, signal }, (ended) => this.#publish(ended));
   }
@@ -198,7 +256,9 @@ export class EntryPublisher {
     const { world: { clock }, onChange } = this.#options;
     this.#last = entry;
     this.#unanswered.length = 0;
+    this.#isLost = false;
     this.#lastPostedMs = clock.monotonicMs();
+    this.#planCheck();
     this.#publishedAtMs = clock.wallMs();
     onChange?.();
   }
