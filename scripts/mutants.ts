@@ -195,15 +195,19 @@ function oneLine(text: string): string {
   return text.replace(/\s+/g, " ").trim().slice(0, 60);
 }
 
-/** Every mutant of `tests/mutants/` whose row or file holds `filter`. */
+/** Every mutant of `tests/mutants/` whose row, file or list holds `filter`. */
 export async function loadMutants(project: string, filter = ""): Promise<Mutant[]> {
   const folder = `${project}/tests/mutants`;
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
   const mutants: Mutant[] = [];
   for (const name of names.filter((name) => name.endsWith(".json")).sort()) {
-    mutants.push(...parseMutants(await Deno.readTextFile(`${folder}/${name}`), name));
+    const listed = parseMutants(await Deno.readTextFile(`${folder}/${name}`), name);
+    const isList = name.includes(filter);
+    mutants.push(
+      ...listed.filter(({ row, file }) => isList || row.includes(filter) || file.includes(filter)),
+    );
   }
-  return mutants.filter(({ row, file }) => row.includes(filter) || file.includes(filter));
+  return mutants;
 }
 
 async function run([filter]: readonly string[]): Promise<number> {

@@ -94,6 +94,7 @@ Deno.test("tryMutants() on a planted project kills what a test sees, and reports
     assert.match(renderResults(results), /\n1 of 6 mutants killed$/);
     assert.deepEqual(await Deno.readTextFile(`${copy}/sum.ts`), source);
     assert.deepEqual((await loadMutants(copy, "X-2")).length, 1);
+    assert.deepEqual((await loadMutants(copy, "a.json")).length, 6);
   } finally {
     await Deno.remove(planted, { recursive: true });
     await Deno.remove(copy, { recursive: true });
