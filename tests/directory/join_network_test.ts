@@ -158,7 +158,10 @@ for (
       await Promise.all([near.dmsg.whenPublished(), far.dmsg.whenPublished()]);
       assert.equal((await deployment.registered("far"))!.length, 1);
       await hello(near, far);
-      await deployment.sleep(100_000); // no connection of the look-ups is kept so long: deleting needs a dial
+      await deployment.sleep(40_000);
+      for (const name of SERVER_NAMES) deployment.simulation.reset("far", name);
+      await deployment.sleep(900); // connected anew, and every earlier stream is gone: deleting needs a dial
+      assert.equal(far.dmsg.isReady, true);
       await far.close();
       assert.equal(await deployment.registered("far"), undefined, "deleted");
       await near.close();
