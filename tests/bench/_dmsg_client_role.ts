@@ -7,7 +7,13 @@
  * @module
  */
 import type { Conn } from "../../lib/base/mod.ts";
-import { generateKeyPair, type KeyPair, parsePublicKey, type PublicKey } from "../../lib/crypto/mod.ts";
+import {
+  generateKeyPair,
+  type KeyPair,
+  parsePublicKey,
+  type PublicKey,
+  webCryptoKem,
+} from "../../lib/crypto/mod.ts";
 import {
   connectSession,
   DmsgClient,
@@ -16,7 +22,7 @@ import {
   type Session,
 } from "../../lib/dmsg/mod.ts";
 import { silentLog } from "../../lib/base/mod.ts";
-import { xkConnect } from "../../lib/noise/mod.ts";
+import { PostQuantum, type PostQuantumMode, xkConnect } from "../../lib/noise/mod.ts";
 import { type SocketConn, systemWorld } from "../../lib/runtime/mod.ts";
 import { ConnReader } from "../../lib/wire/mod.ts";
 import { putHeader, TYPE_DATA } from "../../lib/yamux/frame.ts";
@@ -39,6 +45,7 @@ const world = {
       socket = await system.network.dial(...args),
   },
 };
+const kem = webCryptoKem((work) => system.outside(work)); // as the program's own commands have it
 let client: DmsgClient;
 let server: PublicKey;
 
@@ -105,12 +112,14 @@ async function repeat(times: number, parallel: number, work: () => Promise<void>
 
 const held: Session[] = [];
 let pool: KeyPair[] = [];
+const postQuantum = (mode: PostQuantumMode = "offer") =>
+  new PostQuantum({ kem, mode, random: system.random });
 
-async function session(to: ServerAddress): Promise<Session> {
+async function session(to: ServerAddress, postQuantum: PostQuantum): Promise<Session> {
   const address = parseServerAddress(to.address);
   const local = pool.pop() ?? generateKeyPair(system.random);
   const conn = await system.network.dial(address);
-  const options = { world: system, local, log: silentLog, onStream: () => {} };
+  const options = { world: system, local, log: silentLog, onStream: () => {}, postQuantum };
   return await connectSession(conn, address, parsePublicKey(to.publicKey), options);
 }
 
@@ -132,6 +141,7 @@ await serveCommands({
       discovery,
       sessionsMin: 1,
       publish: false,
+      postQuantum: { kem },
     });
     await client.whenReady(AbortSignal.timeout(10_000));
     void take(ECHO_PORT, echo);
@@ -205,25 +215,36 @@ await serveCommands({
   },
 
   /** Whole sessions one after the other on each of `parallel` lanes; seconds in all. */
-  async handshakes({ times, parallel, ...to }: ServerAddress & { times: number; parallel: number }) {
+  async handshakes(
+    { times, parallel, mode, ...to }: ServerAddress & {
+      times: number;
+      parallel: number;
+      mode: PostQuantumMode;
+    },
+  ): Promise<number> {
+    const policy = postQuantum(mode);
     const startMs = performance.now();
-    await repeat(times, parallel, async () => (await session(to)).close());
+    await repeat(times, parallel, async () => (await session(to, policy)).close());
     return (performance.now() - startMs) / 1000;
   },
 
   /** TCP and noise until our last message is out, one at a time; milliseconds of each. */
   handshakeTimes({ times, ...to }: ServerAddress & { times: number }): Promise<number[]> {
     const remote = parsePublicKey(to.publicKey);
+    const policy = postQuantum();
     return repeat(times, 1, async () => {
       const conn = await system.network.dial(parseServerAddress(to.address));
       const local = pool.pop()!;
-      (await xkConnect(conn, { local, remote, clock: system.clock, random: system.random })).conn.close();
+      using extension = policy.begin("initiator");
+      const options = { local, remote, extension, clock: system.clock, random: system.random };
+      (await xkConnect(conn, options)).conn.close();
     });
   },
 
   /** Makes sessions and keeps them. */
   async hold({ times, parallel, ...to }: ServerAddress & { times: number; parallel: number }): Promise<void> {
-    await repeat(times, parallel, async () => void held.push(await session(to)));
+    const policy = postQuantum();
+    await repeat(times, parallel, async () => void held.push(await session(to, policy)));
   },
 
   /** Ends the kept sessions. */
