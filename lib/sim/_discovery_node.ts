@@ -4,9 +4,11 @@ import { type RawHandler, serveHttp } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { attachDmsg, runDmsgDiscovery } from "../services/dmsg_discovery/mod.ts";
 import { openEntryStore } from "../services/store/mod.ts";
-import type { Entry } from "../dmsg/mod.ts";
+import { parsePublicKey } from "../crypto/mod.ts";
+import { askOver, tcpHttpClient } from "../directory/mod.ts";
+import { type AskService, type Entry, EntryRefusedError, HttpDiscovery } from "../dmsg/mod.ts";
 import { FleetNode, type FleetNodeOptions } from "./_fleet_node.ts";
-import { DISCOVERY_PORT } from "./_places.ts";
+import { DISCOVERY_PORT, SIM_VERSION } from "./_places.ts";
 
 export interface DiscoveryNodeOptions extends FleetNodeOptions {
   /** The deployment's servers, which it dials from the start on. */
@@ -27,6 +29,36 @@ export class DiscoveryNode extends FleetNode {
   /** From the next start on, `answer` is what it says to every request; undefined: the truth. */
   lieWith(answer: RawHandler | undefined): void {
     this.#lie = answer;
+  }
+
+  /** The entries of all clients as they are now. */
+  backup(): Promise<Entry[]> {
+    return this.#observed(async (discovery, ask) => {
+      const { text } = await ask({ method: "GET", path: "/dmsg-discovery/entries" });
+      const keys: string[] = JSON.parse(text);
+      const entries = await Promise.all(keys.sort().map((key) => discovery.entry(parsePublicKey(key))));
+      return entries.filter((entry) => entry !== undefined);
+    });
+  }
+
+  /** Puts entries into the store, as far as nothing newer is there. */
+  restore(entries: readonly Entry[]): Promise<void> {
+    return this.#observed(async (discovery) => {
+      for (const entry of entries) {
+        await discovery.post(entry).catch((error) => {
+          if (!(error instanceof EntryRefusedError && error.isSequence)) throw error;
+        });
+      }
+    });
+  }
+
+  /** Asked on its own machine, as an operator would who sits there. */
+  async #observed<T>(work: (discovery: HttpDiscovery, ask: AskService) => Promise<T>): Promise<T> {
+    await using client = tcpHttpClient(this.world, `skyctl/${SIM_VERSION}`);
+    const origin = `http://127.0.0.1:${DISCOVERY_PORT}`;
+    const way = { name: "http", origin, client, isReady: () => true };
+    const ask = askOver("dmsg discovery", [way], this.world.clock, silentLog);
+    return await work(new HttpDiscovery(ask), ask);
   }
 
   protected override async boot(world: World): Promise<void> {

@@ -27,6 +27,10 @@ export interface FleetOptions {
   readonly timeline: Timeline;
   readonly servers: number;
   readonly visors: number;
+  /** Sessions that each visor keeps. */
+  readonly visorSessions?: number;
+  /** False: visors ask the discovery over plain HTTP only. */
+  readonly discoveryOverDmsg?: boolean;
 }
 
 export class Fleet {
@@ -39,10 +43,15 @@ export class Fleet {
   readonly servers: readonly ServerNode[];
   readonly traffic: Traffic;
   readonly #visors: VisorNode[];
+  readonly #visorSessions: number;
   readonly #director: World;
   readonly #background: BackgroundTraffic[] = [];
 
-  constructor({ simulation, timeline, servers, visors }: FleetOptions) {
+  constructor(
+    { simulation, timeline, servers, visors, visorSessions = VISOR_SESSIONS, discoveryOverDmsg = true }:
+      FleetOptions,
+  ) {
+    this.#visorSessions = visorSessions;
     this.simulation = simulation;
     this.timeline = timeline;
     this.random = simulation.random.fork("choices");
@@ -57,7 +66,9 @@ export class Fleet {
         address: `${name}:${SERVER_PORT}`,
       })),
       discoveryHttp: DISCOVERY_URL,
-      discoveryDmsg: { publicKey: this.#keys(DISCOVERY_HOST).publicKey, port: HTTP_PORT },
+      discoveryDmsg: discoveryOverDmsg
+        ? { publicKey: this.#keys(DISCOVERY_HOST).publicKey, port: HTTP_PORT }
+        : undefined,
     };
     this.discovery = new DiscoveryNode({
       ...this.#about(DISCOVERY_HOST),
@@ -152,7 +163,7 @@ export class Fleet {
       ...this.#about(name, keysOf),
       network: this.network,
       traffic: this.traffic,
-      sessionsMin: VISOR_SESSIONS,
+      sessionsMin: this.#visorSessions,
     });
   }
 

@@ -38,7 +38,14 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
   const { servers = scenario.servers, visors = scenario.visors, seed, extraTurns, onEvent } = options;
   const simulation = new Simulation({ seed: `${scenario.name}/${seed}`, extraTurns });
   const timeline = new Timeline(() => simulation.nowMs, onEvent);
-  const fleet = new Fleet({ simulation, timeline, servers, visors });
+  const fleet = new Fleet({
+    simulation,
+    timeline,
+    servers,
+    visors,
+    visorSessions: scenario.visorSessions,
+    discoveryOverDmsg: scenario.discoveryOverDmsg,
+  });
   const complaints = new Complaints(timeline);
   let reachableAfterMs: number | undefined;
   try {

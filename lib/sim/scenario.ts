@@ -18,6 +18,10 @@ export interface Scenario {
   readonly run: (fleet: Fleet) => Promise<void>;
   /** Virtual time that it may take. */
   readonly untilMs?: number;
+  /** Sessions that each visor keeps, when not those of a visor's configuration. */
+  readonly visorSessions?: number;
+  /** False: visors ask the discovery over plain HTTP only, which costs less of the machine. Default true. */
+  readonly discoveryOverDmsg?: boolean;
   /** Pairs of visors that are tried at the end; all unless told. For large fleets. */
   readonly reachPairsMax?: number;
 }

@@ -9,10 +9,35 @@
  * @module
  */
 import type { Scenario } from "../scenario.ts";
+import { clockSkew } from "./clock_skew.ts";
 import { coldStart, coldStartOneMissing } from "./cold_start.ts";
+import { discoveryDown, discoveryEmpty, discoveryLies, discoveryStale } from "./discovery_trouble.ts";
+import { serverKillReset, serverKillSilent, visorDies } from "./kills.ts";
+import { blackHole, flapping, halfOpen, slowReader, stall } from "./links.ts";
+import { massReconnect } from "./mass_reconnect.ts";
+import { redeploy } from "./redeploy.ts";
+import { sameKey } from "./same_key.ts";
+import { serverRestart } from "./server_restart.ts";
 
 /** In the order of the list that an operator sees. */
 export const SCENARIOS: readonly Scenario[] = [
   coldStart,
   coldStartOneMissing,
+  redeploy,
+  serverRestart,
+  serverKillReset,
+  serverKillSilent,
+  visorDies,
+  sameKey,
+  halfOpen,
+  blackHole,
+  slowReader,
+  stall,
+  flapping,
+  discoveryDown,
+  discoveryEmpty,
+  discoveryStale,
+  discoveryLies,
+  clockSkew,
+  massReconnect,
 ];
