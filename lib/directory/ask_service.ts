@@ -11,6 +11,11 @@ import { type Clock, withTimeout } from "../runtime/mod.ts";
 
 /** One request over one way, body included. */
 export const ASK_TIMEOUT_MS = 10_000;
+/**
+ * The same while another way is left: above a loaded round trip over dmsg, far below the patience of a start-up
+ * that a silent discovery would otherwise hold up for the whole of the first way's bound.
+ */
+export const ASK_TIMEOUT_BEFORE_NEXT_MS = 4_000;
 /** The largest answer that is taken. */
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -43,17 +48,18 @@ export function askOver(
 ): AskService {
   return async ({ method, path, body }, signal) => {
     const failures: unknown[] = [];
-    for (const { name, origin, client, isReady } of ways) {
-      if (!isReady()) continue;
+    const ready = ways.filter((way) => way.isReady());
+    for (const [index, { name, origin, client }] of ready.entries()) {
+      const afterMs = index + 1 < ready.length ? ASK_TIMEOUT_BEFORE_NEXT_MS : ASK_TIMEOUT_MS;
       try {
         const what = `${method} ${path} of the ${service} over ${name}`;
-        return await withTimeout(clock, { what, afterMs: ASK_TIMEOUT_MS, signal }, async (ended) => {
+        return await withTimeout(clock, { what, afterMs, signal }, async (ended) => {
           const headers: [string, string][] = body === undefined
             ? []
             : [["Content-Type", "application/json"]];
-          const response = await client.send({ url: origin + path, method, headers, body }, {
-            signal: ended,
-          });
+          // Posts of entries carry a sequence: the same one twice changes nothing.
+          const request = { url: origin + path, method, headers, body, repeatable: true };
+          const response = await client.send(request, { signal: ended });
           const saidMs = Date.parse(response.headers.get("date") ?? "");
           if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
           return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };

@@ -32,6 +32,11 @@ import { DmsgStream } from "./stream.ts";
 
 /** How long a (destination, server) pair that failed is left out (DC-4). */
 export const PAIR_FAILURE_MS = 30_000;
+/**
+ * Servers of one entry that are connected to for one dial. An entry names two or three; one that was made to hurt
+ * can name a thousand, each worth a look-up and 10 s.
+ */
+export const NEW_SESSIONS_PER_DIAL_MAX = 16;
 /** Failed pairs remembered; the oldest goes first. */
 export const PAIR_FAILURES_MAX = 4_096;
 
@@ -119,9 +124,12 @@ export class Dialer {
       if (session.isLive && isWanted(session.remote)) yield session;
       if (session.isLive) tried.add(session.remote); // else its server was not asked: perhaps a new session can
     }
+    let connects = 0;
     for (const server of delegated) {
       signal?.throwIfAborted();
+      if (connects === NEW_SESSIONS_PER_DIAL_MAX) return;
       if (tried.has(server) || !isWanted(server)) continue;
+      connects++;
       const session = await this.#connect(
         server,
         signal,
@@ -212,7 +220,7 @@ export class Dialer {
       signal?.throwIfAborted();
       if (isAbort(error)) throw error;
       if (error instanceof PqRequiredError) throw error; // the peer's own answer: no other server changes it
-      failures.push(atServer(session.remote, error, destination.port));
+      failures.push(atServer(session.remote, error, session.isLive ? destination.port : undefined));
       // Only a server that was really asked has failed: not one whose session was just closing.
       if (session.isLive) this.#rememberFailure(pair);
       log.debug("Stream dial failed", { destination: destination.publicKey, server: session.remote });

@@ -27,7 +27,10 @@ export function parseUncheckedEntry(text: string): UncheckedEntry {
   return readEntry(parseExactJson(text, "Entry"));
 }
 
-/** Reads a list of entries; `null` is an empty one. Errors: as `parseEntry`, for the first bad entry. */
+/**
+ * Reads a list of entries; `null` is an empty one. An item that is no entry is left out: one odd entry of one
+ * node must not cost a client all others. Errors: `MalformedError` for what is no list, `LimitError`.
+ */
 export function parseEntries(text: string): Entry[] {
   if (text.length > ENTRY_LIST_CHARS_MAX) {
     throw new LimitError(`List of entries is longer than ${ENTRY_LIST_CHARS_MAX} characters`);
@@ -35,7 +38,14 @@ export function parseEntries(text: string): Entry[] {
   const list = parseExactJson(text, "List of entries");
   if (list === null) return [];
   if (!Array.isArray(list)) throw new MalformedError("List of entries is no JSON array");
-  return list.map((item) => owned(readEntry(item)));
+  return list.flatMap((item) => {
+    try {
+      return [owned(readEntry(item))];
+    } catch (error) {
+      if (error instanceof MalformedError) return [];
+      throw error;
+    }
+  });
 }
 
 /** The exact text whose bytes are signed. */

@@ -8,6 +8,12 @@ import type { PublicKey } from "../crypto/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Entry, parseEntries, parseEntry, renderEntry } from "./entry.ts";
 
+/** How every discovery says that a key has no entry, and that it knows no server (dmsg.md 9.1). */
+const NO_ENTRY_TEXT = "entry of public key is not found";
+const NONE_TEXTS: ReadonlySet<string> = new Set([
+  NO_ENTRY_TEXT,
+  "no delegated dmsg servers available for remote",
+]);
 /** The text by which every discovery reports a sequence that is not above the stored one (dmsg.md 8.3, row 9). */
 const SEQUENCE_TEXT = "sequence field of new entry is not sequence of old entry + 1";
 /** By these it reports a time that is not within its window, or before that of the stored entry (rows 7 and 10). */
@@ -55,7 +61,7 @@ export class HttpDiscovery implements Discovery {
 
   async entry(key: PublicKey, signal?: AbortSignal): Promise<Entry | undefined> {
     const answer = await this.#ask({ method: "GET", path: `/dmsg-discovery/entry/${key}` }, signal);
-    if (answer.status === 404) return undefined;
+    if (answer.status === 404 && messageOf(answer.text) === NO_ENTRY_TEXT) return undefined;
     if (answer.status !== 200) throw refused(`the look-up of ${key}`, answer);
     const entry = parseEntry(answer.text);
     if (entry.static !== key) {
@@ -84,10 +90,10 @@ export class HttpDiscovery implements Discovery {
     if (answer.status !== 200) throw new EntryRefusedError(answer.status, messageOf(answer.text));
   }
 
-  /** 404 is how a discovery says "none" here. */
+  /** 404 with its text is how a discovery says "none"; any other 404 comes from something else. */
   async #servers(path: string, signal: AbortSignal | undefined): Promise<Entry[]> {
     const answer = await this.#ask({ method: "GET", path }, signal);
-    if (answer.status === 404) return [];
+    if (answer.status === 404 && NONE_TEXTS.has(messageOf(answer.text))) return [];
     if (answer.status !== 200) throw refused("the list of servers", answer);
     return parseEntries(answer.text).filter((entry) => entry.server !== undefined);
   }

@@ -1,7 +1,12 @@
 /** askOver(): the order of ways, what ends it, the bound of each way, and what a failure says (CL-4). */
 import assert from "node:assert/strict";
 import { describeError, type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
-import { ASK_TIMEOUT_MS, askOver, type ServiceWay } from "../../lib/directory/mod.ts";
+import {
+  ASK_TIMEOUT_BEFORE_NEXT_MS,
+  ASK_TIMEOUT_MS,
+  askOver,
+  type ServiceWay,
+} from "../../lib/directory/mod.ts";
 import { HttpClient, serveHttp } from "../../lib/http/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
@@ -105,12 +110,19 @@ Deno.test("askOver() gives a way 10 s, its answer's body included, and then the 
     const ways = [way("silent"), way("two")];
     assert.equal((await ask(ways)).text, "two");
     assert.ok(
-      simulation.nowMs >= ASK_TIMEOUT_MS && simulation.nowMs < ASK_TIMEOUT_MS + 500,
+      simulation.nowMs >= ASK_TIMEOUT_BEFORE_NEXT_MS && simulation.nowMs < ASK_TIMEOUT_BEFORE_NEXT_MS + 500,
       `${simulation.nowMs}`,
     );
     assert.match(
       String(logged[0]!.fields.cause),
-      /GET \/health of the dmsg discovery over silent did not finish within 10000 ms/,
+      /GET \/health of the dmsg discovery over silent did not finish within 4000 ms/,
+    );
+    const startedMs = simulation.nowMs;
+    await assert.rejects(ask([way("silent")]), /Cannot reach/);
+    const waitedMs = simulation.nowMs - startedMs;
+    assert.ok(
+      waitedMs >= ASK_TIMEOUT_MS && waitedMs < ASK_TIMEOUT_MS + 500,
+      `the last way has ${waitedMs} ms`,
     );
     (await held)!.close();
     silent.close();

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { describeError, silentLog } from "../../lib/base/mod.ts";
 import type { PublicKey } from "../../lib/crypto/mod.ts";
-import { Dialer, PAIR_FAILURE_MS, PAIR_FAILURES_MAX } from "../../lib/dmsg/_dialer.ts";
+import {
+  Dialer,
+  NEW_SESSIONS_PER_DIAL_MAX,
+  PAIR_FAILURE_MS,
+  PAIR_FAILURES_MAX,
+} from "../../lib/dmsg/_dialer.ts";
 import { PortTable } from "../../lib/dmsg/_port_table.ts";
 import type { Sessions } from "../../lib/dmsg/_sessions.ts";
 import type { DmsgClient } from "../../lib/dmsg/client.ts";
@@ -75,6 +80,18 @@ Deno.test("new sessions go to delegated servers, one at a time, and never two to
       assert.equal(stream.server, key("s2"));
       stream.close();
     }
+  }));
+
+Deno.test("an entry that names very many servers costs a bounded number of dials", () =>
+  inNetwork(40, async (network) => {
+    await using _first = await network.server("s0");
+    const many = Array.from({ length: 40 }, (_, index) => `gone${index}`);
+    network.discovery.put(...many.map((name) => seedOf(name)), clientAt("far", many));
+    await using near = network.client("near", { seeded: [seedOf("s0")] });
+    await near.whenReady();
+    network.dials.length = 0;
+    await refusal(near.dial(FAR));
+    assert.equal(network.dials.length, NEW_SESSIONS_PER_DIAL_MAX);
   }));
 
 Deno.test("when nothing works the error is 202 with every cause (DC-3)", () =>

@@ -202,9 +202,11 @@ Deno.test("parseEntries() reads lists", () => {
   assert.deepEqual(parseEntries(`[${wires.join(",")}]`).map(renderEntry), wires);
   assert.deepEqual(parseEntries("[]"), []);
   assert.deepEqual(parseEntries("null"), []);
-  for (const text of ["{}", "[1]", "[{}]", `[${wires[0]},]`]) {
+  for (const text of ["{}", `[${wires[0]},]`, `[${wires[0]}`]) {
     assert.throws(() => parseEntries(text), MalformedError);
   }
+  const odd = parseEntries(`[1,{},${wires[0]},null,{"static":"x"},${wires[1]}]`);
+  assert.deepEqual(odd.map(renderEntry), [wires[0], wires[1]], "what is no entry is left out");
 });
 
 Deno.test("sameDelegatedServers() compares sets", () => {

@@ -46,7 +46,21 @@ Deno.test("HttpDiscovery takes 404 as none, and nothing else", async () => {
   assert.deepEqual(await answering(200, "null").discovery.allServers(), []);
 });
 
+Deno.test("HttpDiscovery leaves out items of a list that are no entries", async () => {
+  const list = `[1,null,{},{"static":"x"},${renderEntry(seedOf("s1"))},[]]`;
+  const servers = await answering(200, list).discovery.allServers();
+  assert.deepEqual(servers.map((entry) => entry.static), [key("s1")]);
+});
+
+Deno.test("HttpDiscovery takes a 404 of something else for no answer", async () => {
+  const lost = answering(404, "404 page not found\n").discovery;
+  await assert.rejects(lost.allServers(), { code: "DISCOVERY_ANSWER", message: /with status 404/ });
+  const none = answering(404, `{"message":"no delegated dmsg servers available for remote","code":404}`);
+  assert.deepEqual(await none.discovery.availableServers(), []);
+});
+
 const BAD_ENTRIES: readonly [number, string, string, RegExp][] = [
+  [404, "404 page not found\n", "DISCOVERY_ANSWER", /status 404: 404 page not found$/],
   [200, renderEntry(clientAt("b", [])), "DISCOVERY_ANSWER", /^Asked for .*, got the entry of/],
   [200, "<html>login</html>", "MALFORMED", /Entry/],
   [200, "", "MALFORMED", /Entry/],
@@ -70,11 +84,10 @@ for (const [status, text, code, message] of BAD_ENTRIES) {
   });
 }
 
-Deno.test("HttpDiscovery refuses a list that is none, is too long, or holds what is no entry", async () => {
+Deno.test("HttpDiscovery refuses a list that is none, is too long, or is cut", async () => {
   for (
     const [text, code] of [
       ["{}", "MALFORMED"],
-      ["[1]", "MALFORMED"],
       [`[${renderEntry(ENTRY)}`, "MALFORMED"],
       [" ".repeat(ENTRY_LIST_CHARS_MAX + 1), "LIMIT_REACHED"],
     ] as const
