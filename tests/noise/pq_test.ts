@@ -246,6 +246,21 @@ Deno.test("only the first right payload counts, and none that can no longer be a
   assert.equal((await initiator.outgoing()).length, 0);
 });
 
+Deno.test("a payload of another length is neither an offer nor an answer, whatever the KEM would make of it", async () => {
+  const kem = countingKem();
+  for (const length of [0, 1, 1088, 1183, 1185]) {
+    const responder = new PqExchange("responder", kem);
+    await responder.incoming(new Uint8Array(length));
+    assert.deepEqual([responder.hasSecret, (await responder.outgoing()).length], [false, 0]);
+  }
+  for (const length of [0, 1, 1087, 1089, 1184]) {
+    const initiator = new PqExchange("initiator", kem);
+    await initiator.outgoing();
+    await initiator.incoming(new Uint8Array(length));
+    assert.equal(initiator.hasSecret, false);
+  }
+});
+
 Deno.test("a KEM that fails leaves the handshake classical, and says so", async () => {
   const cause = new Error("no entropy");
   const broken: Kem = { generate: () => Promise.reject(cause), encapsulate: () => Promise.reject(cause) };
