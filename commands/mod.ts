@@ -39,6 +39,11 @@ const NOUNS: readonly Noun[] = [
     load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),
   },
   {
+    name: "sim",
+    summary: "Rehearse what may happen to a fleet, in virtual time",
+    load: async (io) => (await import("./sim/mod.ts")).simNoun(io),
+  },
+  {
     name: "keys",
     summary: "Make and read key pairs",
     load: async (io) => (await import("./keys/mod.ts")).keysNoun(io),

@@ -172,7 +172,9 @@ export class Fleet {
   }
 
   #keys(name: string) {
-    return keyPairFromSeed(new TextEncoder().encode(`${this.simulation.seed}/${name}`));
+    const keys = keyPairFromSeed(new TextEncoder().encode(`${this.simulation.seed}/${name}`));
+    this.timeline.name(keys.publicKey, name);
+    return keys;
   }
 }
 

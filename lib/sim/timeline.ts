@@ -1,4 +1,5 @@
 /** What happened in a rehearsal, in words. @module */
+import type { PublicKey } from "../crypto/mod.ts";
 import { type Log, type LogRecord, logTo, silentLog } from "../base/mod.ts";
 
 /** One thing that happened. `atMs` is virtual time since the start. */
@@ -18,14 +19,22 @@ const TOLD_LEVELS: ReadonlySet<LogRecord["level"]> = new Set(["info", "warn", "e
 export class Timeline {
   readonly #sink: EventSink | undefined;
   readonly #nowMs: () => number;
+  readonly #names = new Map<string, string>();
 
   constructor(nowMs: () => number, sink?: EventSink) {
     this.#nowMs = nowMs;
     this.#sink = sink;
   }
 
+  /** From now on events say `name` where they would say the key. */
+  name(key: PublicKey, name: string): void {
+    this.#names.set(key, name);
+  }
+
   add(node: string, event: string): void {
-    this.#sink?.({ atMs: this.#nowMs(), node, event });
+    if (this.#sink === undefined) return;
+    const named = event.replace(KEY, (key) => this.#names.get(key) ?? key);
+    this.#sink({ atMs: this.#nowMs(), node, event: named });
   }
 
   /** The log of a node: its lines from `info` on become events. */
@@ -36,6 +45,8 @@ export class Timeline {
     }, this.#nowMs);
   }
 }
+
+const KEY = /\b0[23][0-9a-f]{64}\b/g;
 
 function eventOf({ level, message, fields }: LogRecord): string {
   const details = Object.entries(fields)
