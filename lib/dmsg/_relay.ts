@@ -5,6 +5,9 @@
  *   A --request--> S --same signed bytes--> B
  *   A <-response-- S <--same signed bytes-- B      then A <===== bytes =====> B
  *
+ * A destination that is not here may be at a peer: S then asks its peers one by one, and B is the peer's session.
+ * A request that came from a peer goes to no other peer: one hop at most (DS-8).
+ *
  * @module
  */
 import { describeError, type Log } from "../base/mod.ts";
@@ -13,6 +16,8 @@ import { type Clock, withTimeout } from "../runtime/mod.ts";
 import { ConnReader } from "../wire/mod.ts";
 import { spliceStreams, type YamuxStream } from "../yamux/mod.ts";
 import { LIVENESS_MARKER, readObject } from "./_exchange.ts";
+import { answerAnnounce } from "./_peer_announce.ts";
+import type { PeerLinks } from "./_peer_links.ts";
 import { DmsgError } from "./errors.ts";
 import { ipBytes } from "./_ip.ts";
 import {
@@ -20,6 +25,7 @@ import {
   checkStreamResponse,
   encodeStreamResponse,
   parseSignedObject,
+  recognisePeerAnnounce,
   type SignedObject,
   signObject,
   type StreamRequest,
@@ -30,6 +36,8 @@ import type { Session } from "./session.ts";
 export const REQUEST_TIMEOUT_MS = 5_000;
 /** Waiting for the destination's response. Above a peer's own 5 s, below the 20 s that a 2024 caller waits. */
 export const RESPONSE_TIMEOUT_MS = 10_000;
+/** Waiting for the response that comes over one peer, before the next is asked (peer-announce.md 5). */
+export const PEER_RESPONSE_TIMEOUT_MS = 5_000;
 /** A bridge without a byte in either direction for so long is closed (dmsg.md 5.4). */
 export const BRIDGE_IDLE_MS = 5 * 60_000;
 
@@ -39,19 +47,32 @@ export interface RelayOptions {
   readonly log: Log;
   /** The live session of a client key, if any. */
   readonly session: (key: PublicKey) => Session | undefined;
+  /** Other servers; none: a server by itself. */
+  readonly peers?: PeerLinks;
   readonly signal: AbortSignal;
+}
+
+/** Where a stream goes on, and its place among the relayed streams when a peer is at either end. */
+interface Bridge {
+  readonly onward: YamuxStream;
+  readonly place?: Disposable | undefined;
 }
 
 /** Serves one mux stream to its end. Never rejects; a refusal closes that stream only. */
 export async function relayStream(stream: YamuxStream, from: Session, options: RelayOptions): Promise<void> {
   try {
-    const bridged = await answer(stream, from, options);
-    if (bridged === undefined) return;
-    await spliceStreams(stream, bridged, { idleMs: BRIDGE_IDLE_MS });
+    const bridge = await answer(stream, from, options);
+    if (bridge === undefined) return;
+    using _place = bridge.place;
+    await spliceStreams(stream, bridge.onward, { idleMs: BRIDGE_IDLE_MS });
   } catch (error) {
     stream.close(); // an end, not a reset: every client reads it as a refusal (dmsg.md 5.6)
     if (options.signal.aborted) return;
-    options.log.debug("Stream ended", { client: from.remote, cause: describeError(error) });
+    const isFull = error instanceof DmsgError && error.dmsgCode === 308;
+    options.log[isFull ? "warn" : "debug"]("Stream ended", {
+      client: from.remote,
+      cause: describeError(error),
+    });
   }
 }
 
@@ -60,8 +81,8 @@ async function answer(
   stream: YamuxStream,
   from: Session,
   options: RelayOptions,
-): Promise<YamuxStream | undefined> {
-  const { clock, local, signal } = options;
+): Promise<Bridge | undefined> {
+  const { clock, local, peers, signal } = options;
   const reader = new ConnReader(stream);
   const what = `Request of ${from.remote}`;
   const object = await bounded(
@@ -76,31 +97,79 @@ async function answer(
     return undefined;
   }
   const signed = parseSignedObject(object);
+  if (peers?.takesAnnouncements && recognisePeerAnnounce(signed, from.remote) !== undefined) {
+    await answerAnnounce(stream, from, { announce: signed, accepted: peers.admit(from), local });
+    return undefined;
+  }
   const request = checkStreamRequest(signed);
-  if (request.source.publicKey !== from.remote) throw new DmsgError(302);
+  const isOfPeer = request.source.publicKey !== from.remote;
+  if (isOfPeer && (request.ipInfo || !peers?.isPeer(from))) throw new DmsgError(302);
   if (request.ipInfo) {
     await answerIpLookup(stream, from, { signed, request, local });
     return undefined;
   }
+  const caller: Caller = { stream, reader, from, signed, request };
   const to = options.session(request.destination.publicKey);
-  if (to === undefined) throw new DmsgError(307);
-  return await forward({ stream, reader, from, to, signed, request }, options);
+  if (to === undefined) return await forwardToPeer(caller, options);
+  const place = peers?.isPeer(from) ? takePlace(from, peers) : undefined;
+  try {
+    return { onward: await forward(caller, to, RESPONSE_TIMEOUT_MS, options), place };
+  } catch (error) {
+    place?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
-interface Forward {
+/** Asks peer after peer. One that does not have the destination ends its stream without a word. */
+async function forwardToPeer(caller: Caller, options: RelayOptions): Promise<Bridge> {
+  const { peers, signal } = options;
+  const { from, request } = caller;
+  if (peers === undefined || peers.isPeer(from)) throw new DmsgError(307);
+  const failures: unknown[] = [];
+  for (const to of peers.routes(from.remote, request.source.publicKey)) {
+    let place: Disposable | undefined;
+    try {
+      place = takePlace(to, peers);
+      return { onward: await forward(caller, to, PEER_RESPONSE_TIMEOUT_MS, options), place };
+    } catch (error) {
+      place?.[Symbol.dispose]();
+      signal.throwIfAborted();
+      failures.push(error);
+      if (caller.hasAnswer) break; // the caller has its response: nobody else can be asked now
+    }
+  }
+  const full = failures.find((error) => error instanceof DmsgError && error.dmsgCode === 308);
+  throw full ?? new DmsgError(307, failures.length === 0 ? {} : { cause: failures.at(-1) });
+}
+
+function takePlace(peer: Session, { streams }: PeerLinks): Disposable {
+  const place = streams.take(peer.remote);
+  if (place === undefined) throw new DmsgError(308);
+  return place;
+}
+
+/** Who asks, and for what. */
+interface Caller {
   readonly stream: YamuxStream;
   readonly reader: ConnReader;
   readonly from: Session;
-  readonly to: Session;
   readonly signed: SignedObject;
   readonly request: StreamRequest;
+  /** The response has been handed back. */
+  hasAnswer?: boolean;
 }
 
-/** Asks the destination and hands its answer back. A failure closes the stream to it; the caller's is the caller's. */
+/**
+ * Asks the destination, or a peer, and hands the answer back. A failure closes the stream to it; the caller's is
+ * the caller's.
+ */
 async function forward(
-  { stream, reader, from, to, signed, request }: Forward,
+  caller: Caller,
+  to: Session,
+  timeoutMs: number,
   { clock, signal }: RelayOptions,
 ): Promise<YamuxStream> {
+  const { stream, reader, from, signed, request } = caller;
   const onward = to.mux.open();
   try {
     await onward.write(to.sealer.seal(signed.bytes));
@@ -109,12 +178,13 @@ async function forward(
     const object = await bounded(
       onward,
       clock,
-      { what, afterMs: RESPONSE_TIMEOUT_MS, signal },
+      { what, afterMs: timeoutMs, signal },
       () => readObject(answers, to.opener),
     );
     if (object === undefined) throw new DmsgError(370);
     const response = parseSignedObject(object);
     checkStreamResponse(response, { request: signed, destination: request.destination });
+    caller.hasAnswer = true;
     await stream.write(from.sealer.seal(response.bytes));
     // Bytes that came in the same read as the two objects belong to the streams' ends.
     const early = answers.rest();

@@ -16,10 +16,14 @@ import {
   type SocketListener,
   type World,
 } from "../runtime/mod.ts";
+import { PeerLinks, type PeerLinkStatus, type PeerSettings } from "./_peer_links.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { relayStream } from "./_relay.ts";
+import type { YamuxStream } from "../yamux/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { acceptSession, type Session, type SessionStatus } from "./session.ts";
+
+export type { PeerLinkStatus, PeerServer, PeerSettings } from "./_peer_links.ts";
 
 /** Sessions that a server takes unless configured otherwise (dmsg.md 13.1). */
 export const SERVER_SESSIONS_MAX = 2_048;
@@ -44,6 +48,8 @@ export interface DmsgServerOptions {
   readonly authPassphrase?: string;
   /** The post-quantum hybrid of every session. Default: answered, never required. */
   readonly postQuantum?: PostQuantumSettings;
+  /** Links with other servers (DS-8). Default: none, and no announcement is taken. */
+  readonly peering?: PeerSettings;
 }
 
 export interface DmsgServerStatus {
@@ -54,6 +60,9 @@ export interface DmsgServerStatus {
   readonly sessions: number;
   readonly sessionsMax: number;
   readonly entry: PublisherStatus | undefined;
+  readonly peers: readonly PeerLinkStatus[];
+  /** Streams that are relayed from or to a peer. */
+  readonly relayedStreams: number;
   /** A key that two processes use: its sessions replace each other. Undefined when none was seen. */
   readonly lastReplaced:
     | { readonly key: PublicKey; readonly atMs: number; readonly count: number }
@@ -69,6 +78,7 @@ export class DmsgServer implements AsyncDisposable {
   readonly #publishing = new Scope(this.#scope);
   readonly #sessions = new Map<PublicKey, Session>();
   readonly #relaying = new Set<Promise<void>>();
+  readonly #peers: PeerLinks;
   #handshakes = 0;
   #handshakeEnded: (() => void) | undefined;
   #listener: SocketListener | undefined;
@@ -85,6 +95,19 @@ export class DmsgServer implements AsyncDisposable {
       random: options.world.random,
       log: this.#log,
     });
+    this.#peers = new PeerLinks({
+      world: options.world,
+      local: options.local,
+      log: this.#log,
+      settings: options.peering ?? {},
+      postQuantum: this.#postQuantum,
+      scope: this.#scope,
+      onStream: (stream, session) => this.#relay(stream, session),
+      onPromoted: (session) => {
+        this.#forgetClient(session);
+        this.#publisher?.nudge();
+      },
+    });
   }
 
   /** Binds and accepts from now on. Registration follows in the background. Errors: those of `Network.listen`. */
@@ -98,6 +121,7 @@ export class DmsgServer implements AsyncDisposable {
     this.#listener = listener;
     this.#scope.spawn("accept sessions", (signal) => this.#accept(listener, signal));
     this.#publish(listener.address);
+    this.#peers.start();
     return listener.address;
   }
 
@@ -122,6 +146,8 @@ export class DmsgServer implements AsyncDisposable {
       sessions: this.#sessions.size,
       sessionsMax: this.#sessionsMax,
       entry: this.#publisher?.status(),
+      peers: this.#peers.status(),
+      relayedStreams: this.#peers.streams.count,
       lastReplaced: this.#replaced,
     };
   }
@@ -152,7 +178,7 @@ export class DmsgServer implements AsyncDisposable {
     this.#scope.end(reason);
     this.#listener?.close();
     this.#handshakeEnded?.();
-    const sessions = [...this.#sessions.values()];
+    const sessions = [...this.#sessions.values(), ...this.#peers.accepted()];
     for (const session of sessions) session.close();
     await Promise.all(sessions.map((session) => session.closed));
     await Promise.all(this.#relaying);
@@ -201,16 +227,7 @@ export class DmsgServer implements AsyncDisposable {
         log: this.#log,
         postQuantum: this.#postQuantum,
         signal,
-        onStream: (stream, from) => {
-          const relayed = relayStream(stream, from, {
-            clock: world.clock,
-            local: this.local,
-            log: this.#log,
-            session: (key) => this.#sessions.get(key),
-            signal,
-          }).finally(() => this.#relaying.delete(relayed));
-          this.#relaying.add(relayed);
-        },
+        onStream: (stream, from) => this.#relay(stream, from),
       });
     } catch (error) {
       const address = `${remoteAddress.hostname}:${remoteAddress.port}`;
@@ -225,8 +242,27 @@ export class DmsgServer implements AsyncDisposable {
     if (session === undefined) return await conn.closed;
     this.#install(session, signal);
     await session.closed;
-    if (this.#sessions.get(session.remote) === session) this.#sessions.delete(session.remote);
+    this.#peers.forget(session);
+    this.#forgetClient(session);
     if (!signal.aborted) this.#publisher?.nudge();
+  }
+
+  /** Only what is still ours is taken out: a late corpse must not evict its replacement. */
+  #forgetClient(session: Session): void {
+    if (this.#sessions.get(session.remote) === session) this.#sessions.delete(session.remote);
+  }
+
+  #relay(stream: YamuxStream, from: Session): void {
+    const { signal } = this.#scope;
+    const relayed = relayStream(stream, from, {
+      clock: this.#options.world.clock,
+      local: this.local,
+      log: this.#log,
+      session: (key) => this.#sessions.get(key),
+      peers: this.#peers,
+      signal,
+    }).finally(() => this.#relaying.delete(relayed));
+    this.#relaying.add(relayed);
   }
 
   /** Newest wins (DS-1): the older session of the key is closed, after the new one has taken its place. */
