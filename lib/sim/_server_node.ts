@@ -2,11 +2,17 @@
 import { SERVER_SESSIONS_MAX, type SessionStatus } from "../dmsg/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { runDmsgServer, type RunningDmsgServer } from "../services/dmsg_server/mod.ts";
-import { FleetNode } from "./_fleet_node.ts";
+import { FleetNode, type FleetNodeOptions } from "./_fleet_node.ts";
 import { DISCOVERY_URL, SERVER_PORT, SIM_VERSION } from "./_places.ts";
 
 export class ServerNode extends FleetNode {
+  readonly #publicAddress: string;
   #running: RunningDmsgServer | undefined;
+
+  constructor({ publicAddress, ...options }: FleetNodeOptions & { readonly publicAddress: string }) {
+    super(options);
+    this.#publicAddress = publicAddress;
+  }
 
   /** The sessions that it has now; none when it does not run. */
   sessions(): SessionStatus[] {
@@ -28,7 +34,7 @@ export class ServerNode extends FleetNode {
         secretKey: this.keys.secretKey,
         discovery: DISCOVERY_URL,
         listen: { hostname: "0.0.0.0", port: SERVER_PORT },
-        publicAddress: `${this.name}:${SERVER_PORT}`,
+        publicAddress: this.#publicAddress,
         health: undefined,
         logLevel: "info",
         updateIntervalMs: 60_000,

@@ -11,6 +11,7 @@ import { sleep, type World } from "../runtime/mod.ts";
 import type { SeededRandom, Simulation } from "../runtime/simulated/mod.ts";
 import { DiscoveryNode } from "./_discovery_node.ts";
 import type { FleetNode } from "./_fleet_node.ts";
+import { GateNode } from "./_gate_node.ts";
 import { DISCOVERY_HOST, DISCOVERY_URL, SERVER_PORT } from "./_places.ts";
 import { ServerNode } from "./_server_node.ts";
 import { VisorNode } from "./_visor_node.ts";
@@ -31,6 +32,8 @@ export interface FleetOptions {
   readonly visorSessions?: number;
   /** False: visors ask the discovery over plain HTTP only. */
   readonly discoveryOverDmsg?: boolean;
+  /** A gate stands in front of each server, at the address that the server says. */
+  readonly gated?: boolean;
 }
 
 export class Fleet {
@@ -41,6 +44,8 @@ export class Fleet {
   readonly network: DmsgNetwork;
   readonly discovery: DiscoveryNode;
   readonly servers: readonly ServerNode[];
+  /** In front of the servers, in their order; none unless the fleet is gated. */
+  readonly gates: readonly GateNode[];
   readonly traffic: Traffic;
   readonly #visors: VisorNode[];
   readonly #visorSessions: number;
@@ -48,9 +53,9 @@ export class Fleet {
   readonly #background: BackgroundTraffic[] = [];
 
   constructor(
-    { simulation, timeline, servers, visors, visorSessions = VISOR_SESSIONS, discoveryOverDmsg = true }:
-      FleetOptions,
+    { simulation, timeline, servers, visors, visorSessions = VISOR_SESSIONS, ...options }: FleetOptions,
   ) {
+    const { discoveryOverDmsg = true, gated = false } = options;
     this.#visorSessions = visorSessions;
     this.simulation = simulation;
     this.timeline = timeline;
@@ -58,12 +63,13 @@ export class Fleet {
     this.traffic = new Traffic(simulation.random.fork("traffic"));
     this.#director = simulation.node("director");
     const serverNames = namesOf("server", servers);
+    const advertised = gated ? namesOf("gate", servers) : serverNames;
     this.network = {
       name: "simulated",
       file: undefined,
-      servers: serverNames.map((name) => ({
+      servers: serverNames.map((name, index) => ({
         publicKey: this.#keys(name).publicKey,
-        address: `${name}:${SERVER_PORT}`,
+        address: `${advertised[index]}:${SERVER_PORT}`,
       })),
       discoveryHttp: DISCOVERY_URL,
       discoveryDmsg: discoveryOverDmsg
@@ -76,7 +82,12 @@ export class Fleet {
         serverEntry({ publicKey, server: { address, availableSessions: 1 }, timestamp: 0n })
       ),
     });
-    this.servers = serverNames.map((name) => new ServerNode(this.#about(name)));
+    this.servers = serverNames.map((name, index) =>
+      new ServerNode({ ...this.#about(name), publicAddress: this.network.servers[index]!.address })
+    );
+    this.gates = gated
+      ? serverNames.map((server, index) => new GateNode({ ...this.#about(advertised[index]!), server }))
+      : [];
     this.#visors = namesOf("visor", visors).map((name) => this.#visor(name, name));
     // Machines are switched on in a fixed order: what a scenario starts first changes no address.
     for (const node of this.nodes) void node.world;
@@ -86,7 +97,7 @@ export class Fleet {
     return this.#visors;
   }
   get nodes(): readonly FleetNode[] {
-    return [this.discovery, ...this.servers, ...this.#visors];
+    return [...this.gates, this.discovery, ...this.servers, ...this.#visors];
   }
   /** Those that run. */
   get up(): VisorNode[] {

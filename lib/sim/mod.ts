@@ -12,6 +12,7 @@
 export * from "./checks.ts";
 export * from "./errors.ts";
 export * from "./fleet.ts";
+export * from "./plan.ts";
 export * from "./rehearse.ts";
 export * from "./scenario.ts";
 export * from "./scenarios/mod.ts";

@@ -45,6 +45,7 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
     visors,
     visorSessions: scenario.visorSessions,
     discoveryOverDmsg: scenario.discoveryOverDmsg,
+    gated: scenario.gated,
   });
   const complaints = new Complaints(timeline);
   let reachableAfterMs: number | undefined;
@@ -102,6 +103,7 @@ async function finale(fleet: Fleet, complaints: Complaints): Promise<void> {
   }
   await observer.close();
   if (fleet.discovery.isUp) await fleet.discovery.stop();
+  await Promise.all(fleet.gates.map((gate) => gate.stop()));
 }
 
 /** Runs `work` and looks at the bounds all the while. */

@@ -22,6 +22,8 @@ export interface Scenario {
   readonly visorSessions?: number;
   /** False: visors ask the discovery over plain HTTP only, which costs less of the machine. Default true. */
   readonly discoveryOverDmsg?: boolean;
+  /** Everything for a server passes a gate in front of it, which may tamper with it. Default false. */
+  readonly gated?: boolean;
   /** Pairs of visors that are tried at the end; all unless told. For large fleets. */
   readonly reachPairsMax?: number;
 }

@@ -18,6 +18,7 @@ import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
 import { serverRestart } from "./server_restart.ts";
+import { stripPostQuantum } from "./strip_pq.ts";
 
 /** In the order of the list that an operator sees. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -39,5 +40,6 @@ export const SCENARIOS: readonly Scenario[] = [
   discoveryStale,
   discoveryLies,
   clockSkew,
+  stripPostQuantum,
   massReconnect,
 ];
