@@ -547,6 +547,46 @@ async function race(discovery: DiscoveryUnderTest): Promise<void> {
   }
 }
 
+Deno.test("what an instance remembers refuses and overwrites nothing that another instance stored", async () => {
+  await using one = new DiscoveryUnderTest();
+  const two = new DiscoveryUnderTest({ store: one.store, wallMs: one.clock.wallMs() });
+  const at = (sequence: bigint) => signedClient(client, { sequence });
+  assert.equal((await one.post(at(5n))).status, 200);
+  // The other instance takes it on; the first one's memory is now behind.
+  assert.equal((await two.post(at(9n))).status, 200);
+  assert.deepEqual([422, sequenceError], await refusalOf(one.post(at(7n))), "judged by what is stored");
+  assert.equal((await one.post(at(10n))).status, 200);
+  // And the entry may go: what is remembered to be newer must not refuse a first post.
+  await one.store.remove(client.publicKey);
+  const first = await two.post(at(0n));
+  assert.deepEqual([first.status, message(first.body)], [200, "wrote a new entry"]);
+});
+
+Deno.test("a post that follows the instance's own last one costs the store a single step", async () => {
+  await using discovery = new DiscoveryUnderTest();
+  const asked: string[] = [];
+  const counting = new Proxy(discovery.store, {
+    get(store, name) {
+      const value = Reflect.get(store, name, store);
+      if (typeof value !== "function") return value;
+      return (...given: unknown[]) => {
+        asked.push(String(name));
+        return value.apply(store, given);
+      };
+    },
+  });
+  const through = new DiscoveryUnderTest({ store: counting, wallMs: discovery.clock.wallMs() });
+  for (const sequence of [0n, 1n, 2n]) {
+    assert.equal((await through.post(signedClient(client, { sequence }))).status, 200);
+  }
+  assert.deepEqual(asked, ["get", "put", "put", "put"]);
+});
+
+async function refusalOf(answered: Promise<{ status: number; body: string }>): Promise<[number, string]> {
+  const { status, body } = await answered;
+  return [status, message(body)];
+}
+
 Deno.test("of posts of one key at once each sequence is accepted at most once (SQLite)", async () => {
   await using discovery = new DiscoveryUnderTest();
   await race(discovery);

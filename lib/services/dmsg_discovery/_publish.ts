@@ -29,6 +29,8 @@ export class Publisher {
   readonly #officialServers: ReadonlySet<string>;
   readonly #allowLoopbackAddresses: boolean;
   readonly #clientTtlMs: number;
+  /** What this instance stored last, by key: most posts follow it, and are then judged without asking the store. */
+  readonly #recent = new Map<string, string>();
 
   constructor({ store, clock, log, settings }: PublishOptions) {
     this.#store = store;
@@ -49,11 +51,18 @@ export class Publisher {
     if (refusal !== undefined || !hasOwner(entry)) return refused(refusal);
     const put = this.#stored(entry);
     const ttlMs = entry.server === undefined ? this.#clientTtlMs : SERVER_TTL_MS;
+    let recent = this.#recent.get(entry.static); // may be replaced or gone by now: the put finds that out
     for (let attempt = 0; attempt < PUT_ATTEMPTS_MAX; attempt++) {
-      const replaces = await this.#store.get(entry.static);
+      const isGuess = recent !== undefined;
+      const replaces = recent ?? await this.#store.get(entry.static);
+      recent = undefined;
       const stale = replaces === undefined ? undefined : refusalAfter(iterationOf(replaces), entry);
-      if (stale !== undefined) return refused(stale);
+      if (stale !== undefined) {
+        if (isGuess) continue; // nobody is refused by a guess
+        return refused(stale);
+      }
       if (!await this.#store.put(put, { ttlMs, replaces })) continue; // somebody was faster: judge again
+      this.#remember(entry.static, put.text);
       if (entry.server !== undefined) this.#logRegistration(entry, entry.server.address, source);
       return replaces === undefined ? WROTE_FIRST : WROTE_NEXT;
     }
@@ -68,8 +77,15 @@ export class Publisher {
     if (entry === undefined) return UNEXPECTED;
     const refusal = refusalOf(entry, this.#clock.wallMs());
     if (refusal !== undefined || !hasOwner(entry)) return refused(refusal);
+    this.#recent.delete(entry.static);
     await this.#store.remove(entry.static);
     return DELETED;
+  }
+
+  #remember(key: string, text: string): void {
+    this.#recent.delete(key);
+    this.#recent.set(key, text);
+    if (this.#recent.size > RECENT_MAX) this.#recent.delete(this.#recent.keys().next().value!);
   }
 
   /** The entry as it is handed out: a server's type is the discovery's word, set after the signature was tested. */
@@ -136,5 +152,7 @@ const DELETED = message(200, "deleted entry");
 
 /** Of an address in the log: room for every name of the DNS and a port, nearly. */
 const LOGGED_CHARS_MAX = 256;
+/** Texts of about 600 bytes: some 5 MiB. */
+const RECENT_MAX = 8_192;
 /** Each failed attempt means that another post of the same key succeeded, so that few are ever needed. */
 const PUT_ATTEMPTS_MAX = 16;
