@@ -43,7 +43,8 @@ export async function runServerCommand(io: Io, file: string, options: ServerRunO
       address: renderSocketAddress(running.address),
       publicAddress: running.server.status().address,
       health: running.health && `http://${renderSocketAddress(running.health)}/health`,
-      discovery: config.discovery,
+      discovery: config.deployments[0]?.discovery,
+      registration: config.registration,
     }, (event) => `dmsg server ${publicKey} accepts sessions on ${event.address}`);
     await untilInterrupt(io, running.ended);
   } finally {

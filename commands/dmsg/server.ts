@@ -11,7 +11,9 @@ function serverRunCommand(io: Io): AnyCommand {
     new Command("run")
       .description("Run a dmsg server until Ctrl-C, with a configuration in Skywire's format.")
       .argument("[config]", "configuration; made with new keys when the file is missing", "dmsg-server.json")
-      .option("--discovery <url>", "register at this dmsg discovery (http://host:port)")
+      .option("--discovery-dmsg <url>", "register at this dmsg discovery (dmsg://key:80)")
+      .option("--discovery <url>", "the HTTP address of the dmsg discovery (http://host:port)")
+      .option("--http-registration", "register over plain HTTP: for discoveries that are not on dmsg")
       .option("--listen <address>", "host:port for sessions (local_address)")
       .option("--public <address>", "host:port that clients dial (public_address)")
       .option("--health <address>", "host:port of /health, or none (health_endpoint_address)")
@@ -28,7 +30,7 @@ function serverRunCommand(io: Io): AnyCommand {
           ["The first run makes the configuration", "skyctl dmsg server run server.json"],
           [
             "A server of a private network",
-            "skyctl dmsg server run server.json --discovery http://127.0.0.1:9090 --listen 127.0.0.1:8081",
+            "skyctl dmsg server run server.json --discovery http://127.0.0.1:9090 --http-registration --listen 127.0.0.1:8081",
           ],
         ),
       )

@@ -18,12 +18,14 @@ import {
 } from "../runtime/mod.ts";
 import { PeerLinks, type PeerLinkStatus, type PeerSettings } from "./_peer_links.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
+import { PublisherGroup } from "./_publisher_group.ts";
 import { relayStream } from "./_relay.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import { acceptSession, type Session, type SessionStatus } from "./session.ts";
 
-export type { PeerLinkStatus, PeerServer, PeerSettings } from "./_peer_links.ts";
+export { PEER_LINKS_MAX, type PeerLinkStatus, type PeerServer, type PeerSettings } from "./_peer_links.ts";
+export { RELAYED_STREAMS_MAX } from "./_peer_streams.ts";
 
 /** Sessions that a server takes unless configured otherwise (dmsg.md 13.1). */
 export const SERVER_SESSIONS_MAX = 2_048;
@@ -34,6 +36,13 @@ export const SERVER_ENTRY_REFRESH_MS = 60_000;
 /** Wait after an accept that failed, e.g. for want of file descriptors. */
 export const ACCEPT_RETRY_MS = 100;
 
+/** A discovery to register at, and as what. */
+export interface Registration {
+  readonly discovery: Discovery;
+  /** As in {@link DmsgServerOptions}, which it beats. */
+  readonly publicAddress?: string | undefined;
+}
+
 export interface DmsgServerOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
   readonly local: KeyPair;
@@ -41,6 +50,8 @@ export interface DmsgServerOptions {
   readonly sessionsMax?: number;
   /** Where to register; none: clients must know the server otherwise. */
   readonly discovery?: Discovery;
+  /** Further discoveries: of each deployment that the server is part of. */
+  readonly registrations?: readonly Registration[];
   /** `host:port` under which clients reach it; the bound address when absent. */
   readonly publicAddress?: string;
   readonly entryRefreshMs?: number;
@@ -59,6 +70,7 @@ export interface DmsgServerStatus {
   readonly address: string | undefined;
   readonly sessions: number;
   readonly sessionsMax: number;
+  /** Of several: of one that is not published, if there is one. */
   readonly entry: PublisherStatus | undefined;
   readonly peers: readonly PeerLinkStatus[];
   /** Streams that are relayed from or to a peer. */
@@ -82,7 +94,7 @@ export class DmsgServer implements AsyncDisposable {
   #handshakes = 0;
   #handshakeEnded: (() => void) | undefined;
   #listener: SocketListener | undefined;
-  #publisher: EntryPublisher | undefined;
+  #publisher: PublisherGroup | undefined;
   #replaced: { key: PublicKey; atMs: number; count: number } | undefined;
   #closing: Promise<void> | undefined;
 
@@ -303,10 +315,17 @@ export class DmsgServer implements AsyncDisposable {
   }
 
   #publish(bound: SocketAddress): void {
-    const { world, discovery, entryRefreshMs = SERVER_ENTRY_REFRESH_MS, authPassphrase } = this.#options;
-    if (discovery === undefined) return;
-    const address = this.#options.publicAddress || `${bound.hostname}:${bound.port}`;
-    this.#publisher = new EntryPublisher({
+    const { discovery, registrations = [] } = this.#options;
+    const all = discovery === undefined ? registrations : [{ discovery }, ...registrations];
+    if (all.length === 0) return;
+    this.#publisher = new PublisherGroup(all.map((registration) => this.#publishAt(registration, bound)));
+    this.#publisher.nudge();
+  }
+
+  #publishAt({ discovery, publicAddress }: Registration, bound: SocketAddress): EntryPublisher {
+    const { world, entryRefreshMs = SERVER_ENTRY_REFRESH_MS, authPassphrase } = this.#options;
+    const address = publicAddress || this.#options.publicAddress || `${bound.hostname}:${bound.port}`;
+    return new EntryPublisher({
       world,
       local: this.local,
       log: this.#log,
@@ -324,6 +343,5 @@ export class DmsgServer implements AsyncDisposable {
         a.server?.address === b.server?.address &&
         a.server?.availableSessions === b.server?.availableSessions,
     });
-    this.#publisher.nudge();
   }
 }

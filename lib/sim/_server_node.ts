@@ -32,7 +32,15 @@ export class ServerNode extends FleetNode {
       version: SIM_VERSION,
       config: {
         secretKey: this.keys.secretKey,
-        discovery: DISCOVERY_URL,
+        deployments: [{
+          name: "simulated",
+          discovery: DISCOVERY_URL,
+          discoveryDmsg: undefined,
+          servers: [],
+          advertisedAddress: undefined,
+        }],
+        registration: "http",
+        peering: {},
         listen: { hostname: "0.0.0.0", port: SERVER_PORT },
         publicAddress: this.#publicAddress,
         health: undefined,

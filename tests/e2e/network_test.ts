@@ -102,7 +102,7 @@ Deno.test("a dmsg discovery and a dmsg server of one's own, as processes, carry 
     const listen = `127.0.0.1:${serverPort}`;
     await using server = new Process([
       ...["dmsg", "server", "run", `${folder}/server.json`, "--discovery", discovery],
-      ...["--listen", listen, "--health", "127.0.0.1:0", "--json"],
+      ...["--http-registration", "--listen", listen, "--health", "127.0.0.1:0", "--json"],
     ]);
     const { publicKey, health } = await server.event("listening");
     assert.equal((await Deno.stat(`${folder}/server.json`)).mode! & 0o777, 0o600);

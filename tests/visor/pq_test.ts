@@ -160,6 +160,7 @@ async function startNetwork(world: World, mode: (who: "server" | "discovery") =>
     postQuantum: settings("server"),
     config: parseDmsgServerConfig("{}", "server.json", {
       discovery: "http://host:9090",
+      httpRegistration: true,
       listen: "0.0.0.0:8081",
       public: "host:8081",
       health: "none",

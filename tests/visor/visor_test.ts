@@ -116,6 +116,7 @@ async function startNetworkFor(world: World): Promise<{ file: string; close(): P
     version: "1.2.3",
     config: parseDmsgServerConfig("{}", "server.json", {
       discovery: "http://host:9090",
+      httpRegistration: true,
       listen: "0.0.0.0:8081",
       public: "host:8081",
       health: "none",

@@ -6,15 +6,20 @@
 import type { LogLevel } from "../../base/mod.ts";
 import type { PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { embeddedDeployment, Fields, parseConfigText, readSecretKey } from "../../deployment/mod.ts";
-import { SERVER_SESSIONS_MAX } from "../../dmsg/mod.ts";
+import { type PeerSettings, SERVER_SESSIONS_MAX } from "../../dmsg/mod.ts";
 import type { SocketAddress } from "../../runtime/mod.ts";
+import { readServerDeployments, type RegistrationWay, type ServerDeployment } from "./deployments.ts";
+import { readPeerSettings } from "./peer_config.ts";
 
 /** What skyctl uses of a dmsg server's configuration. */
 export interface DmsgServerConfig {
   /** Undefined: none in the file, one is made for this run. */
   readonly secretKey: SecretKey | undefined;
-  /** `http://host:port` of the dmsg discovery. */
-  readonly discovery: string | undefined;
+  /** Where it registers, and through which servers it gets there. */
+  readonly deployments: readonly ServerDeployment[];
+  /** Over dmsg, unless told otherwise. */
+  readonly registration: RegistrationWay;
+  readonly peering: PeerSettings;
   /** Where sessions are accepted. */
   readonly listen: SocketAddress;
   /** `host:port` that clients dial; undefined: the bound address. */
@@ -30,7 +35,10 @@ export interface DmsgServerConfig {
 
 /** Settings of the command line, which beat those of the file. */
 export interface DmsgServerOverrides {
+  /** This one or the next in place of every deployment in the file. */
   readonly discovery?: string | undefined;
+  readonly discoveryDmsg?: string | undefined;
+  readonly httpRegistration?: boolean | undefined;
   readonly listen?: string | undefined;
   readonly public?: string | undefined;
   readonly health?: string | undefined;
@@ -50,11 +58,11 @@ export function parseDmsgServerConfig(
   file: string,
   overrides: DmsgServerOverrides = {},
 ): DmsgServerConfig {
-  const { discovery, listen, public: publicAddress, health, auth, logLevel } = overrides;
+  const { listen, public: publicAddress, health, auth, logLevel } = overrides;
   const given = {
     ...parseConfigText(text, file),
+    ...deploymentOverrides(overrides),
     ...some({
-      discovery,
       local_address: listen,
       public_address: publicAddress,
       health_endpoint_address: health,
@@ -74,7 +82,9 @@ export function parseDmsgServerConfig(
   const healthText = fields.text("health_endpoint_address") ?? HEALTH_ADDRESS_DEFAULT;
   return {
     secretKey: readSecretKey(fields, { secret: "secret_key", public: "public_key" }),
-    discovery: fields.url("discovery", ["http:", "https:"]) ?? embeddedDeployment("prod").dmsgDiscovery,
+    deployments: readServerDeployments(fields, given),
+    registration: fields.choice("registration", ["dmsg", "http"]),
+    peering: readPeerSettings(fields),
     listen: fields.address("local_address", fields.text("local_address") || LOCAL_ADDRESS_DEFAULT),
     publicAddress: advertised === "" ? undefined : advertised,
     health: healthText === "" || healthText === "none"
@@ -92,10 +102,16 @@ export function renderDmsgServerConfig(
   { publicKey, secretKey }: { readonly publicKey: PublicKey; readonly secretKey: SecretKey },
   overrides: DmsgServerOverrides,
 ): string {
+  const { dmsgDiscovery, dmsgDiscoveryDmsg } = embeddedDeployment("prod");
+  const embedded = { discovery: dmsgDiscovery, discovery_dmsg: dmsgDiscoveryDmsg };
+  const own = deploymentOverrides(overrides);
+  const { registration, discovery, discovery_dmsg } = "dmsg" in own ? own : { ...embedded, ...own };
   const config = {
     public_key: publicKey,
     secret_key: secretKey.reveal(),
-    discovery: overrides.discovery ?? embeddedDeployment("prod").dmsgDiscovery ?? "",
+    discovery,
+    discovery_dmsg,
+    registration,
     public_address: overrides.public ?? advertisedFor(overrides.listen) ?? PUBLIC_ADDRESS_DEFAULT,
     local_address: overrides.listen ?? LOCAL_ADDRESS_DEFAULT,
     health_endpoint_address: overrides.health ?? HEALTH_ADDRESS_DEFAULT,
@@ -110,6 +126,15 @@ export function renderDmsgServerConfig(
 function advertisedFor(listen: string | undefined): string | undefined {
   if (listen?.endsWith(":0")) return ""; // the bound address, whichever it becomes
   return listen?.replace(/^(?:0\.0\.0\.0)?:/, "127.0.0.1:");
+}
+
+/** A discovery that is named takes the place of all that the file says of deployments: they never mix. */
+function deploymentOverrides(
+  { discovery, discoveryDmsg, httpRegistration }: DmsgServerOverrides,
+): Record<string, unknown> {
+  const registration = httpRegistration === true ? { registration: "http" } : {};
+  if (discovery === undefined && discoveryDmsg === undefined) return registration;
+  return { ...registration, dmsg: null, servers: [], discovery, discovery_dmsg: discoveryDmsg };
 }
 
 function some(values: Record<string, unknown>): Record<string, unknown> {

@@ -9,4 +9,7 @@
  * @module
  */
 export * from "./config.ts";
+export * from "./deployments.ts";
+export * from "./peer_config.ts";
 export * from "./run.ts";
+export * from "./transit.ts";

@@ -6,11 +6,13 @@
 import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
-import { DmsgServer, HttpDiscovery } from "../../dmsg/mod.ts";
+import { DmsgServer, HttpDiscovery, type Registration } from "../../dmsg/mod.ts";
 import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import type { DmsgServerConfig } from "./config.ts";
+import { checkServerDeployments } from "./deployments.ts";
+import { startTransit } from "./transit.ts";
 
 export interface RunDmsgServerOptions {
   readonly world: World;
@@ -31,25 +33,22 @@ export interface RunningDmsgServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Starts a server; it accepts when this resolves. Errors: those of `Network.listen`. Nothing is left then. */
-export async function runDmsgServer(
-  { world, log, config, keys, version, postQuantum }: RunDmsgServerOptions,
-): Promise<RunningDmsgServer> {
-  let client: HttpClient | undefined;
+/**
+ * Starts a server; it accepts when this resolves, registered or not (DS-3). Errors: `NoServerDiscoveryError`, those
+ * of `Network.listen`. Nothing is left then.
+ */
+export async function runDmsgServer(options: RunDmsgServerOptions): Promise<RunningDmsgServer> {
+  const { world, log, config, keys, version, postQuantum } = options;
+  checkServerDeployments(config.deployments, config.registration);
   let http: HttpServer | undefined;
   const startedAtMs = world.clock.wallMs();
-  let discovery: HttpDiscovery | undefined;
-  if (config.discovery !== undefined) {
-    const origin = config.discovery;
-    client = tcpHttpClient(world, `skyctl/${version}`, { tls: origin.startsWith("https:") });
-    const ways = [{ name: "http", origin, client, isReady: () => true }];
-    discovery = new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log));
-  }
+  const registrar = config.registration === "http" ? httpRegistrar(options) : dmsgRegistrar(options);
   const server = new DmsgServer({
     world,
     local: keys,
     log,
-    discovery,
+    registrations: registrar.registrations,
+    peering: config.peering,
     publicAddress: config.publicAddress,
     sessionsMax: config.sessionsMax,
     entryRefreshMs: config.updateIntervalMs,
@@ -59,8 +58,8 @@ export async function runDmsgServer(
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= (async () => {
-      await server.close();
-      await client?.close();
+      await server.close(); // first: it takes the entries back over the registrar's clients
+      await registrar[Symbol.asyncDispose]();
       await http?.close();
     })();
     return closing;
@@ -84,6 +83,45 @@ export async function runDmsgServer(
     await close();
     throw error;
   }
+}
+
+/** Where the server registers, and what it needs to get there. */
+interface Registrar extends AsyncDisposable {
+  readonly registrations: readonly Registration[];
+}
+
+function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDmsgServerOptions): Registrar {
+  return startTransit({
+    world,
+    log,
+    keys,
+    deployments: config.deployments,
+    listen: config.listen,
+    peers: (config.peering.peers ?? []).map(({ publicKey }) => publicKey),
+    userAgent: `skyctl/${version}`,
+    postQuantum,
+  });
+}
+
+/** For discoveries that are not on dmsg. */
+function httpRegistrar({ world, log, config, version }: RunDmsgServerOptions): Registrar {
+  const clients: HttpClient[] = [];
+  const registrations = config.deployments.map(({ discovery, advertisedAddress }) => {
+    const origin = discovery!;
+    const client = tcpHttpClient(world, `skyctl/${version}`, { tls: origin.startsWith("https:") });
+    clients.push(client);
+    const ways = [{ name: "http", origin, client, isReady: () => true }];
+    return {
+      discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
+      publicAddress: advertisedAddress,
+    };
+  });
+  return {
+    registrations,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((client) => client.close()));
+    },
+  };
 }
 
 function planeEnded(): ConnClosedError {

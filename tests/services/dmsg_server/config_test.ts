@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
 import { ConfigError, embeddedDeployment } from "../../../lib/deployment/mod.ts";
-import { parseDmsgServerConfig, renderDmsgServerConfig } from "../../../lib/services/dmsg_server/mod.ts";
+import {
+  parseDmsgServerConfig,
+  renderDmsgServerConfig,
+  type ServerDeployment,
+} from "../../../lib/services/dmsg_server/mod.ts";
 
 const keys = keyPairFromSeed(new TextEncoder().encode("dmsg server"));
 const sample = new URL("../../vectors/deployment/dmsg-server-config-2024.json", import.meta.url);
@@ -11,7 +15,22 @@ Deno.test("parseDmsgServerConfig() loads the recorded file of 2024 unchanged", a
   const { secretKey, ...config } = parseDmsgServerConfig(text, "server.json");
   assert.equal(secretKey?.publicKey, JSON.parse(text).public_key);
   assert.deepEqual(config, {
-    discovery: "http://dmsgd.skywire.dev",
+    deployments: [{
+      name: "discovery",
+      discovery: "http://dmsgd.skywire.dev",
+      discoveryDmsg: undefined,
+      servers: [],
+      advertisedAddress: undefined,
+    }],
+    registration: "dmsg",
+    peering: {
+      peers: [],
+      announce: false,
+      acceptAnnouncements: false,
+      acceptedKeys: [],
+      linksMax: 512,
+      relayedStreamsMax: 4096,
+    },
     listen: { hostname: "0.0.0.0", port: 8081 },
     publicAddress: "127.0.0.1:8081",
     health: { hostname: "0.0.0.0", port: 8082 },
@@ -24,7 +43,10 @@ Deno.test("parseDmsgServerConfig() loads the recorded file of 2024 unchanged", a
 
 Deno.test("parseDmsgServerConfig() of an empty object is the embedded production deployment, on loopback", () => {
   const config = parseDmsgServerConfig("{}", "server.json");
-  assert.equal(config.discovery, embeddedDeployment("prod").dmsgDiscovery);
+  const { dmsgDiscovery, dmsgDiscoveryDmsg, dmsgServers } = embeddedDeployment("prod");
+  const [{ name, discovery, discoveryDmsg, servers }, ...more] = config.deployments as [ServerDeployment];
+  assert.deepEqual([name, discovery, servers, more], ["prod", dmsgDiscovery, dmsgServers, []]);
+  assert.equal(`dmsg://${discoveryDmsg!.publicKey}:${discoveryDmsg!.port}`, dmsgDiscoveryDmsg);
   assert.equal(config.publicAddress, "127.0.0.1:8081");
   assert.equal(config.secretKey, undefined);
 });
@@ -47,6 +69,20 @@ const WRONG: readonly (readonly [content: unknown, field: string, rule: RegExp])
   [{ update_interval: "1m" }, "update_interval", /value "1m": it must be a whole number/],
   [{ max_sessions: 65_536 }, "max_sessions", /from 0 to 65535/],
   [{ auth_passphrase: 1 }, "auth_passphrase", /it must be text/],
+  [{ registration: "both" }, "registration", /one of dmsg, http/],
+  [{ dmsg: "prod" }, "dmsg", /it must be an object/],
+  [{ dmsg: [7] }, "dmsg[0]", /it must be an object/],
+  [{ dmsg: { discovery: "x" } }, "dmsg.discovery", /starts with http/],
+  [{ dmsg: [{ servers: [{ static: keys.publicKey }] }] }, "dmsg[0].servers[0].server.address", /host:port/],
+  [{ dmsg: { servers: [{ static: "1", server: { address: "h:1" } }] } }, "dmsg.servers[0].static", /66 hex/],
+  [{ peers: {} }, "peers", /it must be a list/],
+  [{ peers: [{ public_key: keys.publicKey, address: "h" }] }, "peers[0].address", /host:port/],
+  [{ peers: [{ public_key: keys.publicKey, address: ":1" }] }, "peers[0].address", /can be dialled/],
+  [{ peers: [{ public_key: "", address: "h:1" }] }, "peers[0].public_key", /66 hex characters/],
+  [{ accepted_peer_pks: ["x"] }, "accepted_peer_pks", /item 0/],
+  [{ announce_as_peer: 1 }, "announce_as_peer", /true or false/],
+  [{ max_peer_links: -1 }, "max_peer_links", /whole number/],
+  [{ max_relayed_streams: 1e9 }, "max_relayed_streams", /from 0 to 1000000/],
 ];
 
 Deno.test("parseDmsgServerConfig() names field, value and rule of what is wrong, in the file or an option", () => {
@@ -58,7 +94,7 @@ Deno.test("parseDmsgServerConfig() names field, value and rule of what is wrong,
       return true;
     });
   }
-  assert.equal(WRONG.length, 12);
+  assert.equal(WRONG.length, 26);
   assert.throws(() => parseDmsgServerConfig("{}", "server.json", { listen: "nowhere" }), {
     field: "local_address",
   });
@@ -91,7 +127,11 @@ Deno.test("renderDmsgServerConfig() reads back as what was asked for", () => {
   const text = renderDmsgServerConfig(keys, { listen: "127.0.0.1:8081", discovery: "http://d:9090" });
   const config = parseDmsgServerConfig(text, "server.json");
   assert.equal(config.secretKey?.publicKey, keys.publicKey);
-  assert.deepEqual([config.publicAddress, config.discovery], ["127.0.0.1:8081", "http://d:9090"]);
+  assert.deepEqual(
+    [config.publicAddress, config.deployments[0]!.discovery, config.deployments.length],
+    ["127.0.0.1:8081", "http://d:9090", 1],
+  );
+  assert.equal(config.registration, "dmsg");
   for (
     const [listen, advertised] of [["127.0.0.1:0", undefined], [":9", "127.0.0.1:9"], [
       "0.0.0.0:9",

@@ -15,6 +15,7 @@ import { withSimulation } from "../../support/world.ts";
 const keys = keyPairFromSeed(new TextEncoder().encode("dmsg server that runs"));
 const OPTIONS: DmsgServerOverrides = {
   discovery: "http://host:9090",
+  httpRegistration: true,
   listen: "0.0.0.0:8081",
   public: "host:8081",
   health: "127.0.0.1:8082",
