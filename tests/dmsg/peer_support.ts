@@ -1,5 +1,6 @@
 /** Servers that are in no discovery, clients at them, and a peer whose every object the test makes. @module */
 import { TruncatedError } from "../../lib/base/mod.ts";
+import type { KeyPair, PublicKey } from "../../lib/crypto/mod.ts";
 import type { DmsgClient } from "../../lib/dmsg/client.ts";
 import {
   encodePeerAnnounce,
@@ -29,8 +30,9 @@ export function hidden(
   network: DmsgNetworkUnderTest,
   name: string,
   peering: PeerSettings = {},
+  local: KeyPair = pair(name),
 ): Promise<DmsgServer> {
-  return network.server(name, { ...LEFT_OUT, peering });
+  return network.server(name, { ...LEFT_OUT, local, peering });
 }
 
 /** A client that knows one server and is known by nobody. */
@@ -82,18 +84,32 @@ export async function reach(network: DmsgNetworkUnderTest, from: DmsgClient, to:
 }
 
 /** A session of `name` with `server`, with streams of the server kept for the test. */
-export async function session(
+export function session(
   network: DmsgNetworkUnderTest,
   name: string,
   server: string,
   incoming: YamuxStream[] = [],
-) {
+): Promise<Session> {
+  return sessionOf(network, pair(name), server, { name, incoming });
+}
+
+/** The same for any key, at a server of any key. */
+export async function sessionOf(
+  network: DmsgNetworkUnderTest,
+  local: KeyPair,
+  server: string,
+  { name = "sender", serverKey = key(server), incoming = [] }: {
+    name?: string;
+    serverKey?: PublicKey;
+    incoming?: YamuxStream[];
+  } = {},
+): Promise<Session> {
   const world = network.world(name);
   const address = { hostname: server, port: SERVER_PORT };
   const conn = await world.network.dial(address);
-  return await connectSession(conn, address, key(server), {
+  return await connectSession(conn, address, serverKey, {
     world,
-    local: pair(name),
+    local,
     log: network.log(name),
     onStream: (stream) => void incoming.push(stream),
   });

@@ -88,27 +88,45 @@ Deno.test("runDmsgServer() leaves nothing when a port is taken", () =>
     });
   }));
 
-for (const [index, plane] of ["health", "sessions"].entries()) {
-  Deno.test(`runDmsgServer() ends with a failure when its ${plane} listener dies (DS-7)`, () =>
-    withSimulation(3, async (simulation) => {
-      const world = simulation.node("host");
-      const listeners: { close(): void }[] = [];
-      const listen = world.network.listen;
-      world.network.listen = async (at) => {
-        const listener = await listen(at);
-        listeners.push(listener);
-        return listener;
-      };
-      await simulation.run(async () => {
-        const running = await start(world);
-        listeners[index]!.close();
-        assert(await running.ended instanceof Error);
-        if (plane === "sessions") {
-          assert.equal((await get(world, "http://127.0.0.1:8082/health")).status, 503);
-        }
-        await running.close();
-      });
-    }));
+for (const registration of ["http", "dmsg"] as const) {
+  for (const [index, plane] of ["health", "sessions"].entries()) {
+    Deno.test(`runDmsgServer(), registering over ${registration}, ends with the failure of its ${plane} plane when that dies first (DS-7)`, () =>
+      withSimulation(3, async (simulation) => {
+        const world = simulation.node("host");
+        const listeners: { close(): void }[] = [];
+        const listen = world.network.listen;
+        world.network.listen = async (at) => {
+          const listener = await listen(at);
+          listeners.push(listener);
+          return listener;
+        };
+        await simulation.run(async () => {
+          const discovery_dmsg = `dmsg://${keys.publicKey}:80`;
+          const running = await start(world, {
+            httpRegistration: registration === "http",
+            discoveryDmsg: registration === "dmsg" ? discovery_dmsg : undefined,
+          });
+          let failure: unknown;
+          const ended = running.ended.then((cause) => failure = cause);
+          await sleep(world.clock, 10_000);
+          assert.equal(failure, undefined);
+          assert.equal((await get(world, "http://127.0.0.1:8082/health")).status, 200);
+          const diedMs = world.clock.monotonicMs();
+          listeners[index]!.close();
+          await ended;
+          assert.equal(world.clock.monotonicMs(), diedMs, "at once");
+          const cause = await running.ended as Error;
+          if (plane === "sessions") {
+            assert.match(String(cause.cause), /The listener of the dmsg server ended by itself/);
+            assert.equal((await get(world, "http://127.0.0.1:8082/health")).status, 503);
+          } else assert.match(cause.message, /The HTTP server of \/health ended by itself/);
+          listeners[1 - index]!.close(); // the other one, later, changes nothing
+          await sleep(world.clock, 1_000);
+          assert.equal(await running.ended, failure);
+          await running.close();
+        });
+      }));
+  }
 }
 
 Deno.test("an orderly end of runDmsgServer() is no failure", () =>
