@@ -3,17 +3,19 @@ import type { Io } from "../lib/cli/mod.ts";
 import { webCryptoKem } from "../lib/crypto/mod.ts";
 import type { PostQuantumSettings } from "../lib/noise/mod.ts";
 import type { World } from "../lib/runtime/mod.ts";
-
-/** Any value but an empty one refuses handshakes without the hybrid. */
-export const REQUIRE_VARIABLE = "SKYWIRE_REQUIRE_PQ";
+import { type PostQuantumOptions, REQUIRE_VARIABLE } from "./post_quantum_option.ts";
 
 /**
- * Offered, or required where the environment says so. The KEM is WebCrypto's: a handshake costs 0.2 ms more with
- * it, with the one in JavaScript 0.9 ms.
+ * What the option says, else required where any value but an empty one is in the environment, else offered. The
+ * KEM is WebCrypto's: a handshake costs 0.2 ms more with it, with the one in JavaScript 0.9 ms.
  */
-export function postQuantumOf(io: Pick<Io, "env">, world: Pick<World, "outside">): PostQuantumSettings {
+export function postQuantumOf(
+  io: Pick<Io, "env">,
+  world: Pick<World, "outside">,
+  { postQuantum }: PostQuantumOptions = {},
+): PostQuantumSettings {
   return {
-    mode: io.env(REQUIRE_VARIABLE) ? "require" : "offer",
+    mode: postQuantum ?? (io.env(REQUIRE_VARIABLE) ? "require" : "offer"),
     kem: webCryptoKem((work) => world.outside(work)),
   };
 }

@@ -27,8 +27,9 @@ import {
 import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../../lib/visor/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
+import type { PostQuantumOptions } from "../post_quantum_option.ts";
 
-export interface NetworkOptions {
+export interface NetworkOptions extends PostQuantumOptions {
   readonly home?: string | undefined;
   readonly deployment?: string | undefined;
   readonly verbose?: boolean | undefined;
@@ -122,7 +123,7 @@ export async function withClient<T>(
     userAgent: `skyctl/${io.version}`,
     sessionsMin,
     publish,
-    postQuantum: postQuantumOf(io, world),
+    postQuantum: postQuantumOf(io, world, options),
   });
   try {
     return await work(client);

@@ -10,9 +10,10 @@ import {
   runDmsgServer,
 } from "../../lib/services/dmsg_server/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
+import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
-export interface ServerRunOptions extends DmsgServerOverrides {
+export interface ServerRunOptions extends DmsgServerOverrides, PostQuantumOptions {
   readonly logLevel?: LogLevel | undefined;
 }
 
@@ -33,7 +34,7 @@ export async function runServerCommand(io: Io, file: string, options: ServerRunO
     config,
     keys,
     version: io.version,
-    postQuantum: postQuantumOf(io, world),
+    postQuantum: postQuantumOf(io, world, options),
   });
   const { publicKey } = keys;
   try {

@@ -9,6 +9,7 @@ import {
   type Io,
   repeated,
 } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
@@ -34,6 +35,7 @@ export function curlCommand(io: Io): AnyCommand {
       .option("-v, --verbose", "log what happens to stderr")
       .addOption(homeOption())
       .addOption(deploymentOption())
+      .addOption(postQuantumOption())
       .addHelpText(
         "after",
         examples(

@@ -1,5 +1,6 @@
 /** `skyctl dmsg entry <pk>`: what the dmsg discovery says of a key. @module */
 import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
@@ -10,6 +11,7 @@ export function entryCommand(io: Io): AnyCommand {
       .argument("<pk>", "public key")
       .addOption(homeOption())
       .addOption(deploymentOption())
+      .addOption(postQuantumOption())
       .addHelpText(
         "after",
         examples(

@@ -9,6 +9,7 @@ import {
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
@@ -23,6 +24,7 @@ export function pingCommand(io: Io): AnyCommand {
       .option("-t, --timeout <duration>", "for everything together", durationOption, 30_000)
       .addOption(homeOption())
       .addOption(deploymentOption())
+      .addOption(postQuantumOption())
       .addHelpText(
         "after",
         examples(

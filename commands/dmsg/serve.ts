@@ -8,6 +8,7 @@ import {
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 import { deploymentOption } from "./network_options.ts";
 
 /** The verb. */
@@ -28,6 +29,7 @@ export function serveCommand(io: Io): AnyCommand {
       .option("-v, --verbose", "log what happens to stderr")
       .addOption(homeOption())
       .addOption(deploymentOption())
+      .addOption(postQuantumOption())
       .addHelpText(
         "after",
         examples(

@@ -1,5 +1,6 @@
 /** `skyctl dmsg server`: a dmsg server. @module */
 import { type AnyCommand, Command, examples, finished, type Io, noun, Option } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 
 /** The noun with its verbs. */
 export function serverNoun(io: Io): AnyCommand {
@@ -21,6 +22,7 @@ function serverRunCommand(io: Io): AnyCommand {
         "--auth <pass phrase>",
         "proves to the discovery that this is an official server; sent in clear",
       )
+      .addOption(postQuantumOption())
       .addOption(
         new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"]),
       )

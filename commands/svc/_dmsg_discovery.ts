@@ -7,9 +7,10 @@ import { renderSocketAddress, type World } from "../../lib/runtime/mod.ts";
 import { attachDmsg, parseServiceMode, runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
 import { keptKeyPair } from "../../lib/visor/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
+import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
-export interface DiscoveryOptions {
+export interface DiscoveryOptions extends PostQuantumOptions {
   readonly addr: string;
   readonly store: string;
   readonly mode?: string | undefined;
@@ -53,7 +54,7 @@ export async function runDiscoveryCommand(io: Io, options: DiscoveryOptions): Pr
       build: { version: io.version, commit: "unknown", date: "unknown" },
     },
     dmsg: keys &&
-      attachDmsg({ world, local: keys, servers, log, postQuantum: postQuantumOf(io, world) }),
+      attachDmsg({ world, local: keys, servers, log, postQuantum: postQuantumOf(io, world, options) }),
   });
   try {
     io.emitEach(

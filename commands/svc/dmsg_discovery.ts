@@ -9,6 +9,7 @@ import {
   Option,
   repeated,
 } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 
 /** The verb. */
 export function dmsgDiscoveryCommand(io: Io): AnyCommand {
@@ -39,6 +40,7 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
         repeated,
       )
       .option("--entry-timeout <duration>", "life of a client's entry", durationOption, 60 * 60_000)
+      .addOption(postQuantumOption())
       .addOption(
         new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
           .default(

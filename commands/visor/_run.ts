@@ -4,9 +4,10 @@ import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { renderSocketAddress } from "../../lib/runtime/mod.ts";
 import { runVisor, type Visor } from "../../lib/visor/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
+import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { untilInterrupt } from "../_until_interrupt.ts";
 
-export interface RunOptions {
+export interface RunOptions extends PostQuantumOptions {
   readonly local?: boolean | undefined;
   readonly deployment?: string | undefined;
   readonly config?: string | undefined;
@@ -47,7 +48,7 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
     controlAddress: options.control,
     logLevel: options.logLevel,
     pid: io.pid,
-    postQuantum: postQuantumOf(io, world),
+    postQuantum: postQuantumOf(io, world, options),
     onStep: (step) => io.note(step),
     onChange: () => progress?.look(),
     onRecord: (record) => {

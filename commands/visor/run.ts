@@ -8,6 +8,7 @@ import {
   type Io,
   Option,
 } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
 
 /** The verb. */
 export function runCommand(io: Io): AnyCommand {
@@ -22,6 +23,7 @@ export function runCommand(io: Io): AnyCommand {
       .option("-c, --config <file>", "configuration (default: visor.json in the home)")
       .option("--control <address>", "host:port of the control API (default: 127.0.0.1:3435, or a free port)")
       .addOption(homeOption())
+      .addOption(postQuantumOption())
       .addOption(
         new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"]),
       )

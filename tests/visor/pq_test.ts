@@ -1,7 +1,8 @@
 /** The post-quantum hybrid from the settings of a process to what its visor shows (PQ-1 to PQ-3). */
 import assert from "node:assert/strict";
 import { renderSessions } from "../../commands/_render_sessions.ts";
-import { postQuantumOf, REQUIRE_VARIABLE } from "../../commands/_post_quantum.ts";
+import { postQuantumOf } from "../../commands/_post_quantum.ts";
+import { REQUIRE_VARIABLE } from "../../commands/post_quantum_option.ts";
 import { renderStatus } from "../../commands/visor/_render_status.ts";
 import { type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
 import { keyPairFromSeed, seededKem } from "../../lib/crypto/mod.ts";
@@ -113,6 +114,15 @@ Deno.test("postQuantumOf() requires the hybrid for any value but none and an emp
     assert.deepEqual(asked, ["SKYWIRE_REQUIRE_PQ"]);
   }
   assert.equal(REQUIRE_VARIABLE, "SKYWIRE_REQUIRE_PQ");
+});
+
+Deno.test("postQuantumOf() lets --post-quantum beat the environment", () => {
+  const world: Pick<World, "outside"> = { outside: (work) => work() };
+  for (const postQuantum of ["off", "offer", "require"] as const) {
+    for (const value of [undefined, "1"]) {
+      assert.equal(postQuantumOf({ env: () => value }, world, { postQuantum }).mode, postQuantum);
+    }
+  }
 });
 
 Deno.test("postQuantumOf() has a KEM that waits outside of the event loop", async () => {
