@@ -67,12 +67,15 @@ function quoteIfNeeded(text: string): string {
   return /[\s"=]|[^\x21-\x7e]/.test(text) || text === "" ? oneLine(JSON.stringify(text)) : text;
 }
 
-/** Recent log text, bounded in bytes of UTF-8, trimmed at line borders (operations.md 2: 1 MiB by default). */
+/** What a ring holds unless told (operations.md 2). */
+export const LOG_RING_BYTES_MAX = 1024 * 1024;
+
+/** Recent log text, bounded in bytes of UTF-8, trimmed at line borders. */
 export class LogRing {
   readonly #lines: { text: string; bytes: number }[] = [];
   #head = 0;
   #bytes = 0;
-  constructor(readonly bytesMax: number = 1024 * 1024) {}
+  constructor(readonly bytesMax: number = LOG_RING_BYTES_MAX) {}
 
   /** Takes one line without its line end; the oldest lines go when the bound is passed. */
   push(line: string): void {
