@@ -67,6 +67,7 @@ export interface PublisherOptions {
 
 /** What `visor status` says of the own entry. */
 export interface PublisherStatus {
+  /** The discovery took the entry, and was not seen without it since. */
   readonly published: boolean;
   readonly sequence?: bigint;
   readonly publishedAtMs?: number;
@@ -103,7 +104,7 @@ export class EntryPublisher {
 
   status(): PublisherStatus {
     return {
-      published: this.#last !== undefined,
+      published: this.#last !== undefined && !this.#isLost,
       sequence: this.#last?.sequence,
       publishedAtMs: this.#publishedAtMs,
       failure: this.#failure,
@@ -207,10 +208,11 @@ export class EntryPublisher {
   }
 
   async #publishIfNeeded(signal: AbortSignal): Promise<void> {
-    const { world: { clock }, content, same, refreshMs } = this.#options;
+    const { world: { clock }, content, same } = this.#options;
     const wanted = content();
     if (wanted === undefined) return;
-    const isDue = clock.monotonicMs() - this.#lastPostedMs >= refreshMs;
+    // The same sum as of the wait: another, rounded otherwise, could say "not yet" to a wait of 0, again and again.
+    const isDue = this.#untilDueMs() === 0;
     if (this.#last !== undefined && !isDue && !this.#isLost && same(this.#last, wanted)) return;
     const what = "Publishing the entry";
     await withTimeout(clock, { what, afterMs: PUBLISH_TIMEOUT_MS, signal }, (ended) => this.#publish(ended));

@@ -138,8 +138,10 @@ Deno.test("EntryPublisher keeps on posting a lost entry until it is taken", () =
     await sleep(CHECK_MS_MAX + 10_000);
     assert.ok(network.discovery.of("post").length >= 3);
     assert.match(publisher.status().failure!, /connection lost/);
+    assert.equal(publisher.status().published, false); // it is known not to be there
     network.discovery.before = () => {};
     await sleep(31_000);
+    assert.equal(publisher.status().published, true);
     assert.notEqual(await network.discovery.stored("a"), undefined);
     assert.equal(publisher.status().failure, undefined);
   }));
@@ -150,3 +152,30 @@ Deno.test("EntryPublisher does not look at an entry that is posted each minute a
     assert.deepEqual(network.discovery.of("entry"), []);
     assert.deepEqual(network.discovery.of("post").length, 5);
   }, { refreshMs: 60_000 }));
+
+Deno.test("EntryPublisher posts when its wait is over, at whatever fraction of a millisecond", () =>
+  inNetwork(9, async (network) => {
+    const world = network.world("a");
+    const refreshMs = 60_000;
+    for (let round = 0; round < 200; round++) {
+      network.discovery.calls.length = 0;
+      const scope = new Scope();
+      await sleep(world.clock, 1 / 3 + round * 0.7311);
+      const publisher = new EntryPublisher({
+        world,
+        local: pair("a"),
+        log: network.log("a"),
+        scope,
+        discovery: network.discovery,
+        content: () => ({ client: { delegatedServers: [] } }),
+        same: () => true,
+        refreshMs,
+      });
+      publisher.nudge();
+      await sleep(world.clock, 1.5 * refreshMs); // a loop of waits of 0 would never get here
+      assert.equal(network.discovery.of("post").length, 2);
+      scope.end();
+      await publisher.remove();
+      await scope[Symbol.asyncDispose]();
+    }
+  }, { untilMs: 10 * 3_600_000 }));
