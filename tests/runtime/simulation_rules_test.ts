@@ -246,3 +246,20 @@ Deno.test("a leak is told by node, kind and count", async () => {
   });
   await assert.rejects(leaky, /Alive at the end of seed leak: alice listener 1, alice timer 2/);
 });
+
+Deno.test("a timer for what is left of a time gets there, however little is left", async () => {
+  await withSimulation(1, async (simulation) => {
+    const { clock } = simulation.node("a");
+    await simulation.run(async () => {
+      for (let round = 0; round < 50; round++) {
+        await sleep(clock, 1000 / 3 + round * 0.7311);
+        const dueMs = clock.monotonicMs() + 1e-11 + 0.1 * round;
+        let timers = 0;
+        for (let leftMs = 1e-11; leftMs > 0; leftMs = dueMs - clock.monotonicMs()) {
+          assert.ok(++timers < 10, `${leftMs} ms left at ${clock.monotonicMs()}`);
+          await sleep(clock, leftMs);
+        }
+      }
+    });
+  });
+});

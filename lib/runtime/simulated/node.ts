@@ -76,13 +76,21 @@ export class SimulatedNode implements World {
   }
 }
 
+/**
+ * Rounded up, as every system's timers are. Without it whoever waits "for what is left" of a time could be left
+ * with less than a sum of floating-point numbers can tell, and wait for it for ever at the same instant.
+ */
+function wholeMicroseconds(delayMs: number): number {
+  return Math.max(0, Math.ceil(delayMs * 1000) / 1000);
+}
+
 function nodeClock(node: SimulatedNode, { nowMs, startWallMs, schedule }: SimulatedNodeOptions): Clock {
   return {
     wallMs: () => Math.floor(startWallMs + nowMs() + node.skewMs),
     monotonicMs: nowMs,
     timer(delayMs: number, fire: () => void): Timer {
       const release = node.ledger.open("timer");
-      const unschedule = schedule(Math.max(0, delayMs), node, "timer", 0, () => {
+      const unschedule = schedule(wholeMicroseconds(delayMs), node, "timer", 0, () => {
         release();
         fire();
       });
