@@ -263,3 +263,18 @@ Deno.test("a timer for what is left of a time gets there, however little is left
     });
   });
 });
+
+Deno.test("a loop of waits of no length is a LIVELOCK, not a run without end", async () => {
+  const simulation = new Simulation({ seed: 1 });
+  const { clock } = simulation.node("a");
+  let ended = false;
+  const running = simulation.run(async () => {
+    while (!ended) await sleep(clock, 0);
+  });
+  await assert.rejects(running, (error: SimulationError) => {
+    assert.deepEqual(error.code, "LIVELOCK");
+    assert.match(error.message, /a timer 0$/);
+    return true;
+  });
+  ended = true;
+});

@@ -23,6 +23,8 @@ import { VIRTUAL_START_MS } from "./virtual_clock.ts";
 const UNTIL_MS = 3_600_000;
 /** Virtual time after the scenario in which closed sockets may still say good-bye. */
 const SETTLE_MS = 120_000;
+/** Events at one instant: a fleet of thousands that starts at once needs some ten thousands. */
+const EVENTS_AT_ONCE_MAX = 300_000;
 
 export interface SimulationOptions {
   /** Everything random comes from it. */
@@ -64,6 +66,7 @@ export class Simulation {
   readonly #turns: number;
   readonly #startWallMs: number;
   #nowMs = 0;
+  #atThisInstant = 0; // events since virtual time last moved
 
   constructor({ seed, extraTurns = 0, link = {}, startWallMs = VIRTUAL_START_MS }: SimulationOptions) {
     this.seed = String(seed);
@@ -239,9 +242,16 @@ export class Simulation {
         );
       }
       if (atMs > untilMs) return;
+      this.#atThisInstant = atMs > this.#nowMs ? 1 : this.#atThisInstant + 1;
+      if (this.#atThisInstant > EVENTS_AT_ONCE_MAX) throw this.#livelock();
       this.#nowMs = atMs;
       this.#queue.take()!.run();
     }
+  }
+
+  #livelock(): SimulationError {
+    const what = `${EVENTS_AT_ONCE_MAX} events, and virtual time still stands`;
+    return new SimulationError("LIVELOCK", `${what}: ${this.report()}`);
   }
 
   #notDone(untilMs: number): SimulationError {
