@@ -1,0 +1,54 @@
+/**
+ * Every scenario, from 25 seeds, in virtual time. `deno task sim --seeds 1000` runs more; a failure is repeated by
+ * `deno task sim --scenario NAME --seed N`.
+ */
+import assert from "node:assert/strict";
+import { planSeeds, rehearse, scenarioNamed, SCENARIOS } from "../../lib/sim/mod.ts";
+import { commitOf, renderFailure } from "../../scripts/sim.ts";
+
+const SEEDS = 25;
+const commit = await commitOf(new URL("../..", import.meta.url));
+const plan = planSeeds(SEEDS);
+
+for (const { scenario, seed } of plan) {
+  Deno.test(`${scenario.name}: ${scenario.summary} (seed ${seed})`, async () => {
+    const verdict = await rehearse(scenario, { seed });
+    assert.ok(verdict.good, renderFailure(verdict, commit));
+    assert.ok(verdict.streams.complete > 0 && verdict.reachableAfterMs !== undefined);
+  });
+}
+
+Deno.test("the 25 seeds reach every scenario", () => {
+  assert.deepEqual(plan.length, SEEDS);
+  assert.deepEqual(new Set(plan.map(({ scenario }) => scenario)), new Set(SCENARIOS));
+});
+
+Deno.test("the same seed is the same run, also with more turns of the loop; another seed is another", async () => {
+  const sizes = { servers: 2, visors: 4 };
+  for (const name of ["server-kill", "discovery-lies", "strip-pq"]) {
+    const scenario = scenarioNamed(name);
+    const first = await rehearse(scenario, { seed: 3, ...sizes });
+    const again = await rehearse(scenario, { seed: 3, ...sizes, extraTurns: 2, onEvent: () => {} });
+    assert.deepEqual(again, first);
+    const other = await rehearse(scenario, { seed: 4, ...sizes });
+    assert.notEqual(other.hash, first.hash);
+  }
+});
+
+Deno.test("planSeeds() spreads evenly, and lets what is costly come less often", () => {
+  const counts = new Map<string, number>();
+  const many = planSeeds(1_000, { first: 5 });
+  for (const { scenario } of many) counts.set(scenario.name, (counts.get(scenario.name) ?? 0) + 1);
+  assert.deepEqual(many.map(({ seed }) => seed), Array.from({ length: 1_000 }, (_, index) => index + 5));
+  const { "mass-reconnect": costly, ...others } = Object.fromEntries(counts);
+  assert.ok(costly! >= 5 && costly! <= 7, String(costly));
+  const numbers = Object.values(others);
+  assert.ok(Math.max(...numbers) - Math.min(...numbers) <= 1);
+  const one = scenarioNamed("mass-reconnect");
+  assert.deepEqual(planSeeds(3, { scenarios: [one] }).map(({ scenario }) => scenario), [one, one, one]);
+  assert.deepEqual(planSeeds(3, { scenarios: [] }), []);
+});
+
+Deno.test("scenarioNamed() refuses a name that is none, with where to look", () => {
+  assert.throws(() => scenarioNamed("no-such"), { code: "UNKNOWN_SCENARIO", hint: "skyctl sim ls" });
+});
