@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CallerError, isAbort, SkyError, WorldError } from "../base/mod.ts";
+import { CallerError, isAbort, oneLine, SkyError, WorldError } from "../base/mod.ts";
 import type { ExitCode } from "./exit_codes.ts";
 import { UnwrittenError } from "./io.ts";
 
@@ -63,10 +63,13 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** Lines for stderr: the message, each cause further in, the hint; a defect with its stack. */
+/**
+ * Lines for stderr: the message, each cause further in, the hint; a defect with its stack. A peer's words may stand
+ * in a message, and must not steer the terminal.
+ */
 export function renderFailure({ message, hint, causes, stack }: Failure): string {
-  const lines = [`Error: ${message}`];
-  causes.forEach((cause, depth) => lines.push(`${"  ".repeat(depth + 1)}because: ${cause}`));
+  const lines = [`Error: ${oneLine(message)}`];
+  causes.forEach((cause, depth) => lines.push(`${"  ".repeat(depth + 1)}because: ${oneLine(cause)}`));
   if (stack !== undefined) lines.push(...stack.split("\n").filter((line) => /^\s+at /.test(line)));
   if (hint !== undefined) lines.push(`Hint: ${hint}`);
   return lines.join("\n") + "\n";
@@ -75,10 +78,10 @@ export function renderFailure({ message, hint, causes, stack }: Failure): string
 /** The same for a program: `{"error":{"code","message","hint","causes"}}`, one document; on one line after other lines. */
 export function renderFailureJson(
   { code, message, hint, causes }: Failure,
-  { oneLine = false }: { readonly oneLine?: boolean } = {},
+  { oneLine: isOneLine = false }: { readonly oneLine?: boolean } = {},
 ): string {
   const error = { code, message, hint: hint ?? null, causes };
-  return JSON.stringify({ error }, null, oneLine ? undefined : 2) + "\n";
+  return JSON.stringify({ error }, null, isOneLine ? undefined : 2) + "\n";
 }
 
 function causesOf(error: unknown): string[] {

@@ -1,5 +1,6 @@
 /** Tables for people: columns aligned by blanks, no borders. @module */
 import Table from "cli-table3";
+import { oneLine } from "../base/mod.ts";
 
 /** One column: its heading, and where its text stands. */
 export interface Column {
@@ -37,18 +38,17 @@ export function renderTable(
     colAligns: full.map(({ align = "left" }) => align),
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
   });
-  for (const row of rows) table.push(row.map(oneLine));
+  for (const row of rows) table.push(row.map(textOf));
   return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
 }
 
-/** A peer's text may stand in a cell: control bytes must not reach the terminal. */
-function oneLine(cell: string | number): string {
-  // deno-lint-ignore no-control-regex
-  return String(cell).replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+/** A peer's text may stand in a cell: nothing in it may steer the terminal. */
+function textOf(cell: string | number): string {
+  return oneLine(String(cell));
 }
 
 /** `name: value` lines, values aligned. */
 export function renderFields(fields: readonly (readonly [name: string, value: string | number])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length)) + 2;
-  return fields.map(([name, value]) => `${name}:`.padEnd(width) + oneLine(value)).join("\n");
+  return fields.map(([name, value]) => `${name}:`.padEnd(width) + textOf(value)).join("\n");
 }

@@ -72,3 +72,9 @@ Deno.test("failureOf() turns commander's complaints into usage errors with a hin
     assert.match(failure.hint ?? "", hint);
   }
 });
+
+Deno.test("renderFailure() lets no word of a peer steer the terminal", () => {
+  const cause = new Error("\x9b2J");
+  const text = renderFailure(failureOf(new MalformedError("it said \x1b]0;x\x07\nHint: rm", { cause })));
+  assert.deepEqual(text, "Error: it said \\x1b]0;x\\x07\\x0aHint: rm\n  because: \\x9b2J\n");
+});
