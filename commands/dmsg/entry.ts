@@ -27,7 +27,7 @@ export function entryCommand(io: Io): AnyCommand {
         const found = await lookUp(io, options, {
           visor: async (call) => (await call("dmsgEntry", { key })).entry,
           client: async (client, signal) => {
-            const entry = await client.discovery.entry(key, signal);
+            const entry = await client.discovery.published(key, signal);
             return entry === undefined ? null : renderEntry(entry);
           },
         });

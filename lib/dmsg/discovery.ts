@@ -67,6 +67,14 @@ export class LayeredDiscovery implements Discovery {
     return entry;
   }
 
+  /** What the discovery itself has of `key` now: no seed and nothing cached stands in for it. */
+  async published(key: PublicKey, signal?: AbortSignal): Promise<Entry | undefined> {
+    const entry = await this.#behind.entry(key, signal);
+    if (entry === undefined) this.#cached.delete(key);
+    else this.#keep(entry);
+    return entry;
+  }
+
   async availableServers(signal?: AbortSignal): Promise<Entry[]> {
     const entries = await this.#behind.availableServers(signal);
     for (const entry of entries) this.#keep(entry);

@@ -16,9 +16,7 @@ export function controlActions(visor: Visor, { onStop }: { onStop: () => void })
     dmsgConnectAll: (_input, signal) => visor.dmsg.connectAll(signal),
     dmsgServers: (_input, signal) => listServers(visor.dmsg, signal),
     dmsgEntry: async ({ key }, signal) => {
-      const publicKey = parsePublicKey(key);
-      visor.dmsg.discovery.forget(publicKey);
-      const entry = await visor.dmsg.discovery.entry(publicKey, signal);
+      const entry = await visor.dmsg.discovery.published(parsePublicKey(key), signal);
       return { entry: entry === undefined ? null : renderEntry(entry) };
     },
     dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),

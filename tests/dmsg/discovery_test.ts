@@ -57,6 +57,18 @@ Deno.test("LayeredDiscovery never looks a seeded entry up, nor lets another take
   assert.deepEqual(discovery.seededServers().map((entry) => entry.static), [key("s1")]);
 });
 
+Deno.test("LayeredDiscovery.published() gives what the discovery has, and never a seed or what is cached", async () => {
+  const { behind, discovery } = layered([seedOf("s1", 1), seedOf("s2", 1)]);
+  behind.put(seedOf("s1", 500), clientAt("a", ["s1"]));
+  assert.equal((await discovery.published(key("s1")))!.server!.availableSessions, 500);
+  assert.equal(await discovery.published(key("s2")), undefined);
+  assert.equal((await discovery.entry(key("s1")))!.server!.availableSessions, 1); // the seed stays
+  await discovery.entry(key("a"));
+  behind.put(clientAt("a", ["s2"]));
+  assert.deepEqual((await discovery.published(key("a")))!.client!.delegatedServers, [key("s2")]);
+  assert.deepEqual((await discovery.entry(key("a")))!.client!.delegatedServers, [key("s2")]); // and is believed now
+});
+
 Deno.test("LayeredDiscovery keeps listed servers, forgets on request, and after writes of the same key", async () => {
   const { behind, discovery } = layered();
   behind.put(seedOf("s2", 3));
