@@ -62,6 +62,14 @@ export function readSecretKey(
     );
   }
   const publicKey = fields.text(names.public);
+  if (publicKey?.toLowerCase() === secretKey.reveal()) {
+    throw new ConfigError(
+      fields.file,
+      names.public,
+      `it must be ${secretKey.publicKey}, and is the secret key (value not shown)`,
+      { hint: `correct ${names.public}, or remove it` },
+    );
+  }
   if (publicKey !== undefined && !/^0*$/.test(publicKey) && publicKey.toLowerCase() !== secretKey.publicKey) {
     fields.refuse(
       names.public,
@@ -118,12 +126,22 @@ export class Fields {
   url(name: string, schemes: readonly string[]): string | undefined {
     const value = this.text(name);
     if (value === undefined || value === "") return undefined;
-    const scheme = /^([a-z]+:)\/\/[^/]+/.exec(value)?.[1];
-    if (scheme !== undefined && schemes.includes(scheme)) return value.replace(/\/+$/, "");
-    return this.refuse(
-      name,
-      `it must be a URL that starts with ${schemes.map((s) => `${s}//`).join(" or ")}`,
-    );
+    const [, scheme, authority] = /^([a-z]+:)\/\/([^/]+)/.exec(value) ?? [];
+    if (scheme === undefined || !schemes.includes(scheme)) {
+      return this.refuse(
+        name,
+        `it must be a URL that starts with ${schemes.map((s) => `${s}//`).join(" or ")}`,
+      );
+    }
+    if (scheme !== "dmsg:") {
+      if (!URL.canParse(value)) this.refuse(name, `what follows ${scheme}// must be host or host:port`);
+    } else if (!isDmsgAuthority(authority!)) {
+      this.refuse(
+        name,
+        "what follows dmsg:// must be a public key of 66 hex characters, and may end with :port",
+      );
+    }
+    return value.replace(/\/+$/, "");
   }
 
   /** `text` as `host:port`, an IPv6 host in brackets; `:port` is every address of the machine. */
@@ -185,6 +203,17 @@ const LOG_LEVELS: ReadonlyMap<string, LogLevel> = new Map([
   ["fatal", "error"],
   ["panic", "error"],
 ]);
+
+function isDmsgAuthority(text: string): boolean {
+  const [, key, port = "0"] = /^([0-9a-f]{66})(?::([0-9]{1,5}))?$/i.exec(text) ?? [];
+  if (key === undefined || Number(port) > 65_535) return false;
+  try {
+    parsePublicKey(key);
+    return true;
+  } catch {
+    return false; // no point of the curve
+  }
+}
 
 /** A value as an error shows it: short. */
 function shown(value: unknown): string {

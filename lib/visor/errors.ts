@@ -14,6 +14,16 @@ export class VisorRunningError extends WorldError {
   }
 }
 
+/** The control API would be open to other machines. */
+export class ControlNotLocalError extends CallerError {
+  readonly code = "CONTROL_NOT_LOCAL";
+  constructor(address: string) {
+    super(`Cannot offer the control API (cli_addr, --control) on ${address}: it is for this machine alone`, {
+      hint: "give it 127.0.0.1 or [::1]; from elsewhere, come through a tunnel such as ssh -L",
+    });
+  }
+}
+
 /** What should be served is no folder. */
 export class NotAFolderError extends CallerError {
   readonly code = "NOT_A_FOLDER";

@@ -74,7 +74,7 @@ export class LogFile implements AsyncDisposable {
       return;
     }
     this.#queue.push(line);
-    this.#writing ??= this.#drain().finally(() => this.#writing = undefined);
+    this.#writing ??= this.#drain();
   }
 
   /** One append for all lines that wait. A disk that fails costs lines, never the visor. */
@@ -94,6 +94,7 @@ export class LogFile implements AsyncDisposable {
         this.#failure = describeError(error); // said by `visor status`; the ring still holds the lines
       }
     }
+    this.#writing = undefined; // in the turn of the last look: a line that comes a moment later starts anew
   }
 
   async #append(bytes: Uint8Array): Promise<void> {

@@ -11,6 +11,7 @@ import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World 
 import { CONTROL_ADDRESS_DEFAULT, parseVisorConfig, renderNewConfig, type VisorConfig } from "./config.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { networkOfConfig } from "./deployment.ts";
+import { ControlNotLocalError } from "./errors.ts";
 import { LocalNetwork } from "./local_network.ts";
 import { LogFile } from "./log_file.ts";
 import { Visor } from "./visor.ts";
@@ -155,8 +156,14 @@ function controlSetting(
     ? config?.controlAddress ?? parseAuthority(CONTROL_ADDRESS_DEFAULT, 0)
     : parseAuthority(given.replace(/^:/, "127.0.0.1:"), 0);
   const address = { ...asked, hostname: asked.hostname === "localhost" ? "127.0.0.1" : asked.hostname };
+  if (!isLoopback(address.hostname)) throw new ControlNotLocalError(renderSocketAddress(address));
   const isDefault = renderSocketAddress(address) === CONTROL_ADDRESS_DEFAULT;
   return { address, orAnyPort: given === undefined && isDefault };
+}
+
+/** Only on this machine: the token travels in clear. */
+function isLoopback(hostname: string): boolean {
+  return hostname === "::1" || /^127(?:\.[0-9]{1,3}){3}$/.test(hostname);
 }
 
 async function openLog(

@@ -314,9 +314,9 @@ export class Visor implements AsyncDisposable {
   async #close(): Promise<void> {
     const { world, home, logFile, hosted } = this.#options;
     logFile.log.info("Visor stops", { key: this.publicKey });
-    await this.#controlServer?.close();
     this.#mounts.length = 0;
-    await this.#network.close();
+    // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
+    await Promise.all([this.#controlServer?.close(), this.#network.close()]);
     await this.#scope[Symbol.asyncDispose]();
     await hosted?.[Symbol.asyncDispose]();
     // Last: whoever waits for this visor's end looks for it.

@@ -30,6 +30,11 @@ const WRONG: readonly (readonly [content: unknown, field: string, rule: RegExp])
   [{ dmsg: [] }, "dmsg", /it must be an object, not \[\]/],
   [{ dmsg: { discovery: "ftp://x" } }, "dmsg.discovery", /value "ftp:\/\/x": it must be a URL/],
   [{ dmsg: { discovery: "http://" } }, "dmsg.discovery", /it must be a URL/],
+  [{ dmsg: { discovery: "http://[::" } }, "dmsg.discovery", /value "http:\/\/\[::": .*host or host:port/],
+  [{ dmsg: { discovery: "http://a:99999" } }, "dmsg.discovery", /host or host:port/],
+  [{ dmsg: { discovery: "dmsg://xyz" } }, "dmsg.discovery", /value "dmsg:\/\/xyz": .*public key of 66 hex/],
+  [{ dmsg: { discovery_dmsg: `dmsg://${publicKey}:65536` } }, "dmsg.discovery_dmsg", /public key of 66 hex/],
+  [{ dmsg: { discovery_dmsg: `dmsg://02${"f".repeat(64)}:80` } }, "dmsg.discovery_dmsg", /public key of 66/],
   [{ dmsg: { discovery_dmsg: "http://x" } }, "dmsg.discovery_dmsg", /starts with dmsg:\/\//],
   [{ dmsg: { sessions_count: -1 } }, "dmsg.sessions_count", /value -1: .*from 0 to 2048/],
   [{ dmsg: { sessions_count: 1.5 } }, "dmsg.sessions_count", /whole number/],
@@ -60,7 +65,7 @@ Deno.test("parseVisorConfig() names file, field, value and rule of whatever is w
     assert(error.message.startsWith(`visor.json: field ${field}: `), error.message);
     assert.match(error.message, rule);
   }
-  assert.equal(WRONG.length, 26);
+  assert.equal(WRONG.length, 31);
 });
 
 Deno.test("parseVisorConfig() refuses what is no object, says where JSON breaks, and never quotes the secret", () => {
@@ -68,10 +73,19 @@ Deno.test("parseVisorConfig() refuses what is no object, says where JSON breaks,
   const broken = refusal(`{\n\t"sk": "${secret}",\n\t"pk": oops\n}`);
   assert.match(broken.message, /^visor\.json: it is not JSON( \(line 3, column \d+\))?$/);
   for (
-    const text of [`{"sk": "${secret}`, `{"sk": "${secret}0"}`, `["${secret}"]`, `"${secret}"`, "", "null"]
+    const text of [
+      `{"sk": "${secret}", "pk": "${secret.toUpperCase()}"}`,
+      `{"sk": "${secret}`,
+      `{"sk": "${secret}0"}`,
+      `["${secret}"]`,
+      `"${secret}"`,
+      "",
+      "null",
+    ]
   ) {
     const error = refusal(text);
-    assert(!JSON.stringify([error.message, error.hint, String(error.cause)]).includes(secret), error.message);
+    const told = JSON.stringify([error.message, error.hint, String(error.cause)]);
+    assert(!told.toLowerCase().includes(secret), error.message);
   }
   assert.match(refusal("[]").message, /it is JSON, but no object/);
   assert.match(refusal("x".repeat(5_000_000)).message, /too large/);

@@ -121,3 +121,30 @@ Deno.test("LogFile without a path is memory only", () =>
       assert.deepEqual(await world.files.list("/"), []);
     });
   }));
+
+Deno.test("LogFile writes a line that comes in the very moment in which the last write ends", async () => {
+  for (let turns = 0; turns < 8; turns++) {
+    await withSimulation(1, async (simulation) => {
+      const world = simulation.node("visor");
+      const written: string[] = [];
+      await simulation.run(async () => {
+        const disk = onDisk(world, (_path, bytes) => {
+          written.push(new TextDecoder().decode(bytes));
+          const ended = Promise.resolve();
+          if (written.length === 1) void logAfter(ended, turns);
+          return ended;
+        });
+        const file = new LogFile({ world: disk, level: "info", path: PATH });
+        const logAfter = async (ended: Promise<void>, count: number) => {
+          await ended;
+          for (let turn = 0; turn < count; turn++) await Promise.resolve();
+          file.log.info("second");
+        };
+        file.log.info("first");
+        for (let turn = 0; turn < 40; turn++) await Promise.resolve();
+        await file[Symbol.asyncDispose]();
+      });
+      assert.match(written.join(""), /first\n[^]*second\n/, `${turns} turns after`);
+    });
+  }
+});

@@ -204,6 +204,22 @@ Deno.test("runVisor() with a configuration without keys says that they are of th
     });
   }));
 
+Deno.test("runVisor() offers its control API to no other machine, and writes nothing when it is told to", () =>
+  withSimulation(18, async (simulation) => {
+    const world = simulation.node("alice");
+    await simulation.run(async () => {
+      for (const controlAddress of ["0.0.0.0:3435", "[::]:3435", "10.0.0.1:3435", "127.example.org:3435"]) {
+        await assert.rejects(startVisor(world, { controlAddress }), {
+          code: "CONTROL_NOT_LOCAL",
+          fault: "caller",
+        });
+      }
+      await world.files.write("/wide.json", encode('{"cli_addr":"0.0.0.0:3435"}'));
+      await assert.rejects(startVisor(world, { configFile: "/wide.json" }), { code: "CONTROL_NOT_LOCAL" });
+      assert.deepEqual(await allFiles(world), ["/wide.json"]);
+    });
+  }));
+
 Deno.test("a visor's end deletes its entry within 2 s, and its control file goes last", () =>
   withSimulation(19, async (simulation) => {
     const alice = simulation.node("alice");
