@@ -74,9 +74,7 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
     const address = await server.listen(config.listen);
     const ended = Promise.race([
       server.ended,
-      ...(http === undefined
-        ? []
-        : [http.closed.then(() => closing === undefined ? planeEnded() : undefined)]),
+      ...(http === undefined ? [] : [http.closed.then(planeEnded)]),
     ]);
     return { server, address, health, ended, close, [Symbol.asyncDispose]: close };
   } catch (error) {

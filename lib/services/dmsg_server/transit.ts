@@ -140,13 +140,8 @@ function joined(discoveries: readonly Discovery[], leftOut: ReadonlySet<PublicKe
   };
   const refused = () => Promise.reject(new TypeError("The transit client publishes nothing"));
   return {
-    async entry(key, signal) {
-      for (const discovery of discoveries) {
-        const entry = await discovery.entry(key, signal);
-        if (entry !== undefined) return entry;
-      }
-      return undefined;
-    },
+    // All that it dials is seeded, and a look-up would have to dial the discovery in order to dial the discovery.
+    entry: () => Promise.resolve(undefined),
     availableServers: (signal) => servers((discovery) => discovery.availableServers(signal)),
     allServers: (signal) => servers((discovery) => discovery.allServers(signal)),
     post: refused,

@@ -21,6 +21,8 @@ for (const [index, order] of ["discovery first", "server first"].entries()) {
       assert.deepEqual(net.dials.filter((dial) => dial.includes(" d:")), [], "nobody asks over plain HTTP");
       await net.sleep(180_000);
       assert.equal((await discovery.entry("a"))!.client, undefined, "the transit client has no entry");
+      const tried = net.logged.filter(({ fields }) => String(fields.cause).includes("publishes nothing"));
+      assert.deepEqual(tried, [], "nor does it try to have one");
       assert.equal(running.server.status().lastReplaced, undefined);
       await running.close();
       assert.equal(await discovery.entry("a"), undefined);
