@@ -21,7 +21,7 @@ import { BackgroundTraffic, Traffic } from "./traffic.ts";
 /** Sessions that each visor of a fleet keeps, as the generated configuration says. */
 export const VISOR_SESSIONS = 2;
 /** Streams under way at once while a scenario runs. */
-const TRAFFIC_WORKERS = 4;
+const TRAFFIC_WORKERS = 3;
 
 export interface FleetOptions {
   readonly simulation: Simulation;

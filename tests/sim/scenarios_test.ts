@@ -25,7 +25,7 @@ Deno.test("the 25 seeds reach every scenario", () => {
 
 Deno.test("the same seed is the same run, also with more turns of the loop; another seed is another", async () => {
   const sizes = { servers: 2, visors: 4 };
-  for (const name of ["server-kill", "discovery-lies", "strip-pq"]) {
+  for (const name of ["discovery-lies", "strip-pq"]) {
     const scenario = scenarioNamed(name);
     const first = await rehearse(scenario, { seed: 3, ...sizes });
     const again = await rehearse(scenario, { seed: 3, ...sizes, extraTurns: 2, onEvent: () => {} });
