@@ -74,14 +74,17 @@ async function deliver(
   world: World,
   response: HttpResponse,
   url: string,
-  { out: given, include }: CurlOptions,
+  { out: given, include, method }: CurlOptions,
 ): Promise<void> {
   const out = given === "-" ? undefined : given;
   const { status, reason } = response;
   const headers = [...response.headers];
   const isGood = status >= 200 && status < 300;
   if (out !== undefined && isGood) {
-    const bytes = await writeBody(io, world, response, out);
+    // An answer to HEAD has the length of a body, and none.
+    const length = method === "HEAD" ? undefined : response.headers.get("content-length");
+    const total = length === undefined ? undefined : Number(length);
+    const bytes = await writeBody(io, world, response, { path: out, total });
     io.emit({ url, status, headers, file: out, bytes }, () => include ? renderHead(response) : "");
   } else if (io.json) {
     const content = await response.bytes(JSON_BODY_BYTES_MAX);
@@ -101,9 +104,12 @@ async function deliver(
 }
 
 /** To a file that is put in place when every byte has come. */
-async function writeBody(io: Io, world: World, response: HttpResponse, path: string): Promise<number> {
-  const length = response.headers.get("content-length");
-  const total = length === undefined ? undefined : Number(length);
+async function writeBody(
+  io: Io,
+  world: World,
+  response: HttpResponse,
+  { path, total }: { readonly path: string; readonly total: number | undefined },
+): Promise<number> {
   const file = await world.files.openWrite(path);
   const progress = await io.progress(path, { total });
   let bytes = 0;

@@ -70,8 +70,9 @@ function secretKeyIn(text: string, file: string): SecretKey {
   const secretKey = parseSecret(secret, `field sk of ${file}`);
   const stated = config.pk ?? config.public_key ?? "";
   if (stated !== "" && String(stated).toLowerCase() !== secretKey.publicKey) {
+    const shown = String(stated).toLowerCase() === secretKey.reveal() ? "the secret key" : stated;
     throw new KeyFileError(
-      `Cannot use the keys of ${file}: the field pk is ${stated}, but sk belongs to ${secretKey.publicKey}`,
+      `Cannot use the keys of ${file}: the field pk is ${shown}, but sk belongs to ${secretKey.publicKey}`,
       { hint: "correct pk, or remove it" },
     );
   }

@@ -67,6 +67,7 @@ Deno.test("readKeys() names the field and the rule, and never repeats the secret
     [`{"sk": 7}`, /the field sk is not there, or is no text/],
     [`{"sk": "${SECRET}ab"}`, /field sk of f: it must be 64 hex digits/],
     [`{"sk": "${SECRET}", "pk": "${other}"}`, /the field pk is 0[23].*belongs to 0[23]/],
+    [`{"sk": "${SECRET}", "pk": "${SECRET}"}`, /the field pk is the secret key, but sk belongs to 0[23]/],
     ["x".repeat(4 * 1024 * 1024 + 1), /4194305 bytes are no key file/],
   ];
   for (const [text, message] of cases) {

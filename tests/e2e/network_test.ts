@@ -35,6 +35,8 @@ Deno.test("visor run --local, a second visor by --deployment, dmsg serve, dmsg c
     const got = await run("dmsg", "curl", "-o", "got.bin", `${url}big.bin`, "--home", guest);
     assert.deepEqual([got.code, got.stdout], [0, ""], got.stderr);
     assert.equal(await hashOf(await Deno.readFile(`${folder}/got.bin`)), await hashOf(big));
+    const head = await run("dmsg", "curl", "-X", "HEAD", "-o", "head", `${url}big.bin`, "--home", guest);
+    assert.deepEqual([head.code, (await Deno.stat(`${folder}/head`)).size], [0, 0], head.stderr);
     const listing = await run("dmsg", "curl", url.slice(0, -1), "--deployment", deployment); // no path: /
     assert.match(listing.stdout, /big\.bin/);
     const missing = await run("dmsg", "curl", `${url}none`, "--home", guest, "--json");
