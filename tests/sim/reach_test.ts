@@ -1,0 +1,27 @@
+/**
+ * A discovery that lost its store, asked by visors that know nothing of each other: only the peers' own entries
+ * can bring them together, and those come back by themselves within 60 s.
+ */
+import assert from "node:assert/strict";
+import { rehearse, type Scenario } from "../../lib/sim/mod.ts";
+
+/** With one session each and many servers, two visors seldom share one: whoever dials needs the other's entry. */
+const lostStore: Scenario = {
+  name: "lost-store",
+  summary: "of a test",
+  servers: 6,
+  visors: 8,
+  visorSessions: 1,
+  async run(fleet) {
+    await fleet.settle();
+    await fleet.sleep(40_000); // what was looked up before is forgotten
+    fleet.discovery.kill("reset");
+    await fleet.discovery.start();
+  },
+};
+
+Deno.test("peers reach each other within 60 s of a discovery that lost its store, by their own posts", async () => {
+  const verdict = await rehearse(lostStore, { seed: 1 });
+  assert.deepEqual(verdict.complaints, []);
+  assert.ok(verdict.reachableAfterMs! > 5_000, `too easy: ${verdict.reachableAfterMs} ms`);
+});
