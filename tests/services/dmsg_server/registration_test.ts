@@ -98,3 +98,29 @@ Deno.test("DS-2: a hidden server registers over its peer link, and holds one ses
     assert.equal(hub.server.status().lastReplaced, undefined, "no two sessions of one key");
     assert.equal(hub.server.status().peers.length, 1);
   }));
+
+for (let seed = 10; seed < 15; seed++) {
+  Deno.test(`DS-2: four servers and their discovery, cold, in any order and one of them missing (seed ${seed})`, () =>
+    inNet(seed, async (net) => {
+      const names = ["a", "b", "c", "e"];
+      const { random } = net.simulation;
+      const missing = names[random.integer(0, 3)]!;
+      const nodes = [...names.filter((name) => name !== missing), "d"]
+        .map((name) => ({ name, rank: random.fraction() })).sort((x, y) => x.rank - y.rank);
+      const servers: Awaited<ReturnType<typeof net.server>>[] = [];
+      let discovery: Awaited<ReturnType<typeof net.discovery>> | undefined;
+      net.world(missing); // switched on, and nothing runs on it
+      for (const { name } of nodes) {
+        if (name === "d") discovery = await net.discovery("d", names);
+        else servers.push(await net.server(name, { dmsg: deployment("d", names) }));
+        await net.sleep(random.integer(0, 20_000));
+      }
+      for (const server of servers) await net.registered(server, CONVERGES_WITHIN_MS);
+      assert.equal(servers.length, 3);
+      assert.deepEqual(net.dials.filter((dial) => dial.includes(" d:")), []);
+      for (const server of servers) assert.equal(server.server.status().lastReplaced, undefined);
+      await Promise.all(servers.map((server) => server.close()));
+      for (const name of names) assert.equal(await discovery!.entry(name), undefined, `${name} is gone`);
+      await discovery!.close();
+    }));
+}
