@@ -96,8 +96,8 @@ function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDm
     deployments: config.deployments,
     listen: config.listen,
     peers: (config.peering.peers ?? []).map(({ publicKey }) => publicKey),
-    userAgent: `skyctl/${version}`,
     postQuantum,
+    userAgent: `skyctl/${version}`,
   });
 }
 
