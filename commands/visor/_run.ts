@@ -80,21 +80,20 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
   }
 }
 
-/** Tells each step on the way to readiness once, when it becomes true. */
-class StartProgress {
-  readonly #visor: Visor;
+/** Tells each step once, when it first becomes true. A session may well come after readiness, which one suffices for. */
+export class StartProgress {
+  readonly #visor: Pick<Visor, "status">;
   readonly #tell: (event: RunEvent) => void;
   readonly #servers = new Set<string>();
   #isPublished = false;
   #isReady = false;
 
-  constructor(visor: Visor, tell: (event: RunEvent) => void) {
+  constructor(visor: Pick<Visor, "status">, tell: (event: RunEvent) => void) {
     this.#visor = visor;
     this.#tell = tell;
   }
 
   look(): void {
-    if (this.#isReady) return;
     const { ready, publicKey, dmsg: { sessions, entry } } = this.#visor.status();
     for (const { server, address } of sessions) {
       if (!this.#servers.has(server)) this.#tell({ event: "session", server, address });
@@ -104,7 +103,7 @@ class StartProgress {
       this.#isPublished = true;
       this.#tell({ event: "published", sequence: entry.sequence });
     }
-    if (ready) {
+    if (ready && !this.#isReady) {
       this.#isReady = true;
       this.#tell({ event: "ready", publicKey });
     }

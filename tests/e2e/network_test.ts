@@ -23,7 +23,7 @@ Deno.test("visor run --local, a second visor by --deployment, dmsg serve, dmsg c
 
     await using first = new Process(["visor", "run", "--local", "--home", host, "--json"]);
     const started = await first.event("started");
-    for (const step of ["session", "session", "published", "ready"]) await first.event(step);
+    for (const step of ["session", "published", "ready"]) await first.event(step);
     const deployment = started.deploymentFile!;
     await using second = new Process(["visor", "run", "--deployment", deployment, "--home", guest]);
     const guestKey = /[0-9a-f]{66}/.exec(await second.line(/^visor 0/))![0];
