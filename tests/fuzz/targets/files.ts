@@ -1,0 +1,149 @@
+/** Deployment files, configurations, the control file, the control API, units of the command line. @module */
+import { silentLog, SkyError } from "../../../lib/base/mod.ts";
+import { parseBytes, parseDuration } from "../../../lib/cli/units.ts";
+import { CONTROL_CALLS, type ControlName, readControlFile } from "../../../lib/control/mod.ts";
+import { parseDeployments } from "../../../lib/deployment/mod.ts";
+import { parseAuthority } from "../../../lib/directory/tcp_http.ts";
+import type { World } from "../../../lib/runtime/mod.ts";
+import { parseDmsgServerConfig } from "../../../lib/services/dmsg_server/mod.ts";
+import { parseVisorConfig } from "../../../lib/visor/mod.ts";
+import { type ControlActions, controlHandler } from "../../../lib/visor/control_server.ts";
+import { jsonMutants, textMutants } from "../_mutants.ts";
+import type { FuzzTarget } from "../_target.ts";
+
+const read = (name: string) =>
+  Deno.readTextFileSync(new URL(`../../vectors/deployment/${name}.json`, import.meta.url));
+
+const deployments = [
+  "dmsghttp-config-2024-10",
+  "services-config-2024-10",
+  "services-config-2026-04",
+  "services-config-2026-latest",
+].map(read);
+const bare = JSON.stringify(Object.values(JSON.parse(deployments[0]!))[0]);
+const visors = ["visor-config-2024-dmsghttp", "visor-config-2024-http", "visor-config-2024-hypervisor"].map(
+  read,
+);
+const servers = [
+  read("dmsg-server-config-2024"),
+  JSON.stringify({
+    dmsg: { discovery: "http://127.0.0.1:9090" },
+    peers: [{
+      public_key: "025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e",
+      address: "127.0.0.1:1",
+    }],
+    max_peer_links: 4,
+    registration: "http",
+  }),
+];
+const controlFile = JSON.stringify({
+  address: { hostname: "127.0.0.1", port: 3435 },
+  token: "ab".repeat(32),
+  pid: 1,
+  publicKey: "02".padEnd(66, "1"),
+});
+
+/** A disk with one file. */
+function diskWith(text: string): World["files"] {
+  const bytes = new TextEncoder().encode(text);
+  return {
+    info: () => Promise.resolve({ bytes: bytes.length }),
+    read: () => Promise.resolve(bytes),
+  } as unknown as World["files"];
+}
+
+const TOKEN = "token";
+/** Says back what it was given, as far as the schema let it through. */
+const actions = Object.fromEntries(
+  Object.keys(CONTROL_CALLS).map((name) => [name, (input: unknown) => ({ input })]),
+) as unknown as ControlActions;
+const control = controlHandler({
+  token: TOKEN,
+  actions,
+  mount: () => Promise.resolve(() => {}),
+  log: { ...silentLog, error: (message, fields) => failures.push(`${message} ${fields?.cause}`) },
+  every: () => () => {},
+});
+const failures: string[] = [];
+
+const inputs: Record<ControlName | "serve", string> = {
+  status: "{}",
+  stop: "{}",
+  dmsgSessions: "{}",
+  dmsgConnectAll: "{}",
+  dmsgServers: "{}",
+  dmsgEntry: "key=025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e",
+  dmsgPing: '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","count":3}',
+  serve: '{"folder":"/srv","port":80}',
+};
+
+/** Sends one call, as JSON body or as query; what is refused is refused with a reason, never with a failure of ours. */
+async function call(text: string): Promise<unknown> {
+  const name = /^\w+/.exec(text)?.[0] as ControlName;
+  const body = text.slice(name.length + 1);
+  const known = CONTROL_CALLS[name] ?? { method: "POST", path: "/v1/dmsg/serve" };
+  const headers = { Authorization: `Bearer ${TOKEN}` };
+  const url = new URL(`http://127.0.0.1${known.path}`);
+  if (known.method === "GET") url.search = body;
+  const request = new Request(url, {
+    method: known.method,
+    headers,
+    body: known.method === "GET" ? null : body,
+  });
+  const response = await control(request);
+  if (response.headers.get("content-type") === "application/x-ndjson") {
+    await response.body!.cancel();
+    return "serving";
+  }
+  const answer = await response.json();
+  if (response.status === 500 || failures.length > 0) {
+    throw new Error(`${response.status} ${failures.splice(0)}`);
+  }
+  if (response.status !== 200) throw new RefusedCall(answer.error.code);
+  return answer;
+}
+
+/** The API's own answer, as the error that it stands for. */
+class RefusedCall extends SkyError {
+  readonly fault = "caller";
+  constructor(readonly code: string) {
+    super("Refused by the control API");
+  }
+}
+
+const json = (name: string, seeds: readonly string[], feed: (text: string) => unknown): FuzzTarget => ({
+  name,
+  inputs: jsonMutants(seeds),
+  feed,
+});
+
+export const fileTargets: readonly FuzzTarget[] = [
+  json("files/deployments", [...deployments, bare], parseDeployments),
+  json("files/visor-config", visors, (text) => parseVisorConfig(text, "visor.json")),
+  json("files/dmsg-server-config", servers, (text) => parseDmsgServerConfig(text, "server.json")),
+  json("files/control-file", [controlFile], (text) => readControlFile(diskWith(text), "/home")),
+  ...Object.entries(inputs).map(([name, input]): FuzzTarget => ({
+    name: `control/${name}`,
+    inputs: (input.startsWith("{") ? jsonMutants : textMutants)([input]).map((text) => `${name} ${text}`),
+    feed: call,
+    // A GET without members takes whatever its query says: they are unknown, and ignored.
+    refuses: !["status", "dmsgSessions", "dmsgServers"].includes(name),
+  })),
+  {
+    name: "cli/duration",
+    inputs: textMutants(["1h30m", "250ms", "1.5s", "7d"]),
+    feed: parseDuration,
+    refuses: false,
+  },
+  {
+    name: "cli/bytes",
+    inputs: textMutants(["64KiB", "1.5 MB", "100", "2g"]),
+    feed: parseBytes,
+    refuses: false,
+  },
+  {
+    name: "directory/authority",
+    inputs: textMutants(["127.0.0.1:9090", "[::1]:80", "discovery.example"]),
+    feed: (text: string) => parseAuthority(text, 80),
+  },
+];

@@ -1,0 +1,19 @@
+/** Everything that is fuzzed. @module */
+import type { FuzzTarget } from "../_target.ts";
+import { cryptoTargets } from "./crypto.ts";
+import { dmsgTargets } from "./dmsg.ts";
+import { fileTargets } from "./files.ts";
+import { httpTargets } from "./http.ts";
+import { noiseTargets } from "./noise.ts";
+import { serviceTargets } from "./services.ts";
+import { yamuxTargets } from "./yamux.ts";
+
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  ...cryptoTargets,
+  ...dmsgTargets,
+  ...noiseTargets,
+  ...yamuxTargets,
+  ...httpTargets,
+  ...fileTargets,
+  ...serviceTargets,
+];
