@@ -4,20 +4,22 @@
  * `--peer` (or `SKYCTL_INTEROP_PEER`) is a `skywire` program of the operator's own. Without one its columns are
  * skips, and only the control column, ours against ours, is filled live. Everything runs on loopback and on free
  * ports, and is ended, also by Ctrl-C. Progress goes to stderr, the table or the JSON to stdout. Exit code 1 when
- * a cell failed or is empty. See `docs/interop.md`.
+ * a cell failed or is empty, 2 when the peer is no such program. See `docs/interop.md`.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import settings from "../deno.json" with { type: "json" };
-import { PEER_VARIABLE } from "../tests/interop/peer_variable.ts";
 import { Lab } from "../tests/interop/lab.ts";
 import { FILE_BYTES, tryNetwork } from "../tests/interop/live.ts";
 import { type Column, Matrix, NETWORKS } from "../tests/interop/matrix.ts";
 import { OurBuild } from "../tests/interop/ours.ts";
-import { PeerBuild } from "../tests/interop/peer.ts";
+import { NoPeerError, PeerBuild } from "../tests/interop/peer.ts";
 
-/** Everything together; what has not begun by then fails. Ten times what it takes. */
+/** Names a `skywire` program where `--peer` does not. */
+const PEER_VARIABLE = "SKYCTL_INTEROP_PEER";
+
+/** Everything together; what has not begun by then fails. Seven times what it takes. */
 const WHOLE_MS = 15 * 60_000;
 
 async function main(args: string[]): Promise<number> {
@@ -25,55 +27,81 @@ async function main(args: string[]): Promise<number> {
     args,
     options: { peer: { type: "string" }, json: { type: "boolean" } },
   });
-  const peerPath = values.peer ?? Deno.env.get(PEER_VARIABLE);
-  const ended = Promise.withResolvers<number>();
-  const onSignal = () => ended.resolve(130);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-  const timer = setTimeout(() => ended.resolve(1), WHOLE_MS);
+  const peerPath = values.peer ?? (Deno.env.get(PEER_VARIABLE) || undefined);
+  const early = Promise.withResolvers<"interrupted" | "late">();
+  const interrupt = () => early.resolve("interrupted");
+  for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
+  const timer = setTimeout(() => early.resolve("late"), WHOLE_MS);
   try {
     await using lab = await Lab.open();
-    const work = fillMatrix(lab, peerPath).then((matrix) => {
-      console.log(values.json ? JSON.stringify(reportOf(matrix), null, 2) : matrix.render());
-      return matrix.isGood ? 0 : 1;
-    });
-    work.catch(() => {}); // when the end comes first, its programs die under it
-    return await Promise.race([work, ended.promise]);
+    const peer = peerPath === undefined ? undefined : await PeerBuild.open(lab, peerPath);
+    const plan = planOf(lab, peer);
+    const work = fill(lab, plan).then(() => "done" as const);
+    work.catch(() => {}); // its programs are ended under it when something else comes first
+    const how = await Promise.race([work, early.promise]);
+    if (how === "interrupted") return 130;
+    if (how === "late") console.error(`Not done within ${WHOLE_MS / 60_000} minutes`);
+    const { matrix } = plan;
+    console.log(values.json ? JSON.stringify(reportOf(matrix), null, 2) : matrix.render());
+    return matrix.isGood ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof NoPeerError)) throw error;
+    console.error(`Error: ${error.message}`);
+    return 2;
   } finally {
     clearTimeout(timer);
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
+    for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);
   }
 }
 
-async function fillMatrix(lab: Lab, peerPath: string | undefined): Promise<Matrix> {
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** The matrix, and who plays whom in each of its columns. */
+interface Plan {
+  readonly matrix: Matrix;
+  readonly columns: readonly {
+    readonly column: Column;
+    readonly ours: OurBuild;
+    /** Undefined: there is no peer. */
+    readonly theirs: OurBuild | PeerBuild | undefined;
+  }[];
+}
+
+function planOf(lab: Lab, peer: PeerBuild | undefined): Plan {
   const { version } = settings;
-  const peer = peerPath === undefined ? undefined : await PeerBuild.open(lab, peerPath);
+  const ours = (mode: Column["postQuantum"]) => new OurBuild(lab, version, mode);
   const name = peer === undefined ? "none" : `skywire ${peer.version}`;
-  const control: Column = { peer: `skyctl ${version} (control: ours)`, postQuantum: "offer" };
-  const columns: Column[] = [control, { peer: name, postQuantum: "offer" }, {
-    peer: name,
-    postQuantum: "off",
-  }];
-  const matrix = new Matrix(columns);
+  const columns: Plan["columns"] = [
+    {
+      column: { peer: `skyctl ${version} (control)`, postQuantum: "offer" },
+      ours: ours("offer"),
+      theirs: ours("offer"),
+    },
+    { column: { peer: name, postQuantum: "offer" }, ours: ours("offer"), theirs: peer },
+    { column: { peer: name, postQuantum: "off" }, ours: ours("off"), theirs: peer },
+  ];
+  return { matrix: new Matrix(columns.map(({ column }) => column)), columns };
+}
+
+async function fill(lab: Lab, { matrix, columns }: Plan): Promise<void> {
   const site = `${lab.folder}/site`;
   await writeSite(site);
-  for (const column of columns) {
-    const ours = new OurBuild(lab, version, column.postQuantum);
-    const theirs = column === control ? new OurBuild(lab, version, "offer") : peer;
+  for (const { column, ours, theirs } of columns) {
     if (theirs === undefined) {
       const detail = `no peer: --peer PATH or ${PEER_VARIABLE} names a skywire program`;
       for (const row of matrix.rows) matrix.fill(row, column, { verdict: "skip", detail, tookMs: 0 });
       continue;
     }
     for (const network of NETWORKS) {
+      if (lab.isOver) return;
+      const { discovery, server } = network;
       console.error(
-        `# ${column.peer}, post-quantum ${column.postQuantum}: ` +
-          `discovery ${network.discovery}, server ${network.server}`,
+        `# ${column.peer}, post-quantum ${column.postQuantum}: discovery ${discovery}, server ${server}`,
       );
-      const onCell = (line: string) => console.error(line);
+      const onCell = (line: string) => lab.isOver || console.error(line);
       await tryNetwork(network, { lab, matrix, column, ours, theirs, site, onCell });
     }
   }
-  return matrix;
 }
 
 function reportOf(matrix: Matrix) {

@@ -25,6 +25,8 @@ export interface RunningVisor {
   readonly publicKey: string;
   /** Whether its session is hybrid; undefined where it knows no hybrid. Errors: no session with that server. */
   sessionIsHybrid(server: string): Promise<boolean | undefined>;
+  /** Whether it warned that this server did not take its offer; undefined where it makes none. */
+  warnedOfDowngrade(server: string): boolean | undefined;
   /** Milliseconds of one round trip. */
   ping(key: string): Promise<number>;
   /** The body of an answer with status 200. */

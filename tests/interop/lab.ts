@@ -92,6 +92,7 @@ export class Lab implements AsyncDisposable {
   readonly #programs: Program[] = [];
   readonly #servers: Deno.HttpServer[] = [];
   #files = 0;
+  #isOver = false;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -101,12 +102,18 @@ export class Lab implements AsyncDisposable {
     return new Lab(await Deno.makeTempDir({ prefix: "skyctl-interop-" }));
   }
 
+  /** True from the beginning of the end: nothing is started any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** A new path in the lab's folder. */
   path(name: string): string {
     return `${this.folder}/${++this.#files}-${name}`;
   }
 
   start(name: string, command: string, args: readonly string[], options: ProgramOptions = {}): Program {
+    if (this.#isOver) throw new Error(`Cannot start ${name}: the end has begun`);
     const program = new Program(name, command, args, { cwd: this.folder, ...options });
     this.#programs.push(program);
     return program;
@@ -140,10 +147,11 @@ export class Lab implements AsyncDisposable {
     return `http://127.0.0.1:${server.addr.port}`;
   }
 
-  /** Ends what was started, last first. */
+  /** Ends what was started, all at once: within seconds, whatever state it is in. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const program of this.#programs.splice(0).reverse()) await program.end();
-    for (const server of this.#servers.splice(0)) await server.shutdown();
+    this.#isOver = true;
+    await Promise.all(this.#programs.splice(0).map((program) => program.end()));
+    await Promise.all(this.#servers.splice(0).map((server) => server.shutdown()));
     await Deno.remove(this.folder, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Build, Place, RunningVisor } from "./build.ts";
+import type { Place, RunningVisor } from "./build.ts";
 import { hashOfFile, SkipError } from "./build.ts";
 import { type Lab, poll } from "./lab.ts";
 import {
@@ -16,7 +16,7 @@ import {
   titleOf,
 } from "./matrix.ts";
 import { OurBuild } from "./ours.ts";
-import { PeerBuild, serversOf } from "./peer.ts";
+import { hasNoEntry, PeerBuild } from "./peer.ts";
 
 /** Of the file that is fetched each way. */
 export const FILE_BYTES = 32 * 1024 * 1024;
@@ -118,7 +118,14 @@ async function meet(network: NetworkPlan, options: LiveOptions, cell: Try): Prom
           throw new Error(`The session is ${isHybrid ? "hybrid" : "classical"}, and should not be`);
         }
       }
-      return expected ? "hybrid" : "classical";
+      const warned = visors[side].warnedOfDowngrade(server.publicKey);
+      const offered = builds[side].hasHybrid && !expected;
+      if (warned !== undefined && warned !== offered) {
+        throw new Error(
+          `${warned ? "A" : "No"} warning of a downgrade, with ${offered ? "an" : "no"} offer in vain`,
+        );
+      }
+      return expected ? "hybrid" : offered ? "offered, classical, warned of" : "classical";
     });
   }
   for (const from of SIDES) {
@@ -155,7 +162,7 @@ async function meet(network: NetworkPlan, options: LiveOptions, cell: Try): Prom
     const { publicKey } = visors[side];
     await visors[side].end();
     await cell("entry deleted", side, async () => {
-      const gone = async () => (await serversOf(discovery.url, publicKey)).length === 0 || undefined;
+      const gone = async () => await hasNoEntry(discovery.url, publicKey) || undefined;
       await poll(gone, { withinMs: 5_000, what: () => "The entry is still there" });
       return "gone";
     });
@@ -259,7 +266,7 @@ async function judge(
     if (code !== 0) throw new Error(`Both sides have the hybrid, and yet: ${stderr.slice(-400)}`);
     return "hybrid";
   }
-  if (code === 0 && stdout !== "") throw new Error(`Not refused: ${stdout.slice(0, 200)}`);
+  if (code === 0) throw new Error(`Not refused: ${stdout.slice(0, 200)}`);
   const words = typeof ourWords === "string" ? () => ourWords : ourWords;
   await poll(() => words().includes(REQUIRED) || undefined, {
     withinMs: 2_000,
@@ -278,9 +285,6 @@ async function registered(discovery: string, server: string): Promise<void> {
     return response.ok && text.includes(server) || undefined;
   }, { withinMs: 20_000, what: () => `The discovery does not list ${server}` });
 }
-
-/** For {@link tryNetwork}: something that this network could not be. */
-export type AnyBuild = Build;
 
 const SIDES: readonly Side[] = ["ours", "theirs"];
 const other = (side: Side): Side => side === "ours" ? "theirs" : "ours";

@@ -99,6 +99,7 @@ export class OurBuild implements Build {
         if (session === undefined) throw new Error(`No session with ${server}: ${JSON.stringify(sessions)}`);
         return session.postQuantum;
       },
+      warnedOfDowngrade: (server) => new RegExp(`DOWNGRADE.*${server}`).test(visor.stderr),
       ping: async (key) =>
         JSON.parse(await command("dmsg", "ping", key, "-n", "3", "--json")).roundTripsMs.at(-1),
       get: (url) => command("dmsg", "curl", url),

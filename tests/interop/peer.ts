@@ -13,6 +13,9 @@ import { moduleVersionIn } from "./peer_version.ts";
 
 const REDIS = "redis-server";
 
+/** There is no such program, or it is none that says a version. */
+export class NoPeerError extends Error {}
+
 export class PeerBuild implements Build {
   readonly version: string;
   /** The program that this was written for knows none; what a session is, is asked of our side alone. */
@@ -30,9 +33,9 @@ export class PeerBuild implements Build {
     this.#env = { HOME: lab.folder };
   }
 
-  /** Errors: the program is not there, or does not say its version. */
+  /** Errors: `NoPeerError`. */
   static async open(lab: Lab, path: string): Promise<PeerBuild> {
-    const said = textOf(path, await lab.run(path, path, ["--version"], { env: { HOME: lab.folder } })).trim();
+    const said = await saidVersion(lab, path);
     const version = said.replace(/^.*version\s+/s, "");
     const known = version === "unknown" ? moduleVersionIn(await Deno.readFile(path)) : undefined;
     return new PeerBuild(lab, path, known ?? version);
@@ -122,6 +125,7 @@ export class PeerBuild implements Build {
         if (!servers.includes(server)) throw new Error(`Its entry names ${servers} instead of ${server}`);
         return undefined;
       },
+      warnedOfDowngrade: () => undefined,
       ping: () => {
         throw new SkipError("the peer's program has no command that pings over dmsgctrl");
       },
@@ -172,6 +176,17 @@ export class PeerBuild implements Build {
   }
 }
 
+async function saidVersion(lab: Lab, path: string): Promise<string> {
+  try {
+    const said = textOf(path, await lab.run(path, path, ["--version"], { env: { HOME: lab.folder } })).trim();
+    if (/ version \S+$/.test(said)) return said;
+    throw new Error(`it says ${JSON.stringify(said.slice(0, 200))}`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new NoPeerError(`Cannot ask ${path} for its version: ${reason}`, { cause });
+  }
+}
+
 /** The servers in the entry that a discovery holds of a client; none where it holds no entry. */
 export async function serversOf(discovery: string, key: string): Promise<string[]> {
   const response = await fetch(`${discovery}/dmsg-discovery/entry/${key}`, {
@@ -179,6 +194,15 @@ export async function serversOf(discovery: string, key: string): Promise<string[
   });
   const entry = await response.json();
   return response.ok ? entry.client?.delegated_servers ?? [] : [];
+}
+
+/** True when a discovery says that it has no entry of a key. */
+export async function hasNoEntry(discovery: string, key: string): Promise<boolean> {
+  const response = await fetch(`${discovery}/dmsg-discovery/entry/${key}`, {
+    signal: AbortSignal.timeout(5_000),
+  });
+  await response.body?.cancel();
+  return response.status === 404;
 }
 
 /** Its visor's file; every address is of loopback, and every service that is not dmsg is {@link nobodyElse}. */

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { type Column, Matrix, NETWORKS, rowsOf, titleOf } from "./matrix.ts";
+
+const column: Column = { peer: "skywire v1", postQuantum: "offer" };
+const off: Column = { peer: "skywire v1", postQuantum: "off" };
+
+/** A matrix in which all but the first cell passed. */
+function allButFirst(): Matrix {
+  const matrix = new Matrix([column]);
+  for (const row of matrix.rows.slice(1)) {
+    matrix.fill(row, column, { verdict: "pass", detail: "", tookMs: 1 });
+  }
+  return matrix;
+}
+
+Deno.test("Matrix.isGood is false with an empty cell, a failure, a skip without a reason, or nothing passed", () => {
+  const empty = allButFirst();
+  assert.equal(empty.isGood, false);
+  assert.deepEqual(empty.cells().filter(({ verdict }) => verdict === "empty").length, 1);
+  for (
+    const [verdict, detail, good] of [
+      ["pass", "", true],
+      ["skip", "no such command", true],
+      ["skip", "", false],
+      ["fail", "refused", false],
+    ] as const
+  ) {
+    const matrix = allButFirst();
+    matrix.fill(matrix.rows[0]!, column, { verdict, detail, tookMs: 0 });
+    assert.equal(matrix.isGood, good, `${verdict} ${detail}`);
+  }
+  const skipped = new Matrix([column]);
+  for (const row of skipped.rows) {
+    skipped.fill(row, column, { verdict: "skip", detail: "no peer", tookMs: 0 });
+  }
+  assert.equal(skipped.isGood, false);
+});
+
+Deno.test("Matrix.fill() keeps the first outcome of a cell, and columns apart", () => {
+  const matrix = new Matrix([column, off]);
+  const row = matrix.rows[0]!;
+  matrix.fill(row, column, { verdict: "fail", detail: "first", tookMs: 0 });
+  matrix.fill(row, column, { verdict: "pass", detail: "second", tookMs: 0 });
+  assert.equal(matrix.outcome(row, column)?.detail, "first");
+  assert.equal(matrix.outcome(row, off), undefined);
+});
+
+Deno.test("rowsOf() has every role both ways, wherever something of ours takes part", () => {
+  const rows = NETWORKS.flatMap(rowsOf);
+  assert.equal(rows.length, 52);
+  assert.equal(new Set(rows.map(titleOf)).size, rows.length);
+  for (const role of ["entry", "ping", "health", "file"]) {
+    for (const from of ["ours", "theirs"]) {
+      assert.equal(rows.filter((row) => row.role === role && row.from === from).length, NETWORKS.length);
+    }
+  }
+  for (const [from, to] of [["ours", "theirs"], ["theirs", "ours"]]) {
+    for (const role of ["registration", "session", "required session", "required stream"]) {
+      // A refused stream goes from one to the other; the rest is between a part of ours and a part of theirs.
+      assert(rows.some((row) => row.role === role && row.from === from && row.to === to), `${role} ${from}`);
+    }
+  }
+  assert(rows.every(({ from, to, discovery }) => [from, to, discovery].includes("ours")));
+});
+
+Deno.test("Matrix.render() has a line for each row, each reason once, and the counts", () => {
+  const matrix = new Matrix([column, off]);
+  const [first, second, third, ...rest] = matrix.rows;
+  matrix.fill(first!, column, { verdict: "pass", detail: "", tookMs: 12.4 });
+  matrix.fill(second!, column, { verdict: "fail", detail: "no answer", tookMs: 3 });
+  for (const row of [third!, ...rest]) {
+    matrix.fill(row, column, { verdict: "skip", detail: "no command", tookMs: 0 });
+  }
+  const text = matrix.render();
+  for (const row of matrix.rows) assert(text.includes(`\n${titleOf(row)} `));
+  assert.match(text, /\n1 {2}peer skywire v1, post-quantum on our side: offer|^1 {2}peer skywire v1/);
+  assert.match(text, /pass 12 ms +EMPTY\n/);
+  assert.match(text, /\nFAIL: .*: no answer\n/);
+  assert.equal(text.split("no command").length, 2);
+  assert.match(text, /\nskip: no command \(50 cells\)\n/);
+  assert.match(text, /\n1 passed, 1 failed, 50 skipped, 52 empty$/);
+});
