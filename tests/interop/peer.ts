@@ -12,6 +12,8 @@ import { freePort, type Lab, poll } from "./lab.ts";
 import { moduleVersionIn } from "./peer_version.ts";
 
 const REDIS = "redis-server";
+/** Its curl waits 20 s for a stream that nobody answers, and for ever for a session that is gone. */
+const CURL_MS = 30_000;
 
 /** There is no such program, or it is none that says a version. */
 export class NoPeerError extends Error {}
@@ -117,7 +119,7 @@ export class PeerBuild implements Build {
       what: () => `its visor did not publish itself: ${visor.stdout.slice(-600)}`,
     });
     const curl = (url: string, ...options: string[]) =>
-      this.#run(["dmsg", "curl", "-c", discovery, ...options, url], 120_000);
+      this.#run(["dmsg", "curl", "-c", discovery, ...options, url], CURL_MS);
     return {
       publicKey,
       sessionIsHybrid: async (server) => {
