@@ -46,28 +46,43 @@ export function askOver(
   log: Log,
   onDate: (aheadMs: number) => void = () => {},
 ): AskService {
-  return async ({ method, path, body }, signal) => {
+  return async ({ method, path, body, isUrgent = false }, signal) => {
     const failures: unknown[] = [];
     const ready = ways.filter((way) => way.isReady());
-    for (const [index, { name, origin, client }] of ready.entries()) {
-      const afterMs = index + 1 < ready.length ? ASK_TIMEOUT_BEFORE_NEXT_MS : ASK_TIMEOUT_MS;
+
+    async function ask({ name, origin, client }: ServiceWay, afterMs: number, ended?: AbortSignal) {
       try {
         const what = `${method} ${path} of the ${service} over ${name}`;
-        return await withTimeout(clock, { what, afterMs, signal }, async (ended) => {
+        return await withTimeout(clock, { what, afterMs, signal: ended }, async (ending) => {
           const headers: [string, string][] = body === undefined
             ? []
             : [["Content-Type", "application/json"]];
           // Posts of entries carry a sequence: the same one twice changes nothing.
           const request = { url: origin + path, method, headers, body, repeatable: true };
-          const response = await client.send(request, { signal: ended });
+          const response = await client.send(request, { signal: ending });
           const saidMs = Date.parse(response.headers.get("date") ?? "");
           if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
           return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
         });
       } catch (error) {
-        signal?.throwIfAborted();
+        ended?.throwIfAborted();
         failures.push(error);
         log.debug("Service not reached", { service, way: name, cause: describeError(error) });
+        return undefined;
+      }
+    }
+
+    if (isUrgent) {
+      const answer = await firstAnswer(
+        ready.map((way) => (ended) => ask(way, ASK_TIMEOUT_MS, ended)),
+        signal,
+      );
+      if (answer !== undefined) return answer;
+    } else {
+      for (const [index, way] of ready.entries()) {
+        const afterMs = index + 1 < ready.length ? ASK_TIMEOUT_BEFORE_NEXT_MS : ASK_TIMEOUT_MS;
+        const answer = await ask(way, afterMs, signal);
+        if (answer !== undefined) return answer;
       }
     }
     throw new ServiceUnreachableError(`Cannot reach the ${service}`, {
@@ -79,4 +94,26 @@ export function askOver(
       hint: "skyctl visor status",
     });
   };
+}
+
+/** The first result that is one; the others are ended and waited for. Undefined when there is none. */
+async function firstAnswer<T>(
+  works: readonly ((signal: AbortSignal) => Promise<T | undefined>)[],
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  signal?.throwIfAborted();
+  const ending = new AbortController();
+  const onAbort = () => ending.abort(signal!.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  let first: T | undefined;
+  const running = works.map(async (work) => {
+    const result = await work(ending.signal).catch(() => undefined); // ended by us, or by the signal
+    if (result === undefined || ending.signal.aborted) return;
+    first = result;
+    ending.abort(new DOMException("Another way was faster", "AbortError"));
+  });
+  await Promise.all(running);
+  signal?.removeEventListener("abort", onAbort);
+  if (first === undefined) signal?.throwIfAborted();
+  return first;
 }

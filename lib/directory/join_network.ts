@@ -51,8 +51,14 @@ export interface NetworkClient extends AsyncDisposable {
 /** Starts a client on `network`. It connects in the background. */
 export function joinNetwork(options: NetworkClientOptions): NetworkClient {
   const { world, local, network, log, userAgent, ...clientOptions } = options;
-  // The ways are filled in below: the first of them needs the client that asks over them.
+  const { discoveryHttp, discoveryDmsg } = network;
   const ways: ServiceWay[] = [];
+  // Before the client: where no server is seeded, the first thing it does is to ask for some.
+  let plain: HttpClient | undefined;
+  if (discoveryHttp !== undefined) {
+    plain = tcpHttpClient(world, userAgent, { tls: discoveryHttp.startsWith("https:") });
+    ways.push({ name: "http", origin: discoveryHttp, client: plain, isReady: () => true });
+  }
   let discoveryAheadMs: number | undefined;
   const ask = askOver("dmsg discovery", ways, world.clock, log, (aheadMs) => discoveryAheadMs = aheadMs);
   const dmsg = new DmsgClient({
@@ -64,15 +70,9 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
     ...clientOptions,
   });
   const http = dmsgHttpClient(dmsg, world, userAgent);
-  const { discoveryHttp, discoveryDmsg } = network;
-  if (discoveryDmsg !== undefined) {
+  if (discoveryDmsg !== undefined) { // needs the client, and comes first
     const origin = `http://${renderDmsgAddress(discoveryDmsg)}`;
-    ways.push({ name: "dmsg", origin, client: http, isReady: () => dmsg.isConnected });
-  }
-  let plain: HttpClient | undefined;
-  if (discoveryHttp !== undefined) {
-    plain = tcpHttpClient(world, userAgent, { tls: discoveryHttp.startsWith("https:") });
-    ways.push({ name: "http", origin: discoveryHttp, client: plain, isReady: () => true });
+    ways.unshift({ name: "dmsg", origin, client: http, isReady: () => dmsg.isConnected });
   }
   const close = async () => {
     await dmsg.close(); // first: it deletes the entry over these clients

@@ -22,7 +22,7 @@ export const PUBLISH_TIMEOUT_MS = 30_000;
 export const PUBLISH_RETRY_FIRST_MS = 1_000;
 export const PUBLISH_RETRY_MAX_MS = 30_000;
 /** Deleting the entry on close must not hold the process up: sockets linger after it, and all is over within 2 s. */
-export const DELETE_TIMEOUT_MS = 1_000;
+export const DELETE_TIMEOUT_MS = 800;
 /** A post under way on close may end: one that is cut off could reach the discovery after the deletion (DC-10). */
 export const POST_LINGER_MS = 400;
 /** Posts without an answer that are remembered; the oldest goes first. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { describeError, type Log, type Scope, WorldError } from "../base/mod.ts";
+import { ConnClosedError, describeError, type Log, type Scope, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { PostQuantum } from "../noise/mod.ts";
 import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
@@ -42,6 +42,8 @@ export const SESSION_RETRY: SessionRetry = {
 export const RECONNECT_CHECK_MS = 15_000;
 /** A session that lived so long was healthy: its loss is met by a dial at once, a shorter life by waiting. */
 export const HEALTHY_SESSION_MS = 30_000;
+/** On close: what the last bytes of all sessions have; a visor's whole end is to take less than 2 s. */
+export const SESSIONS_LINGER_MS = 400;
 /** A lost session is dialled again after a random part of this: a restarted server meets its fleet spread out. */
 export const RECONNECT_JITTER_MS = 500;
 
@@ -150,7 +152,12 @@ export class Sessions {
     const sessions = [...this.#live.values()];
     for (const session of sessions) session.close();
     await Promise.allSettled(this.#dialing.values());
+    // A server that takes nothing more must not hold our end up for the whole of a connection's linger.
+    const timer = this.#options.world.clock.timer(SESSIONS_LINGER_MS, () => {
+      for (const session of sessions) session.close(new ConnClosedError(undefined, "The client is closed"));
+    });
     await Promise.all(sessions.map((session) => session.closed));
+    timer.cancel();
   }
 
   async #dial(entry: Entry): Promise<Session> {

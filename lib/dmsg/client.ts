@@ -280,7 +280,12 @@ export class DmsgClient implements AsyncDisposable {
   }
 
   #wakeWatchers(): void {
-    this.#options.onChange?.();
+    try {
+      this.#options.onChange?.();
+    } catch (error) {
+      // Whoever listens has a trouble of its own, a full disk for one: our tables must not be left half changed.
+      this.#log.warn("A listener failed", { cause: describeError(error) });
+    }
     for (const wake of [...this.#watchers]) wake();
   }
 

@@ -49,7 +49,13 @@ export class DiscoveryAnswerError extends PeerError {
 
 /** One request to a service: path and method in, status and text out. Errors: unreachable, timed out. */
 export type AskService = (
-  request: { readonly method: string; readonly path: string; readonly body?: string },
+  request: {
+    readonly method: string;
+    readonly path: string;
+    readonly body?: string;
+    /** No time for one way after the other: every way is asked at once, and the first answer counts. */
+    readonly isUrgent?: boolean;
+  },
   signal?: AbortSignal,
 ) => Promise<{ readonly status: number; readonly text: string }>;
 
@@ -86,7 +92,8 @@ export class HttpDiscovery implements Discovery {
 
   async remove(entry: Entry, signal?: AbortSignal): Promise<void> {
     const body = renderEntry(entry);
-    const answer = await this.#ask({ method: "DELETE", path: "/dmsg-discovery/entry", body }, signal);
+    const question = { method: "DELETE", path: "/dmsg-discovery/entry", body, isUrgent: true };
+    const answer = await this.#ask(question, signal);
     if (answer.status !== 200) throw new EntryRefusedError(answer.status, messageOf(answer.text));
   }
 

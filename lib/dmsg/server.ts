@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
+import { ConnClosedError, describeError, LimitError, type Log, Scope, silentLog } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { PostQuantum, type PostQuantumSettings, PqRequiredError } from "../noise/mod.ts";
 import {
@@ -29,10 +29,12 @@ export { RELAYED_STREAMS_MAX } from "./_peer_streams.ts";
 
 /** Sessions that a server takes unless configured otherwise (dmsg.md 13.1). */
 export const SERVER_SESSIONS_MAX = 2_048;
-/** Handshakes under way at once; further connections wait in the system's backlog. */
+/** Handshakes under way at once; further connections wait in the system's backlog, at most for {@link HANDSHAKE_GRACE_MS}. */
 export const SERVER_HANDSHAKES_MAX = 256;
 /** A server's entry lives for 2 min in a discovery and is posted anew each minute (dmsg.md 8.4). */
 export const SERVER_ENTRY_REFRESH_MS = 60_000;
+/** When all places of handshakes are taken, one that is older is ended for the next: a handshake takes two round trips. */
+export const HANDSHAKE_GRACE_MS = 1_000;
 /** Wait after an accept that failed, e.g. for want of file descriptors. */
 export const ACCEPT_RETRY_MS = 100;
 
@@ -91,7 +93,8 @@ export class DmsgServer implements AsyncDisposable {
   readonly #sessions = new Map<PublicKey, Session>();
   readonly #relaying = new Set<Promise<void>>();
   readonly #peers: PeerLinks;
-  #handshakes = 0;
+  /** Connections whose handshake is under way, oldest first, with the time at which each was accepted. */
+  readonly #handshakes = new Map<SocketConn, number>();
   #handshakeEnded: (() => void) | undefined;
   #listener: SocketListener | undefined;
   #publisher: PublisherGroup | undefined;
@@ -205,9 +208,6 @@ export class DmsgServer implements AsyncDisposable {
   /** One bad peer ends its own connection only; a failing accept backs off and goes on. */
   async #accept(listener: SocketListener, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      while (this.#handshakes >= SERVER_HANDSHAKES_MAX && !signal.aborted) {
-        await new Promise<void>((resolve) => this.#handshakeEnded = resolve);
-      }
       let conn: SocketConn | null;
       try {
         conn = await listener.accept();
@@ -221,10 +221,33 @@ export class DmsgServer implements AsyncDisposable {
         throw new ConnClosedError(undefined, "The listener of the dmsg server ended by itself");
       }
       const accepted = conn;
+      while (this.#handshakes.size >= SERVER_HANDSHAKES_MAX && !signal.aborted) await this.#handshakeRoom();
       if (signal.aborted) return accepted.close(signal.reason);
-      this.#handshakes++;
+      this.#handshakes.set(accepted, this.#options.world.clock.monotonicMs());
       this.#scope.spawn("session", (ended) => this.#serve(accepted, ended));
     }
+  }
+
+  /**
+   * Waits for a handshake to end, and ends the oldest one that had its time: connections that say nothing must not
+   * keep out those that do.
+   */
+  async #handshakeRoom(): Promise<void> {
+    const { clock } = this.#options.world;
+    const [conn, acceptedMs] = this.#handshakes.entries().next().value!;
+    const leftMs = acceptedMs + HANDSHAKE_GRACE_MS - clock.monotonicMs();
+    if (leftMs <= 0) {
+      this.#handshakes.delete(conn);
+      return conn.close(new LimitError("More handshakes are under way than the server takes"));
+    }
+    await new Promise<void>((resolve) => {
+      const timer = clock.timer(leftMs, resolve);
+      this.#handshakeEnded = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#handshakeEnded = undefined;
   }
 
   /** A connection from its handshake to its end. Never rejects. */
@@ -248,7 +271,7 @@ export class DmsgServer implements AsyncDisposable {
         this.#log.warn("Session refused", { key: error.peer, address, cause });
       } else if (!signal.aborted) this.#log.debug("Handshake failed", { address, cause });
     } finally {
-      this.#handshakes--;
+      this.#handshakes.delete(conn);
       this.#handshakeEnded?.();
     }
     if (session === undefined) return await conn.closed;

@@ -123,6 +123,28 @@ Deno.test("askOver() gives a way 10 s, its answer's body included, and then the 
     silent.close();
   }));
 
+Deno.test("askOver() asks an urgent question over every way at once, and ends the slower ones", () =>
+  inSimulation(9, async ({ simulation, world, way }) => {
+    const seen: Seen[] = [];
+    const silent = await simulation.node("silent").network.listen({ hostname: "0.0.0.0", port: 80 });
+    const held = silent.accept();
+    await using _second = await service(simulation.node("two"), "two", seen);
+    const ask = askOver("dmsg discovery", [way("silent"), way("two")], world.clock, silentLog);
+    const startedMs = simulation.nowMs;
+    const question = { method: "DELETE", path: "/dmsg-discovery/entry", body: "{}", isUrgent: true };
+    assert.deepEqual(await ask(question), { status: 200, text: "two" });
+    assert.ok(simulation.nowMs - startedMs < 1_000, "it waited for nobody");
+    assert.equal(seen.length, 1);
+    const nobody = askOver("dmsg discovery", [way("silent")], world.clock, silentLog);
+    const caller = new AbortController();
+    const asked = nobody(question, caller.signal);
+    caller.abort(new Error("enough"));
+    await assert.rejects(asked, /enough/);
+    await assert.rejects(nobody(question, caller.signal), /enough/);
+    (await held)!.close();
+    silent.close();
+  }));
+
 Deno.test("askOver() that reaches nobody says what each way said", () =>
   inSimulation(5, async ({ simulation, way, ask }) => {
     simulation.node("one");

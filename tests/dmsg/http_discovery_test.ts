@@ -26,7 +26,7 @@ Deno.test("HttpDiscovery asks by the routes of every discovery", async () => {
   assert.deepEqual(requests, [
     { method: "GET", path: `/dmsg-discovery/entry/${KEY}` },
     { method: "POST", path: "/dmsg-discovery/entry/", body: renderEntry(ENTRY) },
-    { method: "DELETE", path: "/dmsg-discovery/entry", body: renderEntry(ENTRY) },
+    { method: "DELETE", path: "/dmsg-discovery/entry", body: renderEntry(ENTRY), isUrgent: true },
   ]);
   const lists = answering(200, `[${renderEntry(seedOf("s1"))},${renderEntry(ENTRY)}]`);
   for (const list of [await lists.discovery.availableServers(), await lists.discovery.allServers()]) {

@@ -308,7 +308,7 @@ Deno.test("EntryPublisher.remove() deletes also what may have been taken, and en
     await bench.close();
     assert.equal(
       network.simulation.nowMs,
-      100 + 400 + 1_000,
+      100 + 400 + 800,
       "the post's linger, then the deletion's bound",
     );
     const [removal] = network.discovery.of("remove");

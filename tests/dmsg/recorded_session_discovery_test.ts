@@ -19,7 +19,7 @@ Deno.test("HttpDiscovery asks as the recorded parties did, and takes every recor
   let ran = 0;
   for (const exchange of discoveryHttp) {
     const asked: { method: string; path: string; body?: string }[] = [];
-    const discovery = new HttpDiscovery((request) => {
+    const discovery = new HttpDiscovery(({ isUrgent: _ours, ...request }) => {
       asked.push(request);
       return Promise.resolve({ status: exchange.status, text: exchange.response_body });
     });

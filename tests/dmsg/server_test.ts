@@ -212,20 +212,27 @@ Deno.test("a handshake that trickles or lies ends after 5 s, and only itself", (
     await trickling;
   }));
 
-Deno.test("more handshakes than the bound wait for their turn, and nobody is lost", () =>
+Deno.test("connections that say nothing keep nobody out for long: the oldest makes room after its grace", () =>
   inNetwork(9, async (network) => {
     await using server = await network.server("s1", { discovery: undefined });
+    await using early = network.client("early", { seeded: [seedOf("s1")], publish: false });
+    await early.whenReady();
     const { network: net } = network.world("m");
     const conns = await Promise.all(
       Array.from({ length: SERVER_HANDSHAKES_MAX }, () => net.dial({ hostname: "s1", port: SERVER_PORT })),
     );
     await using client = network.client("a", { seeded: [seedOf("s1")], publish: false });
-    await network.sleep(4_000);
+    await network.sleep(500);
     assert.equal(client.isReady, false, "it waits behind those that say nothing");
-    await network.sleep(2_000);
+    await network.sleep(1_000);
     assert.equal(client.isReady, true);
+    let ended = 0;
+    for (const conn of conns) conn.read().then(() => ended++, () => ended++);
+    await network.sleep(500);
+    assert.equal(ended, 1, "one made room, the others have their time");
     for (const conn of conns) conn.close(new Error("done"));
-    assert.equal(server.status().sessions, 1);
+    assert.equal(server.status().sessions, 2);
+    assert.equal(early.status().lastEnded, undefined, "a session that is made gives no room");
   }));
 
 Deno.test("streams of one server's clients live and end with their sessions, and a close ends everything", () =>
