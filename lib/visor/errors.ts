@@ -31,3 +31,14 @@ export class NotAFolderError extends CallerError {
     super(`Cannot serve ${path}: it is not a folder`);
   }
 }
+
+/** A dmsg port of this visor serves something else already. */
+export class DmsgPortTakenError extends CallerError {
+  readonly code = "DMSG_PORT_TAKEN";
+  constructor(readonly port: number, options: ErrorOptions = {}) {
+    super(`Cannot serve on dmsg port ${port}: something else of this visor is served there`, {
+      ...options,
+      hint: "choose another --port; skyctl visor status lists what is served",
+    });
+  }
+}

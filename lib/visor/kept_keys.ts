@@ -20,14 +20,24 @@ export async function keptKeyPair(
   { files, random }: Pick<World, "files" | "random">,
   path: string,
 ): Promise<KeyPair> {
+  const kept = await readKeyPair({ files }, path);
+  if (kept !== undefined) return kept;
+  const keys = generateKeyPair(random);
+  await files.write(path, new TextEncoder().encode(keys.secretKey.reveal() + "\n"), { mode: 0o600 });
+  return keys;
+}
+
+/** The keys in the file at `path`; undefined when there is none. Errors: `KeptKeyError`, of the files. */
+export async function readKeyPair(
+  { files }: Pick<World, "files">,
+  path: string,
+): Promise<KeyPair | undefined> {
   let text: string;
   try {
     text = new TextDecoder().decode(await files.read(path)).trim();
   } catch (error) {
-    if (!(error instanceof FileNotFoundError)) throw error;
-    const keys = generateKeyPair(random);
-    await files.write(path, new TextEncoder().encode(keys.secretKey.reveal() + "\n"), { mode: 0o600 });
-    return keys;
+    if (error instanceof FileNotFoundError) return undefined;
+    throw error;
   }
   let secretKey: SecretKey;
   try {

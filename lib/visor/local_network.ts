@@ -6,7 +6,7 @@
  */
 import { ConnClosedError, describeError, type Log } from "../base/mod.ts";
 import type { HostedService } from "../control/mod.ts";
-import { keptKeyPair, type KeyPair } from "./kept_keys.ts";
+import { keptKeyPair, type KeyPair, readKeyPair } from "./kept_keys.ts";
 import {
   askOver,
   type DmsgNetwork,
@@ -112,7 +112,9 @@ export class LocalNetwork implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { world, log, folder, version, postQuantum } = this.#options;
+    const { world, log, folder, version, postQuantum, servers = LOCAL_SERVERS } = this.#options;
+    // Every key file is read before the first is made: a broken one leaves everything as it was.
+    for (let index = 1; index <= servers; index++) await readKeyPair(world, serverKeyFile(folder, index));
     const keys = this.#discoveryKeys = await keptKeyPair(world, `${folder}/dmsg-discovery.key`);
     let attaching: Parameters<AttachDmsg>[0] | undefined;
     this.#discovery = await runDmsgDiscovery({
@@ -163,7 +165,7 @@ export class LocalNetwork implements AsyncDisposable {
     const ways = [{ name: "http", origin: discoveryHttp, client, isReady: () => true }];
     const known: KnownServer[] = [];
     for (let index = 1; index <= servers; index++) {
-      const local = await keptKeyPair(world, `${folder}/dmsg-server-${index}.key`);
+      const local = await keptKeyPair(world, serverKeyFile(folder, index));
       const server = new DmsgServer({
         world,
         local,
@@ -189,4 +191,8 @@ export class LocalNetwork implements AsyncDisposable {
     await step("HTTP client", this.#registering?.close());
     await step("dmsg discovery", this.#discovery?.close());
   }
+}
+
+function serverKeyFile(folder: string, index: number): string {
+  return `${folder}/dmsg-server-${index}.key`;
 }

@@ -22,7 +22,7 @@ import { AddressInUseError, type SocketAddress, type SocketListener, type World 
 import { controlActions } from "./_control_actions.ts";
 import { CONTROL_BODY_BYTES_MAX, controlHandler } from "./control_server.ts";
 import { folderHandler } from "./folder_handler.ts";
-import { NotAFolderError } from "./errors.ts";
+import { DmsgPortTakenError, NotAFolderError } from "./errors.ts";
 import type { LogFile } from "./log_file.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { logServer } from "./log_server.ts";
@@ -192,7 +192,8 @@ export class Visor implements AsyncDisposable {
         serveDmsgHttp({ client, world, handler: { raw: mounted.handler }, scope, log, port });
       } catch (error) {
         await scope[Symbol.asyncDispose]();
-        throw error;
+        const isTaken = error instanceof DmsgError && error.dmsgCode === 400;
+        throw isTaken ? new DmsgPortTakenError(port, { cause: error }) : error;
       }
     }
     this.#mounts.unshift(mounted);

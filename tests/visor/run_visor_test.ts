@@ -120,6 +120,8 @@ Deno.test("runVisor() --local with a broken key file says which, changes no key,
         return true;
       });
       assert.equal(await textOf(world, "/home/local/dmsg-server-2.key"), "not a key\n");
+      assert.equal(await world.files.info("/home/local/dmsg-server-1.key"), undefined, "nothing is made");
+      assert.equal(await world.files.info("/home/local/dmsg-discovery.key"), undefined);
       assert.equal(await world.files.info("/home/visor.json"), undefined);
       assert.equal(await world.files.info("/home/control.json"), undefined);
     });

@@ -222,7 +222,7 @@ Deno.test("mount() serves over dmsg on 80 and other ports, and takes each off ag
         folder: "/site",
         port: 80,
       }]);
-      await assert.rejects(host.visor.mount({ folder: "/site", port: 81 }), { code: "DMSG_400" });
+      await assert.rejects(host.visor.mount({ folder: "/site", port: 81 }), { code: "DMSG_PORT_TAKEN" });
       await assert.rejects(host.visor.mount({ folder: "/site/a.txt", port: 82 }), { code: "NOT_A_FOLDER" });
       await assert.rejects(host.visor.mount({ folder: "/none", port: 82 }), { code: "NOT_A_FOLDER" });
       off80();
