@@ -12,6 +12,14 @@ import { ConnReader } from "../../lib/wire/mod.ts";
 import { serveCommands } from "../bench/_child.ts";
 import type { ServerAddress } from "../bench/_dmsg_network.ts";
 
+/** A stream that failed, with the key that was dialled: whoever asks knows whether that one had left. */
+export interface Failure {
+  readonly peer: string;
+  /** Unix time. */
+  readonly atMs: number;
+  readonly reason: string;
+}
+
 /** What the streams of one process have come to since the start. */
 export interface TrafficCounts {
   /** Opened, echoed, closed. */
@@ -19,8 +27,7 @@ export interface TrafficCounts {
   readonly underWay: number;
   /** Not opened in their turn, since {@link UNDER_WAY_MAX} of that client were under way. */
   readonly late: number;
-  /** By the key that was dialled: the one that asks knows whether it had left. */
-  readonly failures: readonly { readonly peer: string; readonly reason: string }[];
+  readonly failures: readonly Failure[];
 }
 
 const ECHO_PORT = 7;
@@ -37,7 +44,7 @@ const clients = new Map<PublicKey, { client: DmsgClient; ending: AbortController
 let server: ServerAddress;
 let peers: PublicKey[] = [];
 let done = 0, underWay = 0, late = 0;
-const failures: { peer: string; reason: string }[] = [];
+const failures: Failure[] = [];
 
 async function echo(client: DmsgClient): Promise<void> {
   const listener = client.listen(ECHO_PORT);
@@ -84,7 +91,9 @@ async function pace(client: DmsgClient, perSecond: number, signal: AbortSignal):
       underWay++;
       talk(client, peer).then(() => void done++, (error) => {
         if (signal.aborted) return; // its own end took it
-        if (failures.length < FAILURES_KEPT_MAX) failures.push({ peer, reason: describeError(error) });
+        if (failures.length < FAILURES_KEPT_MAX) {
+          failures.push({ peer, atMs: Date.now(), reason: describeError(error) });
+        }
       }).finally(() => {
         own--;
         underWay--;

@@ -82,7 +82,8 @@ export async function soakChurn(options: ChurnOptions): Promise<ChurnReport> {
   }
   const meet = () => Promise.all(fleet.map((child) => child.ask("meet", { keys })));
   await meet();
-  const gone = new Set<string>();
+  /** When each that left did, as Unix time. */
+  const gone = new Map<string, number>();
   const rows: MinuteRow[] = [];
   const startMs = performance.now();
   let cpuSeconds = (await server.usage()).cpuSeconds;
@@ -90,9 +91,10 @@ export async function soakChurn(options: ChurnOptions): Promise<ChurnReport> {
   for (let minute = 1; minute <= minutes; minute++) {
     for (let change = 1; change <= changesPerMinute; change++) {
       await until(startMs + (minute - 1 + change / (changesPerMinute + 1)) * 60_000);
+      const leavesMs = Date.now();
       const swapped = await fleet[(minute + change) % fleet.length]!
         .ask<{ gone: string; came: string }>("churn", { perSecond });
-      gone.add(swapped.gone);
+      gone.set(swapped.gone, leavesMs);
       keys = [...keys.filter((key) => key !== swapped.gone), swapped.came];
       await meet();
     }
@@ -178,15 +180,15 @@ export function slopePerHour(figures: readonly number[]): number {
   return covariance / variance * 60;
 }
 
-async function tally(fleet: readonly Child[], gone: ReadonlySet<string>) {
+async function tally(fleet: readonly Child[], gone: ReadonlyMap<string, number>) {
   let streams = 0, errors = 0, churnFailures = 0, late = 0;
   const reasons: Record<string, number> = {};
   for (const child of fleet) {
     const counts = await child.ask<TrafficCounts>("counts");
     streams += counts.done;
     late += counts.late;
-    for (const { peer, reason } of counts.failures) {
-      if (gone.has(peer)) churnFailures++;
+    for (const { peer, atMs, reason } of counts.failures) {
+      if (atMs >= (gone.get(peer) ?? Infinity)) churnFailures++;
       else {
         errors++;
         const text = reason.replaceAll(/\b0[23][0-9a-f]{64}\b/g, "<key>");

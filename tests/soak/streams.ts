@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { silentLog } from "../../lib/base/mod.ts";
+import { describeError, silentLog } from "../../lib/base/mod.ts";
 import { generateKeyPair, type KeyPair, parsePublicKey } from "../../lib/crypto/mod.ts";
 import {
   connectSession,
@@ -67,10 +67,16 @@ export async function soakStreams(
     await join(world, address, bob, (stream, session) => answer(stream, session, acceptance)),
   ];
   const rows: StreamsRow[] = [];
+  const failures: string[] = [];
   for (let streams = 0; streams < count; streams += together) {
     const startMs = performance.now();
     const wave = Math.min(together, count - streams);
-    await Promise.all(Array.from({ length: wave }, (_, index) => talk(near, request, index)));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: wave }, (_, index) => talk(near, request, index)),
+    );
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") failures.push(describeError(outcome.reason));
+    }
     const seconds = (performance.now() - startMs) / 1000;
     const row = await rowOf(server, streams + wave, Math.round(wave / seconds));
     rows.push(row);
@@ -79,11 +85,15 @@ export async function soakStreams(
   const { ledger } = await server.ask<{ ledger: Record<string, number> }>("live");
   for (const session of [near, far]) session.close();
   await Promise.all([near.closed, far.closed]);
-  return { rows, complaints: complaintsOf(rows, ledger["yamux-stream"] ?? 0) };
+  return { rows, complaints: complaintsOf(rows, { muxStreams: ledger["yamux-stream"] ?? 0, failures }) };
 }
 
 /** What stays of streams, as far as figures say. The first wave is the measure. */
-export function complaintsOf(rows: readonly StreamsRow[], muxStreams: number): string[] {
+export function complaintsOf(
+  rows: readonly StreamsRow[],
+  { muxStreams = 0, failures = [] }: { readonly muxStreams?: number; readonly failures?: readonly string[] } =
+    {},
+): string[] {
   const complaints: string[] = [];
   const [first, last] = [rows[0]!, rows.at(-1)!];
   const grownMb = last.heapMb - first.heapMb;
@@ -91,6 +101,7 @@ export function complaintsOf(rows: readonly StreamsRow[], muxStreams: number): s
     complaints.push(`the heap grew by ${grownMb.toFixed(2)} MB after the first wave`);
   }
   if (last.handles > first.handles) complaints.push(`${last.handles - first.handles} handles more`);
+  if (failures.length > 0) complaints.push(`${failures.length} streams failed, the first: ${failures[0]}`);
   if (muxStreams > 0) complaints.push(`${muxStreams} mux streams are alive`);
   return complaints;
 }
@@ -150,6 +161,20 @@ async function answer(stream: YamuxStream, session: Session, acceptance: SignedO
 /** A's side of one stream; rejects when the answer is not what was sent. */
 async function talk(session: Session, request: SignedObject, index: number): Promise<void> {
   const stream = session.mux.open();
+  try {
+    await exchange(stream, session, request, index);
+  } finally {
+    stream.close();
+  }
+  await stream.closed;
+}
+
+async function exchange(
+  stream: YamuxStream,
+  session: Session,
+  request: SignedObject,
+  index: number,
+): Promise<void> {
   const reader = new ConnReader(stream);
   await stream.write(session.sealer.seal(request.bytes));
   const [high, low] = await reader.readExactly(2);
@@ -163,8 +188,6 @@ async function talk(session: Session, request: SignedObject, index: number): Pro
     await stream.write(Uint8Array.of(kind));
     await stream.read().catch(() => {}); // the end or a reset
   } else stream.close(endOf(kind));
-  stream.close();
-  await stream.closed;
 }
 
 /** Whether B is the one to leave a stream of this kind. */
