@@ -190,6 +190,21 @@ Deno.test("a client without seeds finds its servers over HTTP, and a server's lo
     assert.equal(one.dmsg.sessions().length, 2);
   }));
 
+for (const discoveryDmsg of [undefined, { publicKey: DISCOVERY.publicKey, port: 80 }] as const) {
+  const title = discoveryDmsg === undefined ? "HTTP alone" : "HTTP, and dmsg later";
+  Deno.test(`a client without seeds asks for servers at once, over ${title}, not after its first retry`, () =>
+    inDeployment(4, async (deployment) => {
+      await using _discovery = await deployment.startDiscovery();
+      for (const name of SERVER_NAMES) await deployment.startServer(name);
+      await deployment.sleep(1_000);
+      await using bare = deployment.join("bare", {
+        network: deployment.network({ servers: [], discoveryDmsg }),
+      });
+      await deployment.sleep(2_000); // nobody waits for it: whoever did would make it ask again
+      assert.equal(bare.dmsg.isReady, true);
+    }));
+}
+
 Deno.test("the discovery may be gone, and come back empty: the client stays up and says itself again", () =>
   inDeployment(3, async (deployment) => {
     const first = await deployment.startDiscovery();
