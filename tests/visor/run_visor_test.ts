@@ -127,6 +127,16 @@ Deno.test("runVisor() --local with a broken key file says which, changes no key,
     });
   }));
 
+Deno.test("runVisor() --local that cannot write its deployment file ends what it had started", () =>
+  withSimulation(19, async (simulation) => {
+    const world = simulation.node("alice");
+    await simulation.run(async () => {
+      await world.files.makeDirectory("/home/local/deployment.json"); // a folder where the file should be
+      await assert.rejects(startVisor(world), { code: "FILE_ERROR" });
+      assert.equal(await world.files.info("/home/control.json"), undefined);
+    });
+  }));
+
 Deno.test("runVisor() refuses a second visor of the home, and the first one's files stay as they are", () =>
   withSimulation(15, async (simulation) => {
     const world = simulation.node("alice");
