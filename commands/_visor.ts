@@ -5,7 +5,7 @@ import {
   type ControlInput,
   type ControlName,
   type ControlOutput,
-  NoVisorError,
+  readControlFile,
 } from "../lib/control/mod.ts";
 import { sleep, withTimeout } from "../lib/runtime/mod.ts";
 
@@ -24,21 +24,6 @@ export async function callVisor<Name extends ControlName>(
   return await client.call(name, input, io.signal);
 }
 
-/** The same where a visor is one of several ways: undefined when none runs. */
-export async function callVisorIfAny<Name extends ControlName>(
-  io: Io,
-  home: string,
-  name: Name,
-  input: ControlInput<Name>,
-): Promise<ControlOutput<Name> | undefined> {
-  try {
-    return await callVisor(io, home, name, input);
-  } catch (error) {
-    if (error instanceof NoVisorError) return undefined;
-    throw error;
-  }
-}
-
 /** Asks the visor to stop and waits until its control file is gone. */
 export async function stopVisor(io: Io, home: string): Promise<{ stopped: true; publicKey: string }> {
   const world = await io.world();
@@ -46,7 +31,6 @@ export async function stopVisor(io: Io, home: string): Promise<{ stopped: true; 
   const { publicKey, token } = client.control;
   await client.call("stop", {}, io.signal);
   const limit = { what: `Stop of visor ${publicKey}`, afterMs: STOP_TIMEOUT_MS, signal: io.signal };
-  const { readControlFile } = await import("../lib/control/mod.ts");
   await withTimeout(world.clock, limit, async (signal) => {
     for (;;) {
       const control = await readControlFile(world.files, home).catch(() => undefined);
