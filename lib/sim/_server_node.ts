@@ -1,22 +1,37 @@
 /** A dmsg server of a fleet: what `skyctl dmsg server run` starts. @module */
+import type { DmsgNetwork } from "../directory/mod.ts";
 import { SERVER_SESSIONS_MAX, type SessionStatus } from "../dmsg/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { runDmsgServer, type RunningDmsgServer } from "../services/dmsg_server/mod.ts";
 import { FleetNode, type FleetNodeOptions } from "./_fleet_node.ts";
 import { DISCOVERY_URL, SERVER_PORT, SIM_VERSION } from "./_places.ts";
 
+export interface ServerNodeOptions extends FleetNodeOptions {
+  /** What clients dial. */
+  readonly publicAddress: string;
+  /** The deployment: it registers over dmsg with the discovery's key, or over HTTP when that has none. */
+  readonly network: DmsgNetwork;
+}
+
 export class ServerNode extends FleetNode {
   readonly #publicAddress: string;
+  readonly #network: DmsgNetwork;
   #running: RunningDmsgServer | undefined;
 
-  constructor({ publicAddress, ...options }: FleetNodeOptions & { readonly publicAddress: string }) {
+  constructor({ publicAddress, network, ...options }: ServerNodeOptions) {
     super(options);
     this.#publicAddress = publicAddress;
+    this.#network = network;
   }
 
   /** The sessions that it has now; none when it does not run. */
   sessions(): SessionStatus[] {
     return this.isUp ? this.#running?.server.sessions() ?? [] : [];
+  }
+
+  /** Those that it has as a client of other servers and of itself. */
+  transitSessions(): SessionStatus[] {
+    return this.isUp ? this.#running?.transitSessions() ?? [] : [];
   }
 
   /** Whether it knows that the discovery has its entry. */
@@ -25,6 +40,7 @@ export class ServerNode extends FleetNode {
   }
 
   protected override async boot(world: World): Promise<void> {
+    const { servers, discoveryDmsg } = this.#network;
     this.#running = await runDmsgServer({
       world,
       log: this.log,
@@ -35,11 +51,11 @@ export class ServerNode extends FleetNode {
         deployments: [{
           name: "simulated",
           discovery: DISCOVERY_URL,
-          discoveryDmsg: undefined,
-          servers: [],
+          discoveryDmsg,
+          servers,
           advertisedAddress: undefined,
         }],
-        registration: "http",
+        registration: discoveryDmsg === undefined ? "http" : "dmsg",
         peering: {},
         listen: { hostname: "0.0.0.0", port: SERVER_PORT },
         publicAddress: this.#publicAddress,

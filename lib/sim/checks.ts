@@ -31,6 +31,11 @@ export function checkBounds(fleet: Fleet): string[] {
       sessions: server.sessions(),
       most: SERVER_SESSIONS_MAX,
     })),
+    ...fleet.servers.filter((server) => server.isUp).map((server) => ({
+      name: `${server.name}, as a client,`,
+      sessions: server.transitSessions(),
+      most: fleet.servers.length,
+    })),
     ...fleet.up.map((visor) => ({
       name: visor.name,
       sessions: visor.client.sessions(),
@@ -55,20 +60,24 @@ export function checkBounds(fleet: Fleet): string[] {
 export function checkSessions(fleet: Fleet): string[] {
   const complaints: string[] = [];
   const names = new Map<PublicKey, string>(fleet.nodes.map(({ publicKey, name }) => [publicKey, name]));
-  for (const server of fleet.servers.filter(({ isUp }) => isUp)) {
+  const servers = fleet.servers.filter(({ isUp }) => isUp);
+  const clients = [
+    ...fleet.up.map(({ name, publicKey, client }) => ({ name, publicKey, sessions: client.sessions() })),
+    ...servers.map((server) => ({ ...nameAndKey(server), sessions: server.transitSessions() })),
+  ];
+  for (const server of servers) {
     const held = server.world.ledger.count("yamux-session");
     const sessions = server.sessions();
-    if (held !== sessions.length) {
-      complaints.push(`${server.name} holds ${held} sessions, ${sessions.length} in its table`);
-    }
+    const known = sessions.length + server.transitSessions().length;
+    if (held !== known) complaints.push(`${server.name} holds ${held} sessions, ${known} in its tables`);
     const peers = new Set(sessions.map(({ remote }) => remote));
-    for (const visor of fleet.up) {
-      const isThere = visor.client.sessions().some(({ remote }) => remote === server.publicKey);
-      if (isThere && !peers.has(visor.publicKey)) {
-        complaints.push(`${visor.name} has a session with ${server.name}, which knows nothing of it`);
+    for (const client of clients) {
+      const isThere = client.sessions.some(({ remote }) => remote === server.publicKey);
+      if (isThere && !peers.has(client.publicKey)) {
+        complaints.push(`${client.name} has a session with ${server.name}, which knows nothing of it`);
       }
-      if (peers.delete(visor.publicKey) && !isThere) {
-        complaints.push(`${server.name} has a session of ${visor.name}, which knows nothing of it`);
+      if (peers.delete(client.publicKey) && !isThere) {
+        complaints.push(`${server.name} has a session of ${client.name}, which knows nothing of it`);
       }
     }
     peers.delete(fleet.discovery.publicKey);
@@ -84,6 +93,10 @@ export function checkSessions(fleet: Fleet): string[] {
     if (held !== sessions) complaints.push(`${visor.name} holds ${held} sessions, ${sessions} in its table`);
   }
   return complaints;
+}
+
+function nameAndKey({ name, publicKey }: { readonly name: string; readonly publicKey: PublicKey }) {
+  return { name, publicKey };
 }
 
 export interface Reach {

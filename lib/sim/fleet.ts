@@ -83,7 +83,11 @@ export class Fleet {
       ),
     });
     this.servers = serverNames.map((name, index) =>
-      new ServerNode({ ...this.#about(name), publicAddress: this.network.servers[index]!.address })
+      new ServerNode({
+        ...this.#about(name),
+        publicAddress: this.network.servers[index]!.address,
+        network: this.network,
+      })
     );
     this.gates = gated
       ? serverNames.map((server, index) => new GateNode({ ...this.#about(advertised[index]!), server }))

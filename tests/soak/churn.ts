@@ -41,6 +41,7 @@ export interface ChurnReport {
   readonly rows: readonly MinuteRow[];
   /** Least squares over the second half of the rows: caches and the JIT have warmed up by then. */
   readonly rssMbPerHour: number;
+  /** See {@link heapSlopePerHour}. */
   readonly heapMbPerHour: number;
   readonly streams: number;
   readonly errors: number;
@@ -134,7 +135,7 @@ export async function soakChurn(options: ChurnOptions): Promise<ChurnReport> {
   const report = {
     rows,
     rssMbPerHour: slopePerHour(half.map(({ rssMb }) => rssMb)),
-    heapMbPerHour: slopePerHour(half.map(({ heapMb }) => heapMb)),
+    heapMbPerHour: heapSlopePerHour(rows),
     streams: counts.streams,
     errors: counts.errors,
     reasons: counts.reasons,
@@ -165,6 +166,31 @@ export function complaintsOf(report: Omit<ChurnReport, "complaints">): string[] 
     if (/session|stream|yamux|noise/.test(kind)) complaints.push(`${count} ${kind} alive at rest`);
   }
   return complaints;
+}
+
+/**
+ * The growth of the heap in MB per hour, without what the streams under way in that moment hold: the least squares
+ * of `heap = a + b * minute + c * streams` over all rows but the first, in which the JIT warms up. A row that falls
+ * into a burst has many streams, and is no growth.
+ */
+export function heapSlopePerHour(rows: readonly Pick<MinuteRow, "heapMb" | "muxStreams">[]): number {
+  const heap = rows.slice(1).map(({ heapMb }) => heapMb);
+  const streams = rows.slice(1).map(({ muxStreams }) => muxStreams);
+  const perStream = slopeOver(residues(streams), residues(heap));
+  return slopePerHour(heap.map((mb, minute) => mb - perStream * streams[minute]!));
+}
+
+/** What the line through one figure a minute does not explain. */
+function residues(figures: readonly number[]): number[] {
+  const slope = slopePerHour(figures) / 60;
+  const mean = figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
+  return figures.map((figure, minute) => figure - mean - slope * (minute - (figures.length - 1) / 2));
+}
+
+/** Both with a mean of 0. */
+function slopeOver(xs: readonly number[], ys: readonly number[]): number {
+  const variance = xs.reduce((sum, x) => sum + x * x, 0);
+  return variance === 0 ? 0 : xs.reduce((sum, x, index) => sum + x * ys[index]!, 0) / variance;
 }
 
 /** Least squares of one figure a minute. */

@@ -33,7 +33,9 @@ function renderReport(
   return [
     `${streams} streams, ${errors} errors`,
     ...Object.entries(reasons).map(([reason, count]) => `  ${count} x ${reason}`),
-    `server: RSS ${rssMbPerHour.toFixed(1)} MB/h, heap ${heapMbPerHour.toFixed(1)} MB/h over the second half`,
+    `server: RSS ${rssMbPerHour.toFixed(1)} MB/h over the second half, heap ${
+      heapMbPerHour.toFixed(1)
+    } MB/h beside the streams`,
     `server at rest: heap ${atRest.heapMb} MB (before: ${before.heapMb}), ${atRest.handles} handles (before: ${before.handles})`,
   ].join("\n");
 }

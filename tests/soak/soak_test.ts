@@ -1,6 +1,11 @@
 /** The verdicts of the soak runs. */
 import assert from "node:assert/strict";
-import { complaintsOf as complaintsOfChurn, type MinuteRow, slopePerHour } from "./churn.ts";
+import {
+  complaintsOf as complaintsOfChurn,
+  heapSlopePerHour,
+  type MinuteRow,
+  slopePerHour,
+} from "./churn.ts";
 import { complaintsOf, type StreamsRow } from "./streams.ts";
 
 const row = (changes: Partial<StreamsRow> = {}): StreamsRow => ({
@@ -28,6 +33,18 @@ Deno.test("slopePerHour() is that of the line through one figure a minute", () =
   assert.equal(slopePerHour([5, 5, 5]), 0);
   assert.equal(slopePerHour([7]), 0);
   assert(Math.abs(slopePerHour([10, 12, 9, 11, 10, 12])) < 15);
+});
+
+Deno.test("heapSlopePerHour() tells growth from the streams of a burst", () => {
+  // As one run had them: minute 10 fell into a burst.
+  const streams = [85, 149, 95, 515, 189, 814, 757, 110, 128, 1742];
+  const heap = [13.4, 13.9, 13.8, 15.7, 14, 16, 17.4, 13.5, 13.7, 23.7];
+  const rows = heap.map((heapMb, minute) => ({ heapMb, muxStreams: streams[minute]! }));
+  assert(Math.abs(heapSlopePerHour(rows)) < 5, String(heapSlopePerHour(rows)));
+  const leaking = rows.map(({ heapMb, muxStreams }, minute) => ({ heapMb: heapMb + minute / 2, muxStreams }));
+  assert(Math.abs(heapSlopePerHour(leaking) - heapSlopePerHour(rows) - 30) < 1e-9);
+  assert.equal(heapSlopePerHour(rows.slice(0, 1)), 0);
+  assert.equal(heapSlopePerHour([1, 2, 3, 4].map((heapMb) => ({ heapMb, muxStreams: 7 }))), 60);
 });
 
 Deno.test("soak: errors, a growing heap and what is left at rest are complaints", () => {

@@ -6,7 +6,7 @@
 import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
-import { DmsgServer, HttpDiscovery, type Registration } from "../../dmsg/mod.ts";
+import { DmsgServer, HttpDiscovery, type Registration, type SessionStatus } from "../../dmsg/mod.ts";
 import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
@@ -28,6 +28,8 @@ export interface RunningDmsgServer extends AsyncDisposable {
   readonly server: DmsgServer;
   readonly address: SocketAddress;
   readonly health: SocketAddress | undefined;
+  /** Its own sessions as a client, over which it registers; none when it registers over HTTP. */
+  transitSessions(): SessionStatus[];
   /** Settles with the failure of whichever plane died first, or undefined after an orderly close (DS-7). */
   readonly ended: Promise<unknown>;
   close(): Promise<void>;
@@ -76,7 +78,8 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
       server.ended,
       ...(http === undefined ? [] : [http.closed.then(planeEnded)]),
     ]);
-    return { server, address, health, ended, close, [Symbol.asyncDispose]: close };
+    const transitSessions = () => registrar.sessions();
+    return { server, address, health, transitSessions, ended, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
@@ -86,10 +89,11 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
 /** Where the server registers, and what it needs to get there. */
 interface Registrar extends AsyncDisposable {
   readonly registrations: readonly Registration[];
+  sessions(): SessionStatus[];
 }
 
 function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDmsgServerOptions): Registrar {
-  return startTransit({
+  const transit = startTransit({
     world,
     log,
     keys,
@@ -99,6 +103,11 @@ function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDm
     postQuantum,
     userAgent: `skyctl/${version}`,
   });
+  return {
+    registrations: transit.registrations,
+    sessions: () => transit.client.sessions(),
+    [Symbol.asyncDispose]: () => transit[Symbol.asyncDispose](),
+  };
 }
 
 /** For discoveries that are not on dmsg. */
@@ -116,6 +125,7 @@ function httpRegistrar({ world, log, config, version }: RunDmsgServerOptions): R
   });
   return {
     registrations,
+    sessions: () => [],
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()));
     },
