@@ -6,7 +6,8 @@
  * there the named tests must pass once as they are, and fail with each mutant in turn. A text that is no longer
  * found, or is found more than once without an `occurrence`, is an error: the mutant has gone stale.
  *
- * The table goes to stderr, the same as JSON to stdout. Exit code 1 when a mutant survived or is stale.
+ * The table goes to stderr, with the tests that were to catch each mutant, and a summary of each requirement; the
+ * results as JSON go to stdout. Exit code 1 when a mutant survived or is stale.
  *
  * @module
  */
@@ -37,6 +38,9 @@ export interface MutantResult {
   readonly file: string;
   readonly verdict: Verdict;
   readonly detail: string;
+  /** The tests that were to catch it, as the mutant names them. */
+  readonly tests: readonly string[];
+  readonly filter?: string;
   readonly tookMs: number;
 }
 
@@ -109,8 +113,9 @@ export async function tryMutants(
   for (const mutant of mutants) {
     const startedMs = performance.now();
     const { verdict, detail } = await tryMutant(mutant);
-    const { row, file } = mutant;
-    const result = { row, file, verdict, detail, tookMs: Math.round(performance.now() - startedMs) };
+    const { row, file, tests, filter } = mutant;
+    const tookMs = Math.round(performance.now() - startedMs);
+    const result = { row, file, verdict, detail, tests, filter, tookMs };
     results.push(result);
     onResult(result);
   }
@@ -178,17 +183,66 @@ export async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
-/** The table, one line a mutant, and the sum. */
+/** The table, one line a mutant; the summary; and the sum. */
 export function renderResults(results: readonly MutantResult[]): string {
-  const bad = results.filter(({ verdict }) => verdict !== "killed").length;
-  return [...results.map(renderResult), `${results.length - bad} of ${results.length} mutants killed`].join(
-    "\n",
-  );
+  return [...results.map(renderResult), renderSummary(results)].join("\n");
 }
 
-function renderResult({ row, file, verdict, detail, tookMs }: MutantResult): string {
+function renderResult(result: MutantResult): string {
+  const { row, file, verdict, detail, tookMs } = result;
   const took = `${(tookMs / 1000).toFixed(1)} s`.padStart(8);
-  return `${verdict.padEnd(11)}${took}  ${row.padEnd(10)}  ${file}${detail === "" ? "" : `: ${detail}`}`;
+  const about = `${verdict.padEnd(11)}${took}  ${row.padEnd(10)}  ${file}`;
+  return `${about}  by ${testsOf(result)}${detail === "" ? "" : `: ${detail}`}`;
+}
+
+/** One line a requirement: its mutants, how many of them are red, and which tests caught those; then the sum. */
+function renderSummary(results: readonly MutantResult[]): string {
+  const lines = summarise(results).map(({ id, mutants, red, caughtBy }) =>
+    `${id.padEnd(10)}${String(red).padStart(4)} of ${String(mutants).padStart(3)} red` +
+    (caughtBy.length === 0 ? "" : `  by ${caughtBy.join(", ")}`)
+  );
+  const red = results.filter(({ verdict }) => verdict === "killed").length;
+  return [...lines, `${red} of ${results.length} mutants killed`].join("\n");
+}
+
+/** What a run showed of one requirement. */
+export interface RowSummary {
+  /** `DS-5`; {@link NO_ROW} for mutants of what is no numbered requirement. */
+  readonly id: string;
+  readonly mutants: number;
+  readonly red: number;
+  /** The tests that caught one or more, each once. */
+  readonly caughtBy: readonly string[];
+}
+
+/** Where the mutants without the number of a requirement are counted. */
+export const NO_ROW = "others";
+
+/** The results by requirement, in the order of their numbers; those without one last. */
+export function summarise(results: readonly MutantResult[]): RowSummary[] {
+  const ids = [...new Set(results.map(({ row }) => rowId(row)))].sort(byNumber);
+  return ids.map((id) => {
+    const mutants = results.filter(({ row }) => rowId(row) === id);
+    const red = mutants.filter(({ verdict }) => verdict === "killed");
+    const caughtBy = [...new Set(red.map(testsOf))].sort();
+    return { id, mutants: mutants.length, red: red.length, caughtBy };
+  });
+}
+
+/** The number that a row begins with, e.g. `DC-11` of "DC-11: removed by identity". */
+function rowId(row: string): string {
+  return /^[A-Z]+-[0-9]+/.exec(row)?.[0] ?? NO_ROW;
+}
+
+function byNumber(a: string, b: string): number {
+  if (a === NO_ROW || b === NO_ROW) return Number(a === NO_ROW) - Number(b === NO_ROW);
+  return a.localeCompare(b, "en", { numeric: true });
+}
+
+/** The files without what they all begin with, and the filter. */
+function testsOf({ tests, filter }: Pick<Mutant, "tests" | "filter">): string {
+  const files = tests.map((path) => path.replace(/^tests\//, "")).join(" ");
+  return filter === undefined ? files : `${files} [${filter}]`;
 }
 
 function oneLine(text: string): string {
@@ -222,7 +276,7 @@ async function run([filter]: readonly string[]): Promise<number> {
       runTests: runDenoTest,
       onResult: (result) => console.error(renderResult(result)),
     });
-    console.error(renderResults(results).split("\n").at(-1));
+    console.error(renderSummary(results));
     console.log(JSON.stringify(results, null, 2));
     return results.length > 0 && results.every(({ verdict }) => verdict === "killed") ? 0 : 1;
   } finally {

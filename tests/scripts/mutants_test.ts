@@ -5,9 +5,12 @@ import {
   copyTree,
   loadMutants,
   type Mutant,
+  type MutantResult,
+  NO_ROW,
   parseMutants,
   renderResults,
   runDenoTest,
+  summarise,
   tryMutants,
 } from "../../scripts/mutants.ts";
 
@@ -91,6 +94,14 @@ Deno.test("tryMutants() on a planted project kills what a test sees, and reports
       ["X-5", "red before"],
       ["X-6", "red before"],
     ]);
+    assert.deepEqual(results.map(({ tests, filter }) => [tests, filter]), [
+      [["sum_test.ts"], undefined],
+      [["sum_test.ts"], undefined],
+      [["sum_test.ts"], undefined],
+      [["sum_test.ts"], undefined],
+      [["red_test.ts"], undefined],
+      [["sum_test.ts"], "no test has this name"],
+    ]);
     assert.match(renderResults(results), /\n1 of 6 mutants killed$/);
     assert.deepEqual(await Deno.readTextFile(`${copy}/sum.ts`), source);
     assert.deepEqual((await loadMutants(copy, "X-2")).length, 1);
@@ -99,6 +110,47 @@ Deno.test("tryMutants() on a planted project kills what a test sees, and reports
     await Deno.remove(planted, { recursive: true });
     await Deno.remove(copy, { recursive: true });
   }
+});
+
+/** A result of `verdict`, caught or to be caught by `tests`. */
+function resultOf(
+  row: string,
+  verdict: MutantResult["verdict"],
+  tests: string,
+  filter?: string,
+): MutantResult {
+  const detail = verdict === "killed" ? "" : "why";
+  return { row, file: "sum.ts", verdict, detail, tests: [tests], filter, tookMs: 1_250 };
+}
+
+const RESULTS = [
+  resultOf("a word", "killed", "tests/word_test.ts"),
+  resultOf("DC-11: twice", "killed", "tests/b_test.ts", "/^once/"),
+  resultOf("DC-11: at all", "killed", "tests/a_test.ts"),
+  resultOf("DC-11", "killed", "tests/a_test.ts"),
+  resultOf("DC-11: never", "survived", "tests/c_test.ts"),
+  resultOf("DC-2: one dial", "stale", "tests/a_test.ts"),
+];
+
+Deno.test("summarise() counts each requirement's mutants, and names the tests that caught some", () => {
+  assert.deepEqual(summarise(RESULTS), [
+    { id: "DC-2", mutants: 1, red: 0, caughtBy: [] },
+    { id: "DC-11", mutants: 4, red: 3, caughtBy: ["a_test.ts", "b_test.ts [/^once/]"] },
+    { id: NO_ROW, mutants: 1, red: 1, caughtBy: ["word_test.ts"] },
+  ]);
+  assert.deepEqual(summarise([]), []);
+});
+
+Deno.test("renderResults() says with each mutant which tests were to catch it, then each requirement, then the sum", () => {
+  assert.equal(
+    renderResults(RESULTS.slice(1, 2).concat(RESULTS.slice(4))),
+    `killed        1.3 s  DC-11: twice  sum.ts  by b_test.ts [/^once/]
+survived      1.3 s  DC-11: never  sum.ts  by c_test.ts: why
+stale         1.3 s  DC-2: one dial  sum.ts  by a_test.ts: why
+DC-2         0 of   1 red
+DC-11        1 of   2 red  by b_test.ts [/^once/]
+1 of 3 mutants killed`,
+  );
 });
 
 Deno.test("every mutant of the project still applies", async () => {
