@@ -1,0 +1,33 @@
+/**
+ * Transports: authenticated links between two visors that carry packets, whatever they run over.
+ *
+ * ```ts
+ * import { keyPairFromSeed } from "../crypto/mod.ts";
+ * import { encodePacket, PacketType, parsePacket, transportId } from "./mod.ts";
+ *
+ * const [alice, bob] = ["alice", "bob"].map((name) => keyPairFromSeed(new TextEncoder().encode(name)));
+ * console.log(transportId(alice!.publicKey, bob!.publicKey, "stcpr"));
+ * console.log(parsePacket(encodePacket(PacketType.data, 7, new TextEncoder().encode("hello"))).routeId);
+ * ```
+ *
+ * @module
+ */
+export {
+  isSameTransport,
+  isSignedBy,
+  LABEL_CHARACTERS_MAX,
+  LABELS,
+  parseSignedEntry,
+  parseTransportEntry,
+  renderSignedEntry,
+  renderTransportEntry,
+  SIGNED_ENTRY_BYTES_MAX,
+  type SignedTransportEntry,
+  signEntry,
+  type TransportEntry,
+  transportEntry,
+} from "./entry.ts";
+export * from "./errors.ts";
+export * from "./id.ts";
+export * from "./packet.ts";
+export * from "./types.ts";
