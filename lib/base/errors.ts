@@ -54,7 +54,7 @@ export class ConnClosedError extends WorldError {
 
 /** The peer reset the connection, or the network did: both halves are gone. */
 export class ConnResetError extends WorldError {
-  readonly code = "CONN_RESET";
+  readonly code: string = "CONN_RESET";
   constructor(message = "Connection was reset by the peer", options: SkyErrorOptions = {}) {
     super(message, options);
   }

@@ -1,0 +1,20 @@
+/**
+ * Routes: packets between routers, the rules that lead them, and route groups, the connections that apps see.
+ *
+ * ```ts
+ * import { keyPairFromSeed } from "../crypto/mod.ts";
+ * import { encodeDescriptor, invertDescriptor } from "./mod.ts";
+ * const [alice, bob] = ["alice", "bob"].map((name) => keyPairFromSeed(new TextEncoder().encode(name)));
+ * const descriptor = {
+ *   source: { publicKey: alice!.publicKey, port: 49_153 },
+ *   destination: { publicKey: bob!.publicKey, port: 3 },
+ * };
+ * console.log(encodeDescriptor(invertDescriptor(descriptor)).length);
+ * ```
+ *
+ * @module
+ */
+export * from "./descriptor.ts";
+export * from "./errors.ts";
+export type { Hop } from "./hop.ts";
+export * from "./rule.ts";
