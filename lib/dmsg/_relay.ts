@@ -13,13 +13,12 @@
 import { describeError, type Log } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
-import { ConnReader } from "../wire/mod.ts";
+import { ConnReader, ipBytes } from "../wire/mod.ts";
 import { spliceStreams, type YamuxStream } from "../yamux/mod.ts";
 import { LIVENESS_MARKER, readObject } from "./_exchange.ts";
 import { answerAnnounce } from "./_peer_announce.ts";
 import type { PeerLinks } from "./_peer_links.ts";
 import { DmsgError } from "./errors.ts";
-import { ipBytes } from "./_ip.ts";
 import {
   checkStreamRequest,
   checkStreamResponse,

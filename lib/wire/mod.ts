@@ -1,5 +1,5 @@
 /**
- * Bytes between a Conn and a protocol: fields, framing, reads by need, deadlines, and adapters to other
+ * Bytes between a Conn and a protocol: fields, IP addresses, framing, reads by need, deadlines, and adapters to other
  * kinds of streams. Two have a door of their own, so that nobody loads them in passing: Go's gob, `gob/mod.ts`,
  * and Node's streams, `node_streams.ts`.
  *
@@ -16,5 +16,6 @@
 export * from "./bytes.ts";
 export * from "./deadlines.ts";
 export * from "./framing.ts";
+export * from "./ip.ts";
 export * from "./reader.ts";
 export * from "./web_streams.ts";

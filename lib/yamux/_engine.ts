@@ -37,10 +37,14 @@ import {
   TYPE_GO_AWAY,
   TYPE_PING,
   TYPE_WINDOW_UPDATE,
+  WINDOW_BYTES,
 } from "./frame.ts";
 import type { YamuxLimits } from "./limits.ts";
 import type { YamuxSession } from "./session.ts";
 import type { YamuxStream } from "./stream.ts";
+
+/** A stream gets one part in so many of what the session has left. */
+const WINDOW_SHARE = 4;
 
 export interface EngineOptions {
   readonly conn: Conn;
@@ -61,7 +65,10 @@ export class Engine implements FrameHandler {
   bytesIn = 0;
   /** Why the session ended, unless by our close or by the peer's orderly end. */
   failure: unknown;
+  /** Settles when the session is over, before what it held is gone; never rejects. */
+  readonly ended: Promise<void>;
 
+  readonly #settleEnded: () => void;
   readonly #options: EngineOptions;
   readonly #streams = new Map<number, MuxStream>();
   readonly #reader = new FrameReader(this);
@@ -73,6 +80,7 @@ export class Engine implements FrameHandler {
   #toWake: MuxStream[] = [];
   #unacked: Set<MuxStream> | undefined; // opened by us, oldest first
   #closing: Set<MuxStream> | undefined; // closed by us, oldest first
+  #extraWindow = 0; // given to streams, above what each has by the protocol
   #sentGoAway = false;
   #goneAway = false; // the peer takes no more streams
   #end: { readonly error: Error } | undefined; // what every later call on the session rejects with
@@ -86,6 +94,7 @@ export class Engine implements FrameHandler {
     this.#options = options;
     this.#nextId = role === "client" ? 1 : 2;
     this.heardMs = clock.monotonicMs();
+    ({ promise: this.ended, resolve: this.#settleEnded } = Promise.withResolvers<void>());
     this.output = new Output(conn, {
       clock,
       writeTimeoutMs: limits.writeTimeoutMs,
@@ -119,13 +128,13 @@ export class Engine implements FrameHandler {
     if (this.#nextId > STREAM_ID_MAX) {
       throw new LimitError("Cannot open a stream: the session has used all ids");
     }
-    const stream = new MuxStream(this, this.#nextId);
+    const stream = new MuxStream(this, this.#nextId, this.#takeWindow());
     this.#nextId += 2;
     stream.openedMs = this.clock.monotonicMs();
     this.#streams.set(stream.id, stream);
     (this.#unacked ??= new Set()).add(stream);
     this.#deadlines.by(stream.openedMs + this.#options.limits.openTimeoutMs);
-    this.windowUpdate(stream.id, 0, FLAG_SYN);
+    this.windowUpdate(stream.id, stream.extraWindow, FLAG_SYN);
     return stream;
   }
 
@@ -159,6 +168,11 @@ export class Engine implements FrameHandler {
     stream.closingSinceMs = this.clock.monotonicMs();
     (this.#closing ??= new Set()).add(stream);
     this.#deadlines.by(stream.closingSinceMs + this.#options.limits.closeTimeoutMs);
+  }
+
+  /** A stream holds none of its larger window any more. */
+  giveWindow(bytes: number): void {
+    this.#extraWindow -= bytes;
   }
 
   forget(stream: MuxStream): void {
@@ -219,10 +233,19 @@ export class Engine implements FrameHandler {
     if (this.#sentGoAway || this.#streams.size >= this.#options.limits.streamsMax) {
       return this.windowUpdate(id, 0, FLAG_RST);
     }
-    const stream = new MuxStream(this, id);
+    const stream = new MuxStream(this, id, this.#takeWindow());
     this.#streams.set(id, stream);
-    this.windowUpdate(id, 0, FLAG_ACK);
+    this.windowUpdate(id, stream.extraWindow, FLAG_ACK);
     this.#options.onStream(stream);
+  }
+
+  /** What a new stream gets above the window of the protocol. */
+  #takeWindow(): number {
+    const { windowBytesMax, windowExtraBytesMax } = this.#options.limits;
+    const share = Math.floor((windowExtraBytesMax - this.#extraWindow) / WINDOW_SHARE);
+    const extra = Math.max(0, Math.min(windowBytesMax - WINDOW_BYTES, share));
+    this.#extraWindow += extra;
+    return extra;
   }
 
   #onGoAway(code: number): void {
@@ -286,6 +309,7 @@ export class Engine implements FrameHandler {
 
   #finish(error: Error, { abort, goAway }: { abort?: unknown; goAway?: number }): void {
     this.#end = { error };
+    this.#settleEnded();
     this.#reader.stop();
     this.#deadlines.stop();
     if (goAway !== undefined) this.output.control(TYPE_GO_AWAY, 0, 0, goAway);

@@ -23,8 +23,6 @@ import { FLAG_FIN, FLAG_RST, WINDOW_BYTES } from "./frame.ts";
 import type { YamuxSession } from "./session.ts";
 import type { YamuxStream } from "./stream.ts";
 
-/** Taken bytes that are announced to the peer: half of the window, as the Go library does. */
-const ANNOUNCE_BYTES_MIN = WINDOW_BYTES / 2;
 /** A window is a promise of the peer; more than a u32 of it is not counted. */
 const SEND_WINDOW_MAX = 0xffff_ffff;
 
@@ -57,7 +55,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
   #finSent = false;
 
   // Receiving.
-  #receiveWindow = WINDOW_BYTES; // what the peer may still send
+  #receiveWindow: number; // what the peer may still send
   #unannounced = 0; // taken by the reader, not yet given back to the peer
   readonly #received = new ReceiveBuffer();
   #pendingRead: PendingRead | undefined;
@@ -77,9 +75,11 @@ export class MuxStream implements YamuxStream, Sender, Conn {
   #partner: MuxStream | undefined;
   #backlog: Uint8Array = NOTHING; // the rest of a view of #received that is being moved
 
-  constructor(engine: Engine, id: number) {
+  /** `extraWindow`: bytes of the receive window above those of the protocol, taken from the session's. */
+  constructor(engine: Engine, id: number, readonly extraWindow: number) {
     this.#engine = engine;
     this.id = id;
+    this.#receiveWindow = WINDOW_BYTES + extraWindow;
     const release = engine.ledger.open("yamux-stream");
     this.closed = new Promise((resolve) =>
       this.#settleClosed = () => {
@@ -350,10 +350,12 @@ export class MuxStream implements YamuxStream, Sender, Conn {
     if (this.#finReceived) this.forget();
   }
 
-  /** The reader took `bytes`: gives the peer its window back once that is half of it. */
+  /** The reader took `bytes`: gives the peer its window back once that is half of it, as the Go library does. */
   #took(bytes: number): void {
     this.#unannounced += bytes;
-    if (this.#unannounced < ANNOUNCE_BYTES_MIN || this.#finReceived || this.#isForgotten) return;
+    if (this.#unannounced < (WINDOW_BYTES + this.extraWindow) / 2 || this.#finReceived || this.#isForgotten) {
+      return;
+    }
     this.#receiveWindow += this.#unannounced;
     this.#engine.windowUpdate(this.id, this.#unannounced, 0);
     this.#unannounced = 0;
@@ -367,6 +369,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
 
   /** Both halves reject from now on. Without a reason it is our own orderly close. */
   #fail(error: Error, reason?: unknown): void {
+    if (this.#failure === undefined) this.#engine.giveWindow(this.extraWindow);
     this.#failure = error;
     if (error instanceof ConnClosedError) this.#dropReceived();
     this.#pendingRead?.reject(error);

@@ -1,5 +1,7 @@
 /** Every bound of a yamux session. @module */
 
+import { WINDOW_BYTES } from "./frame.ts";
+
 /** What a session allows itself and its peer. */
 export interface YamuxLimits {
   /** Streams alive at the same time, opened by either side; a further SYN is answered with RST. */
@@ -12,6 +14,16 @@ export interface YamuxLimits {
   readonly openTimeoutMs: number;
   /** How long a closed stream waits for the peer's FIN; then it is reset and forgotten. */
   readonly closeTimeoutMs: number;
+  /**
+   * What a stream may hold unread. Above the 256 KiB that the protocol starts with, it is announced with the SYN
+   * or the ACK; below, it changes nothing.
+   */
+  readonly windowBytesMax: number;
+  /**
+   * What all streams of a session may hold above 256 KiB each. A new stream is given a quarter of what is left
+   * at most, so that the first ones do not take it all.
+   */
+  readonly windowExtraBytesMax: number;
 }
 
 /** The values of the Go network of 2026 (dmsg.md 3.2). */
@@ -21,4 +33,6 @@ export const YAMUX_LIMITS: YamuxLimits = {
   writeTimeoutMs: 10_000,
   openTimeoutMs: 20_000,
   closeTimeoutMs: 30_000,
+  windowBytesMax: WINDOW_BYTES,
+  windowExtraBytesMax: 0,
 };

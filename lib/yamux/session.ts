@@ -43,6 +43,11 @@ export class YamuxSession {
     return this.#engine.closed;
   }
 
+  /** Settles when the session is over: streams have failed, what it held is about to go. Never rejects. */
+  get ended(): Promise<void> {
+    return this.#engine.ended;
+  }
+
   /** True while streams can be opened. */
   get isLive(): boolean {
     return this.#engine.isLive;

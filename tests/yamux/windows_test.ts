@@ -1,10 +1,10 @@
 /** Flow control: who may send how much, and who waits for whom. */
 import assert from "node:assert/strict";
-import { ConnClosedError, Ledger } from "../../lib/base/mod.ts";
+import { type Conn, ConnClosedError, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { WINDOW_BYTES } from "../../lib/yamux/frame.ts";
 import { FrameReader } from "../../lib/yamux/_frame_reader.ts";
-import type { YamuxStream } from "../../lib/yamux/mod.ts";
+import { YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 import {
   frame,
   framesOf,
@@ -16,6 +16,9 @@ import {
   watch,
   withBench,
 } from "./support.ts";
+
+/** 1 MiB for a stream and more, 4 MiB for all of a session. */
+const LARGE = { windowBytesMax: 16 << 20, windowExtraBytesMax: 4 << 20 };
 
 Deno.test("a window update goes out when half of the window was taken, with exactly that number", () =>
   withBench({}, async ({ peer, accepted, settle }) => {
@@ -264,3 +267,72 @@ Deno.test("closing a stream takes its writes out of the row", () =>
     await settle();
     assert.equal(writes.filter(({ state }) => state === "done").length, 5);
   }));
+
+Deno.test("a larger window is announced with SYN and ACK, and given back at half of it", () =>
+  withBench({ limits: LARGE }, async ({ session, peer, accepted, settle }) => {
+    session.open();
+    peer.send(frame("window_update SYN 1 0"));
+    await settle();
+    // A quarter of what the session has left: 1 MiB of 4, then a quarter of 3.
+    assert.deepEqual(peer.takeFrames(), ["window_update SYN 2 1048576", "window_update ACK 1 786432"]);
+    const whole = 262_144 + 786_432;
+    peer.send(frame("data 1", pattern(whole)));
+    await settle();
+    assert.equal((await accepted[0]!.read())?.length, whole / 4);
+    await settle();
+    assert.deepEqual(peer.takeFrames(), [], "a quarter is not announced");
+    assert.equal((await accepted[0]!.read())?.length, whole / 4);
+    await settle();
+    assert.deepEqual(peer.takeFrames(), [`window_update 1 ${whole / 2}`]);
+  }));
+
+Deno.test("what a stream held of the session's larger windows goes back with it, once", () =>
+  withBench({ limits: LARGE }, async ({ session, peer, settle }) => {
+    for (let round = 0; round < 100; round++) {
+      const stream = session.open();
+      await settle();
+      assert.deepEqual(peer.takeFrames(), [`window_update SYN ${stream.id} 1048576`]);
+      if (round % 3 === 0) stream.close(new Error("no"));
+      else if (round % 3 === 1) peer.send(frame(`window_update RST ${stream.id} 0`));
+      else {
+        peer.send(frame(`window_update FIN ${stream.id} 0`));
+        await settle();
+        await stream.closeWrite();
+      }
+      await settle();
+      stream.close();
+      stream.close(new Error("again"));
+      peer.takeFrames();
+    }
+    for (let streams = 0; streams < 40; streams++) session.open();
+    await settle();
+    const extra = peer.takeFrames().map((text) => Number(text.split(" ").at(-1)));
+    assert.equal(extra.length, 40);
+    assert(extra.reduce((sum, bytes) => sum + bytes, 0) <= 4 << 20, "more than the session has");
+    assert.equal(extra.at(-1)! < 1_024, true, "the last ones have what the protocol gives them");
+  }));
+
+Deno.test("ended settles when the streams have failed, before the connection is gone", async () => {
+  const [near, far] = memoryPair();
+  const lingering = Promise.withResolvers<void>();
+  const slow: Conn = {
+    halfClose: true,
+    closed: lingering.promise,
+    read: () => near.read(),
+    write: (bytes) => near.write(bytes),
+    closeWrite: () => near.closeWrite(),
+    close: (reason) => near.close(reason),
+  };
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  const session = new YamuxSession(slow, { role: "client", world, onStream() {} });
+  const stream = session.open();
+  far.close();
+  await session.ended;
+  await assert.rejects(stream.read(), { code: "CONN_RESET" });
+  let isClosed = false;
+  session.closed.then(() => isClosed = true);
+  await Promise.resolve();
+  assert.equal(isClosed, false);
+  lingering.resolve();
+  await session.closed;
+});

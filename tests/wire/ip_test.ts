@@ -1,7 +1,7 @@
 /** Addresses as bytes and as text, as they travel in a look-up. */
 import assert from "node:assert/strict";
 import { toHex } from "../../lib/crypto/mod.ts";
-import { ipBytes, ipText } from "../../lib/dmsg/_ip.ts";
+import { ipBytes, ipText } from "../../lib/wire/ip.ts";
 
 /** Text in, bytes, and the text that comes back. */
 const VALID: [string, string, string?][] = [

@@ -1,4 +1,4 @@
-/** IP addresses as bytes, for the look-up at a server (dmsg.md 5.8). @module */
+/** IP addresses as bytes: of the look-up at a dmsg server (dmsg.md 5.8), of SOCKS (RFC 1928). @module */
 
 const NO_BYTES = new Uint8Array(0);
 const MAPPED_PREFIX = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255);
