@@ -106,6 +106,48 @@ export class Fields {
     return this.refuse(name, `it must be a whole number from 0 to ${max}`);
   }
 
+  /** Go's text for a duration, such as `1m30s`, or whole nanoseconds; at most `maxMs`. In milliseconds. */
+  durationMs(name: string, otherwiseMs: number, maxMs: number): number {
+    const value = this.#values[name] ?? undefined;
+    if (value === undefined || value === "") return otherwiseMs;
+    const ms = typeof value === "number"
+      ? value / 1e6
+      : typeof value === "string"
+      ? goDurationMs(value)
+      : NaN;
+    if (ms >= 0 && ms <= maxMs) return ms;
+    return this.refuse(name, `it must be a duration such as 10s, at most ${maxMs / 1000}s`);
+  }
+
+  /** A list of words, or one text of them as a shell would take it apart. */
+  words(name: string): string[] {
+    const value = this.#values[name] ?? undefined;
+    if (typeof value === "string") {
+      return splitWords(value) ?? this.refuse(name, "a quotation mark in it is never closed");
+    }
+    return this.#array(name).map((word, index) =>
+      typeof word === "string" ? word : this.refuse(name, `item ${index} must be text`)
+    );
+  }
+
+  /** Whether the field is there, and not null. */
+  has(name: string): boolean {
+    return (this.#values[name] ?? undefined) !== undefined;
+  }
+
+  /** An object from public keys to `host:port`. */
+  entriesByKey(): [PublicKey, string][] {
+    return Object.keys(this.#values).map((name) => {
+      const address = this.text(name) ?? "";
+      if (this.address(name, address, "").hostname === "") this.refuse(name, "it must be host:port");
+      try {
+        return [parsePublicKey(name), address];
+      } catch {
+        return this.refuse(name, "the field's name must be a public key, 66 hex characters");
+      }
+    });
+  }
+
   choice<const T extends readonly string[]>(name: string, choices: T): T[number] {
     const value = this.text(name) || choices[0]!;
     if (choices.includes(value)) return value;
@@ -232,4 +274,45 @@ function placeOfProblem(text: string): string {
     return ` (line ${before.length}, column ${before[before.length - 1]!.length + 1})`;
   }
   return "";
+}
+
+/** In milliseconds; NaN for what is none. */
+function goDurationMs(text: string): number {
+  if (!/^(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+$/.test(text) || text.length > 64) return NaN;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ns|us|µs|ms|s|m|h)/g)) {
+    ms += Number(amount) * MS_OF_UNIT[unit!]!;
+  }
+  return ms;
+}
+
+const MS_OF_UNIT: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Words between blanks; quotation marks, single or double, keep blanks together. Undefined: one stays open. */
+function splitWords(text: string): string[] | undefined {
+  const words: string[] = [];
+  let word: string | undefined;
+  let quote = "";
+  for (const letter of text) {
+    if (quote !== "") {
+      if (letter === quote) quote = "";
+      else word = (word ?? "") + letter;
+    } else if (letter === '"' || letter === "'") {
+      quote = letter;
+      word ??= "";
+    } else if (/\s/.test(letter)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else word = (word ?? "") + letter;
+  }
+  if (quote !== "") return undefined;
+  return word === undefined ? words : [...words, word];
 }

@@ -11,6 +11,9 @@ import type { PublicKey, SecretKey } from "../crypto/mod.ts";
 import { Fields, parseConfigText, readSecretKey } from "../deployment/mod.ts";
 import type { KnownServer } from "../directory/mod.ts";
 import type { SocketAddress } from "../runtime/mod.ts";
+import { type AppConfig, type NodeConfig, readApps, readNode } from "./_node_config.ts";
+
+export type { AppConfig, NodeConfig, PersistentTransport } from "./_node_config.ts";
 
 /** The generation of Skywire's format that is written; on load only the major number counts. */
 export const CONFIG_VERSION = "v1.3.76";
@@ -36,6 +39,10 @@ export interface VisorConfig {
   readonly logLevel: LogLevel;
   readonly surveyWhitelist: readonly PublicKey[];
   readonly hypervisors: readonly PublicKey[];
+  /** Transports and routes. */
+  readonly node: NodeConfig;
+  /** Apps of the launcher, those that are not built in among them. */
+  readonly apps: readonly AppConfig[];
   /** The whole file as it was read, unknown fields included. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
@@ -60,6 +67,8 @@ export function parseVisorConfig(text: string, file: string): VisorConfig {
     logLevel: fields.logLevel("log_level"),
     surveyWhitelist: fields.keys("survey_whitelist"),
     hypervisors: fields.keys("hypervisors"),
+    node: readNode(fields),
+    apps: readApps(fields),
     raw,
   };
 }

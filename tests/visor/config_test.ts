@@ -55,6 +55,22 @@ const WRONG: readonly (readonly [content: unknown, field: string, rule: RegExp])
   [{ survey_whitelist: "x" }, "survey_whitelist", /it must be a list/],
   [{ survey_whitelist: [publicKey, "x"] }, "survey_whitelist", /item 1 must be a public key/],
   [{ hypervisors: [1] }, "hypervisors", /item 0 must be a public key/],
+  [{ transport: { discovery: "x" } }, "transport.discovery", /it must be a URL/],
+  [{ transport: { stcpr_port: 65_536 } }, "transport.stcpr_port", /from 0 to 65535/],
+  [{ transport: { transport_setup: ["x"] } }, "transport.transport_setup", /item 0 must be a public key/],
+  [{ routing: { min_hops: -1 } }, "routing.min_hops", /value -1/],
+  [{ routing: { route_finder_timeout: "soon" } }, "routing.route_finder_timeout", /a duration such as 10s/],
+  [{ routing: { route_finder_timeout: 1e15 } }, "routing.route_finder_timeout", /at most 600s/],
+  [{ "skywire-tcp": { pk_table: { x: "a:1" } } }, "skywire-tcp.pk_table.x", /must be a public key/],
+  [{ "skywire-tcp": { pk_table: { [other]: "a" } } }, `skywire-tcp.pk_table.${other}`, /host:port/],
+  [{ "skywire-tcp": { pk_table: { [other]: 1 } } }, `skywire-tcp.pk_table.${other}`, /must be text/],
+  [{ "skywire-tcp": { listening_address: "a" } }, "skywire-tcp.listening_address", /host:port/],
+  [{ persistent_transports: [{ pk: other }] }, "persistent_transports[0].type", /such as stcpr/],
+  [{ launcher: { apps: [{}] } }, "launcher.apps[0].name", /the app's name/],
+  [{ launcher: { apps: [{ name: "a" }, { name: "a" }] } }, "launcher.apps[1].name", /another app/],
+  [{ launcher: { apps: [{ name: "a", args: 1 }] } }, "launcher.apps[0].args", /must be a list/],
+  [{ launcher: { apps: [{ name: "a", args: [1] }] } }, "launcher.apps[0].args", /item 0 must be text/],
+  [{ launcher: { apps: [{ name: "a", args: "-x 'y" }] } }, "launcher.apps[0].args", /never closed/],
 ];
 
 Deno.test("parseVisorConfig() names file, field, value and rule of whatever is wrong", () => {
@@ -65,7 +81,7 @@ Deno.test("parseVisorConfig() names file, field, value and rule of whatever is w
     assert(error.message.startsWith(`visor.json: field ${field}: `), error.message);
     assert.match(error.message, rule);
   }
-  assert.equal(WRONG.length, 31);
+  assert.equal(WRONG.length, 47);
 });
 
 Deno.test("parseVisorConfig() refuses what is no object, says where JSON breaks, and never quotes the secret", () => {
@@ -106,7 +122,76 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
     logLevel: "info",
     surveyWhitelist: [],
     hypervisors: [],
+    node: {
+      transportDiscovery: { http: undefined, dmsg: undefined },
+      addressResolver: { http: undefined, dmsg: undefined },
+      routeFinder: { http: undefined, dmsg: undefined },
+      routeFinderTimeoutMs: 10_000,
+      transportSetupNodes: [],
+      routeSetupNodes: [],
+      minHops: 1,
+      stcprPort: 0,
+      stcp: undefined,
+      persistentTransports: [],
+    },
+    apps: [],
   });
+});
+
+Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 2024 and 2026", () => {
+  const { node, apps } = parseVisorConfig(
+    JSON.stringify({
+      transport: {
+        discovery: `dmsg://${other}:80`,
+        address_resolver: "http://ar:9093",
+        address_resolver_dmsg: `dmsg://${other}:81`,
+        transport_setup: [other],
+        user_transport_setup: [publicKey],
+        stcpr_port: 7777,
+      },
+      routing: {
+        route_setup_nodes: [other],
+        user_route_setup_nodes: [publicKey],
+        route_finder_timeout: 2e9,
+        min_hops: 0,
+      },
+      "skywire-tcp": { pk_table: { [other]: "10.0.0.1:7777" } },
+      persistent_transports: [{ pk: other, type: "stcpr" }],
+      launcher: {
+        apps: [
+          { name: "skysocks-client", binary: "skywire", args: ["app", "--addr", ":1080"], port: 13 },
+          { name: "b", args: `--srv key --name 'two words' ""`, auto_start: true },
+        ],
+      },
+    }),
+    "visor.json",
+  );
+  assert.deepEqual(node, {
+    transportDiscovery: { http: undefined, dmsg: `dmsg://${other}:80` },
+    addressResolver: { http: "http://ar:9093", dmsg: `dmsg://${other}:81` },
+    routeFinder: { http: undefined, dmsg: undefined },
+    routeFinderTimeoutMs: 2_000,
+    transportSetupNodes: [other, publicKey],
+    routeSetupNodes: [other, publicKey],
+    minHops: 1, // 0 is "any" in files of 2024
+    stcprPort: 7777,
+    stcp: { table: new Map([[other, "10.0.0.1:7777"]]), listen: { hostname: "0.0.0.0", port: 7777 } },
+    persistentTransports: [{ publicKey: other, type: "stcpr" }],
+  });
+  assert.deepEqual(apps, [
+    {
+      name: "skysocks-client",
+      binary: "skywire",
+      args: ["app", "--addr", ":1080"],
+      autoStart: false,
+      port: 13,
+    },
+    { name: "b", binary: "b", args: ["--srv", "key", "--name", "two words", ""], autoStart: true, port: 0 },
+  ]);
+  const timeout = (value: unknown) =>
+    parseVisorConfig(JSON.stringify({ routing: { route_finder_timeout: value } }), "visor.json").node
+      .routeFinderTimeoutMs;
+  assert.deepEqual(["1m1.5s", "250ms", "0s", ""].map(timeout), [61_500, 250, 0, 10_000]);
 });
 
 Deno.test("parseVisorConfig() takes null, empty texts, zero keys and unknown fields as Skywire does", () => {
@@ -138,6 +223,12 @@ for (const [name, expected] of SAMPLES) {
       whitelist: config.surveyWhitelist.length,
       network: network.name,
     }, expected);
+    const setup = JSON.parse(text).routing.route_setup_nodes;
+    assert.deepEqual(config.node.routeSetupNodes, setup);
+    assert(setup.length === 3 && config.node.transportDiscovery !== undefined);
+    assert.equal(config.node.routeFinderTimeoutMs, 10_000);
+    assert.equal(config.apps.length, JSON.parse(text).launcher.apps.length);
+    assert.equal(config.apps.find(({ name }) => name === "skysocks")?.port, 3);
     assert.equal(config.secretKey?.publicKey, JSON.parse(text).pk);
     assert.deepEqual(config.controlAddress, { hostname: "localhost", port: 3435 });
     assert(network.servers.length > 0);
