@@ -8,6 +8,7 @@ import { describeError, type Log, WorldError } from "../base/mod.ts";
 import type { AskService } from "../dmsg/mod.ts";
 import type { HttpClient } from "../http/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
+import type { RequestSigner } from "./request_signer.ts";
 
 /** One request over one way, body included. */
 export const ASK_TIMEOUT_MS = 10_000;
@@ -28,6 +29,8 @@ export interface ServiceWay {
   readonly client: HttpClient;
   /** False: not worth a try now, e.g. no dmsg session. */
   readonly isReady: () => boolean;
+  /** Signs what must name its sender. Undefined: nothing is signed on this way. */
+  readonly signer?: RequestSigner;
 }
 
 /** No way to the service led to an answer. */
@@ -46,23 +49,40 @@ export function askOver(
   log: Log,
   onDate: (aheadMs: number) => void = () => {},
 ): AskService {
-  return async ({ method, path, body, isUrgent = false }, signal) => {
+  return async ({ method, path, body, headers = [], isSigned = false, isUrgent = false }, signal) => {
     const failures: unknown[] = [];
     const ready = ways.filter((way) => way.isReady());
 
-    async function ask({ name, origin, client }: ServiceWay, afterMs: number, ended?: AbortSignal) {
+    async function ask({ name, origin, client, signer }: ServiceWay, afterMs: number, ended?: AbortSignal) {
+      const send = async (
+        question: { method: string; path: string; body?: string },
+        fields: readonly (readonly [string, string])[],
+        ending: AbortSignal,
+      ) => {
+        const sent: (readonly [string, string])[] = [...fields];
+        if (question.body !== undefined) sent.push(["Content-Type", "application/json"]);
+        // What is posted says what shall be, not what shall change: the same twice is the same once.
+        const request = {
+          url: origin + question.path,
+          method: question.method,
+          headers: sent,
+          body: question.body,
+          repeatable: true,
+        };
+        const response = await client.send(request, { signal: ending });
+        const saidMs = Date.parse(response.headers.get("date") ?? "");
+        if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
+        return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
+      };
       try {
         const what = `${method} ${path} of the ${service} over ${name}`;
         return await withTimeout(clock, { what, afterMs, signal: ended }, async (ending) => {
-          const headers: [string, string][] = body === undefined
-            ? []
-            : [["Content-Type", "application/json"]];
-          // Posts of entries carry a sequence: the same one twice changes nothing.
-          const request = { url: origin + path, method, headers, body, repeatable: true };
-          const response = await client.send(request, { signal: ending });
-          const saidMs = Date.parse(response.headers.get("date") ?? "");
-          if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
-          return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
+          if (!isSigned || signer === undefined) return await send({ method, path, body }, headers, ending);
+          return await signer.send({
+            body,
+            exchange: (signed) => send({ method, path, body }, [...headers, ...signed], ending),
+            askNonce: (noncePath) => send({ method: "GET", path: noncePath }, [], ending),
+          }, ending);
         });
       } catch (error) {
         ended?.throwIfAborted();

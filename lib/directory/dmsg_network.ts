@@ -1,5 +1,5 @@
 /**
- * What a dmsg client needs of a deployment: servers to begin with, and where the dmsg discovery is.
+ * What a client needs of a deployment: servers to begin with, and where its services are.
  *
  * @module
  */
@@ -22,7 +22,14 @@ export interface KnownServer {
   readonly address: string;
 }
 
-/** What a dmsg client needs of a deployment. */
+/** Where a service of the deployment is; without either it is not offered. */
+export interface ServiceAddress {
+  /** `http://host[:port]` or `https://...`, no path. */
+  readonly http?: string;
+  readonly dmsg?: DmsgAddress;
+}
+
+/** What a client needs of a deployment. */
 export interface DmsgNetwork {
   /** "production", "test", "local", or another name that its file gives it. */
   readonly name: string;
@@ -33,6 +40,12 @@ export interface DmsgNetwork {
   readonly discoveryHttp: string | undefined;
   /** The dmsg discovery's own dmsg address. */
   readonly discoveryDmsg: DmsgAddress | undefined;
+  /** Absent, as the next: the deployment has none, or its file says nothing of it. */
+  readonly transportDiscovery?: ServiceAddress;
+  readonly addressResolver?: ServiceAddress;
+  readonly routeFinder?: ServiceAddress;
+  /** Keys of the setup nodes, which make routes. Absent: none. */
+  readonly setupNodes?: readonly PublicKey[];
 }
 
 /** The network of a deployment file. Errors: those of its parser; `NoDiscoveryError`. */
@@ -56,35 +69,66 @@ export function embeddedNetwork(): DmsgNetwork {
  * Entries that need no look-up: each server, and each service key as a client of all of them, since a service
  * that is reached this way posts no entry of its own (dmsg.md 11).
  */
-export function seededEntries({ servers, discoveryDmsg }: DmsgNetwork): Entry[] {
+export function seededEntries(network: DmsgNetwork): Entry[] {
+  const { servers, discoveryDmsg } = network;
   const entries: Entry[] = servers.map(({ publicKey, address }) =>
     serverEntry({ publicKey, server: { address, availableSessions: 0 }, timestamp: 0n })
   );
-  if (discoveryDmsg === undefined) return entries;
+  const services = [discoveryDmsg, ...SERVICE_FIELDS.map(([, member]) => network[member]?.dmsg)];
+  const keys = new Set(services.flatMap((address) => address === undefined ? [] : [address.publicKey]));
   const delegatedServers = servers.map(({ publicKey }) => publicKey);
-  return [...entries, clientEntry({ publicKey: discoveryDmsg.publicKey, delegatedServers, timestamp: 0n })];
+  return [
+    ...entries,
+    ...[...keys].map((publicKey) => clientEntry({ publicKey, delegatedServers, timestamp: 0n })),
+  ];
 }
 
+/** Fields of a deployment file, and the members here, by HTTP and over dmsg. */
+const SERVICE_FIELDS = [
+  ["transport_discovery", "transportDiscovery"],
+  ["address_resolver", "addressResolver"],
+  ["route_finder", "routeFinder"],
+] as const;
+
 function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {
-  const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg } = deployment;
+  const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg, routeSetupNodes } = deployment;
   return {
     name: name === "prod" ? "production" : name,
     file,
     servers: dmsgServers,
     discoveryHttp: dmsgDiscovery,
-    discoveryDmsg: dmsgDiscoveryDmsg === undefined ? undefined : parseDmsgUrl(dmsgDiscoveryDmsg).address,
+    discoveryDmsg: dmsgAddressOf(dmsgDiscoveryDmsg),
+    ...Object.fromEntries(SERVICE_FIELDS.flatMap(([, member]) => {
+      const http = deployment[member];
+      const dmsg = dmsgAddressOf(deployment[`${member}Dmsg`]);
+      return http === undefined && dmsg === undefined ? [] : [[member, { http, dmsg }]];
+    })),
+    ...(routeSetupNodes.length === 0 ? {} : { setupNodes: routeSetupNodes }),
   };
+}
+
+function dmsgAddressOf(url: string | undefined): DmsgAddress | undefined {
+  return url === undefined ? undefined : parseDmsgUrl(url).address;
 }
 
 /** The text of a deployment file for this network: the 2026 one-file form. */
 export function renderDeploymentFile(network: DmsgNetwork): string {
-  const { name, servers, discoveryHttp, discoveryDmsg } = network;
+  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [] } = network;
   const deployment = {
     dmsg_discovery: discoveryHttp ?? "",
     dmsg_servers: servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
-    dmsg_discovery_dmsg: discoveryDmsg === undefined
-      ? ""
-      : `dmsg://${discoveryDmsg.publicKey}:${discoveryDmsg.port || HTTP_PORT}`,
+    dmsg_discovery_dmsg: dmsgUrlOf(discoveryDmsg),
+    ...Object.fromEntries(SERVICE_FIELDS.flatMap(([field, member]) => {
+      const address = network[member];
+      if (address === undefined) return [];
+      return [[field, address.http ?? ""], [`${field}_dmsg`, dmsgUrlOf(address.dmsg)]];
+    })),
+    ...(setupNodes.length === 0 ? {} : { route_setup_nodes: setupNodes }),
   };
   return JSON.stringify({ [name]: deployment }, null, 2) + "\n";
+}
+
+/** Empty, as deployment files have it, for what is not there. */
+function dmsgUrlOf(address: DmsgAddress | undefined): string {
+  return address === undefined ? "" : `dmsg://${address.publicKey}:${address.port || HTTP_PORT}`;
 }

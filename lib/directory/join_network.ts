@@ -7,6 +7,8 @@
 import type { Log } from "../base/mod.ts";
 import type { KeyPair } from "../crypto/mod.ts";
 import {
+  type AskService,
+  type DmsgAddress,
   DmsgClient,
   type DmsgClientOptions,
   dmsgHttpClient,
@@ -16,7 +18,8 @@ import {
 import type { HttpClient } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { askOver, type ServiceWay } from "./ask_service.ts";
-import { type DmsgNetwork, seededEntries } from "./dmsg_network.ts";
+import { type DmsgNetwork, seededEntries, type ServiceAddress } from "./dmsg_network.ts";
+import { RequestSigners } from "./request_signer.ts";
 import { tcpHttpClient } from "./tcp_http.ts";
 
 export interface NetworkClientOptions extends
@@ -45,6 +48,8 @@ export interface NetworkClient extends AsyncDisposable {
   readonly http: HttpClient;
   /** How far ahead of this machine's clock the discovery's was at its last answer; undefined before the first. */
   readonly discoveryAheadMs: number | undefined;
+  /** How a service of the deployment is asked, in this client's name: over dmsg, then over HTTP. */
+  askService(name: string, address: ServiceAddress): AskService;
   close(): Promise<void>;
 }
 
@@ -53,12 +58,16 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
   const { world, local, network, log, userAgent, ...clientOptions } = options;
   const { discoveryHttp, discoveryDmsg } = network;
   const ways: ServiceWay[] = [];
+  const signers = new RequestSigners(local);
+  const plain = new Map<boolean, HttpClient>(); // by whether it is TLS; made when something needs it
+  const httpWay = (origin: string): ServiceWay => {
+    const tls = origin.startsWith("https:");
+    const client = plain.get(tls) ?? tcpHttpClient(world, userAgent, { tls });
+    plain.set(tls, client);
+    return { name: "http", origin, client, isReady: () => true, signer: signers.of(origin) };
+  };
   // Before the client: where no server is seeded, the first thing it does is to ask for some.
-  let plain: HttpClient | undefined;
-  if (discoveryHttp !== undefined) {
-    plain = tcpHttpClient(world, userAgent, { tls: discoveryHttp.startsWith("https:") });
-    ways.push({ name: "http", origin: discoveryHttp, client: plain, isReady: () => true });
-  }
+  if (discoveryHttp !== undefined) ways.push(httpWay(discoveryHttp));
   let discoveryAheadMs: number | undefined;
   const ask = askOver("dmsg discovery", ways, world.clock, log, (aheadMs) => discoveryAheadMs = aheadMs);
   const dmsg = new DmsgClient({
@@ -70,20 +79,28 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
     ...clientOptions,
   });
   const http = dmsgHttpClient(dmsg, world, userAgent);
-  if (discoveryDmsg !== undefined) { // needs the client, and comes first
-    const origin = `http://${renderDmsgAddress(discoveryDmsg)}`;
-    ways.unshift({ name: "dmsg", origin, client: http, isReady: () => dmsg.isConnected });
-  }
+  const dmsgWay = (address: DmsgAddress): ServiceWay => {
+    const origin = `http://${renderDmsgAddress(address)}`;
+    const signer = signers.of(origin, { onlyWhenAsked: true }); // the stream proves the key
+    return { name: "dmsg", origin, client: http, isReady: () => dmsg.isConnected, signer };
+  };
+  if (discoveryDmsg !== undefined) ways.unshift(dmsgWay(discoveryDmsg)); // needs the client, and comes first
   const close = async () => {
     await dmsg.close(); // first: it deletes the entry over these clients
     await http.close();
-    await plain?.close();
+    await Promise.all([...plain.values()].map((client) => client.close()));
   };
   return {
     dmsg,
     http,
     get discoveryAheadMs() {
       return discoveryAheadMs;
+    },
+    askService(name, address) {
+      const asked: ServiceWay[] = [];
+      if (address.dmsg !== undefined) asked.push(dmsgWay(address.dmsg));
+      if (address.http !== undefined) asked.push(httpWay(address.http.replace(/\/+$/, "")));
+      return askOver(name, asked, world.clock, log);
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -18,8 +18,12 @@
  *
  * @module
  */
+export * from "./address_resolver_client.ts";
 export * from "./ask_service.ts";
 export * from "./dmsg_network.ts";
 export * from "./errors.ts";
 export * from "./join_network.ts";
+export * from "./request_signer.ts";
 export * from "./tcp_http.ts";
+export * from "./transport_discovery_client.ts";
+export * from "./transport_record.ts";

@@ -53,6 +53,10 @@ export type AskService = (
     readonly method: string;
     readonly path: string;
     readonly body?: string;
+    /** Besides those of every request. */
+    readonly headers?: readonly (readonly [name: string, value: string])[];
+    /** Names its sender: signed where the way itself proves no key (services.md 2). */
+    readonly isSigned?: boolean;
     /** No time for one way after the other: every way is asked at once, and the first answer counts. */
     readonly isUrgent?: boolean;
   },
