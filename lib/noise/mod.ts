@@ -33,6 +33,7 @@ export {
 } from "./frames.ts";
 export { HandshakeState, type HandshakeStateOptions } from "./handshake_state.ts";
 export * from "./handshakes.ts";
+export * from "./kk_conn.ts";
 export { BATCH_FRAMES_MAX, noiseConn } from "./noise_conn.ts";
 export { OBJECT_BYTES_MAX, ObjectOpener, ObjectSealer } from "./objects.ts";
 export { IK, KK, type Pattern, type Token, XK, XX } from "./patterns.ts";

@@ -15,7 +15,7 @@ import type { Random } from "../runtime/mod.ts";
 import { PqRequiredError } from "./errors.ts";
 import type { SplitKeys } from "./handshakes.ts";
 import { PqExchange } from "./pq.ts";
-import type { HandshakeExtension } from "./xk_conn.ts";
+import type { HandshakeExtension } from "./_handshake_conn.ts";
 
 /** Keys that are remembered as hybrid; the one not met for longest goes first. About 1 MB at the most. */
 export const HYBRID_PEERS_MAX = 4_096;
