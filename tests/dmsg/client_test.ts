@@ -188,7 +188,9 @@ Deno.test("DmsgClient.close() at any moment of a session's making leaves nothing
 
 Deno.test("DmsgClient.close() while its session ends: one end, told once, no matter who was first (DC-11)", () =>
   inNetwork(13, async (network) => {
+    const ends = new Set<number>();
     for (let afterMs = 0; afterMs <= 60; afterMs += 4) {
+      network.logged.length = 0;
       const server = await network.server("s1", { discovery: undefined });
       let isClosing = false;
       let told = 0;
@@ -207,8 +209,12 @@ Deno.test("DmsgClient.close() while its session ends: one end, told once, no mat
       await Promise.all([client.close(), closing]);
       assert.ok(network.simulation.nowMs - atMs < 2_600);
       assert.deepEqual(client.sessions(), []);
-      assert.ok(told <= 2, `told ${told} times`); // of the session's end, and of the close
+      await network.sleep(3_000);
+      const ended = network.messages("Session ended").length;
+      assert.equal(told, 1 + ended, `closed after ${afterMs}`); // of the close, and of the session's end if it was first
+      ends.add(ended);
     }
+    assert.deepEqual([...ends].sort(), [0, 1], "each was first once, and an end is told once");
   }));
 
 Deno.test("DmsgClient's loops all end on close, whatever it was in the middle of (DC-14)", () =>
@@ -227,6 +233,33 @@ Deno.test("DmsgClient's loops all end on close, whatever it was in the middle of
     await network.sleep(2_000); // sockets' good-byes
     assert.deepEqual(network.world("a").ledger.live(), {});
   }));
+
+Deno.test("DmsgClient holds no timer once it is closed, whenever that is (DC-14)", () =>
+  inNetwork(18, async (network) => {
+    await using _server = await network.server("s1");
+    await network.sleep(10);
+    for (const afterMs of [0, 200, 5_000, 61_000, 100_000]) {
+      const client = network.client("a");
+      await network.sleep(afterMs);
+      const atMs = network.simulation.nowMs;
+      await client.close();
+      assert.ok(network.simulation.nowMs - atMs < 2_000, `closed after ${afterMs}`);
+      await network.sleep(2_000); // sockets' good-byes
+      assert.deepEqual(network.world("a").ledger.live(), {}, `closed after ${afterMs}`);
+    }
+  }));
+
+Deno.test("DmsgClient posts its entry anew each 30 min, though nothing changed (DD-3)", () =>
+  inNetwork(19, async (network) => {
+    await using _server = await network.server("s1", { discovery: undefined });
+    await using client = network.client("a", { seeded: [seedOf("s1")] });
+    await client.whenPublished();
+    await network.sleep(100 * 60_000);
+    const times = network.discovery.of("post", "a").map(({ atMs }) => atMs);
+    const waits = times.slice(1).map((atMs, index) => atMs - times[index]!);
+    assert.equal(waits.length, 3);
+    assert.ok(waits.every((ms) => Math.abs(ms - 30 * 60_000) < 5_000), waits.join());
+  }, { untilMs: 4 * 3_600_000 }));
 
 Deno.test("DmsgClient changes no entry that it was given (DC-14)", () =>
   inNetwork(15, async (network) => {

@@ -119,6 +119,23 @@ Deno.test("closing does not wait for a ping under way (DC-8)", () =>
     assert.ok(network.simulation.nowMs - atMs < 2_000, `${network.simulation.nowMs - atMs} ms`);
   }));
 
+Deno.test("a session that is lost during a ping is dialled again at once, and so it is when somebody asks (DC-8)", () =>
+  withServer(9, () => "never", async (network, { markers, sessions, client }) => {
+    await network.sleep(60_000 + 500);
+    assert.equal(markers.length, 1, "in the middle of a ping");
+    network.simulation.reset("a", "s1");
+    await network.sleep(1_000);
+    assert.deepEqual([sessions.length, client.isReady], [2, true]);
+    await network.sleep(60_000);
+    assert.equal(markers.length, 2, "in the middle of the next");
+    sessions[1]!.mux.goAway(); // takes no more streams, and is still there
+    await network.sleep(100);
+    const askedMs = network.simulation.nowMs;
+    await client.connect(key("s1"));
+    assert.ok(network.simulation.nowMs - askedMs < 500, `${network.simulation.nowMs - askedMs} ms`);
+    assert.equal(sessions.length, 3);
+  }));
+
 Deno.test("a ping that is cancelled rejects with the reason and leaves the session", () =>
   withServer(8, () => "never", async (network, { client, sessions }) => {
     const ending = new AbortController();

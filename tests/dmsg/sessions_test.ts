@@ -202,6 +202,32 @@ Deno.test("a session that ends after its replacement was made does not take it a
     await server.close();
   }));
 
+Deno.test("a dial that itself needs the table does not wait for itself, and a session that is there is not dialled (DC-2)", () =>
+  inNetwork(11, async (network) => {
+    const servers = await Promise.all(["s0", "s1", "s2"].map((name) => network.server(name)));
+    await using client = network.client("a", { seeded: [seedOf("s0")], publish: false });
+    await client.whenReady();
+    const { network: net } = network.world("a");
+    const { dial } = net;
+    net.dial = async (to, options) => {
+      if (to.hostname === "s1") { // as a name server behind dmsg would need it
+        assert.deepEqual(client.sessions().map(({ remote }) => remote), [key("s0")]);
+        await client.connect(key("s2"));
+      }
+      return await dial(to, options);
+    };
+    network.dials.length = 0;
+    const startedMs = network.simulation.nowMs;
+    await Promise.all([client.connect(key("s1")), client.connect(key("s1"))]);
+    assert.ok(network.simulation.nowMs - startedMs < 1_000, `${network.simulation.nowMs - startedMs} ms`);
+    await client.connect(key("s1"));
+    await client.connectAll();
+    assert.deepEqual(network.dials.map(({ to }) => to), ["s2", "s1"]);
+    assert.deepEqual(servers.map((server) => server.sessions().length), [1, 1, 1]);
+    for (const server of servers) assert.equal(server.status().lastReplaced, undefined);
+    await Promise.all(servers.map((server) => server.close()));
+  }));
+
 Deno.test("byRandomWeight() asks servers in proportion to their free sessions; odd counts weigh 1", () => {
   const random = new SeededRandom("weights");
   const counts = [8, 1, 0, -5].map((free, index) => ({ free, entry: { ...seedOf(`s${index}`, free) } }));

@@ -156,6 +156,8 @@ interface Nodes {
   readonly configured: Entry;
   readonly logged: LogRecord[];
   readonly startServer: () => Promise<DmsgServer>;
+  /** A server that is not configured. */
+  readonly startSecond: () => Promise<AsyncDisposable & { address: string; keys: typeof serverKeys }>;
   readonly startDiscovery: () => ReturnType<typeof runDmsgDiscovery>;
 }
 
@@ -182,8 +184,14 @@ function nodesOf(simulation: Simulation): Nodes {
     timestamp: 0n,
   });
   const serverWorld = simulation.node("server", { address: "10.9.0.1" }); // refuses until the server listens
+  const worlds = new Map<string, World>();
+  const world = (name: string) => {
+    const made = worlds.get(name) ?? simulation.node(name);
+    worlds.set(name, made);
+    return made;
+  };
   return {
-    world: (name) => simulation.node(name),
+    world,
     configured,
     logged,
     async startServer() {
@@ -191,11 +199,21 @@ function nodesOf(simulation: Simulation): Nodes {
       await server.listen({ hostname: "0.0.0.0", port: 8081 });
       return server;
     },
+    async startSecond() {
+      const address = "10.9.0.2:8081";
+      const keys = pair("second");
+      const server = new DmsgServer({
+        world: simulation.node("second", { address: "10.9.0.2" }),
+        local: keys,
+      });
+      await server.listen({ hostname: "0.0.0.0", port: 8081 });
+      return { address, keys, [Symbol.asyncDispose]: () => server.close() };
+    },
     startDiscovery() {
-      const world = simulation.node("discovery");
-      const log = logTo((record) => logged.push(record), () => world.clock.wallMs());
+      const node = world("discovery");
+      const log = logTo((record) => logged.push(record), () => node.clock.wallMs());
       return runDmsgDiscovery({
-        world,
+        world: node,
         log,
         settings: {
           address: { hostname: "0.0.0.0", port: 9090 },
@@ -203,7 +221,7 @@ function nodesOf(simulation: Simulation): Nodes {
           mode: "dual",
           publicKey: discoveryKeys.publicKey,
         },
-        dmsg: attachDmsg({ world, local: discoveryKeys, servers: [configured], log }),
+        dmsg: attachDmsg({ world: node, local: discoveryKeys, servers: [configured], log }),
       });
     },
   };
@@ -260,6 +278,77 @@ Deno.test("a server that starts after the discovery is connected within the retr
     await using _server = await startServer();
     await sleep(node.clock, 32_000);
     assert.deepEqual(await servers(), [serverKeys.publicKey]);
+  }));
+
+Deno.test("the discovery dials at once, again after 1 s, 2 s, 4 s and so on, and then finds new servers by its ticker (DD-2)", () =>
+  inSimulation(4, async ({ world, startServer, startDiscovery, startSecond }) => {
+    const node = world("discovery");
+    const { dial } = node.network;
+    const dials: number[] = [];
+    node.network.dial = (to, options) => {
+      dials.push(node.clock.monotonicMs());
+      return dial.call(node.network, to, options);
+    };
+    const startedMs = node.clock.monotonicMs();
+    await using discovery = await startDiscovery();
+    await sleep(node.clock, 100_000);
+    assert.ok(dials[0]! - startedMs < 10, "at once");
+    const waits = dials.slice(1, 7).map((ms, index) => ms - dials[index]!);
+    for (const [index, least] of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000].entries()) {
+      const ms = waits[index]!;
+      assert.ok(ms >= least && ms < least + 600, `wait ${index}: ${ms} of ${least}`);
+    }
+    await using _server = await startServer();
+    await sleep(node.clock, 32_000);
+    await using second = await startSecond();
+    await using http = httpClient(world("observer"));
+    const base = `http://discovery:${discovery.address.port}`;
+    const server = { address: second.address, availableSessions: 1 };
+    const timestamp = BigInt(node.clock.wallMs()) * 1_000_000n;
+    const body = renderEntry(signedServer(second.keys, { timestamp, server }));
+    const posted = await http.fetch({ url: `${base}/dmsg-discovery/entry/`, method: "POST", body });
+    assert.equal((await posted.json()).code, 200);
+    await sleep(node.clock, 16_000);
+    const health = await (await http.fetch({ url: `${base}/health` })).json();
+    assert.deepEqual(health.dmsg_servers.sort(), [serverKeys.publicKey, second.keys.publicKey].sort());
+  }));
+
+Deno.test("over dmsg a post has 30 s to come in, as slow as its way may be (DD-5)", () =>
+  inSimulation(5, async ({ world, configured, startServer, startDiscovery }) => {
+    await using _server = await startServer();
+    await using _discovery = await startDiscovery();
+    const node = world("client");
+    const delegated = { client: { delegatedServers: [serverKeys.publicKey] } };
+    await using client = new DmsgClient({
+      world: node,
+      local: clientKeys,
+      discovery: new MemoryDiscovery(),
+      seeded: [configured, signedClient(discoveryKeys, delegated)],
+      publish: false,
+    });
+    await client.whenReady();
+    await sleep(node.clock, 1_000);
+    const body = renderEntry(signedClient(clientKeys));
+    const head = `POST /dmsg-discovery/entry/ HTTP/1.1\r\nHost: d\r\nContent-Length: ${body.length}\r\n\r\n`;
+    /** What is answered to a post of which half comes `afterMs` late, and when. */
+    const slowly = async (afterMs: number): Promise<{ answer: string; tookMs: number }> => {
+      const stream = await client.dial({ publicKey: discoveryKeys.publicKey, port: 80 });
+      const startedMs = node.clock.monotonicMs();
+      const half = new TextEncoder().encode(head + body.slice(0, 40));
+      await stream.write(half);
+      const late = sleep(node.clock, afterMs)
+        .then(() => stream.write(new TextEncoder().encode(body.slice(40)))).catch(() => {});
+      const answer = new TextDecoder().decode(await stream.read() ?? undefined);
+      const tookMs = node.clock.monotonicMs() - startedMs;
+      stream.close();
+      await late;
+      return { answer, tookMs };
+    };
+    const slow = await slowly(28_000);
+    assert.match(slow.answer, /^HTTP\/1\.1 200 OK\r\n/);
+    const late = await slowly(40_000);
+    assert.match(late.answer, /^HTTP\/1\.1 408 /);
+    assert.ok(late.tookMs > 29_500 && late.tookMs < 30_500, `${late.tookMs} ms`);
   }));
 
 Deno.test("a store that cannot be asked does not cost the discovery its sessions", () =>
