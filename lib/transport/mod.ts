@@ -12,6 +12,9 @@
  *
  * @module
  */
+export type { Latency } from "./_pings.ts";
+export type { StreamKind } from "./_stream_mux.ts";
+export * from "./counters.ts";
 export {
   isSameTransport,
   isSignedBy,
@@ -30,4 +33,6 @@ export {
 export * from "./errors.ts";
 export * from "./id.ts";
 export * from "./packet.ts";
+export { type PacketSink, Transport, type TransportOptions } from "./transport.ts";
 export * from "./types.ts";
+export { VirtualStream } from "./virtual_stream.ts";
