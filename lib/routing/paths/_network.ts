@@ -62,8 +62,9 @@ export class Network<Id> {
     return edge;
   }
 
-  remove({ link }: Edge<Id>, id: Id): void {
-    link.edges.splice(link.edges.findIndex((edge) => edge.id === id), 1);
+  remove(edge: Edge<Id>): void {
+    const { link } = edge;
+    link.edges.splice(link.edges.indexOf(edge), 1);
     if (link.edges.length > 0) return;
     const [a, b] = link.ends;
     detach(a, b, link);

@@ -47,6 +47,8 @@ export class Search<Id> {
   #ring = new Int32Array(0);
   #ringStart = 0;
   #ringEnd = 0;
+  /** A visor that is measured, and nothing through it. */
+  #gate = -1;
   #search = 0;
   // The walk: per depth the visor, the place in its list, the transport of that link, and the cost so far.
   readonly #visors: Visor<Id>[] = [];
@@ -135,7 +137,6 @@ export class Search<Id> {
     this.#ring[0] = to.index;
     this.#ringStart = 0;
     this.#ringEnd = 1;
-    // Paths end in the gate: nothing is measured through it.
     this.#gate = gate.index;
     while (this.#measuredIn[gate.index] !== this.#search) {
       if (this.#ringStart === this.#ringEnd) return false;
@@ -145,7 +146,6 @@ export class Search<Id> {
     }
     return true;
   }
-  #gate = -1;
 
   /** Goes on until every visor within `hops` of the destination is measured. */
   #measureWithin(hops: number): void {
@@ -213,8 +213,11 @@ export class Search<Id> {
             link = visor.links[place]!;
             break;
           }
-          // Too far, but perhaps not for a longer path; what is measured no more cannot reach at all.
-          if (this.#measuredIn[neighbour] === search || this.#ringStart < this.#ringEnd) isAll = false;
+          // Too far, but perhaps not for a longer path. What is never measured, and a leaf, lead nowhere.
+          if (!isAll || (this.#measuredIn[neighbour] !== search && this.#ringStart === this.#ringEnd)) {
+            continue;
+          }
+          isAll = this.#network.visors[neighbour]!.neighbours.length === 1;
         }
         steps.left -= place - began + 1;
         this.#places[depth] = place;
@@ -231,16 +234,12 @@ export class Search<Id> {
         this.#edgePlaces[depth] = 0;
       }
       this.#edges[depth] = edge;
-      const next = this.#network.visors[visor.neighbours[this.#placeOf(link, visor)]!]!;
-      this.#enter(depth + 1, next, this.#costs[depth]! + edge.costMs);
+      const [a, b] = link.ends;
+      this.#enter(depth + 1, a === visor ? b : a, this.#costs[depth]! + edge.costMs);
       depth++;
     }
     for (; depth >= 0; depth--) closedIn[this.#visors[depth]!.index] = 0;
     return isAll;
-  }
-
-  #placeOf(link: Link<Id>, visor: Visor<Id>): number {
-    return link.places[link.ends[0] === visor ? 0 : 1];
   }
 
   #enter(depth: number, visor: Visor<Id>, costMs: number): void {
