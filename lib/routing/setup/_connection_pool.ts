@@ -1,0 +1,136 @@
+/**
+ * Connections to visors that a setup node may need again: kept for a while, taken out while in use (RT-5).
+ *
+ * Nothing here waits for a peer. Closing tells a connection to end and goes on at once, so one dead visor cannot
+ * hold up the others; the ends are waited for when the pool itself is closed.
+ *
+ * @module
+ */
+import { type Conn, ConnClosedError } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { Timer, World } from "../../runtime/mod.ts";
+import { withDeadlines } from "../../wire/mod.ts";
+import { RpcClient } from "../../wire/rpc/mod.ts";
+
+/** How long an unused connection is kept (routing.md 8.5). */
+export const POOL_IDLE_MS = 5 * 60_000;
+/** How often the pool looks for those that are too old. */
+export const POOL_SWEEP_MS = 30_000;
+/** A connection that says nothing for so long is at its end: visors close theirs after that time. */
+export const POOL_READ_IDLE_MS = 2 * 60_000;
+/** Of one call's bytes, until the peer took them. */
+export const POOL_WRITE_MS = 30_000;
+/** Unused connections to one visor; requests that overlap need more, and close them again. */
+export const POOL_PER_VISOR_MAX = 4;
+/** Unused connections in all; the oldest goes first. */
+export const POOL_CONNECTIONS_MAX = 1_024;
+
+/** A connection in somebody's hands: it is given back by `release`, or closed by `discard`, once. */
+export interface Lease {
+  readonly visor: PublicKey;
+  readonly client: RpcClient;
+  /** It was used before: its visor may have ended it meanwhile. */
+  readonly wasPooled: boolean;
+}
+
+interface Idle {
+  readonly client: RpcClient;
+  readonly sinceMs: number;
+}
+
+export class ConnectionPool {
+  readonly #world: Pick<World, "clock">;
+  readonly #idle = new Map<PublicKey, Idle[]>(); // in the order of their last use, roughly: oldest first
+  readonly #ending = new Set<Promise<void>>();
+  #count = 0;
+  #sweep: Timer | undefined;
+  #isClosed = false;
+
+  constructor(world: Pick<World, "clock">) {
+    this.#world = world;
+  }
+
+  /** Connections that wait to be used. */
+  get idleCount(): number {
+    return this.#count;
+  }
+
+  /** An unused connection to `visor` that is not known to be at its end; undefined when there is none. */
+  take(visor: PublicKey): Lease | undefined {
+    for (;;) {
+      const client = this.#remove(visor, (idle) => idle.pop());
+      if (client === undefined) return undefined;
+      if (client.isOpen) return { visor, client, wasPooled: true };
+      this.#end(client);
+    }
+  }
+
+  /** A connection that was dialled now, in the hands of whoever dialled it. */
+  adopt(visor: PublicKey, conn: Conn): Lease {
+    const { clock } = this.#world;
+    const timed = withDeadlines(conn, clock, { readIdleMs: POOL_READ_IDLE_MS, writeMs: POOL_WRITE_MS });
+    return { visor, client: new RpcClient(timed, { world: this.#world }), wasPooled: false };
+  }
+
+  /** Gives a connection back that worked. */
+  release({ visor, client }: Lease): void {
+    if (this.#isClosed || !client.isOpen) return this.#end(client);
+    const idle = this.#idle.get(visor) ?? [];
+    this.#idle.delete(visor); // to the end: the visor was just used
+    this.#idle.set(visor, idle);
+    idle.push({ client, sinceMs: this.#world.clock.monotonicMs() });
+    this.#count++;
+    if (idle.length > POOL_PER_VISOR_MAX) this.#endOldest(visor);
+    if (this.#count > POOL_CONNECTIONS_MAX) this.#endOldest(this.#idle.keys().next().value!);
+    this.#sweep ??= this.#world.clock.timer(POOL_SWEEP_MS, this.#onSweep);
+  }
+
+  /** Ends a connection that failed. Returns at once. */
+  discard({ client }: Lease, reason?: unknown): void {
+    this.#end(client, reason);
+  }
+
+  /** Ends every unused connection and waits for them, and for those that were ended before. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#sweep?.cancel();
+    this.#sweep = undefined;
+    for (const visor of [...this.#idle.keys()]) while (this.#idle.has(visor)) this.#endOldest(visor);
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
+  }
+
+  readonly #onSweep = () => {
+    this.#sweep = undefined;
+    const beforeMs = this.#world.clock.monotonicMs() - POOL_IDLE_MS;
+    for (const visor of [...this.#idle.keys()]) {
+      for (const { client, sinceMs } of [...this.#idle.get(visor)!]) {
+        if (client.isOpen && sinceMs > beforeMs) continue;
+        this.#end(
+          this.#remove(visor, (idle) => idle.splice(idle.findIndex((each) => each.client === client), 1)[0])!,
+        );
+      }
+    }
+    if (this.#count > 0) this.#sweep = this.#world.clock.timer(POOL_SWEEP_MS, this.#onSweep);
+  };
+
+  #endOldest(visor: PublicKey): void {
+    const client = this.#remove(visor, (idle) => idle.shift());
+    if (client !== undefined) this.#end(client);
+  }
+
+  #remove(visor: PublicKey, take: (idle: Idle[]) => Idle | undefined): RpcClient | undefined {
+    const idle = this.#idle.get(visor);
+    if (idle === undefined) return undefined;
+    const taken = take(idle);
+    if (idle.length === 0) this.#idle.delete(visor);
+    if (taken !== undefined) this.#count--;
+    return taken?.client;
+  }
+
+  /** Tells it to end, and waits for nothing. */
+  #end(client: RpcClient, reason: unknown = new ConnClosedError(undefined, "Not needed any more")): void {
+    client.close(reason);
+    const ended: Promise<void> = client.closed.finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+}
