@@ -30,6 +30,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
     why: "a value of a field of a protocol or a platform",
     names: [
       "dmsg/control.ts PING PONG",
+      "proxy/socks5/codes.ts SOCKS_VERSION PASSWORD_VERSION SOCKS_CONNECT",
       "runtime/system/files.ts MODE_DEFAULT",
       "sim/traffic.ts DONE",
       "wire/gob/_definitions.ts OWN_ID_MIN",
@@ -42,6 +43,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
     why: "where something listens or counts from",
     names: [
       "dmsg/_port_table.ts EPHEMERAL_START",
+      "proxy/skysocks/limits.ts SKYSOCKS_PORT",
       "dmsg/ports.ts DMSGCTRL_PORT DMSGPTY_PORT SETUP_NODE_PORT TRANSPORT_PORT HYPERVISOR_PORT",
       "dmsg/ports.ts TRANSPORT_SETUP_PORT RELAY_PORT HTTP_PORT AWAIT_SETUP_PORT",
       "runtime/simulated/virtual_clock.ts VIRTUAL_START_MS",
