@@ -38,6 +38,7 @@ export const LOAD_CASES: readonly ComplianceCase[] = [
   },
   {
     name: "both sides writing 64 MiB before they read end in waiting and time-outs, not in memory",
+    needs: "resetPastUnread",
     async run(bench) {
       const ends = [bench.near, bench.far].map((conn) =>
         withDeadlines(conn, bench.clock, { writeMs: WRITE_MS })

@@ -48,8 +48,8 @@ export interface ConnPair {
   dispose?(): void | Promise<void>;
 }
 
-/** What some transports cannot do. */
-export type Capability = "truncate" | "reset";
+/** What some transports cannot do. `resetPastUnread`: a reset is heard though bytes in front of it are unread. */
+export type Capability = "truncate" | "reset" | "resetPastUnread";
 
 export interface ConnComplianceOptions {
   /** `real`: sockets of the machine, which no clock of ours moves. Default `virtual`. */

@@ -1,0 +1,398 @@
+/**
+ * One end of a route group as its router sees it: what to do with each packet that arrives, and the packets
+ * that are not data (protocol: routing, sections 6.1, 6.2, 6.5, 6.6).
+ *
+ * The group is here from the moment its rules are saved; the connection that apps see is made of it once the
+ * handshakes are through. Handshake answers, pongs and keep-alives share one small queue and never wait for
+ * anybody: a peer that asks faster than the transport takes answers loses answers.
+ *
+ * @module
+ */
+import { ConnResetError, LimitError, TimedOutError } from "../base/mod.ts";
+import type { Clock, Timer } from "../runtime/mod.ts";
+import {
+  encodePacket,
+  PACKET_HEADER_BYTES,
+  packetPayloadAt,
+  PacketType,
+  type TransportId,
+} from "../transport/mod.ts";
+import { PacketConn } from "./_packet_conn.ts";
+import type { RouterCounters } from "./counters.ts";
+import type { RouteAddress, RouteDescriptor } from "./descriptor.ts";
+import {
+  RouteClosedByPeerError,
+  RouteHandshakeTimeoutError,
+  RouteTransportMissingError,
+  RouteUnencryptedError,
+} from "./errors.ts";
+import {
+  encodeHandshake,
+  encodePing,
+  parseErrorText,
+  parseHandshake,
+  parsePing,
+  pongOf,
+  type RouteHandshake,
+} from "./payloads.ts";
+import type { ForwardRule } from "./rule.ts";
+import type { RuleEntry } from "./table.ts";
+
+/** Waiting for the peer's handshake packet. */
+export const HANDSHAKE_WAIT_MS = 6_000;
+/** How often the source repeats its own while it waits. */
+export const HANDSHAKE_REPEAT_MS = 1_000;
+/** A group that sends nothing says that it is there this often, or at half the keep-alive of its rule. */
+export const KEEP_ALIVE_MS = 300_000;
+/** Between the pings of one measurement. */
+export const PING_INTERVAL_MS = 100;
+/** Waiting for a pong. */
+export const PONG_WAIT_MS = 5_000;
+
+/** A rule whose keep-alive is shorter still is not kept alive more often. */
+const KEEP_ALIVE_MS_MIN = 1_000;
+/** Service packets that wait for the transport; further ones are left out. */
+const SERVICE_QUEUE_MAX = 16;
+/** Pings of ours that are under way. */
+const PINGS_MAX = 64;
+
+const NOTHING = new Uint8Array(0);
+
+/** What a group needs of a transport; a `Transport` is one. */
+export interface RouteTransport {
+  readonly id: TransportId;
+  /** Whole packets, as one unit, in call order; the bytes are the transport's until it settles. */
+  write(packets: Uint8Array): Promise<void>;
+}
+
+export interface GroupWireOptions {
+  readonly clock: Clock;
+  readonly descriptor: RouteDescriptor;
+  readonly isInitiator: boolean;
+  /** The rule that our packets leave by. */
+  readonly forward: RuleEntry<GroupWire>;
+  readonly reverse: RuleEntry<GroupWire>;
+  readonly transport: (id: TransportId) => RouteTransport | undefined;
+  readonly counters: RouterCounters;
+  readonly onGone: (wire: GroupWire) => void;
+  readonly onStalled: (wire: GroupWire, error: Error) => void;
+}
+
+export class GroupWire {
+  readonly descriptor: RouteDescriptor;
+  readonly isInitiator: boolean;
+  readonly forward: RuleEntry<GroupWire>;
+  readonly reverse: RuleEntry<GroupWire>;
+  readonly conn: PacketConn;
+  readonly createdMs: number;
+  readonly #options: GroupWireOptions;
+  readonly #rule: ForwardRule;
+  #isReady = false;
+  #isGone = false;
+
+  #peer: RouteHandshake | undefined;
+  #peerFailure: Error | undefined;
+  #onPeer: (() => void) | undefined;
+  #hasAnswered = false;
+
+  #service: Uint8Array[] = [];
+  #isServing = false;
+  #lastSentMs: number;
+  #keepAliveTimer: Timer | undefined;
+
+  readonly #pings = new Map<bigint, { resolve: (atMs: number) => void; reject: (reason: unknown) => void }>();
+  #lastPing = 0n;
+  /** Of the last ping that was answered. */
+  latencyMs: number | undefined;
+  /** Of data packets, headers not counted; on the wire, so with the noise around the bytes of the app. */
+  bytesSent = 0;
+  bytesReceived = 0;
+
+  constructor(options: GroupWireOptions) {
+    this.#options = options;
+    this.descriptor = options.descriptor;
+    this.isInitiator = options.isInitiator;
+    this.forward = options.forward;
+    this.reverse = options.reverse;
+    this.#rule = options.forward.rule as ForwardRule;
+    this.createdMs = this.#lastSentMs = options.clock.monotonicMs();
+    this.conn = new PacketConn({
+      clock: options.clock,
+      nextRouteId: this.#rule.nextRouteId,
+      send: (packets) => {
+        this.bytesSent += packets.length;
+        return this.#send(packets);
+      },
+      onGone: () => this.#gone(),
+      onStalled: (error) => options.onStalled(this, error),
+    });
+  }
+
+  /** Both addresses, as at either end: the descriptor's destination is ours. */
+  get local(): RouteAddress {
+    return this.descriptor.destination;
+  }
+
+  get remote(): RouteAddress {
+    return this.descriptor.source;
+  }
+
+  get transportId(): TransportId {
+    return this.#rule.nextTransportId;
+  }
+
+  get nextRouteId(): number {
+    return this.#rule.nextRouteId;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** What the peer's handshake said; undefined before. */
+  get peerHandshake(): RouteHandshake | undefined {
+    return this.#peer;
+  }
+
+  // --- arriving ----------------------------------------------------------------------------------
+
+  /** Takes the packet at `at` of `packets`. Data waits for `conn.flush()`. */
+  receive(type: number, packets: Uint8Array, at: number, end: number): void {
+    switch (type) {
+      case PacketType.data:
+        return this.#receiveData(packets, at, end);
+      case PacketType.handshake:
+        return this.#receiveHandshake(packetPayloadAt(packets, at));
+      case PacketType.ping:
+        return this.#receivePing(packetPayloadAt(packets, at));
+      case PacketType.pong:
+        return this.#receivePong(packetPayloadAt(packets, at));
+      case PacketType.error:
+        this.conn.closeErrorText = parseErrorText(packetPayloadAt(packets, at));
+        return;
+      case PacketType.close: // whatever its code: a leg that is retired was the only one
+        this.#failPeer(new RouteClosedByPeerError(this.conn.closeErrorText ?? "without a reason"));
+        this.conn.peerClosed();
+        return;
+      case PacketType.keepAlive:
+        return;
+      default:
+        this.#options.counters.unknownType++; // of features that were not offered
+    }
+  }
+
+  #receiveData(packets: Uint8Array, at: number, end: number): void {
+    const start = at + PACKET_HEADER_BYTES;
+    if (start === end) return; // an end of stream to peers of 2024: nothing to us
+    if (this.#peer === undefined) {
+      this.#peerFailure ??= new RouteUnencryptedError(this.remote.publicKey);
+      this.#onPeer?.();
+      return;
+    }
+    this.bytesReceived += end - start;
+    this.conn.append(packets.subarray(start, end));
+  }
+
+  #receiveHandshake(payload: Uint8Array): void {
+    if (payload.length === 0) {
+      this.#options.counters.malformed++;
+      return;
+    }
+    if (this.#peer === undefined) {
+      const handshake = parseHandshake(payload);
+      this.#peer = { ...handshake, rest: handshake.rest.slice() };
+      this.#onPeer?.();
+    } else if (this.#hasAnswered) this.sendHandshake(); // a duplicate: ours was lost
+  }
+
+  #receivePing(payload: Uint8Array): void {
+    try {
+      this.#serve(PacketType.pong, pongOf(parsePing(payload)));
+    } catch {
+      this.#options.counters.malformed++; // too short: 2024 peers crash on it
+    }
+  }
+
+  #receivePong(payload: Uint8Array): void {
+    try {
+      const { timestampMs } = parsePing(payload);
+      this.#pings.get(timestampMs)?.resolve(this.#options.clock.monotonicMs());
+    } catch {
+      this.#options.counters.malformed++;
+    }
+  }
+
+  // --- handshake packets -------------------------------------------------------------------------
+
+  /** Ours: encryption wanted, nothing else offered. */
+  sendHandshake(): void {
+    this.#hasAnswered = !this.isInitiator;
+    this.#serve(PacketType.handshake, encodeHandshake({ encrypt: true, capabilities: 0 }));
+  }
+
+  /**
+   * Waits for the peer's handshake packet; the source sends its own at once and each second again. Errors:
+   * `RouteHandshakeTimeoutError`, `RouteUnencryptedError`, the failure of the group, the signal's reason.
+   */
+  async awaitPeer({ waitMs, signal }: { waitMs: number; signal: AbortSignal }): Promise<RouteHandshake> {
+    const { clock } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timeout = clock.timer(
+      waitMs,
+      () => reject(new RouteHandshakeTimeoutError(this.remote.publicKey, waitMs)),
+    );
+    let repeat: Timer | undefined;
+    const say = () => {
+      this.sendHandshake();
+      repeat = clock.timer(HANDSHAKE_REPEAT_MS, say);
+    };
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#onPeer = resolve;
+    try {
+      if (signal.aborted) throw signal.reason;
+      if (this.#peer === undefined && this.#peerFailure === undefined) {
+        if (this.isInitiator) say();
+        await promise;
+      }
+      if (this.#peerFailure !== undefined) throw this.#peerFailure;
+      if (!this.#peer!.encrypt) throw new RouteUnencryptedError(this.remote.publicKey);
+      return this.#peer!;
+    } finally {
+      this.#onPeer = undefined;
+      timeout.cancel();
+      repeat?.cancel();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** The group ended before the peer's handshake came. */
+  #failPeer(failure: Error): void {
+    this.#peerFailure ??= failure;
+    this.#onPeer?.();
+  }
+
+  // --- life --------------------------------------------------------------------------------------
+
+  /** From here on the group is an app's: it is kept alive while nothing is sent. */
+  ready(): void {
+    if (this.#isGone) return;
+    this.#isReady = true;
+    this.#keepAlive(this.#keepAliveMs());
+  }
+
+  /** The way is gone; nothing is sent. */
+  fail(reason: Error): void {
+    this.#failPeer(reason);
+    this.conn.fail(reason);
+  }
+
+  /** Measures the round trip once, in ms. Errors: `TimedOutError` after 5 s, the signal's reason. */
+  async ping(signal?: AbortSignal): Promise<number> {
+    const { clock } = this.#options;
+    if (this.#pings.size >= PINGS_MAX) throw new LimitError(`${PINGS_MAX} pings are under way on this route`);
+    const now = BigInt(Math.trunc(clock.wallMs()));
+    const timestampMs = now > this.#lastPing ? now : this.#lastPing + 1n; // one time, one ping
+    this.#lastPing = timestampMs;
+    const sentMs = clock.monotonicMs();
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const timeout = clock.timer(
+      PONG_WAIT_MS,
+      () => reject(new TimedOutError(`A ping over the route to ${this.remote.publicKey}`, PONG_WAIT_MS)),
+    );
+    const onAbort = () => reject(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#pings.set(timestampMs, { resolve, reject });
+    try {
+      if (signal?.aborted) throw signal.reason;
+      if (this.#isGone) throw new ConnResetError("Route was closed");
+      this.#serve(PacketType.ping, encodePing({ timestampMs }));
+      this.latencyMs = await promise - sentMs;
+      return this.latencyMs;
+    } finally {
+      promise.catch(() => {});
+      this.#pings.delete(timestampMs);
+      timeout.cancel();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #keepAliveMs(): number {
+    return Math.max(KEEP_ALIVE_MS_MIN, Math.min(KEEP_ALIVE_MS, this.forward.keepAliveMs / 2));
+  }
+
+  /** One timer a group, re-armed when it fires: a busy group costs nothing. */
+  #keepAlive(inMs: number): void {
+    this.#keepAliveTimer = this.#options.clock.timer(inMs, () => {
+      const intervalMs = this.#keepAliveMs();
+      const silentMs = this.#options.clock.monotonicMs() - this.#lastSentMs;
+      if (silentMs < intervalMs) return this.#keepAlive(intervalMs - silentMs);
+      this.#serve(PacketType.keepAlive, NOTHING);
+      this.#keepAlive(intervalMs);
+    });
+  }
+
+  // --- leaving -----------------------------------------------------------------------------------
+
+  #send(packets: Uint8Array): Promise<void> {
+    const transport = this.#options.transport(this.transportId);
+    if (transport === undefined) return Promise.reject(new RouteTransportMissingError(this.transportId));
+    return transport.write(packets).then(this.#onSent);
+  }
+
+  readonly #onSent = () => {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#lastSentMs = nowMs;
+    this.forward.touch(nowMs);
+  };
+
+  #serve(type: number, payload: Uint8Array): void {
+    if (this.#isGone) return;
+    if (this.#service.length >= SERVICE_QUEUE_MAX) {
+      this.#options.counters.serviceDropped++;
+      return;
+    }
+    this.#service.push(encodePacket(type, this.nextRouteId, payload));
+    if (!this.#isServing) void this.#sendService();
+  }
+
+  async #sendService(): Promise<void> {
+    this.#isServing = true;
+    try {
+      while (this.#service.length > 0 && !this.#isGone) {
+        const [first, ...others] = this.#service;
+        this.#service = [];
+        await this.#send(others.length === 0 ? first! : joined([first!, ...others]));
+      }
+    } catch (error) {
+      this.fail(error as Error); // a write that fails is a transport that is gone
+    } finally {
+      this.#isServing = false;
+    }
+  }
+
+  #gone(): void {
+    this.#isGone = true;
+    this.#isReady = false;
+    this.#keepAliveTimer?.cancel();
+    this.#service = [];
+    const gone = new ConnResetError("Route was closed");
+    this.#failPeer(gone);
+    for (const { reject } of this.#pings.values()) reject(gone);
+    this.#options.onGone(this);
+  }
+}
+
+function joined(packets: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(packets.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const packet of packets) {
+    all.set(packet, at);
+    at += packet.length;
+  }
+  return all;
+}

@@ -1,0 +1,49 @@
+/** What a router counts, for metrics: above all what arrived and could not be used. @module */
+
+/** Since the start of the router. */
+export interface RouterCounters {
+  packetsForwarded: number;
+  bytesForwarded: number;
+  /** Handed to groups of this visor. */
+  packetsConsumed: number;
+  /** Without a rule, or with one that had timed out. A few come behind every close. */
+  unknownRoute: number;
+  /** The rule's next transport is not there. */
+  transportMissing: number;
+  /** The next transport failed while it was written to. */
+  forwardFailed: number;
+  /** Of a type that is not known, or that was not offered. */
+  unknownType: number;
+  /** Of a known type, but too short. */
+  malformed: number;
+  /** Came before their group, and found no room or no group in time. */
+  parkedDropped: number;
+  /** Pongs and handshake answers that were not sent: the peer asked faster than the transport takes. */
+  serviceDropped: number;
+  /** Rules and edges that a setup node or peer sent, and that cannot be used. */
+  rulesRefused: number;
+  groupsOpened: number;
+  /** Groups that did not get through their handshakes, of both roles. */
+  groupsFailed: number;
+  /** Groups that ended because nobody read them. */
+  groupsStalled: number;
+}
+
+export function newCounters(): RouterCounters {
+  return {
+    packetsForwarded: 0,
+    bytesForwarded: 0,
+    packetsConsumed: 0,
+    unknownRoute: 0,
+    transportMissing: 0,
+    forwardFailed: 0,
+    unknownType: 0,
+    malformed: 0,
+    parkedDropped: 0,
+    serviceDropped: 0,
+    rulesRefused: 0,
+    groupsOpened: 0,
+    groupsFailed: 0,
+    groupsStalled: 0,
+  };
+}

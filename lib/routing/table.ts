@@ -1,0 +1,205 @@
+/**
+ * The routing table: which rule a route id has, and which rules nobody uses any more (protocol: routing,
+ * section 5).
+ *
+ *     rules:   route id -> entry                       one look-up per packet
+ *     due:     10 s slot -> entries to look at then    a rule is looked at once per keep-alive, not each time
+ *
+ * A look-up of a consume rule is its activity; the other kinds are active when a packet went out by them. One
+ * timer runs, and only while there are rules.
+ *
+ * @module
+ */
+import type { Timer, World } from "../runtime/mod.ts";
+import { RouteRuleError, RouteTableFullError } from "./errors.ts";
+import type { Rule } from "./rule.ts";
+
+/** Rules that one router holds, about 30 MB of them: enough for 30,000 routes through it. */
+export const RULES_MAX = 65_536;
+/** How often unused rules are looked for. */
+export const GARBAGE_INTERVAL_MS = 10_000;
+
+/** Reservations end below this id. */
+const ROUTE_ID_END = 2 ** 32 - 1;
+const NS_PER_MS = 1_000_000n;
+
+/** A rule in the table. Whoever passes packets by it calls {@link touch}. `Owner` is told when it goes. */
+export class RuleEntry<Owner = unknown> {
+  readonly keepAliveMs: number;
+  /** Monotonic. */
+  lastActiveMs: number;
+  /** Whose packets a consume rule's are, and whose a forward rule's were. */
+  owner: Owner | undefined;
+  /** Uncounts it in the ledger. */
+  readonly release: () => void;
+  slot = 0;
+
+  constructor(readonly rule: Rule, nowMs: number, release: () => void) {
+    this.keepAliveMs = Number(rule.keepAliveNs / NS_PER_MS);
+    this.lastActiveMs = nowMs;
+    this.release = release;
+  }
+
+  /** The rule was used. */
+  touch(nowMs: number): void {
+    this.lastActiveMs = nowMs;
+  }
+
+  /** Unused for longer than its keep-alive. */
+  isStale(nowMs: number): boolean {
+    return nowMs - this.lastActiveMs > this.keepAliveMs;
+  }
+}
+
+export class RoutingTable<Owner = unknown> {
+  readonly #world: Pick<World, "clock" | "ledger">;
+  readonly #rulesMax: number;
+  readonly #onGone: (entry: RuleEntry<Owner>) => void;
+  readonly #entries = new Map<number, RuleEntry<Owner>>();
+  readonly #due = new Map<number, Set<RuleEntry<Owner>>>();
+  #lastId = 0;
+  #nextSlot = 0;
+  #timer: Timer | undefined;
+
+  /** `onGone` is called for each entry that timed out, was deleted or overwritten, after it left the table. */
+  constructor(
+    { world, onGone, rulesMax = RULES_MAX }: {
+      world: Pick<World, "clock" | "ledger">;
+      onGone: (entry: RuleEntry<Owner>) => void;
+      rulesMax?: number;
+    },
+  ) {
+    this.#world = world;
+    this.#rulesMax = rulesMax;
+    this.#onGone = onGone;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * The next `count` ids, in a row; never 0, never one twice. Reserved ids do not expire.
+   * Errors: `RouteTableFullError` when the ids are used up.
+   */
+  reserve(count: number): number[] {
+    if (!Number.isInteger(count) || count < 0) throw new RangeError(`Cannot reserve ${count} route ids`);
+    if (this.#lastId + count >= ROUTE_ID_END) throw new RouteTableFullError("no available routeIDs");
+    return Array.from({ length: count }, () => ++this.#lastId);
+  }
+
+  /**
+   * Puts a rule in, in the place of one with the same id. Errors: `RouteRuleError` for an id that was never
+   * reserved here, `RouteTableFullError`.
+   */
+  save(rule: Rule): RuleEntry<Owner> {
+    const { routeId } = rule;
+    if (routeId < 1 || routeId > this.#lastId) {
+      throw new RouteRuleError(`Route id ${routeId} was not reserved here`);
+    }
+    const old = this.#entries.get(routeId);
+    if (old === undefined && this.#entries.size >= this.#rulesMax) {
+      throw new RouteTableFullError(`The routing table is full: ${this.#rulesMax} rules`);
+    }
+    if (old !== undefined) this.remove(old);
+    const nowMs = this.#world.clock.monotonicMs();
+    const entry = new RuleEntry<Owner>(rule, nowMs, this.#world.ledger.open("route-rule"));
+    this.#entries.set(routeId, entry);
+    if (this.#timer === undefined) {
+      this.#nextSlot = slotOf(nowMs);
+      this.#arm();
+    }
+    this.#enrol(entry, this.#nextSlot);
+    return entry;
+  }
+
+  /** The rule for a packet that just came; undefined when there is none, or it timed out. */
+  lookUp(routeId: number, nowMs: number): RuleEntry<Owner> | undefined {
+    const entry = this.#entries.get(routeId);
+    if (entry === undefined) return undefined;
+    if (entry.isStale(nowMs)) {
+      this.remove(entry);
+      return undefined;
+    }
+    if (entry.rule.kind === "consume") entry.lastActiveMs = nowMs;
+    return entry;
+  }
+
+  /** The rule of an id, without any effect. */
+  find(routeId: number): Rule | undefined {
+    return this.#entries.get(routeId)?.rule;
+  }
+
+  /** Removes rules; ids without one are skipped. Gives those that there were. */
+  delete(routeIds: Iterable<number>): Rule[] {
+    const deleted: Rule[] = [];
+    for (const routeId of routeIds) {
+      const entry = this.#entries.get(routeId);
+      if (entry === undefined) continue;
+      this.remove(entry);
+      deleted.push(entry.rule);
+    }
+    return deleted;
+  }
+
+  /** Removes this entry, unless another one took its place. */
+  remove(entry: RuleEntry<Owner>): void {
+    if (this.#entries.get(entry.rule.routeId) !== entry) return;
+    this.#entries.delete(entry.rule.routeId);
+    const peers = this.#due.get(entry.slot);
+    peers?.delete(entry);
+    if (peers?.size === 0) this.#due.delete(entry.slot);
+    if (this.#entries.size === 0) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    }
+    entry.release();
+    this.#onGone(entry);
+  }
+
+  /** Every rule, in the order in which they came. */
+  rules(): Rule[] {
+    return Array.from(this.#entries.values(), ({ rule }) => rule);
+  }
+
+  /** Removes all. */
+  clear(): void {
+    for (const entry of [...this.#entries.values()]) this.remove(entry);
+  }
+
+  /** Has it looked at when its time may be up, not before the slot `earliest`. */
+  #enrol(entry: RuleEntry<Owner>, earliest: number): void {
+    const slot = Math.max(slotOf(entry.lastActiveMs + entry.keepAliveMs) + 1, earliest);
+    entry.slot = slot;
+    const peers = this.#due.get(slot);
+    if (peers === undefined) this.#due.set(slot, new Set([entry]));
+    else peers.add(entry);
+  }
+
+  #arm(): void {
+    this.#timer = this.#world.clock.timer(GARBAGE_INTERVAL_MS, () => {
+      this.#timer = undefined;
+      this.#collect();
+      if (this.#entries.size > 0 && this.#timer === undefined) this.#arm();
+    });
+  }
+
+  /** Looks at the rules whose time may be up. Those that were used since are enrolled for later. */
+  #collect(): void {
+    const nowMs = this.#world.clock.monotonicMs();
+    const last = slotOf(nowMs);
+    for (; this.#nextSlot <= last; this.#nextSlot++) {
+      const peers = this.#due.get(this.#nextSlot);
+      if (peers === undefined) continue;
+      this.#due.delete(this.#nextSlot);
+      for (const entry of peers) {
+        if (entry.isStale(nowMs)) this.remove(entry);
+        else if (this.#entries.get(entry.rule.routeId) === entry) this.#enrol(entry, last + 1);
+      }
+    }
+  }
+}
+
+function slotOf(ms: number): number {
+  return Math.floor(ms / GARBAGE_INTERVAL_MS);
+}
