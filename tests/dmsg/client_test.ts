@@ -142,11 +142,13 @@ Deno.test("DmsgClient.close() during a pending post: nothing is posted after the
     const { discovery } = network;
     await using _server = await network.server("s1", { discovery: undefined });
     const client = network.client("a", { seeded: [seedOf("s1")] });
-    discovery.before = ({ what }) => what === "post" ? network.sleep(400) : undefined;
+    const slow = new Map([["post", 400], ["remove", 150]]);
+    discovery.before = ({ what }) => network.sleep(slow.get(what) ?? 0);
     await client.whenReady();
     await network.sleep(100);
     assert.equal(discovery.of("post").length, 1);
     await client.close();
+    assert.equal(await discovery.stored("a"), undefined, "the close waits for the deletion (DS-6)");
     assert.deepEqual(discovery.calls.map(({ what }) => what), ["entry", "post", "remove"]);
     await network.sleep(3_600_000 / 2);
     assert.equal(await discovery.stored("a"), undefined);
@@ -273,6 +275,8 @@ Deno.test("DmsgClient changes no entry that it was given (DC-14)", () =>
     const stream = await near.dial({ publicKey: key("far"), port: 1000 });
     assert.equal(await said(stream), "hello");
     stream.close();
+    network.discovery.put(clientAt("nowhere", ["s2", "s1"]));
+    await assert.rejects(near.dial({ publicKey: key("nowhere"), port: 1 }), { dmsgCode: 202 });
     await near.connectAll();
     await network.sleep(70_000);
     await near.close();

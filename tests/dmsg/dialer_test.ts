@@ -82,6 +82,18 @@ Deno.test("new sessions go to delegated servers, one at a time, and never two to
     }
   }));
 
+Deno.test("no session is asked twice in one dial, also when nothing is remembered (DC-3)", () =>
+  inNetwork(19, async (network) => {
+    await using _first = await network.server("s1");
+    network.discovery.put(clientAt("far", ["s1", "s1"]));
+    await using near = network.client("near");
+    await near.whenReady();
+    network.dials.length = 0;
+    await refusal(near.dial(FAR, { bypassCaches: true }));
+    assert.equal(asked(network), 1);
+    assert.deepEqual(network.dials, []);
+  }));
+
 Deno.test("an entry that names very many servers costs a bounded number of dials", () =>
   inNetwork(40, async (network) => {
     await using _first = await network.server("s0");
