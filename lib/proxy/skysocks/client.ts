@@ -43,8 +43,8 @@ export interface SkysocksClientStatus {
   readonly bytesReceived: number;
   /** Of the last ping to the server and back; undefined without a session. */
   readonly latencyMs: number | undefined;
-  /** Sessions after the first one. */
-  readonly restarts: number;
+  /** Sessions since the start: more than one means that it healed. */
+  readonly sessions: number;
   /** How long the session lives, in milliseconds; undefined without one. */
   readonly upMs: number | undefined;
   /** Why the last session or dial failed. */
@@ -103,7 +103,7 @@ export class SkysocksClient implements AsyncDisposable {
       bytesSent,
       bytesReceived,
       latencyMs: session?.latencyMs,
-      restarts: Math.max(0, sessionsTotal - 1),
+      sessions: sessionsTotal,
       upMs: session === undefined ? undefined : clock.monotonicMs() - session.mux.openedMs,
       lastError,
     };

@@ -1,0 +1,30 @@
+/**
+ * The app `skysocks`: `--passcode <text>` (v24), `--whitelist <key,...>`. Without either it serves everybody.
+ *
+ * @module
+ */
+import { SKYSOCKS_PORT, skysocksServer } from "../../proxy/mod.ts";
+import type { AppInstance, AppProgram } from "./app.ts";
+import { AppArguments } from "./arguments.ts";
+
+export const skysocksApp: AppProgram = (args) => {
+  const given = new AppArguments("skysocks", args, { passcode: "value", whitelist: "value" });
+  const passcode = given.text("passcode");
+  const keys = given.keys("whitelist");
+  const whitelist = keys === undefined ? undefined : new Set(keys);
+  return async ({ world, network, port, log }): Promise<AppInstance> => {
+    const server = skysocksServer({
+      world,
+      listener: network.listen(port || SKYSOCKS_PORT),
+      dialTcp: (to, options) => world.network.dial(to, options),
+      whitelist,
+      passcode,
+      log,
+    });
+    return {
+      ended: server.ended,
+      state: () => ({ status: "running", detailedStatus: "Running" }),
+      close: () => server.close(),
+    };
+  };
+};
