@@ -1,6 +1,13 @@
 /** What an operator decides about a dmsg discovery (protocol: dmsg.md 9.4, 9.6; services.md 9, 13.1). @module */
-import { CallerError } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
+import type { BuildInfo } from "../hosting/mod.ts";
+
+export {
+  type BuildInfo,
+  InvalidServiceSettingError,
+  parseServiceMode,
+  type ServiceMode,
+} from "../hosting/mod.ts";
 
 /** How entries are judged and kept. Everything has a default. */
 export interface DmsgDiscoverySettings {
@@ -19,38 +26,6 @@ export interface DmsgDiscoverySettings {
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
-
-/** Where this program comes from; `unknown` in an unstamped build. */
-export interface BuildInfo {
-  readonly version: string;
-  readonly commit: string;
-  readonly date: string;
-}
-
-/** Where a service listens: plain HTTP, dmsg port 80, or both. */
-export type ServiceMode = "http" | "dmsg" | "dual";
-
-/** A setting that cannot be used. The message names the setting, its value and the remedy. */
-export class InvalidServiceSettingError extends CallerError {
-  readonly code = "INVALID_SERVICE_SETTING";
-}
-
-/** Reads a mode as every service does: without case and blanks, `dmsghttp` and `both` as other names. */
-export function parseServiceMode(text: string): ServiceMode {
-  const mode = MODES.get(text.trim().toLowerCase());
-  if (mode !== undefined) return mode;
-  throw new InvalidServiceSettingError(`Service mode ${JSON.stringify(text.slice(0, 80))} is unknown`, {
-    hint: "use http, dmsg or dual",
-  });
-}
-
-const MODES: ReadonlyMap<string, ServiceMode> = new Map([
-  ["http", "http"],
-  ["dmsg", "dmsg"],
-  ["dmsghttp", "dmsg"],
-  ["dual", "dual"],
-  ["both", "dual"],
-]);
 
 /** Clients announce themselves each 30 min (DD-3): one announcement may be lost. */
 export const CLIENT_TTL_MS = 60 * 60_000;

@@ -11,6 +11,15 @@
  *
  * @module
  */
+export * from "./binding_store.ts";
 export * from "./entry_store.ts";
-export { openEntryStore } from "./open_store.ts";
+export * from "./nonce_store.ts";
+export { openBindingStore, openEntryStore, openTransportStore } from "./open_store.ts";
+export { SqliteBindingStore, type SqliteBindingStoreOptions } from "./sqlite_binding_store.ts";
 export { SqliteEntryStore, type SqliteEntryStoreOptions, STORE_BYTES_MAX } from "./sqlite_store.ts";
+export {
+  LATENCY_TTL_MS,
+  SqliteTransportStore,
+  type SqliteTransportStoreOptions,
+} from "./sqlite_transport_store.ts";
+export * from "./transport_store.ts";

@@ -1,7 +1,11 @@
 /** Which store a setting names. @module */
 import type { World } from "../../runtime/mod.ts";
+import type { BindingStore } from "./binding_store.ts";
 import { type EntryStore, InvalidStoreNameError } from "./entry_store.ts";
+import { SqliteBindingStore } from "./sqlite_binding_store.ts";
 import { SqliteEntryStore } from "./sqlite_store.ts";
+import { SqliteTransportStore } from "./sqlite_transport_store.ts";
+import type { TransportStore } from "./transport_store.ts";
 
 /**
  * Opens the store that `name` says: `memory`, a `redis://` or `rediss://` URL, else the path of a SQLite file.
@@ -16,12 +20,36 @@ export async function openEntryStore(
     const { RedisEntryStore } = await import("./redis_store.ts");
     return await RedisEntryStore.open({ url: name, ledger });
   }
-  // SQLite takes an empty name for a file that is gone at the end; a URL may hold a password, so it is not shown.
+  return new SqliteEntryStore({ path: fileOf(name), clock, ledger });
+}
+
+/** The store of a transport discovery: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
+export function openTransportStore(
+  name: string,
+  { clock, ledger }: Pick<World, "clock" | "ledger">,
+): TransportStore {
+  return new SqliteTransportStore({ path: memoryOrFile(name), clock, ledger });
+}
+
+/** The store of an address resolver: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
+export function openBindingStore(
+  name: string,
+  { clock, ledger }: Pick<World, "clock" | "ledger">,
+): BindingStore {
+  return new SqliteBindingStore({ path: memoryOrFile(name), clock, ledger });
+}
+
+function memoryOrFile(name: string): string | undefined {
+  if (name === "memory") return undefined;
+  if (!/^rediss?:\/\//i.test(name)) return fileOf(name);
+  throw new InvalidStoreNameError("Redis is no store of this service", { hint: "name memory, or a file" });
+}
+
+/** SQLite takes an empty name for a file that is gone at the end; a URL may hold a password, so it is not shown. */
+function fileOf(name: string): string {
   const unknown = name === "" ? "Nothing" : /^([a-z][a-z0-9+.-]+):\/\//i.exec(name)?.[1];
-  if (unknown !== undefined) {
-    throw new InvalidStoreNameError(`${unknown} is no kind of store`, {
-      hint: "name memory, a file, or redis://host:port",
-    });
-  }
-  return new SqliteEntryStore({ path: name, clock, ledger });
+  if (unknown === undefined) return name;
+  throw new InvalidStoreNameError(`${unknown} is no kind of store`, {
+    hint: "name memory, a file, or redis://host:port",
+  });
 }

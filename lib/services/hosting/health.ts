@@ -1,0 +1,31 @@
+/** What `/health` says (services.md 1.1): computed when it is asked, never remembered. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import { type Answer, json } from "./answers.ts";
+import type { BuildInfo } from "./settings.ts";
+
+/** The dmsg side of a service as it is now. */
+export interface DmsgStatus {
+  /** `<key>:<port>` that it is served on. */
+  readonly address: string;
+  /** Servers with a session now. */
+  readonly servers: readonly PublicKey[];
+}
+
+export interface HealthFacts {
+  readonly serviceName: string;
+  readonly startedAtMs: number;
+  readonly build?: BuildInfo;
+  readonly dmsg?: DmsgStatus;
+}
+
+export function health({ serviceName, startedAtMs, build = UNSTAMPED, dmsg }: HealthFacts): Answer {
+  return json(JSON.stringify({
+    build_info: build,
+    started_at: new Date(startedAtMs).toISOString(),
+    dmsg_address: dmsg?.address,
+    dmsg_servers: dmsg === undefined || dmsg.servers.length === 0 ? undefined : dmsg.servers,
+    service_name: serviceName,
+  }));
+}
+
+const UNSTAMPED: BuildInfo = { version: "unknown", commit: "unknown", date: "unknown" };

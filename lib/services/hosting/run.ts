@@ -1,0 +1,131 @@
+/**
+ * A service that runs: plain HTTP, dmsg port 80, or both with the same answers (SV-1).
+ *
+ * @module
+ */
+import { describeError, type Log } from "../../base/mod.ts";
+import { type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import { renderSocketAddress, type SocketAddress, type World } from "../../runtime/mod.ts";
+import type { ServiceApi } from "./answers.ts";
+import type { DmsgStatus } from "./health.ts";
+import { handlerOf } from "./http.ts";
+import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
+
+/** The dmsg side of a running service. Disposing it joins everything that it started. */
+export interface ServiceDmsgSide extends AsyncDisposable {
+  status(): DmsgStatus;
+}
+
+/** Starts the dmsg side: serves `handler` on dmsg port 80. Returns at once; sessions come by and by. */
+export type AttachService = (handler: RawHandler) => ServiceDmsgSide;
+
+export interface RunServiceOptions {
+  readonly world: Pick<World, "clock" | "ledger" | "network">;
+  readonly log: Log;
+  /** For the log: "transport discovery". */
+  readonly name: string;
+  readonly mode: ServiceMode;
+  /** Where plain HTTP listens; port 0 takes any free one. Unused in mode `dmsg`. */
+  readonly address: SocketAddress;
+  /** Needed by modes `dmsg` and `dual`, unused by `http`. */
+  readonly dmsg?: AttachService;
+  /** Makes the service. It is told how to learn what its dmsg side is. */
+  readonly api: (dmsgStatus: () => DmsgStatus | undefined) => ServiceApi;
+  /** What the service holds, its store for one: ended last, and also when the start fails. */
+  readonly holds: AsyncDisposable;
+}
+
+export interface RunningService extends AsyncDisposable {
+  /** Where plain HTTP is bound; undefined in mode `dmsg`. */
+  readonly address: SocketAddress | undefined;
+  /** Settles when the service is served no more, by a close or by itself. Never rejects. */
+  readonly closed: Promise<void>;
+  /** The dmsg side as it is now; undefined without one. */
+  dmsgStatus(): DmsgStatus | undefined;
+  /** Accepts no more, lets requests in progress end, ends the dmsg side, frees what it holds. May be repeated. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a service; it answers when this resolves. Errors: `InvalidServiceSettingError`, those of
+ * `Network.listen`. Nothing is left open then.
+ */
+export async function runService(options: RunServiceOptions): Promise<RunningService> {
+  const { world, log, name, mode, address, dmsg, holds } = options;
+  let http: HttpServer | undefined;
+  let bound: SocketAddress | undefined;
+  let side: ServiceDmsgSide | undefined;
+  try {
+    if (mode !== "http" && dmsg === undefined) {
+      throw new InvalidServiceSettingError(`Mode ${mode} needs a secret key, and there is none`, {
+        hint: `give the ${name} a secret key, or use http`,
+      });
+    }
+    const handler = handlerOf(options.api(() => side?.status()), log);
+    if (mode !== "dmsg") {
+      const listener = await world.network.listen(address);
+      bound = listener.address;
+      http = serveHttp(listener, { raw: handler }, { world, log });
+    }
+    if (mode !== "http") side = attached(dmsg!, handler, { mode, log, name });
+  } catch (error) {
+    await http?.close();
+    await holds[Symbol.asyncDispose]();
+    throw error;
+  }
+  log.info("Service is serving", { service: name, mode, address: bound && renderSocketAddress(bound) });
+  return new Running(bound, { http, side, holds });
+}
+
+/** A failed dmsg start must not stop HTTP (services.md 13.1); `/health` shows that there is no dmsg side. */
+function attached(
+  attach: AttachService,
+  handler: RawHandler,
+  { mode, log, name }: { mode: ServiceMode; log: Log; name: string },
+): ServiceDmsgSide | undefined {
+  try {
+    return attach(handler);
+  } catch (error) {
+    if (mode === "dmsg") throw error;
+    log.error("A service is not served over dmsg", { service: name, cause: describeError(error) });
+    return undefined;
+  }
+}
+
+interface Parts {
+  readonly http: HttpServer | undefined;
+  readonly side: ServiceDmsgSide | undefined;
+  readonly holds: AsyncDisposable;
+}
+
+class Running implements RunningService {
+  readonly closed: Promise<void>;
+  readonly #parts: Parts;
+  #closing: Promise<void> | undefined;
+  #onClosed!: () => void;
+
+  constructor(readonly address: SocketAddress | undefined, parts: Parts) {
+    this.#parts = parts;
+    this.closed = parts.http?.closed ?? new Promise((resolve) => this.#onClosed = resolve);
+  }
+
+  dmsgStatus(): DmsgStatus | undefined {
+    return this.#parts.side?.status();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { http, side, holds } = this.#parts;
+    await Promise.all([http?.close(), side?.[Symbol.asyncDispose]()]);
+    await holds[Symbol.asyncDispose](); // last: requests in progress still needed it
+    this.#onClosed?.();
+  }
+}

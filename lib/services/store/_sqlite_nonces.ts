@@ -1,0 +1,76 @@
+/** Numbers of requests in SQLite, in tables of their own for each service. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { NonceStore } from "./nonce_store.ts";
+import type { Sqlite } from "./_sqlite.ts";
+
+/** Keys whose number is kept: some 80 MB. */
+export const NONCES_MAX = 500_000;
+
+export class SqliteNonces implements NonceStore {
+  readonly #sqlite: Sqlite;
+  readonly #statements;
+  readonly #keysMax: number;
+  #count: number;
+
+  /** `prefix` is that of the tables which {@link nonceTables} made. */
+  constructor(sqlite: Sqlite, prefix: string, keysMax = NONCES_MAX) {
+    this.#sqlite = sqlite;
+    this.#keysMax = keysMax;
+    this.#statements = {
+      next: sqlite.statement(`
+        SELECT max(coalesce((SELECT next FROM ${prefix}_nonces WHERE key = ?), 0), floor) AS next
+        FROM ${prefix}_nonce_floor`),
+      raise: sqlite.statement(`UPDATE ${prefix}_nonces SET next = ?, used_ms = ? WHERE key = ?`),
+      add: sqlite.statement(`INSERT INTO ${prefix}_nonces (next, used_ms, key) VALUES (?, ?, ?)`),
+      oldest: sqlite.statement(`SELECT key, next FROM ${prefix}_nonces ORDER BY used_ms LIMIT 1`),
+      forget: sqlite.statement(`DELETE FROM ${prefix}_nonces WHERE key = ?`),
+      lift: sqlite.statement(`UPDATE ${prefix}_nonce_floor SET floor = max(floor, ?)`),
+    };
+    this.#count = Number(sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_nonces`).get()!.count);
+  }
+
+  next(key: PublicKey): Promise<number> {
+    return this.#sqlite.ask(() => this.#next(key));
+  }
+
+  raise(key: PublicKey, from: number): Promise<boolean> {
+    return this.#sqlite.ask(() => {
+      if (this.#next(key) !== from) return false;
+      const nowMs = this.#sqlite.nowMs();
+      if (this.#statements.raise.run(from + 1, nowMs, key).changes !== 0) return true;
+      this.#sqlite.transaction(() => {
+        if (this.#count >= this.#keysMax) this.#forgetOldest();
+        this.#statements.add.run(from + 1, nowMs, key);
+      });
+      this.#count++;
+      return true;
+    });
+  }
+
+  #next(key: PublicKey): number {
+    return this.#statements.next.get(key)!.next as number;
+  }
+
+  /** New keys start no lower than where this one was: nobody's old request is good again. */
+  #forgetOldest(): void {
+    const oldest = this.#statements.oldest.get();
+    if (oldest === undefined) return;
+    this.#statements.lift.run(oldest.next as number);
+    this.#statements.forget.run(oldest.key as string);
+    this.#count--;
+  }
+}
+
+export function nonceTables(prefix: string): string {
+  return `
+    CREATE TABLE IF NOT EXISTS ${prefix}_nonces (
+      key TEXT PRIMARY KEY,
+      next INTEGER NOT NULL,
+      used_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS ${prefix}_nonces_by_use ON ${prefix}_nonces (used_ms);
+    CREATE TABLE IF NOT EXISTS ${prefix}_nonce_floor (floor INTEGER NOT NULL) STRICT;
+    INSERT INTO ${prefix}_nonce_floor (floor)
+      SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ${prefix}_nonce_floor);
+  `;
+}

@@ -1,0 +1,93 @@
+/** Addresses in SQLite: in memory, or in a file that survives a restart. One process per file. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { ResolvedType } from "../../directory/mod.ts";
+import type { Binding, BindingStore } from "./binding_store.ts";
+import { PURGED_PER_PUT, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
+
+export interface SqliteBindingStoreOptions extends SqliteOptions {
+  /** Keys whose nonce is kept. */
+  readonly noncesMax?: number;
+}
+
+/** Opens the data base and makes its tables. Throws `StoreError`. */
+export class SqliteBindingStore implements BindingStore {
+  readonly nonces: SqliteNonces;
+  readonly #sqlite: Sqlite;
+  readonly #statements;
+
+  constructor({ noncesMax, ...options }: SqliteBindingStoreOptions) {
+    const sqlite = this.#sqlite = new Sqlite(options, TABLES);
+    this.nonces = new SqliteNonces(sqlite, PREFIX, noncesMax);
+    this.#statements = {
+      put: sqlite.statement(`
+        INSERT INTO bindings (type, key, remote_address, port, addresses, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (type, key) DO UPDATE SET remote_address = excluded.remote_address, port = excluded.port,
+          addresses = excluded.addresses, ends_ms = excluded.ends_ms`),
+      get: sqlite.statement(
+        "SELECT remote_address, port, addresses FROM bindings WHERE type = ? AND key = ? AND ends_ms > ?",
+      ),
+      remove: sqlite.statement("DELETE FROM bindings WHERE type = ? AND key = ? AND ends_ms > ?"),
+      keys: sqlite.statement("SELECT key FROM bindings WHERE type = ? AND ends_ms > ?"),
+      purge: sqlite.statement(`
+        DELETE FROM bindings WHERE (type, key) IN (
+          SELECT type, key FROM bindings WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)`),
+    };
+  }
+
+  put(
+    type: ResolvedType,
+    key: PublicKey,
+    { remoteAddress, port, addresses }: Binding,
+    { ttlMs }: { readonly ttlMs: number },
+  ): Promise<void> {
+    return this.#sqlite.ask(() => {
+      const endsMs = this.#sqlite.endMs(ttlMs);
+      this.#statements.put.run(type, key, remoteAddress, port, addresses.join(" "), endsMs);
+      this.#statements.purge.run(this.#sqlite.nowMs(), PURGED_PER_PUT);
+    });
+  }
+
+  get(type: ResolvedType, key: PublicKey): Promise<Binding | undefined> {
+    return this.#sqlite.ask(() => {
+      const row = this.#statements.get.get(type, key, this.#sqlite.nowMs());
+      if (row === undefined) return undefined;
+      return {
+        remoteAddress: row.remote_address as string,
+        port: row.port as number,
+        addresses: (row.addresses as string).split(" ").filter((address) => address !== ""),
+      };
+    });
+  }
+
+  remove(type: ResolvedType, key: PublicKey): Promise<boolean> {
+    return this.#sqlite.ask(() => this.#statements.remove.run(type, key, this.#sqlite.nowMs()).changes !== 0);
+  }
+
+  keys(type: ResolvedType): Promise<PublicKey[]> {
+    return this.#sqlite.ask(() =>
+      this.#statements.keys.all(type, this.#sqlite.nowMs()).map((row) => row.key as PublicKey)
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#sqlite.close();
+    return Promise.resolve();
+  }
+}
+
+const PREFIX = "address_resolver";
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS bindings (
+    type TEXT NOT NULL,
+    key TEXT NOT NULL,
+    remote_address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    addresses TEXT NOT NULL,
+    ends_ms INTEGER NOT NULL,
+    PRIMARY KEY (type, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS bindings_by_end ON bindings (ends_ms);
+  ${nonceTables(PREFIX)}
+`;

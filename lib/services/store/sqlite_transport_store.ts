@@ -1,0 +1,195 @@
+/** Transports in SQLite: in memory, or in a file that survives a restart. One process per file. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { TransportLatency, TransportRecord } from "../../directory/mod.ts";
+import { NO_END_MS, PURGED_PER_PUT, type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
+import type { TransportStore } from "./transport_store.ts";
+
+/** How long a latency is kept after it was measured last: a visor that was off for a night is ranked as before. */
+export const LATENCY_TTL_MS = 24 * 60 * 60_000;
+
+export interface SqliteTransportStoreOptions extends SqliteOptions {
+  /** Keys whose nonce is kept. */
+  readonly noncesMax?: number;
+}
+
+/** Opens the data base and makes its tables. Throws `StoreError`. */
+export class SqliteTransportStore implements TransportStore {
+  readonly nonces: SqliteNonces;
+  readonly #sqlite: Sqlite;
+  readonly #statements: Statements;
+
+  constructor({ noncesMax, ...options }: SqliteTransportStoreOptions) {
+    this.#sqlite = new Sqlite(options, TABLES);
+    this.#statements = prepare(this.#sqlite);
+    this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
+  }
+
+  put(
+    records: readonly TransportRecord[],
+    { ttlMs }: { readonly ttlMs: number },
+  ): Promise<TransportRecord[]> {
+    return this.#sqlite.ask(() => {
+      const nowMs = this.#sqlite.nowMs();
+      const endsMs = this.#sqlite.endMs(ttlMs);
+      return this.#sqlite.transaction(() => {
+        const changed = records.flatMap((record) => this.#put(record, nowMs, endsMs) ?? []);
+        this.#statements.purge.run(nowMs, PURGED_PER_PUT);
+        this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
+        return changed;
+      });
+    });
+  }
+
+  byId(id: string): Promise<TransportRecord | undefined> {
+    return this.#sqlite.ask(() => this.#get(id, this.#sqlite.nowMs()));
+  }
+
+  byEdges(keys: readonly PublicKey[]): Promise<TransportRecord[]> {
+    return this.#sqlite.ask(() => {
+      const nowMs = this.#sqlite.nowMs();
+      if (keys.length === 1) return this.#byEdge(keys[0]!, nowMs).map(recordOf);
+      const rows = new Map<string, Row>(); // a transport between two of them is found at both
+      for (const key of new Set(keys)) {
+        for (const row of this.#byEdge(key, nowMs)) rows.set(row.id as string, row);
+      }
+      return [...rows.values()].map(recordOf);
+    });
+  }
+
+  all(): Promise<TransportRecord[]> {
+    return this.#sqlite.ask(() => this.#statements.all.all(this.#sqlite.nowMs()).map(recordOf));
+  }
+
+  allWithLives(): Promise<{ record: TransportRecord; leftMs: number }[]> {
+    return this.#sqlite.ask(() => {
+      const nowMs = this.#sqlite.nowMs();
+      return this.#statements.all.all(nowMs).map((row) => ({
+        record: recordOf(row),
+        leftMs: row.ends_ms === NO_END_MS ? Infinity : row.ends_ms as number - nowMs,
+      }));
+    });
+  }
+
+  shorten(ttlMs: number): Promise<void> {
+    return this.#sqlite.ask(() => {
+      const endsMs = this.#sqlite.endMs(ttlMs);
+      this.#statements.shorten.run(endsMs, endsMs);
+    });
+  }
+
+  remove(ids: readonly string[]): Promise<string[]> {
+    return this.#sqlite.ask(() => {
+      const nowMs = this.#sqlite.nowMs();
+      return this.#sqlite.transaction(() =>
+        [...new Set(ids)].filter((id) => this.#statements.remove.run(id, nowMs).changes !== 0)
+      );
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#sqlite.close();
+    return Promise.resolve();
+  }
+
+  /** Gives the record as it is now where it is new, or other than before. */
+  #put(record: TransportRecord, nowMs: number, endsMs: number): TransportRecord | undefined {
+    const { id, edges, type, label, latency } = record;
+    // Nearly every registration renews what is there, and most without a new measurement: one statement.
+    const isRenewed = this.#statements.renew.run(endsMs, id, label, nowMs).changes !== 0;
+    if (isRenewed && latency === undefined) return undefined;
+    const before = isRenewed ? this.#get(id, nowMs) : undefined;
+    if (!isRenewed) this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs);
+    if (latency !== undefined) {
+      this.#statements.putLatency.run(id, latency.min, latency.max, latency.avg, nowMs);
+      if (isSame(before?.latency, latency)) return undefined;
+    }
+    return this.#get(id, nowMs);
+  }
+
+  #get(id: string, nowMs: number): TransportRecord | undefined {
+    const row = this.#statements.get.get(id, nowMs);
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  #byEdge(key: PublicKey, nowMs: number): Row[] {
+    return this.#statements.byEdge.all(key, nowMs, key, nowMs);
+  }
+}
+
+function recordOf(row: Row): TransportRecord {
+  const record = {
+    id: row.id as string,
+    edges: [row.edge_a as PublicKey, row.edge_b as PublicKey] as const,
+    type: row.type as string,
+    label: row.label as string,
+  };
+  if (row.average === null) return record;
+  return {
+    ...record,
+    latency: { min: row.least as number, max: row.most as number, avg: row.average as number },
+  };
+}
+
+function isSame(one: TransportLatency | undefined, other: TransportLatency): boolean {
+  return one?.avg === other.avg && one.min === other.min && one.max === other.max;
+}
+
+const PREFIX = "transport_discovery";
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS transports (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    edge_a TEXT NOT NULL,
+    edge_b TEXT NOT NULL,
+    type TEXT NOT NULL,
+    label TEXT NOT NULL,
+    ends_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS transports_by_edge_a ON transports (edge_a);
+  CREATE INDEX IF NOT EXISTS transports_by_edge_b ON transports (edge_b);
+  CREATE INDEX IF NOT EXISTS transports_by_end ON transports (ends_ms);
+  CREATE TABLE IF NOT EXISTS transport_latencies (
+    id TEXT PRIMARY KEY,
+    least INTEGER NOT NULL,
+    most INTEGER NOT NULL,
+    average INTEGER NOT NULL,
+    measured_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS transport_latencies_by_time ON transport_latencies (measured_ms);
+  ${nonceTables(PREFIX)}
+`;
+
+type Statements = ReturnType<typeof prepare>;
+
+function prepare(sqlite: Sqlite) {
+  const columns = "number, transports.id AS id, edge_a, edge_b, type, label, ends_ms, least, most, average";
+  const from = "FROM transports LEFT JOIN transport_latencies ON transport_latencies.id = transports.id";
+  return {
+    get: sqlite.statement(`SELECT ${columns} ${from} WHERE transports.id = ? AND ends_ms > ?`),
+    byEdge: sqlite.statement(`
+      SELECT ${columns} ${from} WHERE edge_a = ? AND ends_ms > ?
+      UNION ALL SELECT ${columns} ${from} WHERE edge_b = ? AND ends_ms > ? AND edge_a <> edge_b
+      ORDER BY number`),
+    all: sqlite.statement(`SELECT ${columns} ${from} WHERE ends_ms > ? ORDER BY number`),
+    renew: sqlite.statement(
+      "UPDATE transports SET ends_ms = ? WHERE id = ? AND label = ? AND ends_ms > ?",
+    ),
+    shorten: sqlite.statement("UPDATE transports SET ends_ms = ? WHERE ends_ms > ?"),
+    put: sqlite.statement(`
+      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET label = excluded.label, ends_ms = excluded.ends_ms`),
+    putLatency: sqlite.statement(`
+      INSERT INTO transport_latencies (id, least, most, average, measured_ms) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET least = excluded.least, most = excluded.most,
+        average = excluded.average, measured_ms = excluded.measured_ms`),
+    remove: sqlite.statement("DELETE FROM transports WHERE id = ? AND ends_ms > ?"),
+    purge: sqlite.statement(
+      "DELETE FROM transports WHERE id IN (SELECT id FROM transports WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)",
+    ),
+    purgeLatencies: sqlite.statement(`
+      DELETE FROM transport_latencies WHERE id IN (
+        SELECT id FROM transport_latencies WHERE measured_ms <= ? ORDER BY measured_ms LIMIT ?)`),
+  };
+}

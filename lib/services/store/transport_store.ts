@@ -1,0 +1,28 @@
+/** `TransportStore`: where a transport discovery keeps transports. One interface, SQLite behind it. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { TransportRecord } from "../../directory/mod.ts";
+import type { NonceStore } from "./nonce_store.ts";
+
+/**
+ * Transports by id, each with its time to live. Whatever is past its time is in no answer. The latency of a
+ * transport is kept for longer than the transport: it is there again when that comes back. Lists are in the order
+ * in which transports came first. Every method rejects with `StoreError` when the store cannot be asked.
+ */
+export interface TransportStore extends AsyncDisposable {
+  readonly nonces: NonceStore;
+  /**
+   * Stores all of `records` in one step, or renews them. `ttlMs` 0: until they are removed. Gives those that were
+   * not there, or have another label or latency than before, as they are now.
+   */
+  put(records: readonly TransportRecord[], options: { readonly ttlMs: number }): Promise<TransportRecord[]>;
+  byId(id: string): Promise<TransportRecord | undefined>;
+  /** Each transport with an edge at one of `keys`, once. */
+  byEdges(keys: readonly PublicKey[]): Promise<TransportRecord[]>;
+  all(): Promise<TransportRecord[]>;
+  /** All, each with the milliseconds until it ends; Infinity for no end. */
+  allWithLives(): Promise<{ readonly record: TransportRecord; readonly leftMs: number }[]>;
+  /** Ends everything in `ttlMs` from now that would have lived for longer; 0 changes nothing. */
+  shorten(ttlMs: number): Promise<void>;
+  /** Removes transports; gives the ids of those that were there. */
+  remove(ids: readonly string[]): Promise<string[]>;
+}

@@ -1,0 +1,91 @@
+/** Every transport as text and in numbers: made when it is asked for, kept while nothing changes. @module */
+import { type TransportRecord, wireTransport } from "../../directory/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import type { TransportStore } from "../store/mod.ts";
+
+/** Answers about everything are kept so long: entries end by themselves, and that changes nothing here. */
+export const LISTING_MS = 1_000;
+
+/** How many of each type. */
+export type TypeCounts = Record<string, number>;
+
+export class Listing {
+  readonly #store: TransportStore;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  #records: { readonly list: Promise<TransportRecord[]>; readonly untilMs: number } | undefined;
+  readonly #texts = new Map<string, Promise<string>>();
+
+  constructor(store: TransportStore, clock: Pick<Clock, "monotonicMs">) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Something was put that was not there before, or other than before, or removed. */
+  changed(): void {
+    this.#records = undefined;
+  }
+
+  /** `/all-transports`: `null` when there is none, as the original says it. */
+  all({ hideSelf }: { readonly hideSelf: boolean }): Promise<string> {
+    return this.#text(hideSelf ? "all but self" : "all", (records) => {
+      const shown = hideSelf ? records.filter(({ edges }) => edges[0] !== edges[1]) : records;
+      return renderTransports(shown);
+    });
+  }
+
+  /** `/all-transports/stats`. */
+  stats(): Promise<string> {
+    return this.#text("stats", (records) =>
+      JSON.stringify({
+        total_transports: records.length,
+        by_type: countTypes(records),
+        unique_visors: new Set(records.flatMap(({ edges }) => edges)).size,
+      }));
+  }
+
+  /** `/all-transports/per-key-stats`. */
+  perKeyStats(): Promise<string> {
+    return this.#text("per key", (records) => {
+      const byKey = new Map<string, { total: number } & TypeCounts>();
+      for (const { edges, type } of records) {
+        for (const key of new Set(edges)) {
+          const counts = byKey.get(key) ?? { total: 0 };
+          counts.total++;
+          counts[type] = (counts[type] ?? 0) + 1;
+          byKey.set(key, counts);
+        }
+      }
+      return JSON.stringify(Object.fromEntries(byKey));
+    });
+  }
+
+  async #text(name: string, render: (records: TransportRecord[]) => string): Promise<string> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#records === undefined || this.#records.untilMs <= nowMs) {
+      this.#texts.clear();
+      this.#records = { list: this.#store.all(), untilMs: nowMs + LISTING_MS };
+    }
+    const { list } = this.#records;
+    const known = this.#texts.get(name);
+    if (known !== undefined) return await known;
+    const text = list.then(render);
+    this.#texts.set(name, text);
+    try {
+      return await text;
+    } catch (error) {
+      this.#records = undefined; // the next one asks the store anew
+      throw error;
+    }
+  }
+}
+
+/** A list as the original writes it: `null` for none. */
+export function renderTransports(records: readonly TransportRecord[]): string {
+  return records.length === 0 ? "null" : JSON.stringify(records.map(wireTransport));
+}
+
+export function countTypes(records: readonly TransportRecord[]): TypeCounts {
+  const counts: TypeCounts = {};
+  for (const { type } of records) counts[type] = (counts[type] ?? 0) + 1;
+  return counts;
+}

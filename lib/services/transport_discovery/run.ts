@@ -1,0 +1,71 @@
+/** A transport discovery that runs: a store, plain HTTP, dmsg port 80, and a feed for readers beside it. @module */
+import type { Log } from "../../base/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
+import {
+  type AttachService,
+  checkEntryTimeout,
+  type RunningService,
+  runService,
+  type ServiceMode,
+} from "../hosting/mod.ts";
+import { openTransportStore } from "../store/mod.ts";
+import { createTransportDiscovery } from "./api.ts";
+import { TransportFeed, type TransportSource } from "./feed.ts";
+import { TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts";
+
+export interface RunTransportDiscoverySettings extends TransportDiscoverySettings {
+  /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
+  readonly address: SocketAddress;
+  /** `memory`, or the path of a SQLite file. */
+  readonly store: string;
+  readonly mode: ServiceMode;
+}
+
+export interface RunTransportDiscoveryOptions {
+  readonly world: Pick<World, "clock" | "ledger" | "network">;
+  readonly log: Log;
+  readonly settings: RunTransportDiscoverySettings;
+  /** Needed by modes `dmsg` and `dual`, unused by `http`. */
+  readonly dmsg?: AttachService;
+}
+
+export interface RunningTransportDiscovery extends RunningService {
+  /** Its transports, for a route finder in this process. */
+  readonly transports: TransportSource;
+}
+
+/**
+ * Starts a transport discovery; it answers when this resolves. Errors: `InvalidServiceSettingError`,
+ * `InvalidStoreNameError`, `StoreError`, and those of `Network.listen`. Nothing is left open then.
+ */
+export async function runTransportDiscovery(
+  { world, log, settings, dmsg }: RunTransportDiscoveryOptions,
+): Promise<RunningTransportDiscovery> {
+  const ttlMs = settings.entryTimeoutMs ?? TRANSPORT_TTL_MS;
+  checkEntryTimeout(ttlMs);
+  const store = openTransportStore(settings.store, world);
+  let feed: TransportFeed;
+  try {
+    await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
+    feed = new TransportFeed(world.clock, log, await store.allWithLives());
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+  const service = await runService({
+    world,
+    log,
+    name: "transport discovery",
+    mode: settings.mode,
+    address: settings.address,
+    dmsg,
+    api: (dmsgStatus) => createTransportDiscovery({ store, feed, world, settings, dmsgStatus }),
+    holds: {
+      async [Symbol.asyncDispose]() {
+        feed.close();
+        await store[Symbol.asyncDispose]();
+      },
+    },
+  });
+  return Object.assign(service, { transports: feed });
+}

@@ -1,0 +1,37 @@
+/** What an operator decides about a transport discovery (services.md 1.3, 3.3). @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { BuildInfo } from "../hosting/mod.ts";
+
+/** How transports are judged and kept. Everything has a default. */
+export interface TransportDiscoverySettings {
+  /** Network monitors: who may deregister others' transports. */
+  readonly whitelistKeys?: readonly PublicKey[];
+  /**
+   * Life of a transport after its last registration, 1 s to 366 d. 0: until it is deleted, for networks with
+   * visors of 2024, which register once. Default {@link TRANSPORT_TTL_MS}.
+   */
+  readonly entryTimeoutMs?: number;
+  /** Of one key, where a key must be proven. 0: no limit. Default {@link REQUESTS_PER_MINUTE}. */
+  readonly requestsPerMinute?: number;
+  /** At once. Default {@link REQUESTS_BURST}. */
+  readonly requestsBurst?: number;
+  /** What `/health` says about the program. */
+  readonly build?: BuildInfo;
+}
+
+/** Visors register each 90 s: three tries fit (SV-2). */
+export const TRANSPORT_TTL_MS = 5 * 60_000;
+/** Of one key (services.md 1.3). */
+export const REQUESTS_PER_MINUTE = 30;
+/** The same at once. */
+export const REQUESTS_BURST = 10;
+/** Transports in one registration, and ids in one deletion. A visor has some hundred. */
+export const BATCH_RECORDS_MAX = 1_024;
+/** The body of one registration: 1,024 signed entries need 0.6 MB. */
+export const REGISTRATION_BYTES_MAX = 1024 * 1024;
+/** A list of ids or of keys: 1,024 of either need 70 KB. */
+export const LIST_BYTES_MAX = 128 * 1024;
+/** The body of a request that needs none: some clients send an empty object. */
+export const NO_BODY_BYTES_MAX = 1_024;
+/** Keys in one question for the transports of several. */
+export const EDGES_MAX = 256;
