@@ -14,7 +14,13 @@
  */
 export type { Latency } from "./_pings.ts";
 export type { StreamKind } from "./_stream_mux.ts";
+export type { PersistentTransport } from "./_persistent.ts";
+export type { RegisteredTransport, TransportRegistrar } from "./_registration.ts";
+export { TRANSPORT_PORT } from "./address_handshake.ts";
+export { isLoopbackAddress, isPublicAddress, isTellableAddress } from "./addresses.ts";
+export * from "./carrier.ts";
 export * from "./counters.ts";
+export { dmsgCarrier, type DmsgCarrierOptions } from "./dmsg.ts";
 export {
   isSameTransport,
   isSignedBy,
@@ -32,7 +38,15 @@ export {
 } from "./entry.ts";
 export * from "./errors.ts";
 export * from "./id.ts";
+export { type DialOptions, TransportManager, type TransportManagerOptions } from "./manager.ts";
 export * from "./packet.ts";
+export {
+  type SocketCarrier,
+  type SocketCarrierOptions,
+  stcpCarrier,
+  type StcpCarrierOptions,
+} from "./stcp.ts";
+export { stcprCarrier, type StcprCarrierOptions, type StcprResolver } from "./stcpr.ts";
 export { type PacketSink, Transport, type TransportOptions } from "./transport.ts";
 export * from "./types.ts";
 export { VirtualStream } from "./virtual_stream.ts";

@@ -80,7 +80,7 @@ export class Transport {
   #ownPackets = 0;
   #bytesSent = 0;
   #bytesReceivedBefore = 0; // by links that are gone
-  #openedMs: number;
+  #connectedMs: number;
 
   constructor(options: TransportOptions) {
     const { world, local, remote, type, label, conn, isInitiator } = options;
@@ -97,7 +97,7 @@ export class Transport {
     this.#settleClosed = resolve;
     this.#release = world.ledger.open("transport");
     this.#isInitiator = isInitiator;
-    this.#openedMs = world.clock.monotonicMs();
+    this.#connectedMs = world.clock.monotonicMs();
     const send = (packet: Uint8Array) => this.#sendOwn(packet);
     this.#streams = new StreamMux({
       transport: this,
@@ -158,9 +158,9 @@ export class Transport {
     return this.#bytesReceivedBefore + (this.#link?.payloadBytesReceived ?? 0);
   }
 
-  /** For how long it has been up, in milliseconds. */
-  get ageMs(): number {
-    return this.#options.world.clock.monotonicMs() - this.#openedMs;
+  /** For how long the connection that is in use has been, in milliseconds. */
+  get connAgeMs(): number {
+    return this.#options.world.clock.monotonicMs() - this.#connectedMs;
   }
 
   /** Virtual streams that are open. */
@@ -218,6 +218,7 @@ export class Transport {
     if (old === undefined) return conn.close(new TransportClosedError(this.id, this.#reason));
     const reason = new ConnResetError("The connection was replaced by a newer one");
     this.#isInitiator = isInitiator;
+    this.#connectedMs = this.#options.world.clock.monotonicMs();
     this.#link = this.#connect(conn);
     this.#bytesReceivedBefore += old.payloadBytesReceived;
     this.#pings.restart();

@@ -1,0 +1,178 @@
+/**
+ * Links over sockets: address handshake and noise on connections that are dialled or accepted, for every type of
+ * transport that runs over a byte stream between machines.
+ *
+ * @module
+ */
+import { type Conn, ConnClosedError, describeError, type Log, Scope } from "../base/mod.ts";
+import type { KeyPair, ProvenKey, PublicKey } from "../crypto/mod.ts";
+import { kkAccept, kkConnect, noiseConn, PostQuantum } from "../noise/mod.ts";
+import {
+  AddressInUseError,
+  renderSocketAddress,
+  sleep,
+  type SocketAddress,
+  type SocketConn,
+  type SocketListener,
+  type World,
+} from "../runtime/mod.ts";
+import { EphemeralPorts } from "./_ephemeral_ports.ts";
+import { acceptAddressHandshake, openAddressHandshake, SilentProbeError } from "./address_handshake.ts";
+import type { LinkHandler } from "./carrier.ts";
+import type { RefusalCounters } from "./counters.ts";
+
+/** Handshakes of accepted connections at once; one more ends the oldest, which had the longest time. */
+export const HANDSHAKES_MAX = 64;
+/** Ports that are tried, from the wanted one upwards. */
+export const PORTS_TRIED_MAX = 100;
+/** After a failing accept: first and longest pause. */
+export const ACCEPT_RETRY_MS = 5;
+export const ACCEPT_RETRY_MAX_MS = 1_000;
+
+export interface SocketLinksOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly local: KeyPair;
+  readonly log: Log;
+  readonly refusals: RefusalCounters;
+  /** Of the key `local`. Default: one for these links alone, which offers. */
+  readonly postQuantum?: PostQuantum;
+}
+
+export class SocketLinks {
+  readonly #options: SocketLinksOptions;
+  readonly #postQuantum: PostQuantum;
+  readonly #ports = new EphemeralPorts();
+  readonly #scope = new Scope();
+  readonly #handshakes = new Set<Conn>(); // accepted connections, the oldest first
+  #listener: SocketListener | undefined;
+
+  constructor(options: SocketLinksOptions) {
+    this.#options = options;
+    this.#postQuantum = options.postQuantum ??
+      new PostQuantum({ random: options.world.random, log: options.log });
+  }
+
+  /** Where it listens, if it does. */
+  get address(): SocketAddress | undefined {
+    return this.#listener?.address;
+  }
+
+  /** A link to `remote`, who should be at `to`. */
+  async dial(to: SocketAddress, remote: PublicKey, signal: AbortSignal): Promise<Conn> {
+    const { world, local } = this.#options;
+    const socket = await world.network.dial(to, { signal });
+    let localPort: number;
+    try {
+      localPort = this.#ports.take();
+    } catch (error) {
+      socket.close(error);
+      throw error;
+    }
+    socket.closed.then(() => this.#ports.free(localPort));
+    const plain = await openAddressHandshake(socket, { world, signal, local, localPort, remote });
+    using hybrid = this.#postQuantum.begin("initiator");
+    const { clock, random, ledger } = world;
+    const { conn, result } = await kkConnect(plain, {
+      local,
+      remote,
+      clock,
+      random,
+      signal,
+      extension: hybrid,
+    });
+    return noiseConn(conn, result.keys, { ledger });
+  }
+
+  /**
+   * Listens at `at`, or at the next port that is free, and gives links to `onLink`. Errors: `AddressInUseError`,
+   * `NotPermittedError`, `BadAddressError`.
+   */
+  async listen(at: SocketAddress, onLink: LinkHandler): Promise<SocketAddress> {
+    const listener = await this.#bind(at);
+    if (this.#scope.signal.aborted) {
+      listener.close();
+      throw new ConnClosedError(this.#scope.signal.reason, "The carrier is closed");
+    }
+    this.#listener = listener;
+    this.#scope.spawn("accept transports", (signal) => this.#accept(listener, onLink, signal));
+    return listener.address;
+  }
+
+  async close(): Promise<void> {
+    this.#scope.end();
+    this.#listener?.close();
+    for (const conn of this.#handshakes) conn.close(this.#scope.signal.reason);
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  async #bind(at: SocketAddress): Promise<SocketListener> {
+    const { network } = this.#options.world;
+    for (let port = at.port;; port++) {
+      try {
+        return await network.listen({ ...at, port });
+      } catch (error) {
+        const isLast = port >= at.port + PORTS_TRIED_MAX || port >= 0xffff;
+        if (!(error instanceof AddressInUseError) || isLast) throw error;
+      }
+    }
+  }
+
+  async #accept(listener: SocketListener, onLink: LinkHandler, signal: AbortSignal): Promise<void> {
+    const { world, log } = this.#options;
+    for (let pauseMs = ACCEPT_RETRY_MS; !signal.aborted;) {
+      let socket: SocketConn | null;
+      try {
+        socket = await listener.accept();
+        pauseMs = ACCEPT_RETRY_MS;
+      } catch (error) {
+        log.warn("Cannot accept a transport", { cause: describeError(error) });
+        await sleep(world.clock, pauseMs, signal);
+        pauseMs = Math.min(pauseMs * 2, ACCEPT_RETRY_MAX_MS);
+        continue;
+      }
+      if (socket === null) return;
+      const conn = socket;
+      this.#scope.spawn("accept a transport", () => this.#shakeHands(conn, onLink));
+    }
+  }
+
+  /** One accepted connection. Never rejects: its failure is its own. */
+  async #shakeHands(socket: SocketConn, onLink: LinkHandler): Promise<void> {
+    const { log, refusals } = this.#options;
+    if (this.#handshakes.size >= HANDSHAKES_MAX) {
+      const [oldest] = this.#handshakes;
+      refusals.add("busy");
+      oldest!.close(new ConnClosedError(undefined, "Room was needed for another handshake"));
+      this.#handshakes.delete(oldest!);
+    }
+    this.#handshakes.add(socket);
+    let step: "handshake" | "noise" = "handshake";
+    try {
+      const { conn, remote } = await this.#prove(socket, () => step = "noise");
+      if (this.#scope.signal.aborted) return conn.close(this.#scope.signal.reason);
+      onLink(conn, remote);
+    } catch (error) {
+      socket.close(error);
+      const fields = { from: renderSocketAddress(socket.remote), cause: describeError(error) };
+      if (error instanceof SilentProbeError) {
+        refusals.add("probe");
+        log.debug("A connection said nothing", fields);
+      } else {
+        refusals.add(step);
+        log.info("Refused a connection for a transport", fields);
+      }
+    } finally {
+      this.#handshakes.delete(socket);
+    }
+  }
+
+  async #prove(socket: SocketConn, onNoise: () => void): Promise<{ conn: Conn; remote: ProvenKey }> {
+    const { world, local } = this.#options;
+    const { clock, random, ledger } = world;
+    const { conn: plain, remote } = await acceptAddressHandshake(socket, { world });
+    onNoise();
+    using hybrid = this.#postQuantum.begin("responder");
+    const { conn, result } = await kkAccept(plain, { local, remote, clock, random, extension: hybrid });
+    return { conn: noiseConn(conn, result.keys, { ledger }), remote: result.remote };
+  }
+}
