@@ -1,10 +1,16 @@
 /** `skyctl svc`: the services of a deployment. @module */
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { addressResolverCommand } from "./address_resolver.ts";
 import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
+import { transportDiscoveryCommand } from "./transport_discovery.ts";
 
 /** The noun with its verbs. */
 export function svcNoun(io: Io): AnyCommand {
   return noun("svc", "Run a service of a deployment", [
-    noun("run", "Run a service until Ctrl-C", [dmsgDiscoveryCommand(io)]),
+    noun("run", "Run a service until Ctrl-C", [
+      dmsgDiscoveryCommand(io),
+      transportDiscoveryCommand(io),
+      addressResolverCommand(io),
+    ]),
   ]);
 }

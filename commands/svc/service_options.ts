@@ -1,0 +1,49 @@
+/** Options that every service with the common modes has. Loads no protocol: help shows them. @module */
+import { Command, durationOption, Option, repeated } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
+
+/** A command with the common options; `addr` is where it listens by default. */
+export function serviceCommand(
+  name: string,
+  { description, addr, entry }: {
+    readonly description: string;
+    readonly addr: string;
+    readonly entry: string;
+  },
+) {
+  return new Command(name)
+    .description(description)
+    .option("-a, --addr <address>", "host:port of HTTP", addr)
+    .option("--store <store>", "memory, or the path of a SQLite file", "memory")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "HTTP, dmsg port 80, or both (default: dual with a key, else http; $SKYWIRE_SVC_MODE beats it)",
+      ).choices(["http", "dmsg", "dual"]),
+    )
+    .option("--keyfile <file>", "secret key of the service; made when the file is missing")
+    .addOption(
+      new Option("--sk <key>", "the secret key itself, which others on this machine can see then").conflicts(
+        "keyfile",
+      ),
+    )
+    .option(
+      "--deployment <file>",
+      "whose dmsg servers it connects to (default: the embedded production deployment)",
+    )
+    .option(
+      "--whitelist-keys <pk>",
+      "a network monitor that may deregister others; may be repeated",
+      repeated,
+    )
+    .addOption(
+      new Option("--entry-timeout <duration>", `life of ${entry}; 0 is for ever`)
+        .argParser(durationOption)
+        .default(5 * 60_000, "5m"),
+    )
+    .addOption(postQuantumOption())
+    .addOption(
+      new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
+        .default("info" as const),
+    );
+}
