@@ -24,6 +24,7 @@ export * from "./dmsg_network.ts";
 export * from "./errors.ts";
 export * from "./join_network.ts";
 export * from "./request_signer.ts";
+export * from "./route_finder_client.ts";
 export * from "./tcp_http.ts";
 export * from "./transport_discovery_client.ts";
 export * from "./transport_record.ts";

@@ -15,5 +15,6 @@
  *
  * @module
  */
+export type { Hop } from "../hop.ts";
 export * from "./rank.ts";
 export * from "./transport_graph.ts";
