@@ -31,6 +31,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
     names: [
       "dmsg/control.ts PING PONG",
       "proxy/socks5/codes.ts SOCKS_VERSION PASSWORD_VERSION SOCKS_CONNECT",
+      "routing/setup/app_direct.ts LISTENS CLOSED",
       "runtime/system/files.ts MODE_DEFAULT",
       "sim/traffic.ts DONE",
       "wire/gob/_definitions.ts OWN_ID_MIN",
@@ -68,6 +69,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "dmsg/_peer_streams.ts SHARE_OF_ONE_PEER",
       "dmsg/_publisher.ts FAILED_CHECK_SHARE",
       "dmsg/_sessions.ts SESSION_RETRY_GROWTH",
+      "routing/setup/automatic_transports.ts AUTOMATIC_BACKOFF_GROWTH",
       "runtime/simulated/conn.ts PORTIONS_PER_SECOND",
       "runtime/simulated/run_dry.ts DRY_TURNS",
       "runtime/system/read_buffer.ts SMALL_READ_SHARE SMALL_READS_BEFORE_SHRINK",

@@ -18,9 +18,23 @@
  *
  * @module
  */
+export {
+  APP_DIRECT_TIMEOUT_MS,
+  AppDirectConn,
+  dialAppDirect,
+  serveAppDirect,
+  type TakeAppConn,
+} from "./app_direct.ts";
+export * from "./automatic_transports.ts";
+export * from "./direct_setup.ts";
 export * from "./errors.ts";
 export * from "./generate_rules.ts";
+export * from "./hops.ts";
 export type { DialVisor } from "./_reservation.ts";
+export * from "./route_dialer.ts";
+export * from "./setup_calls.ts";
+export * from "./setup_client.ts";
 export * from "./setup_node.ts";
 export * from "./setup_stats.ts";
+export * from "./transport_gateway.ts";
 export { type BidirectionalRoute, edgeOfWire, wireEdge } from "./wire_types.ts";

@@ -20,7 +20,13 @@ import {
   gobUint64,
   type GobValue,
 } from "../../wire/gob/mod.ts";
-import { DESCRIPTOR_BYTES, encodeDescriptor, parseDescriptor, type RouteDescriptor } from "../descriptor.ts";
+import {
+  DESCRIPTOR_BYTES,
+  encodeDescriptor,
+  invertDescriptor,
+  parseDescriptor,
+  type RouteDescriptor,
+} from "../descriptor.ts";
 import { RouteRuleError } from "../errors.ts";
 import type { Hop } from "../hop.ts";
 import { type EdgeRules, encodeRule, parseRule, type Rule } from "../rule.ts";
@@ -136,20 +142,27 @@ export function wireEdge({ descriptor, forward, reverse }: EdgeRules): GobValue<
   return { Desc: encodeDescriptor(descriptor), Forward: encodeRule(forward), Reverse: encodeRule(reverse) };
 }
 
-/** Both rules, each of its kind and of the edge's own route. Errors: `RouteRuleError`, `MalformedError`. */
-export function edgeOfWire({ Desc, Forward, Reverse }: GobValue<typeof EDGE_RULES>): EdgeRules {
-  const descriptor = parseDescriptor(Desc);
+/**
+ * Both rules, each of its kind and of the edge's own route. `eitherOrder`: the descriptor beside them may be the
+ * inverted one. Errors: `RouteRuleError`, `MalformedError`.
+ */
+export function edgeOfWire(
+  { Desc, Forward, Reverse }: GobValue<typeof EDGE_RULES>,
+  { eitherOrder = false }: { readonly eitherOrder?: boolean } = {},
+): EdgeRules {
+  const given = parseDescriptor(Desc);
   const [forward, reverse] = [parseRule(Forward), parseRule(Reverse)];
   if (forward.kind !== "forward" || reverse.kind !== "consume") {
     throw new RouteRuleError(
       `An edge has a forward and a consume rule, not ${forward.kind} and ${reverse.kind}`,
     );
   }
-  const { source, destination } = descriptor;
-  if (
-    !sameDescriptor(reverse.descriptor, descriptor) ||
-    !sameDescriptor(forward.descriptor, { source: destination, destination: source })
-  ) throw new RouteRuleError("An edge's rules are of another route than the edge");
+  const { descriptor } = reverse;
+  const inverted = invertDescriptor(descriptor);
+  const isNamed = sameDescriptor(given, descriptor) || (eitherOrder && sameDescriptor(given, inverted));
+  if (!isNamed || !sameDescriptor(forward.descriptor, inverted)) {
+    throw new RouteRuleError("An edge's rules are of another route than the edge");
+  }
   return { descriptor, forward, reverse };
 }
 

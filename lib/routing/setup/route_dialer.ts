@@ -1,0 +1,349 @@
+/**
+ * Dialling an app of another visor: which way, in which order, and how often (protocol: routing, section 8.2).
+ *
+ *     --direct                 stream on the transport, else one hop set up directly; nothing else
+ *     hops given               exactly these, one attempt
+ *     a transport to it        one hop: set up directly, else by a setup node; a failure is final (RT-9)
+ *     else                     found routes, up to 6, each without the hop that failed (RT-11)
+ *
+ * @module
+ */
+import { type Conn, describeError, type Log } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import { AWAIT_SETUP_PORT, type DmsgClient, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import { withTimeout, type World } from "../../runtime/mod.ts";
+import { PacketType, parseTransportId, type TransportId, type TransportType } from "../../transport/mod.ts";
+import type { RouteAddress, RouteDescriptor } from "../descriptor.ts";
+import type { Hop } from "../hop.ts";
+import { type EdgeRules, RULE_KEEP_ALIVE_NS } from "../rule.ts";
+import { type AppDirectConn, dialAppDirect, isUnanswered } from "./app_direct.ts";
+import type { MakeTransport } from "./automatic_transports.ts";
+import { DirectSetup } from "./direct_setup.ts";
+import {
+  DirectDialError,
+  DirectSetupUnsupportedError,
+  NoRouteError,
+  NoSetupNodeError,
+  NoTransportsError,
+  RouteHopError,
+  RouteSetupError,
+} from "./errors.ts";
+import { checkRoute } from "./generate_rules.ts";
+import { type HopLabel, mirrored, resolveHops, type TransportDirectory } from "./hops.ts";
+import { SetupClient } from "./setup_client.ts";
+import type { BidirectionalRoute } from "./wire_types.ts";
+
+/** Routes that one dial tries (RT-11). */
+export const DIAL_ATTEMPTS_MAX = 6;
+/** Of one attempt, its handshakes included (routing.md 8.2). */
+export const DIAL_ATTEMPT_TIMEOUT_MS = 30_000;
+/** The longest route that is asked for unless the caller says otherwise. */
+export const MAX_HOPS_DEFAULT = 50;
+
+/** One transport of a found path. */
+export interface FoundHop {
+  readonly transportId: string;
+  readonly from: PublicKey;
+  readonly to: PublicKey;
+}
+
+/** Finds paths: for each pair its paths, best first. A `RouteFinderClient` does. */
+export type FindRoutes = (
+  pairs: readonly (readonly [PublicKey, PublicKey])[],
+  limits: { readonly minHops: number; readonly maxHops: number },
+  signal?: AbortSignal,
+) => Promise<readonly (readonly (readonly FoundHop[])[])[]>;
+
+/** A transport as the dialler needs it. */
+export interface DialledTransport {
+  readonly id: TransportId;
+  readonly type: string;
+  readonly remote: PublicKey;
+  readonly isLive: boolean;
+  openStream(kind: typeof PacketType.appDirect): Conn;
+}
+
+/** A `TransportManager` is one. */
+export interface DialerTransports {
+  transports(): readonly unknown[];
+  find(id: TransportId): DialledTransport | undefined;
+  /** Live ones, the preferred first. */
+  to(remote: PublicKey): readonly DialledTransport[];
+  dial(
+    remote: PublicKey,
+    type: TransportType,
+    options: { readonly label: string; readonly signal?: AbortSignal },
+  ): Promise<DialledTransport>;
+}
+
+/** What of a `Router` is needed; `G` is its route group. */
+export interface DialerRouter<G extends Conn> {
+  reserveIds(count: number): number[];
+  ephemeralPort(): number;
+  open(edge: EdgeRules, options: { readonly signal?: AbortSignal }): Promise<G>;
+}
+
+export interface RouteDialerOptions<G extends Conn> {
+  readonly world: Pick<World, "clock">;
+  readonly local: PublicKey;
+  readonly router: DialerRouter<G>;
+  readonly transports: DialerTransports;
+  readonly dmsg: Pick<DmsgClient, "dial">;
+  readonly findRoutes: FindRoutes;
+  readonly setupNodes: () => readonly PublicKey[];
+  /** Transports of other visors, for hops that are given. */
+  readonly directory?: TransportDirectory;
+  /** Makes a transport to the destination where there is none. */
+  readonly autoTransports?: MakeTransport;
+  /** Default 1; 0 means 1. */
+  readonly minHops?: number;
+  readonly log: Log;
+}
+
+export interface DialRouteOptions {
+  /** Fewest transports of the route. */
+  readonly minHops?: number;
+  /** Most transports of the route. */
+  readonly maxHops?: number;
+  /** The way there, instead of one that is found. */
+  readonly forward?: readonly HopLabel[];
+  /** The way back. Default: the way there, mirrored. */
+  readonly reverse?: readonly HopLabel[];
+  /** Over a transport with the visor itself, or not at all. */
+  readonly direct?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** What an attempt needs to know of those before. */
+interface Search {
+  readonly to: RouteAddress;
+  readonly minHops: number;
+  readonly maxHops: number;
+  /** Visors that a route must not use any more. */
+  readonly excluded: Set<PublicKey>;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class RouteDialer<G extends Conn> {
+  readonly #options: RouteDialerOptions<G>;
+  readonly #direct: DirectSetup;
+  readonly #setup: SetupClient;
+
+  constructor(options: RouteDialerOptions<G>) {
+    const { world, dmsg, router, setupNodes, log } = options;
+    this.#options = options;
+    this.#direct = new DirectSetup({
+      world,
+      router,
+      dial: (publicKey, { signal }) => dmsg.dial({ publicKey, port: AWAIT_SETUP_PORT }, { signal }),
+    });
+    this.#setup = new SetupClient({
+      world,
+      setupNodes,
+      log,
+      dial: (publicKey, { signal }) => dmsg.dial({ publicKey, port: SETUP_NODE_PORT }, { signal }),
+    });
+  }
+
+  /**
+   * Connects to a port of a visor's apps. Errors: `RouteHopError` for hops that lead nowhere, `DirectDialError`,
+   * `AppPortClosedError`, `NoTransportsError`, `NoRouteError`, `NoSetupNodeError`, `RouteSetupError`, those of the
+   * group's handshakes, the signal's reason. Nothing is left of a dial that failed.
+   */
+  async dial(to: RouteAddress, options: DialRouteOptions = {}): Promise<G | AppDirectConn> {
+    const { direct = false, forward, reverse, minHops, signal } = options;
+    signal?.throwIfAborted();
+    if (to.publicKey === this.#options.local) throw new NoRouteError(to.publicKey, "it is this visor");
+    const hasHops = forward !== undefined || reverse !== undefined;
+    if (direct && (hasHops || (minHops ?? 1) > 1)) {
+      throw new RouteHopError("A direct dial takes neither hops nor more than one of them");
+    }
+    if (direct) return await this.#dialDirect(to, signal);
+    if (hasHops) return await this.#dialByHops(to, options);
+    return await this.#dialOrdinary(to, options);
+  }
+
+  async #dialOrdinary(to: RouteAddress, options: DialRouteOptions): Promise<G> {
+    const { transports, autoTransports } = this.#options;
+    const { minHops, maxHops = MAX_HOPS_DEFAULT, signal } = options;
+    const fewest = Math.max(1, minHops ?? this.#options.minHops ?? 1);
+    const mayBeDirect = fewest === 1 || (minHops ?? 1) <= 1 && transports.to(to.publicKey).length > 0;
+    if (mayBeDirect) {
+      if (transports.to(to.publicKey).length === 0) await autoTransports?.(to.publicKey, signal);
+      const [open] = transports.to(to.publicKey);
+      if (open !== undefined) {
+        try {
+          return await this.#attempt(this.#overTransport(to, open), signal);
+        } catch (error) {
+          // What fails on an open transport is told, and never hidden behind a longer route (RT-9).
+          if (open.isLive) throw error;
+          signal?.throwIfAborted();
+        }
+      }
+    }
+    if (transports.transports().length === 0) throw new NoTransportsError();
+    return await this.#dialFound({ to, minHops: fewest, maxHops, excluded: new Set(), signal });
+  }
+
+  /** Routes that are found, each without the visors that failed before. */
+  async #dialFound(search: Search): Promise<G> {
+    const { to, excluded, signal } = search;
+    let failure: unknown;
+    for (let attempt = 1; attempt <= DIAL_ATTEMPTS_MAX; attempt++) {
+      const route = await this.#findRoute(search, failure);
+      try {
+        return await this.#attempt(route, signal);
+      } catch (cause) {
+        signal?.throwIfAborted();
+        if (cause instanceof NoSetupNodeError || this.#isOpenDirect(route)) throw cause;
+        failure = cause;
+        this.#options.log.debug("A route failed", { to: to.publicKey, attempt, cause: describeError(cause) });
+        for (const visor of toLeaveOut(cause, route)) excluded.add(visor);
+      }
+    }
+    throw failure;
+  }
+
+  async #findRoute(
+    { to, minHops, maxHops, excluded, signal }: Search,
+    failure: unknown,
+  ): Promise<BidirectionalRoute> {
+    const { local, findRoutes, transports } = this.#options;
+    const pairs = [[local, to.publicKey], [to.publicKey, local]] as const;
+    const [forward = [], reverse = []] = await findRoutes(pairs, { minHops, maxHops }, signal);
+    const passes = (path: readonly FoundHop[]) =>
+      path.length > 0 && path.every((hop) => !excluded.has(hop.from) && !excluded.has(hop.to));
+    const begins = (path: readonly FoundHop[]) =>
+      transports.find(parseTransportId(path[0]!.transportId)) !== undefined;
+    const [there, back] = [forward.find((path) => passes(path) && begins(path)), reverse.find(passes)];
+    if (there === undefined || back === undefined) {
+      const first = forward.find(passes);
+      const why = first !== undefined && back !== undefined
+        ? `transport ${first[0]!.transportId} not found locally`
+        : failure === undefined
+        ? "the route finder knows none"
+        : "every route that is known failed";
+      throw new NoRouteError(to.publicKey, why, { cause: failure });
+    }
+    const route = this.#route(to, there.map(hopOf), back.map(hopOf));
+    checkRoute(route);
+    return route;
+  }
+
+  /** Exactly the hops that were given, once. */
+  async #dialByHops(to: RouteAddress, { forward, reverse, signal }: DialRouteOptions): Promise<G> {
+    const { local, transports, directory } = this.#options;
+    const common = { local, transports, directory, signal };
+    const ends = { from: local, to: to.publicKey };
+    const there = forward === undefined ? undefined : await resolveHops(forward, { ...common, ...ends });
+    const back = reverse === undefined
+      ? mirrored(there!)
+      : await resolveHops(reverse, { ...common, from: to.publicKey, to: local });
+    const route = this.#route(to, there ?? mirrored(back), back);
+    checkRoute(route);
+    return await this.#attempt(route, signal);
+  }
+
+  /** Sets a route up and brings its group up, within the time of one attempt. */
+  #attempt(route: BidirectionalRoute, signal: AbortSignal | undefined): Promise<G> {
+    const limit = { what: "Setting a route up", afterMs: DIAL_ATTEMPT_TIMEOUT_MS, signal };
+    return withTimeout(this.#options.world.clock, limit, async (signal) => {
+      const edge = await this.#setUp(route, signal);
+      return await this.#options.router.open(edge, { signal });
+    });
+  }
+
+  /** One hop each way is set up with the destination itself, if it serves that; else a setup node does it. */
+  async #setUp(route: BidirectionalRoute, signal: AbortSignal): Promise<EdgeRules> {
+    const peer = route.descriptor.destination.publicKey;
+    if (route.forward.length === 1 && route.reverse.length === 1 && this.#direct.mayServe(peer)) {
+      try {
+        return await this.#direct.setUp(route, { signal });
+      } catch (cause) {
+        signal.throwIfAborted();
+        this.#options.log.debug("A setup node is asked instead", { peer, cause: describeError(cause) });
+      }
+    }
+    return await this.#setup.dialRouteGroup(route, { signal });
+  }
+
+  async #dialDirect(to: RouteAddress, signal: AbortSignal | undefined): Promise<G | AppDirectConn> {
+    const { world, local } = this.#options;
+    const transport = await this.#directTransport(to.publicKey, signal);
+    if (transport.type !== "dmsg") {
+      try {
+        return await dialAppDirect(transport.openStream(PacketType.appDirect), { world, local, to, signal });
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isUnanswered(error)) throw error; // nobody listens, or the transport is gone
+      }
+    }
+    let edge: EdgeRules;
+    try {
+      edge = await this.#direct.setUp(this.#overTransport(to, transport), { signal });
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (!(cause instanceof DirectSetupUnsupportedError)) throw cause;
+      const why =
+        "it serves neither direct streams of apps nor direct set-up of routes; visors of 2024 have none";
+      throw new DirectDialError(to.publicKey, why, { cause });
+    }
+    return await this.#options.router.open(edge, { signal });
+  }
+
+  /** An open one, else one that is made now. */
+  async #directTransport(remote: PublicKey, signal: AbortSignal | undefined): Promise<DialledTransport> {
+    const { transports } = this.#options;
+    const [open] = transports.to(remote);
+    if (open !== undefined) return open;
+    const failures: unknown[] = [];
+    for (const type of DIRECT_TYPES) {
+      try {
+        return await transports.dial(remote, type, { label: "user", signal });
+      } catch (cause) {
+        signal?.throwIfAborted();
+        failures.push(cause);
+      }
+    }
+    const why = `no transport to it could be made: ${failures.map(describeError).join("; ")}`;
+    throw new DirectDialError(remote, why, { cause: failures[0], hint: "skyctl tp add --help" });
+  }
+
+  #overTransport(to: RouteAddress, { id }: DialledTransport): BidirectionalRoute {
+    const forward = [{ transportId: id, from: this.#options.local, to: to.publicKey }];
+    return this.#route(to, forward, mirrored(forward));
+  }
+
+  #route(to: RouteAddress, forward: readonly Hop[], reverse: readonly Hop[]): BidirectionalRoute {
+    const { local, router } = this.#options;
+    const descriptor: RouteDescriptor = {
+      source: { publicKey: local, port: router.ephemeralPort() },
+      destination: { publicKey: to.publicKey, port: to.port },
+    };
+    return { descriptor, keepAliveNs: RULE_KEEP_ALIVE_NS, forward, reverse };
+  }
+
+  /** True for a single hop over a transport that is still open. */
+  #isOpenDirect({ forward }: BidirectionalRoute): boolean {
+    return forward.length === 1 && this.#options.transports.find(forward[0]!.transportId)?.isLive === true;
+  }
+}
+
+/** In the order in which they are tried (operations.md 4). */
+const DIRECT_TYPES = ["stcpr", "sudph", "dmsg"] as const;
+
+function hopOf({ transportId, from, to }: FoundHop): Hop {
+  return { transportId: parseTransportId(transportId), from, to };
+}
+
+/**
+ * Visors that the next route must not use: the one that the set-up named; all in between, when the far end of a
+ * route that was set up stayed silent. Never one of the ends.
+ */
+function toLeaveOut(cause: unknown, { descriptor, forward, reverse }: BidirectionalRoute): PublicKey[] {
+  const ends = [descriptor.source.publicKey, descriptor.destination.publicKey];
+  const named = cause instanceof RouteSetupError
+    ? [cause.visor]
+    : [...forward, ...reverse].flatMap(({ from, to }) => [from, to]);
+  return named.filter((visor): visor is PublicKey => visor !== undefined && !ends.includes(visor));
+}

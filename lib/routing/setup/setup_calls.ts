@@ -1,0 +1,267 @@
+/**
+ * What a visor answers about its routing rules (protocol: routing, sections 8.6 and 8.8).
+ *
+ *     dmsg port 136   a trusted key              everything
+ *                     a key with a transport     one reservation and one edge, of a route with itself
+ *                     any other                  closed without an answer
+ *     virtual stream of type 13                  as a key with a transport, by another service name
+ *
+ * @module
+ */
+import type { Conn, Log, Scope } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import { AWAIT_SETUP_PORT, type DmsgClient, type DmsgStream } from "../../dmsg/mod.ts";
+import type { World } from "../../runtime/mod.ts";
+import { sleep } from "../../runtime/mod.ts";
+import type { TransportId } from "../../transport/mod.ts";
+import type { GobValue } from "../../wire/gob/mod.ts";
+import { rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
+import { RouteRuleError } from "../errors.ts";
+import type { EdgeRules, Rule } from "../rule.ts";
+import { refusal, SetupRefusedError } from "./errors.ts";
+import { DONE, EDGE_RULES, edgeOfWire, ID_COUNT, ROUTE_IDS, RULES, rulesOfWire } from "./wire_types.ts";
+
+/** A connection of a setup node lives so long (routing.md 8.6). */
+export const SETUP_CALLS_MS = 2 * 60_000;
+/** A connection for one direct set-up lives so long (routing.md 8.8). */
+export const DIRECT_CALLS_MS = 60_000;
+/** Connections at once, of everybody; further ones are closed. */
+export const SETUP_CONNECTIONS_MAX = 512;
+/** Connections at once of one visor that is not trusted. */
+export const DIRECT_CONNECTIONS_MAX = 8;
+/** Route ids of one direct set-up; it needs two. */
+export const DIRECT_IDS_MAX = 4;
+/** Rules in one call: a relay of the longest route needs two. */
+export const RULES_PER_CALL_MAX = 256;
+/** Ids in one call that deletes rules. */
+export const DELETED_PER_CALL_MAX = 1_024;
+
+/** What of a router the calls are about. */
+export interface RuleKeeper {
+  reserveIds(count: number): number[];
+  addIntermediaryRules(rules: readonly Rule[]): void;
+  addEdgeRules(edge: EdgeRules): void;
+  deleteRules(routeIds: Iterable<number>): void;
+}
+
+/** The live transports of this visor; a `TransportManager` is one. */
+export interface LiveTransports {
+  find(id: TransportId): { readonly remote: PublicKey } | undefined;
+  to(remote: PublicKey): readonly { readonly id: TransportId }[];
+}
+
+export interface ServeSetupCallsOptions {
+  readonly world: Pick<World, "clock">;
+  readonly local: PublicKey;
+  readonly dmsg: Pick<DmsgClient, "listen">;
+  readonly router: RuleKeeper;
+  readonly transports: LiveTransports;
+  /** The setup nodes of the configuration, and the visor's own. */
+  readonly trusts: (key: PublicKey) => boolean;
+  readonly scope: Scope;
+  readonly log: Log;
+}
+
+/** Serves dmsg port 136 until `scope` ends. Errors: 400 when the port is taken. */
+export function serveSetupCalls(options: ServeSetupCallsOptions): void {
+  const { dmsg, scope } = options;
+  const listener = dmsg.listen(AWAIT_SETUP_PORT);
+  const callers = new Map<PublicKey, number>(); // connections of those that are not trusted
+  scope.spawn("calls of setup nodes", async (signal) => {
+    if (signal.aborted) listener.close();
+    signal.addEventListener("abort", () => listener.close(), { once: true });
+    const serving = new Set<Promise<void>>();
+    for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
+      const answering = serving.size < SETUP_CONNECTIONS_MAX ? admit(stream, callers, options) : undefined;
+      if (answering === undefined) {
+        stream.close(); // without a word: whoever is not served has no business here
+        continue;
+      }
+      const { methods, afterMs, done } = answering;
+      const served = serveFor(stream, methods, { ...options, afterMs, signal })
+        .finally(() => (done(), serving.delete(served)));
+      serving.add(served);
+    }
+    await Promise.all(serving);
+  });
+}
+
+/** Serves one direct set-up on a virtual stream of type 13. Never rejects. */
+export function serveDirectSetupStream(
+  stream: Conn & { readonly transport: { readonly id: TransportId; readonly remote: PublicKey } },
+  options: Pick<ServeSetupCallsOptions, "world" | "local" | "router" | "transports" | "log"> & {
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { transport } = stream;
+  const methods = directMethods("DirectSetupGateway", {
+    ...options,
+    caller: transport.remote,
+    transportId: transport.id,
+    eitherOrder: true,
+  });
+  return serveFor(stream, methods, { ...options, afterMs: DIRECT_CALLS_MS });
+}
+
+interface Answering {
+  readonly methods: RpcMethods;
+  readonly afterMs: number;
+  readonly done: () => void;
+}
+
+/** What a caller is served; undefined: nothing. */
+function admit(
+  stream: DmsgStream,
+  callers: Map<PublicKey, number>,
+  options: ServeSetupCallsOptions,
+): Answering | undefined {
+  const caller = stream.remote.publicKey;
+  if (options.trusts(caller)) {
+    return { methods: trustedMethods(options.router), afterMs: SETUP_CALLS_MS, done: () => {} };
+  }
+  const connections = callers.get(caller) ?? 0;
+  if (options.transports.to(caller).length === 0 || connections >= DIRECT_CONNECTIONS_MAX) return undefined;
+  callers.set(caller, connections + 1);
+  const done = () => {
+    const left = callers.get(caller)! - 1;
+    if (left === 0) callers.delete(caller);
+    else callers.set(caller, left);
+  };
+  return { methods: directMethods("RPCGateway", { ...options, caller }), afterMs: DIRECT_CALLS_MS, done };
+}
+
+/** Serves a connection for at most `afterMs`, then ends it. */
+async function serveFor(
+  conn: Conn,
+  methods: RpcMethods,
+  { world, afterMs, signal, log }: {
+    readonly world: Pick<World, "clock">;
+    readonly afterMs: number;
+    readonly signal: AbortSignal;
+    readonly log: Log;
+  },
+): Promise<void> {
+  const over = new AbortController();
+  const limit = sleep(world.clock, afterMs, over.signal).then(() => conn.close(), () => {});
+  await serveRpc(conn, methods, { signal, log });
+  over.abort();
+  await limit;
+}
+
+function trustedMethods(router: RuleKeeper): RpcMethods {
+  return {
+    "RPCGateway.ReserveIDs": rpcMethod({
+      argument: ID_COUNT,
+      reply: ROUTE_IDS,
+      handle: (count) => refusing("reserveIds", () => router.reserveIds(count)),
+    }),
+    "RPCGateway.AddIntermediaryRules": rpcMethod({
+      argument: RULES,
+      reply: DONE,
+      handle: (rules) =>
+        refusing("addRules", () => {
+          if (rules.length > RULES_PER_CALL_MAX) {
+            throw new RouteRuleError(`${rules.length} rules in one call`);
+          }
+          router.addIntermediaryRules(rulesOfWire(rules));
+          return true;
+        }),
+    }),
+    "RPCGateway.AddEdgeRules": rpcMethod({
+      argument: EDGE_RULES,
+      reply: DONE,
+      handle: (edge) =>
+        refusing("addRules", () => {
+          router.addEdgeRules(edgeOfWire(edge)); // never waits for the group (routing.md 14)
+          return true;
+        }),
+    }),
+    "RPCGateway.DelRules": rpcMethod({
+      argument: ROUTE_IDS,
+      reply: DONE,
+      handle: (ids) => {
+        router.deleteRules(ids.slice(0, DELETED_PER_CALL_MAX));
+        return true;
+      },
+    }),
+  };
+}
+
+interface DirectOptions {
+  readonly local: PublicKey;
+  readonly router: RuleKeeper;
+  readonly transports: LiveTransports;
+  readonly caller: PublicKey;
+  /** The only transport that may be used; undefined: any with the caller. */
+  readonly transportId?: TransportId;
+  readonly eitherOrder?: boolean;
+}
+
+/** One reservation and one edge. Whatever else is asked for is unknown. */
+function directMethods(service: "RPCGateway" | "DirectSetupGateway", options: DirectOptions): RpcMethods {
+  const { router } = options;
+  let reserved: readonly number[] | undefined;
+  let isInstalled = false;
+  const once = "direct setup: one reservation and one install per connection";
+  return {
+    [`${service}.ReserveIDs`]: rpcMethod({
+      argument: ID_COUNT,
+      reply: ROUTE_IDS,
+      handle: (count) =>
+        refusing("reserveIds", () => {
+          if (reserved !== undefined) throw new SetupRefusedError("reserveIds", once);
+          if (count < 1 || count > DIRECT_IDS_MAX) {
+            throw new SetupRefusedError("reserveIds", "direct setup: too many route IDs");
+          }
+          return reserved = router.reserveIds(count);
+        }),
+    }),
+    [`${service}.AddEdgeRules`]: rpcMethod({
+      argument: EDGE_RULES,
+      reply: DONE,
+      handle: (wire) =>
+        refusing("addRules", () => {
+          if (reserved === undefined || isInstalled) throw new SetupRefusedError("addRules", once);
+          const edge = directEdge(wire, options, reserved);
+          isInstalled = true;
+          router.addEdgeRules(edge);
+          return true;
+        }),
+    }),
+  };
+}
+
+/** The edge, when it is of a route between the caller and this visor over a transport of theirs. */
+function directEdge(
+  wire: GobValue<typeof EDGE_RULES>,
+  { local, transports, caller, transportId, eitherOrder }: DirectOptions,
+  reserved: readonly number[],
+): EdgeRules {
+  const edge = edgeOfWire(wire, { eitherOrder });
+  const { descriptor: { source, destination }, forward, reverse } = edge;
+  if (source.publicKey !== caller || destination.publicKey !== local) {
+    throw new SetupRefusedError("addRules", "direct setup: route is not between the caller and this visor");
+  }
+  const { nextTransportId } = forward;
+  const isOwn = transports.find(nextTransportId)?.remote === caller;
+  if (!isOwn || (transportId !== undefined && transportId !== nextTransportId)) {
+    throw new SetupRefusedError(
+      "addRules",
+      "direct setup: rule does not leave over a transport to the caller",
+    );
+  }
+  // Else a stranger could overwrite the rules of other routes.
+  if (!reserved.includes(forward.routeId) || !reserved.includes(reverse.routeId)) {
+    throw new SetupRefusedError("addRules", "direct setup: rule does not use the reserved route IDs");
+  }
+  return edge;
+}
+
+/** Every refusal has its code in its text (routing.md 8.6). */
+function refusing<T>(failure: "addRules" | "reserveIds", work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw refusal(failure, cause);
+  }
+}
