@@ -19,6 +19,10 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "dmsg/_exchange.ts OVERHEAD_BYTES",
       "noise/frames.ts PREFIX_BYTES COUNTER_BYTES SEAL_BYTES FRAME_OVERHEAD_BYTES",
       "noise/pq.ts KEY_BYTES",
+      "routing/_packet_conn.ts FRAME_PREFIX_BYTES",
+      "routing/descriptor.ts DESCRIPTOR_BYTES",
+      "routing/payloads.ts PING_BYTES EARLY_SACK_BYTES",
+      "routing/rule.ts HEADER_BYTES NEXT_BYTES PADDING_BYTES",
       "services/store/sqlite_store.ts PAGE_BYTES",
       "sim/_gate_node.ts BARE_MESSAGE_BYTES EPHEMERAL_BYTES",
       "sim/traffic.ts HEAD_BYTES",
@@ -44,6 +48,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
     why: "where something listens or counts from",
     names: [
       "dmsg/_port_table.ts EPHEMERAL_START",
+      "routing/listener.ts EPHEMERAL_START",
       "proxy/skysocks/limits.ts SKYSOCKS_PORT",
       "dmsg/ports.ts DMSGCTRL_PORT DMSGPTY_PORT SETUP_NODE_PORT TRANSPORT_PORT HYPERVISOR_PORT",
       "dmsg/ports.ts TRANSPORT_SETUP_PORT RELAY_PORT HTTP_PORT AWAIT_SETUP_PORT",
@@ -55,6 +60,9 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
     why: "arithmetic, or range of a type",
     names: [
       "crypto/chacha.ts TWO_TO_32",
+      "routing/listener.ts PORT_MAX",
+      "routing/rule.ts I64_MAX",
+      "routing/table.ts ROUTE_ID_END NS_PER_MS",
       "dmsg/_entry_text.ts U64_MAX I64_MAX I64_MIN",
       "noise/frames.ts TWO_TO_32",
       "noise/replay_window.ts WORD_BITS",

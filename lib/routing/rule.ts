@@ -26,7 +26,7 @@ import { RouteRuleError } from "./errors.ts";
 export const RULE_TYPE = { consume: 0, forward: 1, intermediary: 2 } as const;
 export type RuleKind = keyof typeof RULE_TYPE;
 
-/** Above what a rule of our own routes lives when unused; each router obeys the rule, not this. */
+/** What a rule of our own routes lives unused; each router obeys the rule that it has, not this. */
 export const RULE_KEEP_ALIVE_NS = 600_000_000_000n;
 
 const KINDS: readonly RuleKind[] = ["consume", "forward", "intermediary"];
