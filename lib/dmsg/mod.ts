@@ -30,6 +30,7 @@ export * from "./errors.ts";
 export * from "./http.ts";
 export * from "./http_discovery.ts";
 export * from "./listener.ts";
+export { LIVENESS_DEADLINE_MS, LIVENESS_INTERVAL_MS } from "./_liveness.ts";
 export * from "./objects.ts";
 export * from "./ports.ts";
 export * from "./server.ts";

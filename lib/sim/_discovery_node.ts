@@ -2,7 +2,7 @@
 import { silentLog } from "../base/mod.ts";
 import { type RawHandler, serveHttp } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
-import { attachDmsg, runDmsgDiscovery } from "../services/dmsg_discovery/mod.ts";
+import { attachDmsg, type DmsgSide, runDmsgDiscovery } from "../services/dmsg_discovery/mod.ts";
 import { openEntryStore } from "../services/store/mod.ts";
 import { parsePublicKey } from "../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../directory/mod.ts";
@@ -20,6 +20,7 @@ export class DiscoveryNode extends FleetNode {
   readonly #servers: readonly Entry[];
   #lie: RawHandler | undefined;
   #close: () => Promise<void> = () => Promise.resolve();
+  #side: DmsgSide | undefined;
 
   constructor(options: DiscoveryNodeOptions) {
     super(options);
@@ -29,6 +30,11 @@ export class DiscoveryNode extends FleetNode {
   /** From the next start on, `answer` is what it says to every request; undefined: the truth. */
   lieWith(answer: RawHandler | undefined): void {
     this.#lie = answer;
+  }
+
+  /** Servers that it has a session with; none when it does not run. */
+  connected(): readonly string[] {
+    return this.isUp ? this.#side?.status().servers ?? [] : [];
   }
 
   /** The entries of all clients as they are now. */
@@ -64,12 +70,12 @@ export class DiscoveryNode extends FleetNode {
   protected override async boot(world: World): Promise<void> {
     const address = { hostname: "0.0.0.0", port: DISCOVERY_PORT };
     if (this.#lie !== undefined) return await this.#bootLiar(world, this.#lie);
-    const dmsg = attachDmsg({ world, local: this.keys, servers: this.#servers, log: this.log });
+    const attach = attachDmsg({ world, local: this.keys, servers: this.#servers, log: this.log });
     const running = await runDmsgDiscovery({
       world,
       log: this.log,
       settings: { address, store: "memory", mode: "dual", publicKey: this.publicKey },
-      dmsg,
+      dmsg: (options) => this.#side = attach(options),
     });
     this.#close = () => running.close();
   }
@@ -79,10 +85,12 @@ export class DiscoveryNode extends FleetNode {
     const listener = await world.network.listen({ hostname: "0.0.0.0", port: DISCOVERY_PORT });
     const store = await openEntryStore("memory", world);
     const http = serveHttp(listener, { raw: lie }, { world, log: silentLog });
-    const side = attachDmsg({ world, local: this.keys, servers: this.#servers, log: silentLog })({
-      handler: lie,
-      store,
-    });
+    const side = this.#side = attachDmsg({ world, local: this.keys, servers: this.#servers, log: silentLog })(
+      {
+        handler: lie,
+        store,
+      },
+    );
     this.#close = async () => {
       await Promise.all([http.close(), side[Symbol.asyncDispose]()]);
       await store[Symbol.asyncDispose]();

@@ -8,7 +8,13 @@
 import { describeError } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../directory/mod.ts";
-import { HttpDiscovery, SERVER_SESSIONS_MAX, SESSION_STREAMS_MAX } from "../dmsg/mod.ts";
+import {
+  HttpDiscovery,
+  LIVENESS_DEADLINE_MS,
+  LIVENESS_INTERVAL_MS,
+  SERVER_SESSIONS_MAX,
+  SESSION_STREAMS_MAX,
+} from "../dmsg/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
 import { silentLog } from "../base/mod.ts";
 import { DISCOVERY_URL, ECHO_PORT, SIM_VERSION } from "./_places.ts";
@@ -17,6 +23,9 @@ import type { VisorNode } from "./_visor_node.ts";
 
 /** Every peer reaches every other within this after the faults end. */
 export const REACHABLE_WITHIN_MS = 60_000;
+/** An idle session that is half dead is noticed within this: two pings, each in its time, and a little (DC-8). */
+export const DEAD_SEEN_WITHIN_MS = 2 * (LIVENESS_INTERVAL_MS + LIVENESS_DEADLINE_MS) + 5_000;
+const REST_LOOK_MS = 1_000;
 /** A peer that was not reached is asked again after so long. */
 const REACH_RETRY_MS = 2_000;
 /** One attempt to reach a peer. */
@@ -93,6 +102,30 @@ export function checkSessions(fleet: Fleet): string[] {
     if (held !== sessions) complaints.push(`${visor.name} holds ${held} sessions, ${sessions} in its table`);
   }
   return complaints;
+}
+
+/** A discovery that runs has a session with every server that runs: others reach it through any of them. */
+export function checkDiscovery({ discovery, servers }: Fleet): string[] {
+  if (!discovery.isUp) return [];
+  const connected = new Set(discovery.connected());
+  return servers.filter((server) => server.isUp && !connected.has(server.publicKey))
+    .map(({ name }) => `the discovery has no session with ${name}`);
+}
+
+/**
+ * Waits until both checks have nothing to say. The discovery has {@link REACHABLE_WITHIN_MS}, from `sinceMs` on,
+ * and an idle session whose other end is gone the two pings that it takes to notice; what is said then stays.
+ */
+export async function untilAtRest(fleet: Fleet, sinceMs: number): Promise<string[]> {
+  for (;;) {
+    const sessions = checkSessions(fleet);
+    const discovery = checkDiscovery(fleet);
+    const passedMs = fleet.simulation.nowMs - sinceMs;
+    if (discovery.length > 0 && passedMs > REACHABLE_WITHIN_MS) return [...discovery, ...sessions];
+    if (sessions.length > 0 && passedMs > DEAD_SEEN_WITHIN_MS) return sessions;
+    if (sessions.length + discovery.length === 0) return [];
+    await fleet.sleep(REST_LOOK_MS);
+  }
 }
 
 function nameAndKey({ name, publicKey }: { readonly name: string; readonly publicKey: PublicKey }) {

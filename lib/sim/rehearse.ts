@@ -8,7 +8,7 @@
  */
 import { Simulation } from "../runtime/simulated/mod.ts";
 import { describeError } from "../base/mod.ts";
-import { checkBounds, checkCalmTraffic, checkReach, checkSessions, Observer } from "./checks.ts";
+import { checkBounds, checkCalmTraffic, checkReach, Observer, untilAtRest } from "./checks.ts";
 import { Fleet } from "./fleet.ts";
 import type { Scenario, Verdict } from "./scenario.ts";
 import { type EventSink, Timeline } from "./timeline.ts";
@@ -53,13 +53,14 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
     await simulation.run(async () => {
       await watched(fleet, complaints, () => scenario.run(fleet));
       fleet.say("the faults are over");
+      const faultsEndedMs = simulation.nowMs;
       const reach = await checkReach(fleet, scenario.reachPairsMax);
       complaints.add(reach.complaints);
       if (reach.complaints.length === 0) {
         reachableAfterMs = reach.afterMs;
         fleet.say("every peer has reached every other");
       }
-      await finale(fleet, complaints);
+      await finale(fleet, complaints, faultsEndedMs);
     }, { untilMs: (scenario.untilMs ?? UNTIL_MS) + UNTIL_MS });
     const alive = Object.entries(simulation.live()).map(([what, count]) => `${what} ${count}`);
     if (alive.length > 0) complaints.add([`alive at the end: ${alive.join(", ")}`]);
@@ -83,11 +84,11 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
 }
 
 /** Everything in order, with a look at each step. */
-async function finale(fleet: Fleet, complaints: Complaints): Promise<void> {
+async function finale(fleet: Fleet, complaints: Complaints, faultsEndedMs: number): Promise<void> {
   await fleet.stopTraffic();
   await fleet.sleep(REST_MS);
   complaints.add(checkBounds(fleet));
-  complaints.add(checkSessions(fleet));
+  complaints.add(await untilAtRest(fleet, faultsEndedMs));
   complaints.add(await checkCalmTraffic(fleet, CALM_STREAMS));
   const observer = new Observer(fleet.director);
   const hadDied = fleet.nodes.filter(({ state }) => state === "dead");

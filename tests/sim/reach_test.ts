@@ -25,3 +25,22 @@ Deno.test("peers reach each other within 60 s of a discovery that lost its store
   assert.deepEqual(verdict.complaints, []);
   assert.ok(verdict.reachableAfterMs! > 5_000, `too easy: ${verdict.reachableAfterMs} ms`);
 });
+
+Deno.test("a discovery that stays away from a server, and sessions of which one end is gone, are complaints", async () => {
+  const cut: Scenario = {
+    name: "cut-for-good",
+    summary: "of a test",
+    servers: 2,
+    visors: 2,
+    async run(fleet) {
+      await fleet.settle();
+      fleet.simulation.partition(fleet.discovery.name, fleet.servers[0]!.name);
+      await fleet.sleep(200_000); // both ends have noticed
+    },
+  };
+  const verdict = await rehearse(cut, { seed: 1 });
+  assert.ok(
+    verdict.complaints.includes("the discovery has no session with server-1"),
+    verdict.complaints.join(),
+  );
+});

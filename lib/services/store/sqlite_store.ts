@@ -21,7 +21,7 @@ import {
 export interface SqliteEntryStoreOptions {
   /** A file, made when missing; undefined: in memory. */
   readonly path?: string;
-  readonly clock: Pick<Clock, "wallMs">;
+  readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
   /** Counts the open database as kind `store`. */
   readonly ledger?: Ledger;
   /** Above it a put fails. Default {@link STORE_BYTES_MAX}. */
@@ -35,7 +35,9 @@ export const STORE_BYTES_MAX = 1024 * 1024 * 1024;
 export class SqliteEntryStore implements EntryStore {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
-  readonly #clock: Pick<Clock, "wallMs">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  /** Added to the monotonic clock it is Unix time as the wall clock had it when the store was opened. */
+  readonly #epochMs: number;
   readonly #release: (() => void) | undefined;
   readonly #name: string;
   #open = true;
@@ -43,6 +45,7 @@ export class SqliteEntryStore implements EntryStore {
   constructor({ path, clock, ledger, bytesMax = STORE_BYTES_MAX }: SqliteEntryStoreOptions) {
     this.#name = path === undefined ? "the store in memory" : `the store ${path}`;
     this.#clock = clock;
+    this.#epochMs = clock.wallMs() - clock.monotonicMs();
     try {
       this.#database = new DatabaseSync(path ?? ":memory:");
       this.#database.exec(SETTINGS);
@@ -58,13 +61,18 @@ export class SqliteEntryStore implements EntryStore {
     this.#release = ledger?.open("store");
   }
 
+  /** Goes on evenly when somebody sets the wall clock: an entry lives as long as it was given, not longer. */
+  #nowMs(): number {
+    return Math.floor(this.#epochMs + this.#clock.monotonicMs());
+  }
+
   get(key: PublicKey): Promise<string | undefined> {
-    return this.#ask(() => text(this.#statements.get.get(key, this.#clock.wallMs())));
+    return this.#ask(() => text(this.#statements.get.get(key, this.#nowMs())));
   }
 
   put(entry: StoredEntry, { ttlMs, replaces }: PutOptions): Promise<boolean> {
     return this.#ask(() => {
-      const nowMs = this.#clock.wallMs();
+      const nowMs = this.#nowMs();
       const columns = [
         entry.text,
         nowMs + ttlMs,
@@ -90,12 +98,12 @@ export class SqliteEntryStore implements EntryStore {
   }
 
   remove(key: PublicKey): Promise<boolean> {
-    return this.#ask(() => this.#statements.remove.run(key, this.#clock.wallMs()).changes !== 0);
+    return this.#ask(() => this.#statements.remove.run(key, this.#nowMs()).changes !== 0);
   }
 
   batch(keys: readonly PublicKey[]): Promise<Map<PublicKey, string>> {
     return this.#ask(() => {
-      const nowMs = this.#clock.wallMs();
+      const nowMs = this.#nowMs();
       const found = new Map<PublicKey, string>();
       for (const key of keys) {
         const entry = text(this.#statements.get.get(key, nowMs));
@@ -106,29 +114,29 @@ export class SqliteEntryStore implements EntryStore {
   }
 
   clientKeys(): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.clientKeys.all(this.#clock.wallMs())));
+    return this.#ask(() => keysOf(this.#statements.clientKeys.all(this.#nowMs())));
   }
 
   visorKeys(): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.visorKeys.all(this.#clock.wallMs())));
+    return this.#ask(() => keysOf(this.#statements.visorKeys.all(this.#nowMs())));
   }
 
   allServers(): Promise<string[]> {
-    return this.#ask(() => textsOf(this.#statements.allServers.all(this.#clock.wallMs())));
+    return this.#ask(() => textsOf(this.#statements.allServers.all(this.#nowMs())));
   }
 
   availableServers(): Promise<string[]> {
-    return this.#ask(() => textsOf(this.#statements.availableServers.all(this.#clock.wallMs())));
+    return this.#ask(() => textsOf(this.#statements.availableServers.all(this.#nowMs())));
   }
 
   clientsOf(server: PublicKey): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.clientsOf.all(server, this.#clock.wallMs())));
+    return this.#ask(() => keysOf(this.#statements.clientsOf.all(server, this.#nowMs())));
   }
 
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>> {
     return this.#ask(() => {
       const clients = new Map<PublicKey, PublicKey[]>();
-      for (const row of this.#statements.delegations.iterate(this.#clock.wallMs())) {
+      for (const row of this.#statements.delegations.iterate(this.#nowMs())) {
         const server = row.server as PublicKey;
         const known = clients.get(server);
         if (known === undefined) clients.set(server, [row.key as PublicKey]);
@@ -140,7 +148,7 @@ export class SqliteEntryStore implements EntryStore {
 
   counts(): Promise<EntryCounts> {
     return this.#ask(() => {
-      const row = this.#statements.counts.get(this.#clock.wallMs())!;
+      const row = this.#statements.counts.get(this.#nowMs())!;
       return { clients: Number(row.clients), visors: Number(row.visors), servers: Number(row.servers) };
     });
   }

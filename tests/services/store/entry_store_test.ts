@@ -307,3 +307,18 @@ Deno.test("a full SqliteEntryStore refuses what is new, and keeps and serves wha
   await store[Symbol.asyncDispose]();
   assertNothingAlive(ledger);
 });
+
+Deno.test("an entry lives as long as it was given, also when somebody sets the clock back or ahead", async () => {
+  let wallMs = 1_000_000.5, monotonicMs = 77.25;
+  const clock = { wallMs: () => wallMs, monotonicMs: () => monotonicMs };
+  await using store = new SqliteEntryStore({ clock });
+  const entry = stored(key(1), {});
+  await store.put(entry, { ttlMs: 1_000, replaces: undefined });
+  wallMs += 600_000;
+  assert.equal(await store.get(entry.key), entry.text);
+  wallMs -= 1_200_000;
+  monotonicMs += 999;
+  assert.equal(await store.get(entry.key), entry.text);
+  monotonicMs += 2;
+  assert.equal(await store.get(entry.key), undefined);
+});
