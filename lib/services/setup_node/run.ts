@@ -1,0 +1,149 @@
+/**
+ * A setup node that runs: its own dmsg client, callers on port 36, `/stats` and `/health` on port 80.
+ *
+ * @module
+ */
+import { type Log, Scope } from "../../base/mod.ts";
+import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
+import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../../directory/mod.ts";
+import { AWAIT_SETUP_PORT, HTTP_PORT, serveDmsgHttp, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
+import { type AdmitRoute, SetupNode, type SetupStatsReport } from "../../routing/setup/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
+import {
+  allowing,
+  type BuildInfo,
+  type DmsgStatus,
+  health,
+  json,
+  NOT_FOUND,
+  type RunningService,
+  runService,
+  type ServiceApi,
+} from "../hosting/mod.ts";
+import { setupNodeNetwork } from "./network.ts";
+
+export interface SetupNodeSettings {
+  /** Where `/stats` and `/health` are served on TCP, too. Default: nowhere. */
+  readonly address?: SocketAddress;
+  readonly build?: BuildInfo;
+  /** Requests that are worked on at once; further ones wait. Default 512. */
+  readonly requestsMax?: number;
+}
+
+export interface RunSetupNodeOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly keys: KeyPair;
+  readonly network: DmsgNetwork;
+  readonly log: Log;
+  readonly userAgent: string;
+  readonly settings?: SetupNodeSettings;
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
+  /** Decides about destinations, for instance a circuit breaker. */
+  readonly admit?: AdmitRoute;
+  /** What that says about one, for `/stats`. */
+  readonly circuitOf?: (destination: PublicKey) => string | undefined;
+}
+
+export interface RunningSetupNode extends AsyncDisposable {
+  readonly publicKey: PublicKey;
+  /** Where `/stats` is bound on TCP; undefined: over dmsg only. */
+  readonly address: SocketAddress | undefined;
+  readonly dmsg: NetworkClient["dmsg"];
+  /** Settles when the node serves no more. Never rejects. */
+  readonly closed: Promise<void>;
+  stats(): SetupStatsReport;
+  close(): Promise<void>;
+}
+
+/** Starts a setup node; sessions come by and by. Errors: those of `Network.listen`. Nothing is left then. */
+export async function runSetupNode(options: RunSetupNodeOptions): Promise<RunningSetupNode> {
+  const { world, keys, log, settings: { address, build, requestsMax } = {} } = options;
+  const client = joinNetwork({
+    world,
+    local: keys,
+    network: setupNodeNetwork(options.network),
+    log: log.child("dmsg"),
+    userAgent: options.userAgent,
+    sessionsMin: 0, // with every server: no visor is reached by a detour
+    postQuantum: options.postQuantum,
+  });
+  const { dmsg } = client;
+  const node = new SetupNode({
+    world,
+    log: log.child("setup"),
+    version: build ?? { version: "unknown", commit: "unknown", date: "unknown" },
+    relayPeers: () => dmsg.sessions().map(({ remote }) => remote),
+    admit: options.admit,
+    circuitOf: options.circuitOf,
+    requestsMax,
+    dial: (publicKey, { signal, bypassCaches }) =>
+      dmsg.dial({ publicKey, port: AWAIT_SETUP_PORT }, { signal, bypassCaches }),
+  });
+  const scope = new Scope();
+  const startedAtMs = world.clock.wallMs();
+  const service: RunningService = await runService({
+    world,
+    log,
+    name: "setup node",
+    mode: address === undefined ? "dmsg" : "dual",
+    address: address ?? { hostname: "127.0.0.1", port: 0 },
+    api: (dmsgStatus) => statsApi(node, { startedAtMs, build, dmsgStatus }),
+    dmsg: (handler) => {
+      serveDmsgHttp({ client: dmsg, world, handler: { raw: handler }, scope, log });
+      serveCallers(dmsg, node, scope);
+      return {
+        status: () => ({
+          address: `${keys.publicKey}:${HTTP_PORT}`,
+          servers: dmsg.sessions().map(({ remote }) => remote),
+        }),
+        [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+      };
+    },
+    holds: {
+      async [Symbol.asyncDispose]() {
+        await node[Symbol.asyncDispose](); // before its connections: rules that are being deleted need them
+        await client.close();
+      },
+    },
+  });
+  return {
+    publicKey: keys.publicKey,
+    address: service.address,
+    dmsg,
+    closed: service.closed,
+    stats: () => node.stats(),
+    close: () => service.close(),
+    [Symbol.asyncDispose]: () => service.close(),
+  };
+}
+
+/** Hands every stream on dmsg port 36 to the node, whoever opened it. */
+function serveCallers(dmsg: NetworkClient["dmsg"], node: SetupNode, scope: Scope): void {
+  const listener = dmsg.listen(SETUP_NODE_PORT);
+  scope.spawn("callers of the setup node", async (signal) => {
+    if (signal.aborted) listener.close();
+    signal.addEventListener("abort", () => listener.close(), { once: true });
+    for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
+      void node.serve(stream); // never rejects; the node waits for it
+    }
+  });
+}
+
+interface ApiFacts {
+  readonly startedAtMs: number;
+  readonly build: BuildInfo | undefined;
+  readonly dmsgStatus: () => DmsgStatus | undefined;
+}
+
+function statsApi(node: SetupNode, { startedAtMs, build, dmsgStatus }: ApiFacts): ServiceApi {
+  return ({ method, path }) => {
+    if (path !== "/stats" && path !== "/health") return Promise.resolve(NOT_FOUND);
+    if (method !== "GET" && method !== "HEAD") return Promise.resolve(allowing("GET, HEAD"));
+    const answer = path === "/stats"
+      ? json(JSON.stringify(node.stats()))
+      : health({ serviceName: "setup-node", startedAtMs, build, dmsg: dmsgStatus() });
+    return Promise.resolve(answer);
+  };
+}
