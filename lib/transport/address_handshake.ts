@@ -24,6 +24,7 @@ import {
   toHex,
   verify,
 } from "../crypto/mod.ts";
+import { TRANSPORT_PORT } from "../dmsg/mod.ts";
 import type { Clock, Random } from "../runtime/mod.ts";
 import { member, parseJson, parseJsonObject } from "./_json.ts";
 import { JsonFrames } from "./_json_frames.ts";
@@ -32,8 +33,6 @@ import { AddressHandshakeError } from "./errors.ts";
 
 /** The whole handshake, on both sides. */
 export const ADDRESS_HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Wire: where a visor accepts transports, on every type of link. */
-export const TRANSPORT_PORT = 45;
 /** f2 has 417 bytes; room for members that we do not know. */
 export const ADDRESS_FRAME_BYTES_MAX = 2048;
 

@@ -7,8 +7,7 @@
  */
 import type { Conn } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import type { DmsgClient, Listener } from "../dmsg/mod.ts";
-import { TRANSPORT_PORT } from "./address_handshake.ts";
+import { type DmsgClient, type Listener, TRANSPORT_PORT } from "../dmsg/mod.ts";
 import type { LinkHandler, TransportCarrier } from "./carrier.ts";
 
 export interface DmsgCarrierOptions {

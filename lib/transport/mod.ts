@@ -16,7 +16,6 @@ export type { Latency } from "./_pings.ts";
 export type { StreamKind } from "./_stream_mux.ts";
 export type { PersistentTransport } from "./_persistent.ts";
 export type { RegisteredTransport, TransportRegistrar } from "./_registration.ts";
-export { TRANSPORT_PORT } from "./address_handshake.ts";
 export { isLoopbackAddress, isPublicAddress, isTellableAddress } from "./addresses.ts";
 export * from "./carrier.ts";
 export * from "./counters.ts";
