@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { describeError, type Log, Scope, SkyError } from "../../base/mod.ts";
+import { describeError, type Log, Scope } from "../../base/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
 import type { GraphTransport, TransportGraph } from "../../routing/paths/mod.ts";
 import { type Clock, sleep } from "../../runtime/mod.ts";
@@ -28,7 +28,7 @@ export function toldTransports(source: TransportSource): GraphSource {
 }
 
 export interface PolledTransportsOptions {
-  /** Reads the whole list. Rejects with a `SkyError` when it cannot. */
+  /** Reads the whole list. */
   readonly list: (signal: AbortSignal) => Promise<readonly TransportRecord[]>;
   readonly clock: Clock;
   readonly log: Log;
@@ -64,9 +64,8 @@ export function polledTransports(
           graph.replaceAll((await list(signal)).map(graphTransport));
           if (isFailing) log.info("Transports are read again", { transports: graph.size });
           isFailing = false;
-        } catch (error) {
+        } catch (error) { // whatever it is, the next list may be better than none
           if (signal.aborted) return;
-          if (!(error instanceof SkyError)) throw error;
           if (!isFailing) log.warn("Transports cannot be read", { cause: describeError(error) });
           isFailing = true;
         }
