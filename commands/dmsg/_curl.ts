@@ -6,7 +6,7 @@ import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/
 import type { HttpResponse } from "../../lib/http/mod.ts";
 import { TruncatedError } from "../../lib/base/mod.ts";
 import { withTimeout, type World } from "../../lib/runtime/mod.ts";
-import { connectToAny, type NetworkOptions, withClient } from "./_look_up.ts";
+import { connectToAny, type NetworkOptions, withClient } from "../_look_up.ts";
 
 export interface CurlOptions extends NetworkOptions {
   readonly method?: string | undefined;

@@ -5,7 +5,7 @@ import { ControlClient, NoVisorError } from "../../lib/control/mod.ts";
 import { serveDmsgHttp } from "../../lib/dmsg/mod.ts";
 import { ConnClosedError } from "../../lib/base/mod.ts";
 import { folderHandler, keptKeyPair, NotAFolderError } from "../../lib/visor/mod.ts";
-import { connectToAny, type NetworkOptions, withClient } from "./_look_up.ts";
+import { connectToAny, type NetworkOptions, withClient } from "../_look_up.ts";
 
 export interface ServeOptions extends NetworkOptions {
   readonly port: number;

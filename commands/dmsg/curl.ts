@@ -10,7 +10,7 @@ import {
   repeated,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "./network_options.ts";
+import { deploymentOption } from "../network_options.ts";
 
 /** The verb. */
 export function curlCommand(io: Io): AnyCommand {

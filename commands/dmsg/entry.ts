@@ -1,7 +1,7 @@
 /** `skyctl dmsg entry <pk>`: what the dmsg discovery says of a key. @module */
 import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "./network_options.ts";
+import { deploymentOption } from "../network_options.ts";
 
 /** The verb. */
 export function entryCommand(io: Io): AnyCommand {
@@ -22,7 +22,7 @@ export function entryCommand(io: Io): AnyCommand {
       .action(async (text, options) => {
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { DmsgError, parseEntry, renderEntry } = await import("../../lib/dmsg/mod.ts");
-        const { lookUp } = await import("./_look_up.ts");
+        const { lookUp } = await import("../_look_up.ts");
         const key = parsePublicKey(text);
         const found = await lookUp(io, options, {
           visor: async (call) => (await call("dmsgEntry", { key })).entry,

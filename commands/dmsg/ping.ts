@@ -10,7 +10,7 @@ import {
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "./network_options.ts";
+import { deploymentOption } from "../network_options.ts";
 
 /** The verb. */
 export function pingCommand(io: Io): AnyCommand {
@@ -36,7 +36,7 @@ export function pingCommand(io: Io): AnyCommand {
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { withTimeout } = await import("../../lib/runtime/mod.ts");
         const { pingKey } = await import("../../lib/visor/mod.ts");
-        const { connectToAny, lookUp } = await import("./_look_up.ts");
+        const { connectToAny, lookUp } = await import("../_look_up.ts");
         const key = parsePublicKey(text);
         const { clock } = await io.world();
         const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };

@@ -9,7 +9,7 @@ import {
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "./network_options.ts";
+import { deploymentOption } from "../network_options.ts";
 
 /** The verb. */
 export function serveCommand(io: Io): AnyCommand {

@@ -1,7 +1,7 @@
 /** `skyctl dmsg servers`: the dmsg servers of a network. @module */
 import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "./network_options.ts";
+import { deploymentOption } from "../network_options.ts";
 
 /** The verb. */
 export function serversCommand(io: Io): AnyCommand {
@@ -13,7 +13,7 @@ export function serversCommand(io: Io): AnyCommand {
       .addOption(postQuantumOption())
       .addHelpText("after", examples(["A table", "skyctl dmsg servers"]))
       .action(async (options) => {
-        const { lookUp } = await import("./_look_up.ts");
+        const { lookUp } = await import("../_look_up.ts");
         const { listServers } = await import("../../lib/visor/mod.ts");
         const { renderTable } = await import("../../lib/cli/table.ts");
         const servers = await lookUp(io, options, {

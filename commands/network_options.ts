@@ -1,5 +1,5 @@
 /** Options of every command that may dial by itself. @module */
-import { Option } from "../../lib/cli/mod.ts";
+import { Option } from "../lib/cli/mod.ts";
 
 /** `--deployment <file>`: which network, when no visor runs or another one is meant. */
 export function deploymentOption() {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { homeOf, type Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../lib/cli/mod.ts";
 import {
   ControlClient,
   type ControlInput,
@@ -12,22 +12,15 @@ import {
   type ControlOutput,
   NoVisorError,
   readControlFile,
-} from "../../lib/control/mod.ts";
-import { generateKeyPair, type KeyPair } from "../../lib/crypto/mod.ts";
-import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../../lib/directory/mod.ts";
-import type { DmsgClient } from "../../lib/dmsg/mod.ts";
-import {
-  describeError,
-  type Log,
-  logTo,
-  renderLogRecord,
-  silentLog,
-  WorldError,
-} from "../../lib/base/mod.ts";
-import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
-import { networkOfConfig, parseVisorConfig } from "../../lib/visor/mod.ts";
-import { postQuantumOf } from "../_post_quantum.ts";
-import type { PostQuantumOptions } from "../post_quantum_option.ts";
+} from "../lib/control/mod.ts";
+import { generateKeyPair, type KeyPair } from "../lib/crypto/mod.ts";
+import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../lib/directory/mod.ts";
+import type { DmsgClient } from "../lib/dmsg/mod.ts";
+import { describeError, type Log, logTo, renderLogRecord, silentLog, WorldError } from "../lib/base/mod.ts";
+import { FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
+import { networkOfConfig, parseVisorConfig } from "../lib/visor/mod.ts";
+import { postQuantumOf } from "./_post_quantum.ts";
+import type { PostQuantumOptions } from "./post_quantum_option.ts";
 
 export interface NetworkOptions extends PostQuantumOptions {
   readonly home?: string | undefined;
