@@ -61,9 +61,9 @@ export class AppArguments {
     return text === undefined ? undefined : this.#parseKey(name, text);
   }
 
-  /** Keys with commas between them. */
+  /** Keys with commas between them; undefined when it is absent. None at all is refused: it may mean nobody. */
   keys(name: string): PublicKey[] | undefined {
-    return this.text(name)?.split(",").map((text) => this.#parseKey(name, text.trim()));
+    return this.#values.get(name)?.split(",").map((text) => this.#parseKey(name, text.trim()));
   }
 
   /** `host:port`; `:port` is this machine alone: whoever reaches a proxy may use it. */

@@ -5,6 +5,7 @@ import { dmsgTargets } from "./dmsg.ts";
 import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
 import { noiseTargets } from "./noise.ts";
+import { proxyTargets } from "./proxy.ts";
 import { serviceTargets } from "./services.ts";
 import { yamuxTargets } from "./yamux.ts";
 
@@ -16,4 +17,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...httpTargets,
   ...fileTargets,
   ...serviceTargets,
+  ...proxyTargets,
 ];
