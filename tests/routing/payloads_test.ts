@@ -117,7 +117,10 @@ Deno.test("parsePing() takes 16 bytes and more, and refuses less", () => {
 
 Deno.test("parseErrorText() is short, and harmless in a line of ours", () => {
   const text = parseErrorText(encode("a\u001b[31m\nb" + "x".repeat(70_000)));
-  assert.ok(text.length === ERROR_TEXT_CHARACTERS_MAX && !/[\n\u001b]/.test(text), text);
+  assert.ok(
+    text.length === ERROR_TEXT_CHARACTERS_MAX && !text.includes("\n") && !text.includes("\u001b"),
+    text,
+  );
   assert.equal(parseErrorText(new Uint8Array()), "");
 });
 
