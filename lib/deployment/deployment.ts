@@ -58,6 +58,8 @@ export interface Deployment extends ServiceUrls {
   readonly geoip?: string;
   /** `wss://<label of the key>.<suffix>/dmsg` reaches a server from a browser. */
   readonly wssDomainSuffix?: string;
+  /** A network on loopback: addresses of this machine count as public. Absent: false. */
+  readonly allowLoopbackAddresses?: boolean;
   /** `<label of the key>.<suffix>` is the web origin of a key in a browser. */
   readonly browseOriginSuffix?: string;
 }

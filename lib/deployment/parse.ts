@@ -66,6 +66,7 @@ function readDeployment(value: JsonObject, path: string): Deployment {
     ...present("dnsServer", readText(value, path, "dns_server")),
     ...present("geoip", readUrl(value, path, "geoip", HTTP_URL)),
     ...present("wssDomainSuffix", readText(value, path, "wss_domain_suffix")),
+    ...present("allowLoopbackAddresses", readFlag(value, path, "allow_loopback_addresses")),
     ...present("browseOriginSuffix", readText(value, path, "browse_origin_suffix")),
   };
 }
@@ -139,6 +140,13 @@ function readText(from: JsonObject, path: string, member: string): string | unde
   const value = from[member] ?? "";
   if (typeof value !== "string") throw new DeploymentError(path + member, value, "a text");
   return value === "" ? undefined : value;
+}
+
+/** Undefined for what is false, as files without it have it. */
+function readFlag(from: JsonObject, path: string, member: string): true | undefined {
+  const value = from[member] ?? false;
+  if (typeof value !== "boolean") throw new DeploymentError(path + member, value, "true or false");
+  return value ? true : undefined;
 }
 
 const KEY = "a public key of 66 hex characters";

@@ -46,6 +46,8 @@ export interface DmsgNetwork {
   readonly routeFinder?: ServiceAddress;
   /** Keys of the setup nodes, which make routes. Absent: none. */
   readonly setupNodes?: readonly PublicKey[];
+  /** A network on loopback: addresses of this machine count as public. Absent: false. */
+  readonly allowLoopbackAddresses?: boolean;
 }
 
 /** The network of a deployment file. Errors: those of its parser; `NoDiscoveryError`. */
@@ -91,7 +93,8 @@ const SERVICE_FIELDS = [
 ] as const;
 
 function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {
-  const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg, routeSetupNodes } = deployment;
+  const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg, routeSetupNodes, allowLoopbackAddresses } =
+    deployment;
   return {
     name: name === "prod" ? "production" : name,
     file,
@@ -104,6 +107,7 @@ function toNetwork(name: string, deployment: Deployment, file: string | undefine
       return http === undefined && dmsg === undefined ? [] : [[member, { http, dmsg }]];
     })),
     ...(routeSetupNodes.length === 0 ? {} : { setupNodes: routeSetupNodes }),
+    ...(allowLoopbackAddresses === true ? { allowLoopbackAddresses } : {}),
   };
 }
 
@@ -113,7 +117,7 @@ function dmsgAddressOf(url: string | undefined): DmsgAddress | undefined {
 
 /** The text of a deployment file for this network: the 2026 one-file form. */
 export function renderDeploymentFile(network: DmsgNetwork): string {
-  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [] } = network;
+  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [], allowLoopbackAddresses } = network;
   const deployment = {
     dmsg_discovery: discoveryHttp ?? "",
     dmsg_servers: servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
@@ -124,6 +128,7 @@ export function renderDeploymentFile(network: DmsgNetwork): string {
       return [[field, address.http ?? ""], [`${field}_dmsg`, dmsgUrlOf(address.dmsg)]];
     })),
     ...(setupNodes.length === 0 ? {} : { route_setup_nodes: setupNodes }),
+    ...(allowLoopbackAddresses === true ? { allow_loopback_addresses: true } : {}),
   };
   return JSON.stringify({ [name]: deployment }, null, 2) + "\n";
 }

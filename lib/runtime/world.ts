@@ -71,6 +71,8 @@ export interface Network {
   listen(at: SocketAddress): Promise<SocketListener>;
   /** UDP. Errors as `listen`. */
   datagrams(at: SocketAddress): Promise<DatagramSocket>;
+  /** IP addresses of this machine's interfaces, loopback among them, as they are now. */
+  addresses(): readonly string[];
 }
 
 export interface FileInfo {

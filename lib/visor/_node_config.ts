@@ -42,6 +42,8 @@ export interface NodeConfig {
     readonly listen: SocketAddress;
   } | undefined;
   readonly persistentTransports: readonly PersistentTransport[];
+  /** Addresses of this machine are bound and dialled by `stcpr`: for a network on loopback. */
+  readonly allowLoopbackAddresses: boolean;
 }
 
 /** One entry of `launcher.apps`. */
@@ -77,6 +79,7 @@ export function readNode(fields: Fields): NodeConfig {
     routeSetupNodes: [...routing.keys("route_setup_nodes"), ...routing.keys("user_route_setup_nodes")],
     minHops: Math.max(1, routing.wholeNumber("min_hops", 1, HOPS_MAX)),
     stcprPort: transport.wholeNumber("stcpr_port", 0, 65_535),
+    allowLoopbackAddresses: transport.boolean("allow_loopback_addresses"),
     stcp: readStcp(fields),
     persistentTransports: fields.list("persistent_transports").map((item) => ({
       publicKey: item.key("pk"),

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type DmsgNetwork, embeddedNetwork } from "../directory/mod.ts";
+import { type DmsgNetwork, embeddedNetwork, type ServiceAddress } from "../directory/mod.ts";
 import { parseDmsgUrl } from "../dmsg/mod.ts";
+import type { ServiceUrlPair } from "./_node_config.ts";
 import type { VisorConfig } from "./config.ts";
 
 /**
@@ -13,6 +14,45 @@ import type { VisorConfig } from "./config.ts";
  */
 export function networkOfConfig(config: VisorConfig): DmsgNetwork {
   const embedded = embeddedNetwork();
+  const network = dmsgOfConfig(config, embedded);
+  const isEmbedded = network.name === embedded.name;
+  const { transportDiscovery, addressResolver, routeFinder, routeSetupNodes, allowLoopbackAddresses } =
+    config.node;
+  const setupNodes = routeSetupNodes.length > 0
+    ? routeSetupNodes
+    : isEmbedded
+    ? embedded.setupNodes
+    : undefined;
+  return {
+    ...network,
+    ...present(
+      "transportDiscovery",
+      serviceOf(transportDiscovery, isEmbedded && embedded.transportDiscovery),
+    ),
+    ...present("addressResolver", serviceOf(addressResolver, isEmbedded && embedded.addressResolver)),
+    ...present("routeFinder", serviceOf(routeFinder, isEmbedded && embedded.routeFinder)),
+    ...present("setupNodes", setupNodes),
+    ...present("allowLoopbackAddresses", allowLoopbackAddresses || undefined),
+  };
+}
+
+/** A service that the configuration names, else the deployment's. */
+function serviceOf(
+  { http, dmsg }: ServiceUrlPair,
+  deployed: ServiceAddress | false | undefined,
+): ServiceAddress | undefined {
+  if (http === undefined && dmsg === undefined) return deployed || undefined;
+  return {
+    ...present("http", http),
+    ...present("dmsg", dmsg === undefined ? undefined : parseDmsgUrl(dmsg).address),
+  };
+}
+
+function present<N extends string, T>(name: N, value: T | undefined): { readonly [name in N]?: T } {
+  return (value === undefined ? {} : { [name]: value }) as { readonly [name in N]?: T };
+}
+
+function dmsgOfConfig(config: VisorConfig, embedded: DmsgNetwork): DmsgNetwork {
   const { discovery, discoveryDmsg, servers } = config.dmsg;
   if (discovery === undefined && discoveryDmsg === undefined) {
     return servers.length === 0 ? embedded : { ...embedded, servers };

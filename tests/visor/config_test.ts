@@ -133,6 +133,7 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
       stcprPort: 0,
       stcp: undefined,
       persistentTransports: [],
+      allowLoopbackAddresses: false,
     },
     apps: [],
   });
@@ -148,6 +149,7 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
         transport_setup: [other],
         user_transport_setup: [publicKey],
         stcpr_port: 7777,
+        allow_loopback_addresses: true,
       },
       routing: {
         route_setup_nodes: [other],
@@ -177,6 +179,7 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     stcprPort: 7777,
     stcp: { table: new Map([[other, "10.0.0.1:7777"]]), listen: { hostname: "0.0.0.0", port: 7777 } },
     persistentTransports: [{ publicKey: other, type: "stcpr" }],
+    allowLoopbackAddresses: true,
   });
   assert.deepEqual(apps, [
     {

@@ -21,6 +21,7 @@ export function nodeNetwork(node: SimulatedNode, fabric: Fabric): Network {
     async datagrams(at) {
       return new SimulatedDatagrams(fabric, node, claim(fabric, node, at, "datagrams"));
     },
+    addresses: () => ["127.0.0.1", node.address],
   };
 }
 

@@ -24,6 +24,7 @@ export function systemNetwork(parts: { clock: Clock; ledger: Ledger }): Network 
         throw listenFailure(error, at);
       }
     },
+    addresses: () => Deno.networkInterfaces().map(({ address }) => address),
   };
 }
 
