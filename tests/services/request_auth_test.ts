@@ -1,0 +1,159 @@
+/** RequestAuth: what the recordings cannot show: races, replays, streams, many keys (services.md 2). */
+import assert from "node:assert/strict";
+import { Ledger } from "../../lib/base/mod.ts";
+import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
+import { bare, type Question, RateLimit, RequestAuth } from "../../lib/services/hosting/mod.ts";
+import { CALLERS_MAX } from "../../lib/services/hosting/rate_limit.ts";
+import { SqliteTransportStore } from "../../lib/services/store/mod.ts";
+import { pair, signed } from "./service_support.ts";
+
+const [alice, bob] = [pair("alice"), pair("bob")];
+
+class Rig implements AsyncDisposable {
+  readonly ledger = new Ledger();
+  readonly store = new SqliteTransportStore({ clock: new VirtualClock(), ledger: this.ledger });
+  readonly auth = new RequestAuth(this.store.nonces);
+
+  question(headers: Record<string, string>, { body = "", remote = "203.0.113.9:1" } = {}): Question {
+    const fields = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+    return {
+      method: "GET",
+      path: "/",
+      query: "",
+      header: (name) => fields.get(name),
+      bytes: () => Promise.resolve(new TextEncoder().encode(body)),
+      remote,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.store[Symbol.asyncDispose]();
+    assert.deepEqual(this.ledger.live(), {});
+  }
+}
+
+Deno.test("of 50 requests with one number at once exactly one is worked on", async () => {
+  await using rig = new Rig();
+  let handled = 0;
+  const headers = signed(alice, 0);
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () =>
+      rig.auth.answer(rig.question(headers), 0, async () => {
+        handled++;
+        await Promise.resolve();
+        return bare(200);
+      })),
+  );
+  assert.equal(handled, 1);
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(49).fill(401)]);
+  assert.equal(await rig.store.nonces.next(alice.publicKey), 1);
+  assert.equal(rig.auth.busy, 0, "no key is waited for");
+});
+
+Deno.test("one key's slow request holds up no other key", async () => {
+  await using rig = new Rig();
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => release = resolve);
+  const slow = rig.auth.answer(rig.question(signed(alice, 0)), 0, async () => {
+    await held;
+    return bare(200);
+  });
+  const quick = await rig.auth.answer(rig.question(signed(bob, 0)), 0, () => bare(200));
+  assert.equal(quick.status, 200);
+  release();
+  assert.equal((await slow).status, 200);
+});
+
+Deno.test("only a status of exactly 200 raises the number", async () => {
+  await using rig = new Rig();
+  for (const status of [201, 204, 301, 400, 401, 404, 409, 429, 500, 503]) {
+    await rig.auth.answer(rig.question(signed(alice, 0)), 0, () => bare(status));
+    assert.equal(await rig.store.nonces.next(alice.publicKey), 0, `${status}`);
+  }
+  const failing = rig.auth.answer(
+    rig.question(signed(alice, 0)),
+    0,
+    () => Promise.reject(new Error("a bug")),
+  );
+  await assert.rejects(failing, /a bug/);
+  assert.equal(await rig.store.nonces.next(alice.publicKey), 0);
+  await rig.auth.answer(rig.question(signed(alice, 0)), 0, () => bare(200));
+  assert.equal(await rig.store.nonces.next(alice.publicKey), 1);
+  assert.equal(rig.auth.busy, 0);
+});
+
+Deno.test("over dmsg the stream's key is the caller, whatever the headers say, and nothing is counted", async () => {
+  await using rig = new Rig();
+  for (
+    const headers of [{}, signed(bob, 0), { "SW-Public": "zz" }, { ...signed(alice, 0), "SW-Sig": "00" }]
+  ) {
+    const question = rig.question(headers as Record<string, string>, { remote: `${alice.publicKey}:49153` });
+    let caller: string | undefined;
+    const answer = await rig.auth.answer(question, 0, ({ key }) => {
+      caller = key;
+      return bare(200);
+    });
+    assert.deepEqual([answer.status, caller], [200, alice.publicKey]);
+  }
+  assert.equal(await rig.store.nonces.next(alice.publicKey), 0);
+  const text = rig.question({}, { remote: `x${alice.publicKey}:1` });
+  assert.equal((await rig.auth.answer(text, 0, () => bare(200))).status, 401, "no stream's address");
+});
+
+Deno.test("forged requests are refused before the body is taken for the caller's, and hold no place", async () => {
+  await using rig = new Rig();
+  let handled = 0;
+  const forged = { ...signed(bob, 0, "{}"), "SW-Public": alice.publicKey };
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () =>
+      rig.auth.answer(rig.question(forged, { body: "{}" }), 10, () => {
+        handled++;
+        return bare(200);
+      })),
+  );
+  assert.ok(answers.every(({ status }) => status === 401));
+  assert.deepEqual([handled, rig.auth.busy], [0, 0]);
+});
+
+Deno.test("numbers of any length end in an answer", async () => {
+  await using rig = new Rig();
+  const said = async (nonce: string) =>
+    (await rig.auth.answer(rig.question({ ...signed(alice, 0), "SW-Nonce": nonce }), 0, () => bare(200)))
+      .body;
+  assert.match(await said("9".repeat(10_000)), /value out of range/);
+  assert.match(await said("18446744073709551615"), /SW-Nonce does not match/);
+  for (const nonce of ["-1", "+0", "0x0", " 0", "1e3", "٣"]) {
+    assert.match(await said(nonce), /invalid syntax/);
+  }
+  assert.equal(await said(`${"0".repeat(5_000)}`), "", "zeros are zero");
+});
+
+Deno.test("forgotten keys: an old request is not good again, and a new key goes on above it", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock();
+  await using store = new SqliteTransportStore({ clock, ledger, noncesMax: 100 });
+  const auth = new RequestAuth(store.nonces);
+  const rig = new Rig();
+  const first = signed(alice, 0);
+  assert.equal((await auth.answer(rig.question(first), 0, () => bare(200))).status, 200);
+  for (let index = 0; index < 150; index++) {
+    await clock.advance(1);
+    const { publicKey } = pair(`stranger ${index}`);
+    assert.equal(await store.nonces.raise(publicKey, await store.nonces.next(publicKey)), true);
+  }
+  const next = await store.nonces.next(alice.publicKey);
+  assert.ok(next >= 1, `${next}`);
+  assert.equal((await auth.answer(rig.question(first), 0, () => bare(200))).status, 401, "a replay");
+  const answer = await auth.answer(rig.question(signed(alice, next)), 0, () => bare(200));
+  assert.equal(answer.status, 200, "its owner asks, and goes on");
+  await rig[Symbol.asyncDispose]();
+});
+
+Deno.test("RateLimit remembers 10,000 callers and forgets the one not seen for longest", () => {
+  const limit = new RateLimit({ monotonicMs: () => 0 }, { perMinute: 30, burst: 1 });
+  assert.equal(limit.waitMs("first"), 0);
+  assert.equal(limit.waitMs("first"), 2_000);
+  for (let index = 0; index < CALLERS_MAX; index++) limit.waitMs(`caller ${index}`);
+  assert.equal(limit.size, CALLERS_MAX);
+  assert.equal(limit.waitMs("first"), 0, "it starts anew");
+});

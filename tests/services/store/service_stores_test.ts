@@ -1,0 +1,178 @@
+/** One suite per store of a service, run by every implementation: SQLite in memory and in a file. */
+import assert from "node:assert/strict";
+import { Ledger } from "../../../lib/base/mod.ts";
+import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
+import {
+  type BindingStore,
+  InvalidStoreNameError,
+  type NonceStore,
+  openBindingStore,
+  openTransportStore,
+  StoreError,
+  type TransportStore,
+} from "../../../lib/services/store/mod.ts";
+import { pair, transportOf } from "../service_support.ts";
+
+const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
+
+interface Opened<S> {
+  readonly store: S;
+  readonly clock: VirtualClock;
+}
+
+/** Runs `test` on every kind of store, each of its own; nothing is left open. */
+function everyStore<S extends AsyncDisposable & { readonly nonces: NonceStore }>(
+  open: (name: string, world: { clock: VirtualClock; ledger: Ledger }) => S,
+  name: string,
+  test: (opened: Opened<S>) => Promise<void>,
+): void {
+  for (const kind of ["memory", "a file"]) {
+    Deno.test(`${name} (${kind})`, async () => {
+      const folder = kind === "memory" ? undefined : await Deno.makeTempDir();
+      const world = { clock: new VirtualClock(), ledger: new Ledger() };
+      {
+        await using store = open(folder === undefined ? "memory" : `${folder}/store.db`, world);
+        await test({ store, clock: world.clock });
+      }
+      assert.deepEqual(world.ledger.live(), {});
+      if (folder !== undefined) await Deno.remove(folder, { recursive: true });
+    });
+  }
+}
+
+const onTransports = (name: string, test: (opened: Opened<TransportStore>) => Promise<void>) =>
+  everyStore(openTransportStore, name, test);
+const onBindings = (name: string, test: (opened: Opened<BindingStore>) => Promise<void>) =>
+  everyStore(openBindingStore, name, test);
+
+onTransports("put() gives what is new or other, and stores all or nothing", async ({ store }) => {
+  const [first, second] = [transportOf(alice, bob), transportOf(bob, carol)];
+  assert.deepEqual(await store.put([first, second], { ttlMs: 1_000 }), [first, second]);
+  assert.deepEqual(await store.put([first, second], { ttlMs: 1_000 }), []);
+  const labelled = transportOf(alice, bob, { label: "automatic" });
+  assert.deepEqual(await store.put([second, labelled], { ttlMs: 1_000 }), [labelled]);
+  const measured = transportOf(bob, carol, { latency: { min: 1, max: 3, avg: 2 } });
+  assert.deepEqual(await store.put([measured, measured], { ttlMs: 1_000 }), [measured]);
+  assert.deepEqual(await store.put([measured], { ttlMs: 1_000 }), []);
+  const unfit = { ...first, label: {} as string };
+  await assert.rejects(store.put([transportOf(alice, carol), unfit], { ttlMs: 1_000 }), StoreError);
+  assert.deepEqual(await store.all(), [labelled, measured]);
+  assert.deepEqual(await store.put([], { ttlMs: 1_000 }), []);
+});
+
+onTransports("everything ends in its time, and 0 never", async ({ store, clock }) => {
+  const [short, long, endless] = ["stcpr", "sudph", "dmsg"].map((type) => transportOf(alice, bob, { type }));
+  await store.put([short!], { ttlMs: 100 });
+  await store.put([long!], { ttlMs: 200.5 });
+  await store.put([endless!], { ttlMs: 0 });
+  assert.deepEqual((await store.allWithLives()).map(({ leftMs }) => leftMs), [100, 201, Infinity]);
+  await clock.advance(100);
+  assert.deepEqual(await store.all(), [long, endless]);
+  assert.equal(await store.byId(short!.id), undefined);
+  assert.deepEqual(await store.remove([short!.id]), [], "it is gone already");
+  await clock.advance(1e12);
+  assert.deepEqual(await store.byEdges([alice.publicKey]), [endless]);
+  await store.shorten(50);
+  await clock.advance(49);
+  assert.equal((await store.all()).length, 1);
+  await clock.advance(1);
+  assert.deepEqual(await store.all(), []);
+});
+
+onTransports(
+  "byEdges() finds a transport at either edge, once, in the order of arrival",
+  async ({ store }) => {
+    const self = transportOf(alice, alice, { type: "dmsg" });
+    const records = [transportOf(alice, bob), self, transportOf(carol, alice), transportOf(bob, carol)];
+    await store.put(records, { ttlMs: 0 });
+    assert.deepEqual(await store.byEdges([alice.publicKey]), records.slice(0, 3));
+    assert.equal((await store.byEdges([alice.publicKey, bob.publicKey, alice.publicKey])).length, 4);
+    assert.deepEqual(await store.byEdges([]), []);
+    assert.deepEqual(await store.remove([self.id, self.id, "other"]), [self.id]);
+  },
+);
+
+onTransports("ended rows are deleted by and by", async ({ store, clock }) => {
+  const many = Array.from({ length: 40 }, (_, index) => transportOf(alice, pair(`peer ${index}`)));
+  await store.put(many, { ttlMs: 10 });
+  await clock.advance(10);
+  for (let index = 0; index < 6; index++) await store.put([transportOf(bob, carol)], { ttlMs: 1_000 });
+  assert.deepEqual((await store.all()).length, 1);
+  await store.put(many, { ttlMs: 10 });
+  assert.equal((await store.all()).length, 41, "and come back as new ones");
+});
+
+onBindings("a binding is kept, replaced, removed, and ends", async ({ store, clock }) => {
+  const first = { remoteAddress: "203.0.113.7", port: 7777, addresses: ["203.0.113.7", "::1"] };
+  await store.put("stcpr", alice.publicKey, first, { ttlMs: 100 });
+  await store.put("sudph", alice.publicKey, { ...first, addresses: [] }, { ttlMs: 0 });
+  assert.deepEqual(await store.get("stcpr", alice.publicKey), first);
+  assert.deepEqual((await store.get("sudph", alice.publicKey))?.addresses, []);
+  assert.equal(await store.get("stcpr", bob.publicKey), undefined);
+  await clock.advance(99);
+  await store.put("stcpr", alice.publicKey, { ...first, port: 1 }, { ttlMs: 100 });
+  await clock.advance(99);
+  assert.equal((await store.get("stcpr", alice.publicKey))?.port, 1);
+  await clock.advance(1);
+  assert.deepEqual([await store.keys("stcpr"), await store.keys("sudph")], [[], [alice.publicKey]]);
+  assert.deepEqual([
+    await store.remove("stcpr", alice.publicKey),
+    await store.remove("sudph", alice.publicKey),
+  ], [
+    false,
+    true,
+  ]);
+});
+
+for (const [name, on] of [["transports", onTransports], ["bindings", onBindings]] as const) {
+  on(
+    `numbers of ${name}: raised from the next one only`,
+    async ({ store: { nonces } }: Opened<{ nonces: NonceStore }>) => {
+      assert.equal(await nonces.next(alice.publicKey), 0);
+      assert.equal(await nonces.raise(alice.publicKey, 1), false);
+      assert.equal(await nonces.raise(alice.publicKey, 0), true);
+      assert.equal(await nonces.raise(alice.publicKey, 0), false);
+      assert.equal(await nonces.raise(alice.publicKey, 1), true);
+      assert.deepEqual([await nonces.next(alice.publicKey), await nonces.next(bob.publicKey)], [2, 0]);
+    },
+  );
+}
+
+Deno.test("both services can share a file, and a file keeps everything over a restart", async () => {
+  const folder = await Deno.makeTempDir();
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  const path = `${folder}/services.db`;
+  for (const isSecond of [false, true]) {
+    await using transports = openTransportStore(path, world);
+    await using bindings = openBindingStore(path, world);
+    if (isSecond) {
+      assert.equal((await transports.all()).length, 1);
+      assert.deepEqual(await bindings.keys("stcpr"), [bob.publicKey]);
+      assert.equal(await transports.nonces.next(alice.publicKey), 1);
+      assert.equal(await bindings.nonces.next(alice.publicKey), 0, "each service counts for itself");
+      continue;
+    }
+    await transports.put([transportOf(alice, bob)], { ttlMs: 1_000 });
+    await bindings.put("stcpr", bob.publicKey, { remoteAddress: "::1", port: 1, addresses: [] }, {
+      ttlMs: 1_000,
+    });
+    await transports.nonces.raise(alice.publicKey, 0);
+  }
+  assert.deepEqual(world.ledger.live(), {});
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("names of stores that are none, and a store that is closed", async () => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  for (const open of [openTransportStore, openBindingStore]) {
+    for (const name of ["", "redis://127.0.0.1:6379", "postgres://x"]) {
+      assert.throws(() => open(name, world), InvalidStoreNameError);
+    }
+    assert.throws(() => open("/proc/no/such/folder.db", world), StoreError);
+  }
+  const store = openTransportStore("memory", world);
+  await store[Symbol.asyncDispose]();
+  await store[Symbol.asyncDispose]();
+  await assert.rejects(store.all(), StoreError);
+  assert.deepEqual(world.ledger.live(), {});
+});
