@@ -17,7 +17,7 @@ import { generateKeyPair, type KeyPair } from "../lib/crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../lib/directory/mod.ts";
 import type { DmsgClient } from "../lib/dmsg/mod.ts";
 import { describeError, type Log, logTo, renderLogRecord, silentLog, WorldError } from "../lib/base/mod.ts";
-import { FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
+import { type Clock, FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../lib/visor/mod.ts";
 import { postQuantumOf } from "./_post_quantum.ts";
 import type { PostQuantumOptions } from "./post_quantum_option.ts";
@@ -50,13 +50,15 @@ export async function lookUp<T>(
     }
   }
   return await withClient(io, options, {}, async ({ dmsg }) => {
-    // Over dmsg first; without a session in this time the discovery is asked by plain HTTP alone.
-    const limit = { what: "Connecting to a dmsg server", afterMs: FIRST_SESSION_TIMEOUT_MS, signal };
-    await withTimeout(world.clock, limit, (ended) => connectToAny(dmsg, ended)).catch(() =>
-      signal.throwIfAborted()
-    );
+    await awaitSession(dmsg, world.clock, signal);
     return await ways.client(dmsg, signal);
   });
+}
+
+/** Waits for a session, so that what follows can ask over dmsg first; without one in time it asks by plain HTTP. */
+export async function awaitSession(dmsg: DmsgClient, clock: Clock, signal: AbortSignal): Promise<void> {
+  const limit = { what: "Connecting to a dmsg server", afterMs: FIRST_SESSION_TIMEOUT_MS, signal };
+  await withTimeout(clock, limit, (ended) => connectToAny(dmsg, ended)).catch(() => signal.throwIfAborted());
 }
 
 /** A look-up that could be made over dmsg waits so long for a session. */
@@ -107,7 +109,7 @@ export async function withClient<T>(
 ): Promise<T> {
   void io.signal; // Ctrl-C ends `work`, and then the client in order
   const world = await io.world();
-  const network = await chosenNetwork(world, { ...options, home: homeOf(io, options) });
+  const network = await chosenNetworkOf(io, options);
   const client = joinNetwork({
     world,
     local: keys ?? generateKeyPair(world.random),
@@ -123,6 +125,11 @@ export async function withClient<T>(
   } finally {
     await client.close();
   }
+}
+
+/** The network that a command's options mean, see {@link chosenNetwork}. */
+export async function chosenNetworkOf(io: Io, options: NetworkOptions): Promise<DmsgNetwork> {
+  return await chosenNetwork(await io.world(), { ...options, home: homeOf(io, options) });
 }
 
 /** `--deployment`, else the running visor's, else the configuration's, else the embedded production one. */

@@ -34,6 +34,16 @@ const NOUNS: readonly Noun[] = [
     load: async (io) => (await import("./dmsg/mod.ts")).dmsgNoun(io),
   },
   {
+    name: "tp",
+    summary: "Transports: the links between visors",
+    load: async (io) => (await import("./tp/mod.ts")).tpNoun(io),
+  },
+  {
+    name: "route",
+    summary: "Routes: paths over the transports of the network",
+    load: async (io) => (await import("./route/mod.ts")).routeNoun(io),
+  },
+  {
     name: "svc",
     summary: "Run a service of a deployment",
     load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),

@@ -33,7 +33,7 @@ export interface FindLimits {
   readonly count?: number;
 }
 
-/** The route finder knows no path for one of the pairs, or knows one of the visors not at all. */
+/** There is no path for one of the pairs, or one of the visors has no transport at all. */
 export class RouteNotFoundError extends PeerError {
   readonly code = "ROUTE_NOT_FOUND";
   constructor(
@@ -41,7 +41,7 @@ export class RouteNotFoundError extends PeerError {
     readonly reason: string,
   ) {
     const asked = pairs.slice(0, PAIRS_SHOWN).map(([from, to]) => `from ${from} to ${to}`).join(", ");
-    super(`The route finder has no path ${asked}: ${reason}`, {
+    super(`No route ${asked}: ${reason}`, {
       hint: "skyctl tp disc -p KEY shows which transports a visor has",
     });
   }

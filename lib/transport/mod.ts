@@ -47,5 +47,6 @@ export {
 } from "./stcp.ts";
 export { stcprCarrier, type StcprCarrierOptions, type StcprResolver } from "./stcpr.ts";
 export { type PacketSink, Transport, type TransportOptions } from "./transport.ts";
+export * from "./source_route.ts";
 export * from "./types.ts";
 export { VirtualStream } from "./virtual_stream.ts";

@@ -74,7 +74,7 @@ Deno.test("RouteFinderClient asks and reads as recorded in routing/route_finder.
     assert.deepEqual(error.pairs, PAIRS);
     assert.match(
       error.message,
-      /^The route finder has no path from 0348e1.* to 037eef.*: transport not found$/,
+      /^No route from 0348e1.* to 037eef.*: transport not found$/,
     );
     return true;
   });

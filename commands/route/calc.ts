@@ -1,0 +1,87 @@
+/** `skyctl route calc <src> <dst>`: the best paths of the transport discovery's list, computed here. @module */
+import {
+  type AnyCommand,
+  Command,
+  examples,
+  finished,
+  homeOption,
+  type Io,
+  wholeNumberOption,
+} from "../../lib/cli/mod.ts";
+import { deploymentOption } from "../network_options.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
+import { serviceAddressOption, timeoutOption } from "../service_options.ts";
+import { byLatencyOption } from "./by_latency_option.ts";
+
+/** The verb. */
+export function calcCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("calc")
+      .description(
+        "Compute the best paths between two visors, both ways, by the route finder's rule: least measured " +
+          "latency. Exit code 4 when there is none.",
+      )
+      .argument("<src>", "public key of the first visor")
+      .argument("<dst>", "public key of the last visor")
+      .option("-c, --count <n>", "paths each way", wholeNumberOption({ min: 1, max: 1_000 }), 1)
+      .option("-n, --min-hops <n>", "transports of a path at least", wholeNumberOption({ max: 64 }), 1)
+      .option("-x, --max-hops <n>", "transports of a path at most", wholeNumberOption({ max: 1_000 }), 5)
+      .option("--enable <types>", "only over transports of these types, separated by commas")
+      .option("--disable <types>", "not over transports of these types")
+      .addOption(byLatencyOption())
+      .addOption(serviceAddressOption("transport discovery"))
+      .addOption(timeoutOption(30_000, "30s"))
+      .addOption(homeOption())
+      .addOption(deploymentOption())
+      .addOption(postQuantumOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["The best path", "skyctl route calc 02ab...cd 03ef...01"],
+          [
+            "Three, none of them over dmsg",
+            "skyctl route calc -c 3 --disable dmsg --json 02ab...cd 03ef...01",
+          ],
+        ),
+      )
+      .action(
+        async (
+          source,
+          destination,
+          { count, minHops, maxHops, enable, disable, byLatency: _, ...options },
+        ) => {
+          const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+          const { RouteNotFoundError, TransportDiscoveryClient } = await import("../../lib/directory/mod.ts");
+          const { TransportGraph } = await import("../../lib/routing/paths/mod.ts");
+          const { graphTransport } = await import("../../lib/services/route_finder/mod.ts");
+          const { withService } = await import("../_ask_service.ts");
+          const { renderRoutes, routePairs } = await import("./_render_routes.ts");
+          const [from, to] = [parsePublicKey(source), parsePublicKey(destination)];
+          const records = await withService(
+            io,
+            options,
+            "transportDiscovery",
+            (ask, signal) => new TransportDiscoveryClient(ask).all(signal),
+          );
+          const graph = new TransportGraph();
+          const [enabled, disabled] = [enable, disable].map((types) =>
+            types?.split(",").map((type) => type.trim())
+          );
+          for (const record of records) {
+            if (enabled?.includes(record.type) === false || disabled?.includes(record.type) === true) {
+              continue;
+            }
+            graph.add(graphTransport(record));
+          }
+          const limits = { minHops, maxHops, count };
+          const [forward, reverse] = [graph.routes(from, to, limits), graph.routes(to, from, limits)];
+          if (forward.length === 0) {
+            const unknown = [from, to].find((key) => !graph.has(key));
+            const reason = unknown === undefined ? "route not found" : `no transport from or to ${unknown}`;
+            throw new RouteNotFoundError([[from, to]], reason);
+          }
+          io.emit(routePairs(forward, reverse), renderRoutes);
+        },
+      ),
+  );
+}
