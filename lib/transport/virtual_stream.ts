@@ -63,8 +63,10 @@ export class VirtualStream implements Conn {
 
   // Writing
   readonly #writes: PendingWrite[] = [];
+  #inFlight: readonly PendingWrite[] = []; // whole in the batch that the transport has: copies, so they may be let go
   #pumping: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
+  #breakEnding = (_reason: unknown) => {};
   #hasEnded = false;
 
   #failure: { readonly reason: unknown } | undefined; // of both halves; set once it is closed
@@ -150,7 +152,8 @@ export class VirtualStream implements Conn {
     this.#received.clear();
     this.#reader?.reject(reason);
     this.#reader = undefined;
-    for (const write of this.#writes.splice(0)) write.reject(reason);
+    for (const write of [...this.#inFlight, ...this.#writes.splice(0)]) write.reject(reason);
+    this.#breakEnding(reason);
     this.#tellRoom();
     this.#leave();
   }
@@ -180,14 +183,15 @@ export class VirtualStream implements Conn {
     while (this.#writes.length > 0) {
       const buffer = takeBuffer(STREAM_BATCH_BYTES);
       const { bytes, whole } = this.#fill(buffer);
+      this.#inFlight = whole;
       try {
         await this.#host.write(buffer.subarray(0, bytes));
       } catch (reason) {
-        for (const write of whole) write.reject(reason);
         this.fail(reason);
         break; // the buffer may still be in use below: it is left to the collector
       }
       giveBuffer(buffer);
+      this.#inFlight = [];
       for (const write of whole) write.resolve();
     }
     this.#pumping = undefined;
@@ -212,7 +216,9 @@ export class VirtualStream implements Conn {
   }
 
   async #end(): Promise<void> {
-    await this.#pumping;
+    const { promise: broken, reject } = Promise.withResolvers<never>();
+    this.#breakEnding = reject;
+    await Promise.race([this.#pumping, broken]);
     if (this.#failure !== undefined) throw this.#failure.reason;
     this.#hasEnded = true;
     this.#host.signal(STREAM_FIN);
