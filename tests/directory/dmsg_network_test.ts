@@ -112,3 +112,29 @@ Deno.test("embeddedNetwork() is production, with servers and both ways to its di
   assert.ok(network.discoveryDmsg !== undefined);
   assert.equal(new Set(network.servers.map(({ publicKey }) => publicKey)).size, network.servers.length);
 });
+
+Deno.test("a network's services are written, read back the same, and looked up nowhere", () => {
+  const network = {
+    ...networkOfFile(file({ dmsg_servers: SERVERS, dmsg_discovery_dmsg: DMSG }, "mine"), "f"),
+    transportDiscovery: { http: "http://10.0.0.5:9091", dmsg: { publicKey: key("tpd"), port: 80 } },
+    addressResolver: { http: undefined, dmsg: { publicKey: key("ar"), port: 81 } },
+    routeFinder: { http: "https://rf.example", dmsg: undefined },
+    setupNodes: [key("setup one"), key("setup two")],
+  };
+  const text = renderDeploymentFile(network);
+  assert.deepEqual(networkOfFile(text, "f"), network);
+  const written = JSON.parse(text).mine;
+  assert.equal(written.transport_discovery_dmsg, `dmsg://${key("tpd")}:80`);
+  assert.deepEqual(written.route_setup_nodes, network.setupNodes);
+  const clients = seededEntries(network).filter(({ client }) => client !== undefined);
+  assert.deepEqual(clients.map((entry) => entry.static), [key("discovery"), key("tpd"), key("ar")]);
+  assert.deepEqual(clients[1]!.client!.delegatedServers, [key("s1"), key("s2")]);
+});
+
+Deno.test("the embedded network names its services and setup nodes", () => {
+  const { transportDiscovery, addressResolver, routeFinder, setupNodes } = embeddedNetwork();
+  for (const service of [transportDiscovery, addressResolver, routeFinder]) {
+    assert.ok(service?.http !== undefined || service?.dmsg !== undefined);
+  }
+  assert.ok(setupNodes!.length > 0);
+});
