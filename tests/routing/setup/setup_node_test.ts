@@ -1,0 +1,363 @@
+import assert from "node:assert/strict";
+import { ConnResetError, memoryPair, TimedOutError } from "../../../lib/base/mod.ts";
+import { DmsgError } from "../../../lib/dmsg/mod.ts";
+import { RouteSetupError } from "../../../lib/routing/setup/mod.ts";
+import * as types from "../../../lib/routing/setup/wire_types.ts";
+import { RpcClient, RpcError } from "../../../lib/wire/rpc/mod.ts";
+import { key, outcomeOf, routeAlong, withNode } from "./_fake_visors.ts";
+
+const TRIO = ["alice", "bob", "carol"];
+
+/** Never settles before its signal is aborted. */
+function hang(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+  );
+}
+
+Deno.test("a route of three visors: ids at all, rules at the relay and the destination, the source's edge back", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    const edge = done.value!;
+    assert.equal(edge.descriptor.destination.publicKey, key("alice"));
+    assert.deepEqual([edge.forward.routeId, edge.forward.nextRouteId, edge.reverse.routeId], [100, 100, 101]);
+    assert.deepEqual(visor("bob").calls.map(({ method, ids }) => [method, ids]), [
+      ["ReserveIDs", [100, 101]],
+      ["AddIntermediaryRules", [100, 101]],
+    ]);
+    assert.deepEqual(visor("carol").calls.map(({ method, ids }) => [method, ids]), [
+      ["ReserveIDs", [100, 101]],
+      ["AddEdgeRules", [101, 100]],
+    ]);
+    assert.deepEqual(visor("alice").calls.map(({ method }) => method), ["ReserveIDs"]);
+  }));
+
+Deno.test("an invalid route is refused before anything is dialled", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const done = outcomeOf(node.dialRouteGroup({ ...routeAlong("alice", "bob"), reverse: [] }));
+    await clock.advance(0);
+    assert(done.error instanceof RouteSetupError);
+    assert.equal(done.error.message, "bidirectional route does not have reverse hops");
+    assert.equal(visor("alice").dials.length, 0);
+    assert.deepEqual(node.stats().failures_by_reason, { invalid_route: 1 });
+  }));
+
+Deno.test("RT-2: a transient 202 is tried three times, 1 s and 2 s apart, by asking again each time", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    visor("bob").onDial = (attempt) => {
+      if (attempt < 3) throw new DmsgError(202);
+    };
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(2_999);
+    assert.equal(done.done, false);
+    await clock.advance(1);
+    assert.equal(done.error, undefined);
+    assert.equal(done.done, true);
+    const [first] = visor("bob").dials;
+    assert.deepEqual(visor("bob").dials.map(({ atMs, bypassCaches }) => [atMs - first!.atMs, bypassCaches]), [
+      [0, false],
+      [1_000, true],
+      [3_000, true],
+    ]);
+    assert.equal(visor("carol").dials.length, 1);
+  }));
+
+Deno.test("RT-2: the third failure is the request's, and other failures are not repeated", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    visor("bob").onDial = () => {
+      throw new Error("remote says: cannot connect to delegated server");
+    };
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(3_000);
+    assert(done.error instanceof RouteSetupError);
+    assert.match(
+      done.error.message,
+      /^failed to instantiate route id reserver: a dial attempt failed with: dial /,
+    );
+    assert.equal(done.error.visor, key("bob"));
+    assert.equal(visor("bob").dials.length, 3);
+    visor("bob").onDial = () => {
+      throw new DmsgError(100);
+    };
+    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(
+      (second.error as Error).message.endsWith("dmsg error 100 - entry is not found in discovery"),
+      true,
+    );
+    assert.equal(visor("bob").dials.length, 4);
+    assert.deepEqual(node.stats().failures_by_reason, { intermediate_unreachable: 2 });
+    assert.equal(visor("alice").calls.length, 0); // nothing is reserved before all are there
+  }));
+
+Deno.test("RT-2: a dial without an end is given up after 10 s", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    visor("alice").onDial = (_, signal) => hang(signal);
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    await clock.advance(9_999);
+    assert.equal(done.done, false);
+    await clock.advance(1);
+    assert.equal((done.error as RouteSetupError).reason, "source_unreachable");
+  }));
+
+Deno.test("one hop that fails is told at once; the others finish, and their connections are kept", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const gate = Promise.withResolvers<void>();
+    visor("carol").onDial = () => gate.promise;
+    visor("bob").onDial = () => {
+      throw new DmsgError(100);
+    };
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal((done.error as RouteSetupError).visor, key("bob"));
+    gate.resolve();
+    await clock.advance(0);
+    assert.equal(node.pooledConnections, 2);
+  }));
+
+Deno.test("RT-3: a kept connection that is shut down is dialled anew once, and the new one carries the rest", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(first.error, undefined);
+    // Bob forgets the connection at the moment at which it is used again.
+    visor("bob").before = ({ connection }) => {
+      if (connection === 1) visor("bob").conns[0]!.close(new ConnResetError());
+    };
+    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(second.error, undefined);
+    assert.equal(second.done, true);
+    assert.equal(visor("bob").dials.length, 2);
+    const later = visor("bob").calls.slice(2).map(({ method, connection }) => [method, connection]);
+    assert.deepEqual(later, [["ReserveIDs", 1], ["ReserveIDs", 2], ["AddIntermediaryRules", 2]]);
+    assert.equal(visor("carol").dials.length, 1); // the others' were kept
+  }));
+
+Deno.test("RT-3: a hop that is dead fails after the one new dial", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(first.error, undefined);
+    visor("bob").before = ({ connection }) => visor("bob").conns[connection - 1]!.close(new ConnResetError());
+    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert(second.error instanceof RouteSetupError);
+    assert.equal(
+      second.error.message,
+      `failed to reserve route ids: reserve routeID from ${key("bob")} failed: ` +
+        describeShutDown(second.error),
+    );
+    assert.equal(visor("bob").dials.length, 2);
+  }));
+
+/** The cause behind the text differs with who closed first. */
+function describeShutDown(error: RouteSetupError): string {
+  const text = error.message.slice(error.message.indexOf("failed: ") + 8);
+  assert.match(text, /^connection is shut down/);
+  return text;
+}
+
+Deno.test("RT-3: a connection that was dialled for the request is not dialled again", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    visor("bob").before = ({ connection }) => visor("bob").conns[connection - 1]!.close(new ConnResetError());
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    await clock.advance(0);
+    assert.match((done.error as Error).message, /connection is shut down/);
+    assert.equal(visor("bob").dials.length, 1);
+  }));
+
+Deno.test("RT-4: after a failure at the destination the relay's rules are deleted, over the same connection", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    visor("carol").before = ({ method }) => {
+      if (method === "AddEdgeRules") throw new RouteSetupError("failure code 1 (no room)");
+    };
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(
+      (done.error as Error).message,
+      "failed to broadcast rules to destination router: failure code 1 (no room)",
+    );
+    assert.deepEqual(
+      visor("bob").calls.map(({ method, ids, connection }) => [method, ids, connection]),
+      [["ReserveIDs", [100, 101], 1], ["AddIntermediaryRules", [100, 101], 1], ["DelRules", [100, 101], 1]],
+    );
+    assert.deepEqual(visor("carol").of("DelRules"), []); // it confirmed nothing
+    assert.equal(node.pooledConnections, 3); // they live, and are kept
+    assert.deepEqual(node.stats().failures_by_reason, { destination_rules: 1 });
+  }));
+
+Deno.test("RT-4: of several relays only those that confirmed are told, also one that confirms after the failure", () =>
+  withNode(["alice", "bob", "carol", "dave"], async ({ node, clock, visor }) => {
+    const gate = Promise.withResolvers<void>();
+    visor("bob").before = ({ method }) => method === "AddIntermediaryRules" ? gate.promise : undefined;
+    visor("carol").before = ({ method }) => {
+      if (method === "AddIntermediaryRules") throw new RouteSetupError("failure code 1 (full)");
+    };
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol", "dave")));
+    await clock.advance(0);
+    gate.resolve();
+    await clock.advance(0);
+    assert.equal((done.error as RouteSetupError).visor, key("carol"));
+    assert.deepEqual(visor("bob").of("DelRules").map(({ ids }) => ids), [[100, 101]]);
+    assert.deepEqual([visor("carol").of("DelRules"), visor("dave").of("AddEdgeRules")], [[], []]);
+  }));
+
+Deno.test("RT-4: a request that ran out of time still has its rules deleted", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const gate = Promise.withResolvers<void>();
+    visor("carol").before = ({ method }) => method === "AddEdgeRules" ? gate.promise : undefined;
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(30_000);
+    assert.equal((done.error as RouteSetupError).reason, "context_deadline");
+    assert.deepEqual(visor("bob").of("DelRules").map(({ ids }) => ids), [[100, 101]]);
+    gate.resolve();
+    await clock.advance(0);
+  }));
+
+Deno.test("RT-5: a dead visor's connection is let go without waiting for it", () =>
+  withNode(["alice", "bob", "carol", "dave"], async ({ node, clock, visor }) => {
+    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.equal(first.error, undefined);
+    assert.equal(node.pooledConnections, 3);
+    await clock.advance(2 * 60_000); // silent for too long: all are at their end
+    await clock.advance(30_000);
+    assert.equal(node.pooledConnections, 0);
+    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "dave")));
+    await clock.advance(0);
+    assert.equal(second.error, undefined);
+    assert.equal(visor("alice").dials.length, 2);
+  }));
+
+Deno.test("512 requests at once, then the next waits; who waits 30 s is dropped", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    const gates: (() => void)[] = [];
+    visor("carol").before = ({ method }) =>
+      method === "AddEdgeRules" ? new Promise((resolve) => gates.push(resolve)) : undefined;
+    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    await clock.advance(0);
+    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    await clock.advance(1_000);
+    assert.deepEqual([first.done, second.done, gates.length], [false, false, 1]);
+    gates.shift()!();
+    await clock.advance(0);
+    assert.deepEqual([first.done, gates.length], [true, 1]);
+    const third = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    const caller = new AbortController();
+    const fourth = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol"), caller.signal));
+    caller.abort(new ConnResetError());
+    await clock.advance(0);
+    assert.equal((fourth.error as RouteSetupError).reason, "concurrency_limit");
+    gates.shift()!();
+    await clock.advance(0);
+    gates.shift()!();
+    await clock.advance(0);
+    assert.deepEqual([second.error, third.error], [undefined, undefined]);
+    assert.deepEqual([node.stats().concurrency_drops, node.stats().total_requests], [1, 3]);
+  }, { requestsMax: 1 }));
+
+Deno.test("a caller that goes away ends its request, and what was installed is taken back", () =>
+  withNode(TRIO, async ({ node, clock, visor, ledger }) => {
+    visor("carol").before = ({ method }) => {
+      if (method === "AddEdgeRules") near.close();
+    };
+    const [near, far] = memoryPair({ ledger });
+    const client = new RpcClient(near, { world: { clock } });
+    void node.serve(far);
+    const wire = types.wireRoute(routeAlong("alice", "bob", "carol"));
+    const call = outcomeOf(
+      client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES),
+    );
+    await clock.advance(0);
+    assert.equal(call.done, true);
+    assert.deepEqual(visor("bob").of("DelRules").length, 1);
+    assert.deepEqual(node.stats().failures_by_reason, { context_canceled: 1 });
+  }));
+
+Deno.test("calls by wire: a route, health, peers, and the texts of refusals", () =>
+  withNode(TRIO, async ({ node, clock, ledger }) => {
+    const [near, far] = memoryPair({ ledger });
+    const client = new RpcClient(near, { world: { clock } });
+    void node.serve(far);
+    const ask = async (route: types.BidirectionalRoute) => {
+      const wire = types.wireRoute(route);
+      const call = outcomeOf(
+        client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES),
+      );
+      await clock.advance(0);
+      return call;
+    };
+    const edge = types.edgeOfWire((await ask(routeAlong("alice", "bob", "carol"))).value!);
+    assert.equal(edge.descriptor.source.publicKey, key("carol"));
+    const { error } = await ask({ ...routeAlong("alice", "bob"), forward: [] });
+    assert.equal((error as RpcError).text, "bidirectional route does not have forward hops");
+    const health = outcomeOf(
+      client.call("SetupRPCGateway.HealthCheck", types.HEALTH_CHECK_ARGUMENT, {}, types.HEALTH_CHECK_REPLY),
+    );
+    const peers = outcomeOf(
+      client.call("SetupRPCGateway.RelayPeers", types.RELAY_PEERS_ARGUMENT, {}, types.RELAY_PEERS_REPLY),
+    );
+    await clock.advance(0);
+    assert.deepEqual(health.value, { Status: "OK", Version: "v1", Commit: "abc", Date: "today" });
+    assert.deepEqual(peers.value, { Peers: [key("bob")] });
+    // A hop of null keys is no route.
+    const nothing = {
+      ...types.wireRoute(routeAlong("alice", "bob")),
+      Forward: [{ TpID: undefined, From: undefined, To: undefined }],
+    };
+    const bad = outcomeOf(
+      client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, nothing, types.EDGE_RULES),
+    );
+    await clock.advance(0);
+    assert.equal((bad.error as RpcError).text, "bidirectional route has an invalid route description");
+    client.close();
+    await clock.advance(0);
+  }, { relayPeers: () => [key("bob")] }));
+
+Deno.test("a visor that gives too few ids, or one twice, ends the request with its key", async () => {
+  for (const ids of [[], [7], [7, 7], [7, 8, 9]]) {
+    await withNode(TRIO, async ({ node, clock, visor }) => {
+      visor("bob").give = () => ids;
+      const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+      await clock.advance(0);
+      assert.equal((done.error as RouteSetupError).visor, key("bob"));
+      assert.deepEqual(node.stats().failures_by_reason, { id_reservation: 1 });
+    });
+  }
+});
+
+Deno.test("who admits is asked before any dial, and told how it ended", async () => {
+  const told: unknown[] = [];
+  const admit = (visors: unknown) => {
+    told.push(visors);
+    return (result: unknown) => void told.push(result);
+  };
+  await withNode(TRIO, async ({ node, clock, visor }) => {
+    outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    visor("carol").onDial = () => {
+      throw new TimedOutError("x", 1);
+    };
+    for (const conn of visor("carol").conns) conn.close();
+    await clock.advance(0);
+    outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.deepEqual(told[0], { source: key("alice"), destination: key("carol"), relays: [key("bob")] });
+    assert.deepEqual(told[1], { failure: undefined, unreachable: undefined });
+    assert.equal((told[3] as { unreachable: unknown }).unreachable, key("carol"));
+    assert.equal(told.length, 4);
+  }, { admit });
+  await withNode(TRIO, async ({ node, clock, visor }) => {
+    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    await clock.advance(0);
+    assert.equal((done.error as RouteSetupError).reason, "circuit_open");
+    assert.equal(visor("alice").dials.length, 0);
+    assert.deepEqual(node.stats().failures_by_reason, { circuit_open: 1 });
+  }, {
+    admit: () => {
+      throw new RouteSetupError("circuit open", { reason: "circuit_open" });
+    },
+  });
+});
