@@ -89,10 +89,10 @@ export class Link {
         if (this.#partBytes > 0) throw new TruncatedError("a packet");
         return;
       }
-      this.#heardMs = this.#clock.monotonicMs();
       this.#isDelivering = true;
       await this.#deliver(view);
       this.#isDelivering = false;
+      this.#heardMs = this.#clock.monotonicMs(); // from here on: what went before was time of ours
     }
   }
 

@@ -43,6 +43,8 @@ export interface StreamMuxOptions {
   readonly refusals: RefusalCounters;
   /** Takes a stream that the peer opened; false: nobody does. */
   readonly onStream: (kind: StreamKind, stream: VirtualStream) => boolean;
+  /** Sends packets on the connection that is in use now; rejects with it. */
+  readonly write: (packets: Uint8Array) => Promise<void>;
   /** Sends a packet of route id 0, if the peer takes any. */
   readonly send: (packet: Uint8Array) => void;
 }
@@ -134,7 +136,7 @@ export class StreamMux {
           const payloadAt = writePacketHeader(into, at, kind, 0, STREAM_HEADER_BYTES + dataBytes);
           return writeStreamHeader(into, payloadAt, { streamId, sender: this.#ownKey, flags });
         },
-        write: (packets) => transport.write(packets),
+        write: this.#options.write,
         signal: (flags) => this.#sendFrame(kind, streamId, flags),
         onGone: () => {
           if (isGone) return;

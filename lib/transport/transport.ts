@@ -81,6 +81,7 @@ export class Transport {
   #bytesSent = 0;
   #bytesReceivedBefore = 0; // by links that are gone
   #connectedMs: number;
+  readonly #createdMs: number;
 
   constructor(options: TransportOptions) {
     const { world, local, remote, type, label, conn, isInitiator } = options;
@@ -97,13 +98,14 @@ export class Transport {
     this.#settleClosed = resolve;
     this.#release = world.ledger.open("transport");
     this.#isInitiator = isInitiator;
-    this.#connectedMs = world.clock.monotonicMs();
+    this.#connectedMs = this.#createdMs = world.clock.monotonicMs();
     const send = (packet: Uint8Array) => this.#sendOwn(packet);
     this.#streams = new StreamMux({
       transport: this,
       clock: world.clock,
       refusals: this.#refusals,
       onStream: options.onStream ?? (() => false),
+      write: (packets) => this.#writeOnce(packets),
       send,
     });
     this.#link = this.#connect(conn);
@@ -163,6 +165,11 @@ export class Transport {
     return this.#options.world.clock.monotonicMs() - this.#connectedMs;
   }
 
+  /** Since it came to be, whatever connection it has now, in milliseconds. */
+  get ageMs(): number {
+    return this.#options.world.clock.monotonicMs() - this.#createdMs;
+  }
+
   /** Virtual streams that are open. */
   get streamCount(): number {
     return this.#streams.count;
@@ -174,17 +181,13 @@ export class Transport {
    * `TransportClosedError`; `TypeError` for bytes that are no whole packets.
    */
   async write(packets: Uint8Array): Promise<void> {
-    const payloadBytes = payloadBytesOf(packets);
     const link = this.#link;
-    if (link === undefined) throw new TransportClosedError(this.id, this.#reason);
     try {
-      await link.write(packets);
-    } catch (cause) {
-      const next: Link | undefined = this.#link;
-      if (next === undefined || next === link) throw new TransportClosedError(this.id, cause);
-      await next.write(packets); // the connection was replaced meanwhile: once more on the new one
+      await this.#writeOnce(packets);
+    } catch (error) {
+      if (!this.isLive || this.#link === link || error instanceof TypeError) throw error;
+      await this.#writeOnce(packets); // the connection was replaced meanwhile: once more on the new one
     }
-    this.#bytesSent += payloadBytes;
   }
 
   /** Sends one packet. Errors as {@link write}. */
@@ -224,6 +227,18 @@ export class Transport {
     this.#pings.restart();
     this.#streams.failAll(reason);
     old.close(reason);
+  }
+
+  /** As {@link write}, on the connection that is in use now and no other: frames of streams belong to one. */
+  async #writeOnce(packets: Uint8Array): Promise<void> {
+    const payloadBytes = payloadBytesOf(packets);
+    if (this.#link === undefined) throw new TransportClosedError(this.id, this.#reason);
+    try {
+      await this.#link.write(packets);
+    } catch (cause) {
+      throw new TransportClosedError(this.id, cause);
+    }
+    this.#bytesSent += payloadBytes;
   }
 
   #connect(conn: Conn): Link {
@@ -277,7 +292,7 @@ export class Transport {
     if (!this.isLive) return;
     if (this.#ownPackets >= OWN_PACKETS_MAX) return this.#refusals.add("unsent answer");
     this.#ownPackets++;
-    this.write(packet).catch(() => {}) // the link ends itself by it
+    this.#writeOnce(packet).catch(() => {}) // the link ends itself by it
       .finally(() => this.#ownPackets--);
   }
 }
