@@ -1,0 +1,274 @@
+/** runTransportDiscovery() and runAddressResolver(): modes, dmsg and HTTP with the same answers (SV-1, TP-1). */
+import assert from "node:assert/strict";
+import { type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
+import {
+  AddressResolverClient,
+  type DmsgNetwork,
+  joinNetwork,
+  type ServiceAddress,
+  tcpHttpClient,
+  TransportDiscoveryClient,
+} from "../../lib/directory/mod.ts";
+import { DmsgServer, HttpDiscovery } from "../../lib/dmsg/mod.ts";
+import { askOver } from "../../lib/directory/mod.ts";
+import { AddressInUseError, sleep, type World } from "../../lib/runtime/mod.ts";
+import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
+import { runAddressResolver } from "../../lib/services/address_resolver/mod.ts";
+import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
+import {
+  type AttachService,
+  attachService,
+  InvalidServiceSettingError,
+  type ServiceMode,
+} from "../../lib/services/hosting/mod.ts";
+import { InvalidStoreNameError, StoreError } from "../../lib/services/store/mod.ts";
+import { runTransportDiscovery } from "../../lib/services/transport_discovery/mod.ts";
+import { withSimulation, withSystemWorld } from "../support/world.ts";
+import { pair, transportOf } from "./service_support.ts";
+
+const [alice, bob, server, tpd, resolver] = ["alice", "bob", "server", "tpd", "ar"].map(pair) as [
+  ReturnType<typeof pair>,
+  ReturnType<typeof pair>,
+  ReturnType<typeof pair>,
+  ReturnType<typeof pair>,
+  ReturnType<typeof pair>,
+];
+const loopback = { hostname: "127.0.0.1", port: 0 };
+const base = { address: loopback, store: "memory", mode: "http" as ServiceMode };
+const services = [
+  ["transport discovery", runTransportDiscovery],
+  ["address resolver", runAddressResolver],
+] as const;
+
+for (const [name, run] of services) {
+  Deno.test(`the ${name} answers over real sockets, and is closed once however often it is asked`, () =>
+    withSystemWorld(async (world) => {
+      await using service = await run({ world, log: silentLog, settings: base });
+      await using client = tcpHttpClient(world, "test/1");
+      const url = `http://127.0.0.1:${service.address!.port}`;
+      const health = await (await client.fetch({ url: `${url}/health` })).json();
+      assert.deepEqual(Object.keys(health), ["build_info", "started_at", "service_name"]);
+      const nonce = await client.fetch({ url: `${url}/security/nonces/${alice.publicKey}` });
+      assert.equal(await nonce.text(), `{"edge":"${alice.publicKey}","next_nonce":0}\n`);
+      await assert.rejects(
+        run({ world, log: silentLog, settings: { ...base, address: service.address! } }),
+        AddressInUseError,
+      );
+      await Promise.all([service.close(), service.close()]);
+      await service.closed;
+      await assert.rejects(client.fetch({ url: `${url}/health` }));
+    }));
+
+  Deno.test(`the ${name} refuses settings that cannot be, and leaves nothing behind`, () =>
+    withSystemWorld(async (world) => {
+      const start = (settings: object) => run({ world, log: silentLog, settings: { ...base, ...settings } });
+      for (const mode of ["dmsg", "dual"]) await assert.rejects(start({ mode }), InvalidServiceSettingError);
+      for (const entryTimeoutMs of [-1, 999, NaN, Infinity, 1e15]) {
+        await assert.rejects(start({ entryTimeoutMs }), InvalidServiceSettingError);
+      }
+      await assert.rejects(start({ store: "redis://127.0.0.1" }), InvalidStoreNameError);
+      await assert.rejects(start({ store: "/proc/no/such/folder.db" }), StoreError);
+    }));
+
+  Deno.test(`a dmsg side of the ${name} that fails stops mode dmsg, and not HTTP in mode dual`, () =>
+    withSystemWorld(async (world) => {
+      const dmsg: AttachService = () => {
+        throw new Error("no room");
+      };
+      const logged: LogRecord[] = [];
+      const log = logTo((record) => logged.push(record), () => 0);
+      await assert.rejects(run({ world, log, settings: { ...base, mode: "dmsg" }, dmsg }), /no room/);
+      await using service = await run({ world, log, settings: { ...base, mode: "dual" }, dmsg });
+      assert.ok(service.address!.port > 0);
+      assert.equal(service.dmsgStatus(), undefined);
+      assert.equal(logged.filter(({ level }) => level === "error").length, 1);
+    }));
+}
+
+Deno.test("a transport discovery that comes back with a shorter life of entries ends the old ones in it", () =>
+  withSystemWorld(async (world) => {
+    const folder = await Deno.makeTempDir();
+    const store = `${folder}/tpd.db`;
+    const record = transportOf(alice, bob);
+    {
+      await using service = await runTransportDiscovery({
+        world,
+        log: silentLog,
+        settings: { ...base, store, entryTimeoutMs: 0 },
+      });
+      await using http = tcpHttpClient(world, "test/1");
+      const body = JSON.stringify([{
+        t_id: record.id,
+        edges: record.edges,
+        type: record.type,
+        label: "user",
+      }]);
+      const url = `http://127.0.0.1:${service.address!.port}/v3/transports/`;
+      const refused = await http.fetch({ url, method: "POST", body });
+      assert.equal(refused.status, 401);
+      await refused.body?.cancel();
+      await using joined = joinHttp(world, { http: `http://127.0.0.1:${service.address!.port}` });
+      await joined.register([record]);
+      assert.deepEqual(service.transports.entries(), [record]);
+    }
+    await using service = await runTransportDiscovery({
+      world,
+      log: silentLog,
+      settings: { ...base, store, entryTimeoutMs: 1_000 },
+    });
+    assert.deepEqual(service.transports.entries(), [record], "read from the file at the start");
+    const gone = new Promise<readonly string[]>((resolve) =>
+      service.transports.onChange(({ removed }) => resolve(removed))
+    );
+    assert.deepEqual(await gone, [record.id]);
+    await service.close();
+    await Deno.remove(folder, { recursive: true });
+  }));
+
+/** A client of the transport discovery over HTTP alone, as alice. */
+function joinHttp(world: World, address: ServiceAddress): TransportDiscoveryClient & AsyncDisposable {
+  const network = {
+    name: "none",
+    file: undefined,
+    servers: [],
+    discoveryHttp: undefined,
+    discoveryDmsg: undefined,
+  };
+  const joined = joinNetwork({
+    world,
+    local: alice,
+    network,
+    log: silentLog,
+    userAgent: "test/1",
+    publish: false,
+  });
+  const client = new TransportDiscoveryClient(joined.askService("transport discovery", address));
+  return Object.assign(client, { [Symbol.asyncDispose]: () => joined.close() });
+}
+
+/** A dmsg discovery, a dmsg server, both services in `mode`, and visors that join. */
+class Deployment {
+  readonly network: DmsgNetwork = {
+    name: "local",
+    file: undefined,
+    servers: [{ publicKey: server.publicKey, address: "server:8080" }],
+    discoveryHttp: "http://discovery:9090",
+    discoveryDmsg: undefined,
+    transportDiscovery: {
+      http: "http://tpd:9091",
+      dmsg: { publicKey: tpd.publicKey, port: 80 },
+    },
+    addressResolver: { http: "http://ar:9093", dmsg: { publicKey: resolver.publicKey, port: 80 } },
+  };
+  constructor(readonly simulation: Simulation) {}
+
+  async run(
+    mode: ServiceMode,
+    scenario: (services: {
+      transports: Awaited<ReturnType<typeof runTransportDiscovery>>;
+      addresses: Awaited<ReturnType<typeof runAddressResolver>>;
+    }) => Promise<void>,
+  ): Promise<void> {
+    const { simulation, network } = this;
+    const log = silentLog;
+    await using _discovery = await runDmsgDiscovery({
+      world: simulation.node("discovery"),
+      log,
+      settings: { address: { hostname: "0.0.0.0", port: 9090 }, store: "memory", mode: "http" },
+    });
+    const serverWorld = simulation.node("server");
+    const http = tcpHttpClient(serverWorld, "test/1");
+    const ways = [{ name: "http", origin: network.discoveryHttp!, client: http, isReady: () => true }];
+    const dmsgServer = new DmsgServer({
+      world: serverWorld,
+      local: server,
+      log,
+      discovery: new HttpDiscovery(askOver("dmsg discovery", ways, serverWorld.clock, log)),
+      publicAddress: "server:8080",
+    });
+    await dmsgServer.listen({ hostname: "0.0.0.0", port: 8080 });
+    const options = (name: string, local: typeof tpd, port: number) => {
+      const world = simulation.node(name);
+      return {
+        world,
+        log,
+        settings: {
+          address: { hostname: "0.0.0.0", port },
+          store: "memory",
+          mode,
+          allowLoopbackAddresses: true,
+        },
+        dmsg: attachService({ world, local, network, log, userAgent: "test/1" }),
+      };
+    };
+    {
+      await using transports = await runTransportDiscovery(options("tpd", tpd, 9091));
+      await using addresses = await runAddressResolver(options("ar", resolver, 9093));
+      await scenario({ transports, addresses });
+    }
+    await dmsgServer.close();
+    await http.close();
+  }
+
+  /** Joins as a visor, and waits until it has a session. */
+  async join(name: string, local = alice) {
+    const world = this.simulation.node(name);
+    const joined = joinNetwork({ world, local, network: this.network, log: silentLog, userAgent: "test/1" });
+    while (!joined.dmsg.isConnected) await sleep(world.clock, 100);
+    return joined;
+  }
+}
+
+for (const mode of ["dmsg", "dual"] as const) {
+  Deno.test(`a visor registers and binds over dmsg, signing nothing (mode ${mode})`, () =>
+    withSimulation(11, async (simulation) => {
+      await simulation.run(async () => {
+        const deployment = new Deployment(simulation);
+        await deployment.run(mode, async ({ transports, addresses }) => {
+          assert.equal(transports.address === undefined, mode === "dmsg");
+          const { transportDiscovery, addressResolver } = deployment.network;
+          await using visor = await deployment.join("alice");
+          await using other = await deployment.join("bob", bob);
+          while (
+            transports.dmsgStatus()!.servers.length === 0 || addresses.dmsgStatus()!.servers.length === 0
+          ) {
+            await sleep(simulation.node("watch").clock, 100);
+          }
+          const over = { dmsg: transportDiscovery!.dmsg };
+          const client = new TransportDiscoveryClient(visor.askService("transport discovery", over));
+          const record = transportOf(alice, bob);
+          await client.register([record]);
+          assert.deepEqual(await client.byEdge(bob.publicKey), [record]);
+          assert.deepEqual(transports.transports.entries(), [record]);
+          const binder = new AddressResolverClient(
+            visor.askService("address resolver", { dmsg: addressResolver!.dmsg }),
+          );
+          await binder.bindStcpr({ port: 7777, addresses: ["127.0.0.1"] });
+          const asker = new AddressResolverClient(
+            other.askService("address resolver", { dmsg: addressResolver!.dmsg }),
+          );
+          assert.equal((await asker.resolve("stcpr", alice.publicKey))?.remoteAddress, "127.0.0.1");
+          await binder.unbindStcpr();
+          assert.equal(await asker.resolve("stcpr", alice.publicKey), undefined);
+        });
+      });
+    }));
+}
+
+Deno.test("where dmsg is not answered, the same client goes on over HTTP, signed", () =>
+  withSimulation(12, async (simulation) => {
+    await simulation.run(async () => {
+      const deployment = new Deployment(simulation);
+      await deployment.run("http", async ({ transports }) => {
+        await using visor = await deployment.join("alice");
+        const address = deployment.network.transportDiscovery!;
+        const client = new TransportDiscoveryClient(visor.askService("transport discovery", address));
+        const record = transportOf(alice, bob);
+        await client.register([record]);
+        await client.heartbeat();
+        assert.deepEqual(await client.byId(record.id), record);
+        assert.deepEqual(transports.transports.entries(), [record]);
+        assert.equal(transports.dmsgStatus(), undefined);
+      });
+    });
+  }));
