@@ -6,6 +6,7 @@ import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
 import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
+import { routingTargets } from "./routing.ts";
 import { serviceTargets } from "./services.ts";
 import { yamuxTargets } from "./yamux.ts";
 
@@ -14,6 +15,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...dmsgTargets,
   ...noiseTargets,
   ...yamuxTargets,
+  ...routingTargets,
   ...httpTargets,
   ...fileTargets,
   ...serviceTargets,
