@@ -28,6 +28,15 @@ export function giveBuffer(buffer: Uint8Array): void {
 }
 
 const EMPTY = new Uint8Array(0);
+/** A receive buffer that holds more goes on in further pieces of the pool's largest size: nothing is copied twice. */
+const PIECE_BYTES_MAX = 256 * 1024;
+
+/** A buffer that is full: bytes from `from` to `end` are not taken yet. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  from: number;
+  readonly end: number;
+}
 
 /**
  * Bytes between a demultiplexer that copies them in and a reader that takes views out.
@@ -40,22 +49,31 @@ export class ReceiveBuffer {
   #filled = 0;
   #taken = 0; // of the filling buffer, when a take was limited
   #lent: Uint8Array = EMPTY;
+  #pieces: Piece[] | undefined; // in front of the filling one, oldest first; made on first need
+  #piecesBytes = 0;
 
   /** Bytes that can be taken now. */
   get size(): number {
-    return this.#filled - this.#taken;
+    return this.#piecesBytes + this.#filled - this.#taken;
   }
 
   /** Copies `bytes` in. */
   append(bytes: Uint8Array): void {
     const needed = this.#filled + bytes.length;
-    if (needed > this.#filling.length) this.#makeRoom(bytes.length);
+    if (needed > this.#filling.length) {
+      if (needed - this.#taken > PIECE_BYTES_MAX) return this.#appendInPieces(bytes);
+      this.#makeRoom(bytes.length);
+    }
     this.#filling.set(bytes, this.#filled);
     this.#filled += bytes.length;
   }
 
-  /** Everything that is there, up to `bytesMax`; valid until the next take. Empty when there is nothing. */
+  /**
+   * What is there, up to `bytesMax`, or the first piece of it; valid until the next take. Empty when there is
+   * nothing.
+   */
   take(bytesMax: number): Uint8Array {
+    if (this.#piecesBytes > 0) return this.#takePiece(bytesMax);
     const lent = this.#lent; // the reader asks again, so it is done with this one
     if (this.size === 0) {
       this.#lent = EMPTY;
@@ -84,8 +102,43 @@ export class ReceiveBuffer {
    */
   clear(): void {
     if (this.#taken === 0) giveBuffer(this.#filling);
+    for (const { bytes, from } of this.#pieces ?? []) if (from === 0) giveBuffer(bytes);
+    this.#pieces = undefined;
+    this.#piecesBytes = 0;
     this.#filling = this.#lent = EMPTY;
     this.#filled = this.#taken = 0;
+  }
+
+  #appendInPieces(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#filled === this.#filling.length) {
+        const left = this.#filled - this.#taken;
+        if (left > 0) {
+          (this.#pieces ??= []).push({ bytes: this.#filling, from: this.#taken, end: this.#filled });
+          this.#piecesBytes += left;
+        }
+        this.#filling = takeBuffer(PIECE_BYTES_MAX);
+        this.#filled = this.#taken = 0;
+      }
+      const part = rest.subarray(0, this.#filling.length - this.#filled);
+      this.#filling.set(part, this.#filled);
+      this.#filled += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  #takePiece(bytesMax: number): Uint8Array {
+    const piece = this.#pieces![0]!;
+    const start = piece.from;
+    const length = Math.min(piece.end - start, bytesMax);
+    this.#piecesBytes -= length;
+    piece.from += length;
+    if (piece.from === piece.end) {
+      this.#pieces!.shift();
+      giveBuffer(this.#lent); // the reader asks again, so it is done with this one
+      this.#lent = piece.bytes;
+    }
+    return piece.bytes.subarray(start, start + length);
   }
 
   /**
@@ -94,8 +147,8 @@ export class ReceiveBuffer {
    */
   #makeRoom(bytes: number): void {
     const old = this.#filling;
-    const size = this.size;
-    const next = takeBuffer(Math.max(size + bytes, size * 2));
+    const size = this.#filled - this.#taken;
+    const next = takeBuffer(Math.max(size + bytes, Math.min(size * 2, PIECE_BYTES_MAX)));
     next.set(old.subarray(this.#taken, this.#filled));
     // A limited take may still be read from the old buffer: it is then left to the collector.
     if (this.#taken === 0) giveBuffer(old);

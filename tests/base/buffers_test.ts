@@ -113,3 +113,55 @@ Deno.test("ReceiveBuffer.clear() pools nothing that a reader may still hold", ()
     PATTERN.check(view, 0);
   }
 });
+
+Deno.test("ReceiveBuffer holds more than a piece without moving it, in order, over any pattern of sizes", () => {
+  const sizes = [1, 4 * KIB, 70 * KIB, 256 * KIB, 256 * KIB + 1, 900 * KIB, 3, 64 * KIB];
+  for (const limit of [1 << 20, 256 * KIB, 100 * KIB, 999]) {
+    const buffer = new ReceiveBuffer();
+    let appended = 0, taken = 0, held: Uint8Array | undefined;
+    for (let round = 0; round < 60; round++) {
+      const bytes = sizes[round % sizes.length]!;
+      buffer.append(PATTERN.bytes(appended, bytes));
+      appended += bytes;
+      if (held !== undefined) PATTERN.check(held, taken - held.length); // left alone by the append
+      assert.equal(buffer.size, appended - taken);
+      for (let takes = 0; takes < round % 5; takes++) {
+        const view = held = buffer.take(limit);
+        assert(view.length <= limit);
+        assert(view.length > 0 || buffer.size === 0);
+        PATTERN.check(view, taken);
+        taken += view.length;
+      }
+    }
+    while (buffer.size > 0) {
+      const view = buffer.take(limit);
+      PATTERN.check(view, taken);
+      taken += view.length;
+    }
+    assert.equal(taken, appended);
+    assert.equal(buffer.take(limit).length, 0);
+  }
+});
+
+Deno.test("ReceiveBuffer gives whole pieces back to the pool, and none that a reader may hold", () => {
+  const buffer = new ReceiveBuffer();
+  buffer.append(PATTERN.bytes(0, 900 * KIB));
+  const held = buffer.take(100 * KIB);
+  buffer.clear();
+  assert.equal(buffer.size, 0);
+  for (let count = 0; count < 40; count++) {
+    const taken = takeBuffer(256 * KIB);
+    assert.notEqual(taken.buffer, held.buffer);
+    taken.fill(0xee);
+  }
+  PATTERN.check(held, 0);
+  // Taken whole, a piece is lent until the next take and free after it.
+  buffer.append(PATTERN.bytes(0, 600 * KIB));
+  const first = buffer.take(1 << 20);
+  const second = buffer.take(1 << 20);
+  PATTERN.check(second, first.length);
+  const pooled = Array.from({ length: 33 }, () => takeBuffer(256 * KIB));
+  assert.equal(pooled.some((each) => each.buffer === first.buffer), true);
+  assert.equal(pooled.some((each) => each.buffer === second.buffer), false);
+  buffer.clear();
+});

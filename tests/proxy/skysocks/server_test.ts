@@ -237,25 +237,25 @@ Deno.test("there is a bound of sessions, and of connections of all of them", () 
     for (const each of sessions) each.close();
   }));
 
-Deno.test("a dial that fails to tell the client closes the target", () =>
-  withServer(async ({ session, server, world }) => {
+Deno.test("a target that is there when its client has gone is closed", async () => {
+  const dialled = Promise.withResolvers<SocketConn>();
+  await withServer(async ({ session, server, world }) => {
     const mux = session();
     const stream = mux.open();
     await stream.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 80));
     await sleep(world.clock, 10);
     stream.close(new Error("gone"));
-    await sleep(world.clock, 1_000);
+    await sleep(world.clock, 10);
+    const [near, far] = memoryPair({ ledger: world.ledger });
+    const at = { hostname: "127.0.0.1", port: 80 };
+    dialled.resolve(Object.assign(near, { local: at, remote: at }));
+    await assert.rejects(far.read(), { code: "CONN_RESET" });
+    await sleep(world.clock, 10);
     assert.equal(server.status().connections, 0);
+    far.close();
     mux.close();
-  }, {
-    // Does not look at its signal: the target is there when its client has gone.
-    dialTcp: async (to) => {
-      const [near, far] = memoryPair();
-      await Promise.resolve();
-      far.close();
-      return Object.assign(near, { local: to, remote: to }) as SocketConn;
-    },
-  }));
+  }, { dialTcp: () => dialled.promise }); // does not look at its signal
+});
 
 Deno.test("the server ends when its listener does, and keeps the clients that are here", () =>
   withServer(async ({ offers, server, session }) => {
