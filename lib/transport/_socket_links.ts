@@ -153,6 +153,7 @@ export class SocketLinks {
       onLink(conn, remote);
     } catch (error) {
       socket.close(error);
+      if (!this.#handshakes.has(socket)) return; // counted when it had to make room
       const fields = { from: renderSocketAddress(socket.remote), cause: describeError(error) };
       if (error instanceof SilentProbeError) {
         refusals.add("probe");
