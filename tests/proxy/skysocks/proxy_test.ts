@@ -342,3 +342,51 @@ Deno.test("a client that is closed in the middle of a dial leaves nothing", () =
       await withProxy(world, async ({ client }) => await client.close());
     });
   }));
+
+Deno.test("a program that speaks no SOCKS ends itself and nobody else", () =>
+  simulated(async ({ program, connect, client }, world) => {
+    const echoing = await target(world, echo);
+    const good = await connect(echoing.address);
+    for (
+      const text of [
+        "GET / HTTP/1.1\r\n\r\n",
+        "\x04\x01\x00\x50\x7f\x00\x00\x01\x00",
+        "\x05\x00",
+        "\x05\x01\x00\x05\x09",
+      ]
+    ) {
+      const conn = await program();
+      await conn.write(utf8(text));
+      if (text.length < 6) await conn.closeWrite();
+      const got = await readAll(conn).catch(() => "reset");
+      assert(got.length <= 12, JSON.stringify(got));
+      conn.close();
+    }
+    await good.write(utf8("x"));
+    assert.equal(await readText(good, 1), "x");
+    assert.equal(client.status().sessions, 1);
+    good.close();
+    await echoing.close();
+  }));
+
+Deno.test("a server that speaks no yamux, or opens streams itself, is left, and asked again later", () =>
+  simulated(async ({ client, stopServer, offers, startServer, conns }, world) => {
+    await client.ready(1_000);
+    await stopServer();
+    const hostile: Conn[] = [];
+    offers().offer = (conn) => {
+      hostile.push(conn);
+      const garbage = hostile.length % 2 === 0
+        ? "HTTP/1.1 400 Bad Request\r\n\r\n"
+        : "\x00\x01\x00\x01\x00\x00\x00\x03\x00\x00\x00\x00";
+      void conn.write(utf8(garbage)).catch(() => {});
+    };
+    await sleep(world.clock, 5 * 60_000);
+    assert.equal(client.status().sessions, 1);
+    assert.equal(client.status().detail, "Connection failed, reconnecting");
+    assert(conns.length > 5 && conns.length < 40, `${conns.length} dials`);
+    startServer();
+    await sleep(world.clock, 31_000);
+    assert.equal(client.status().detail, "Running");
+    for (const conn of hostile) conn.close();
+  }));
