@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { ConnClosedError, describeError, type Log, type Scope, WorldError } from "../base/mod.ts";
+import { ConnClosedError, describeError, LimitError, type Log, type Scope, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { PostQuantum } from "../noise/mod.ts";
 import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
 import { orAbort } from "./_abortable.ts";
+import { someAtOnce } from "./_at_once.ts";
 import { Nudge } from "./_nudge.ts";
 import { parseServerAddress } from "./address.ts";
 import type { Entry } from "./entry.ts";
@@ -23,7 +24,23 @@ export const SERVER_DIAL_TIMEOUT_MS = 10_000;
 /** First wait after a round in which no server could be reached (dmsg.md 11). */
 export const SESSION_RETRY_FIRST_MS = 5_000;
 export const SESSION_RETRY_GROWTH = 1.3;
-export const SESSION_RETRY_MAX_MS = 60_000;
+/**
+ * The longest wait between rounds. A peer that was cut off must be reached within 60 s of the end of that: it may
+ * take the rest of a dial (3 s), this wait, and then what a caller remembers of its last failure
+ * (`PAIR_FAILURE_MS`) with the caller's own pause. So it is well below the 1 min of dmsg.md 11.
+ */
+export const SESSION_RETRY_MAX_MS = 15_000;
+/** Each wait between rounds is shorter by a random part of this share: a fleet that was cut off does not dial at once. */
+export const SESSION_RETRY_JITTER = 0.25;
+/**
+ * Servers dialled at once. A discovery takes the entry of whoever has a key, so the length of its list is a
+ * stranger's choice.
+ */
+export const SESSION_DIALS_MAX = 16;
+/** Sessions of one client, strangers' and trusted ones. Places are kept for every trusted server. */
+export const SESSIONS_MAX = 512;
+/** A round begins no further dial after so long; the next one begins with the trusted servers again. */
+export const SESSION_ROUND_MS = 30_000;
 
 /** How long to wait between rounds in which sessions stayed missing. */
 export interface SessionRetry {
@@ -58,6 +75,8 @@ export interface SessionsOptions {
   readonly scope: Scope;
   /** Servers to choose from, now: from the discovery, else seeded. */
   readonly servers: (signal: AbortSignal) => Promise<Entry[]>;
+  /** Seeded and configured servers: they come before those of which only a discovery knows. */
+  readonly trusted?: ReadonlySet<PublicKey>;
   readonly onStream: (stream: YamuxStream, session: Session) => void;
   /** Called after each session that came or went. */
   readonly onChange: () => void;
@@ -127,19 +146,38 @@ export class Sessions {
 
   /**
    * The session with the server of `entry`, dialled now when there is none. `signal` ends the wait; a dial that
-   * others share goes on. Errors: 101 not a server, unreachable, handshake failed, timed out.
+   * others share goes on. Errors: 101 not a server, unreachable, handshake failed, timed out, `LimitError`.
    */
   ensure(entry: Entry, signal?: AbortSignal): Promise<Session> {
     const existing = this.get(entry.static);
     if (existing !== undefined) return Promise.resolve(existing);
     let dial = this.#dialing.get(entry.static);
     if (dial === undefined) {
+      if (!this.#hasRoom(entry.static)) {
+        return Promise.reject(
+          new LimitError(`This client has sessions with ${SESSIONS_MAX} servers already`),
+        );
+      }
       dial = this.#dial(entry);
       this.#dialing.set(entry.static, dial);
       const forget = () => this.#dialing.delete(entry.static);
       dial.then(forget, forget);
     }
     return orAbort(dial, signal);
+  }
+
+  /** Sessions with those of `entries` that there are none with, some dialled at once; each end is told. */
+  async ensureAll(
+    entries: readonly Entry[],
+    onEnd: (entry: Entry, failure: unknown) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await someAtOnce(this.#byTrust(entries), SESSION_DIALS_MAX, async (entry) => {
+      await this.ensure(entry, signal).then(() => onEnd(entry, undefined), (error) => {
+        signal?.throwIfAborted();
+        onEnd(entry, error);
+      });
+    });
   }
 
   /** Looks at once whether sessions are missing. */
@@ -235,7 +273,7 @@ export class Sessions {
         return true;
       });
       const isCalm = !missing && this.shortLives === 0;
-      const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs;
+      const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs * (1 - SESSION_RETRY_JITTER * unit(random));
       retryMs = isCalm ? retry.firstMs : Math.min(retryMs * retry.growth, retry.maxMs);
       if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = retry.firstMs;
     }
@@ -250,21 +288,44 @@ export class Sessions {
       .filter((entry) => entry.static !== local.publicKey);
     if (others.length === 0) throw new NoServersError("No dmsg server is known");
     const unconnected = () => others.filter((entry) => this.get(entry.static) === undefined);
-    const missing = () => sessionsMin === 0 ? unconnected().length : sessionsMin - this.live().length;
-    const candidates = unconnected();
-    while (candidates.length > 0 && missing() > 0 && !signal.aborted) {
-      const batch = candidates.splice(0, missing());
-      await Promise.all(batch.map((entry) =>
-        this.ensure(entry, signal).catch((error) => {
-          if (signal.aborted) return;
+    const isEvery = sessionsMin === 0;
+    const missing = () => isEvery ? unconnected().length : sessionsMin - this.live().length;
+    const untilMs = this.#options.world.clock.monotonicMs() + SESSION_ROUND_MS;
+    const isOver = () => signal.aborted || this.#options.world.clock.monotonicMs() >= untilMs;
+    const candidates = isEvery ? this.#byTrust(unconnected()) : unconnected();
+    while (candidates.length > 0 && missing() > 0 && !isOver()) {
+      const some = isEvery ? candidates.length : missing();
+      const batch = candidates.splice(0, some).filter(({ static: server }) => this.#hasRoom(server));
+      await someAtOnce(batch, SESSION_DIALS_MAX, async (entry) => {
+        await this.ensure(entry, signal).catch((error) => {
+          if (signal.aborted || error instanceof LimitError) return;
           this.#lastFailure = describeError(error);
           log.warn("Cannot reach server", { server: entry.static, cause: this.#lastFailure });
-        })
-      ));
+        });
+      }, isOver);
     }
     return missing() > 0;
   }
+
+  /** Trusted servers first, each of both kinds in the order in which they were. */
+  #byTrust(entries: readonly Entry[]): Entry[] {
+    const { trusted = NOBODY } = this.#options;
+    return [
+      ...entries.filter((entry) => trusted.has(entry.static)),
+      ...entries.filter((entry) => !trusted.has(entry.static)),
+    ];
+  }
+
+  /** Whether one more session, with `server`, is within {@link SESSIONS_MAX}: a trusted server's place is kept free. */
+  #hasRoom(server: PublicKey): boolean {
+    const { trusted = NOBODY } = this.#options;
+    if (trusted.has(server)) return true;
+    const strangers = [...this.#live.keys(), ...this.#dialing.keys()].filter((key) => !trusted.has(key));
+    return new Set(strangers).size < SESSIONS_MAX - trusted.size;
+  }
 }
+
+const NOBODY: ReadonlySet<PublicKey> = new Set();
 
 /** TCP and handshake to one server; nothing is left of it when it fails. */
 export async function dialSession(

@@ -40,6 +40,8 @@ export interface DmsgClientOptions {
   /** Entries that need no look-up and never expire: servers, services, the discovery itself. */
   readonly seeded?: readonly Entry[];
   readonly log?: Log;
+  /** Servers that come before all others that are not seeded: those of an own configuration. */
+  readonly configured?: readonly PublicKey[];
   /** Sessions to hold; 0 means one with every server. */
   readonly sessionsMin?: number;
   /** Waits between rounds in which sessions stayed missing. */
@@ -103,6 +105,10 @@ export class DmsgClient implements AsyncDisposable {
       postQuantum,
       scope: this.#scope,
       servers: (signal) => this.#servers(signal),
+      trusted: new Set([
+        ...this.discovery.seededServers().map((entry) => entry.static),
+        ...options.configured ?? [],
+      ]),
       onChange: () => this.#onChange(),
       onStream: (stream, session) => {
         const answered = respondToStream(stream, session, {
@@ -228,16 +234,14 @@ export class DmsgClient implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<{ server: PublicKey; address: string; connected: boolean; failure?: string }[]> {
     const servers = await this.#servers(signal, "all");
-    return await Promise.all(servers.map(async (entry) => {
-      const about = { server: entry.static, address: entry.server!.address };
-      try {
-        await this.#sessions.ensure(entry, signal);
-        return { ...about, connected: true };
-      } catch (error) {
-        signal?.throwIfAborted();
-        return { ...about, connected: false, failure: describeError(error) };
-      }
-    }));
+    const failures = new Map<PublicKey, unknown>();
+    await this.#sessions.ensureAll(servers, (entry, failure) => failures.set(entry.static, failure), signal);
+    return servers.map(({ static: server, server: about }) => {
+      const failure = failures.get(server);
+      const connected = failure === undefined;
+      const told = { server, address: about!.address, connected };
+      return connected ? told : { ...told, failure: describeError(failure) };
+    });
   }
 
   /** Round trip to a connected server, in milliseconds. */

@@ -162,6 +162,7 @@ export class DmsgNetworkUnderTest {
         },
         listen: (at) => network.listen(at),
         datagrams: (at) => network.datagrams(at),
+        addresses: () => network.addresses(),
       },
     };
     this.#worlds.set(name, world);

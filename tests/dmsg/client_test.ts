@@ -81,10 +81,10 @@ Deno.test("DmsgClient without any server does not spin, says why, and comes up w
     await using client = network.client("a");
     await network.sleep(600_000);
     const asked = network.discovery.of("available").length;
-    assert.ok(asked >= 10 && asked <= 22, `${asked} times in 10 min`);
+    assert.ok(asked >= 30 && asked <= 60, `${asked} times in 10 min`);
     assert.match(client.status().lastFailure!, /No dmsg server is known/);
     await using _server = await network.server("s1");
-    await network.sleep(61_000);
+    await network.sleep(16_000);
     assert.equal(client.isReady, true);
     assert.equal(client.status().lastFailure, undefined);
   }));
@@ -291,7 +291,7 @@ Deno.test("two processes with one key do not evict each other many times a secon
     await using two = network.client("a", { ...options, at: "host2" });
     await network.sleep(600_000);
     assert.ok(
-      network.dials.length >= 10 && network.dials.length <= 60,
+      network.dials.length >= 10 && network.dials.length <= 100,
       `${network.dials.length} dials in 10 min`,
     );
     const most = Math.max(one.status().shortLives, two.status().shortLives);

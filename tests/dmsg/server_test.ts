@@ -20,6 +20,7 @@ function withAccept(
     network: {
       dial: (to, options) => network.dial(to, options),
       datagrams: (at) => network.datagrams(at),
+      addresses: () => network.addresses(),
       async listen(at) {
         const listener = await network.listen(at);
         return { address: listener.address, accept: () => accept(listener), close: () => listener.close() };

@@ -1,9 +1,25 @@
 /** Sessions of a client: how many, with whom, dialled once, and when they are dialled again (DC-2, dmsg.md 11). */
 import assert from "node:assert/strict";
-import { byRandomWeight, HEALTHY_SESSION_MS, RECONNECT_JITTER_MS } from "../../lib/dmsg/_sessions.ts";
+import {
+  byRandomWeight,
+  HEALTHY_SESSION_MS,
+  RECONNECT_JITTER_MS,
+  SESSION_DIALS_MAX,
+  SESSION_ROUND_MS,
+  SESSIONS_MAX,
+} from "../../lib/dmsg/_sessions.ts";
 import { serverEntry } from "../../lib/dmsg/entry.ts";
+import { acceptSession, type Session } from "../../lib/dmsg/session.ts";
 import { SeededRandom } from "../../lib/runtime/simulated/mod.ts";
-import { bareServer, inNetwork, key, seedOf, SERVER_PORT } from "./client_support.ts";
+import {
+  bareServer,
+  type DmsgNetworkUnderTest,
+  inNetwork,
+  key,
+  pair,
+  seedOf,
+  SERVER_PORT,
+} from "./client_support.ts";
 
 Deno.test("a hundred callers at once make one dial and one session (DC-2)", () =>
   inNetwork(1, async (network) => {
@@ -125,7 +141,7 @@ Deno.test("short lives back off, are counted, and forgiven once a session is hea
     assert.ok(waits.every((ms) => ms >= 4_000), waits.join());
   }));
 
-Deno.test("rounds that reach nobody wait 5 s, and 1.3 times as long each time, up to 1 min", () =>
+Deno.test("rounds that reach nobody wait up to 5 s, and 1.3 times as long each time, never above 15 s", () =>
   inNetwork(7, async (network) => {
     network.world("s1");
     await using client = network.client("a", { seeded: [seedOf("s1")] });
@@ -134,10 +150,12 @@ Deno.test("rounds that reach nobody wait 5 s, and 1.3 times as long each time, u
       1,
     );
     for (const [index, ms] of waits.entries()) {
-      const least = Math.min(5_000 * 1.3 ** index, 60_000);
-      assert.ok(ms >= least && ms <= least + 600, `wait ${index}: ${ms} of ${least}`);
+      const most = Math.min(5_000 * 1.3 ** index, 15_000);
+      assert.ok(ms >= 0.75 * most && ms <= most + 600, `wait ${index}: ${ms} of ${most}`);
     }
-    assert.ok(waits.length >= 18);
+    assert.ok(waits.length >= 60);
+    const late = waits.slice(10);
+    assert.ok(Math.max(...late) - Math.min(...late) > 2_000, "spread out");
     assert.match(client.status().lastFailure!, /Cannot connect to s1:8080: Connection refused/);
   }));
 
@@ -226,6 +244,108 @@ Deno.test("a dial that itself needs the table does not wait for itself, and a se
     assert.deepEqual(servers.map((server) => server.sessions().length), [1, 1, 1]);
     for (const server of servers) assert.equal(server.status().lastReplaced, undefined);
     await Promise.all(servers.map((server) => server.close()));
+  }));
+
+/** What `count` strangers posted: entries of servers on the node `at`, each under a key of its own. */
+function strangers(count: number, at: string) {
+  return Array.from({ length: count }, (_, index) => {
+    const server = { address: `${at}:${SERVER_PORT}`, availableSessions: 1_000_000 };
+    return serverEntry({ publicKey: key(`stranger/${index}`), server, timestamp: 0n });
+  });
+}
+
+/** The most dials of `from` that were under way at once, from now on. */
+function watchDials(network: DmsgNetworkUnderTest, from: string): { most: number; inAll: number } {
+  const seen = { most: 0, inAll: 0 };
+  let underWay = 0;
+  const { network: net } = network.world(from);
+  const { dial } = net;
+  net.dial = async (to, options) => {
+    seen.inAll++;
+    seen.most = Math.max(seen.most, ++underWay);
+    return await dial(to, options).finally(() => underWay--);
+  };
+  return seen;
+}
+
+Deno.test("with sessions to all, 1,500 listed strangers get a few dials at once, and trusted servers come first", () =>
+  inNetwork(12, async (network) => {
+    const trusted = ["t1", "t2", "t3"];
+    const servers = await Promise.all(trusted.map((name) => network.server(name, { discovery: undefined })));
+    network.world("a");
+    network.world("tarpit");
+    network.simulation.blackHole("a", "tarpit");
+    network.discovery.put(...strangers(1_500, "tarpit"), seedOf("t3"));
+    const dials = watchDials(network, "a");
+    await using client = network.client("a", {
+      seeded: [seedOf("t1"), seedOf("t2")],
+      configured: [key("t3")],
+      sessionsMin: 0,
+      publish: false,
+    });
+    await network.sleep(20_000); // the seeds, a look at the list, and what it named first
+    assert.deepEqual(new Set(client.sessions().map(({ remote }) => remote)), new Set(trusted.map(key)));
+    assert.equal(dials.most, SESSION_DIALS_MAX);
+    for (let round = 0; round < 3; round++) {
+      network.simulation.reset("a", "t3");
+      await network.sleep(SESSION_ROUND_MS + 20_000); // past a round among strangers and the wait after it
+      assert.equal(client.sessions().length, 3, "a trusted server does not wait for 1,500 strangers");
+    }
+    assert.equal(dials.most, SESSION_DIALS_MAX);
+    network.dials.length = 0;
+    const all = client.connectAll();
+    await network.sleep(15_000);
+    assert.ok(dials.most <= 2 * SESSION_DIALS_MAX, `${dials.most} at once`);
+    await client.close();
+    const ends = await all;
+    assert.equal(ends.length, 1_503);
+    assert.equal(ends.filter(({ connected }) => connected).length, 3);
+    for (const server of servers) await server.close();
+  }));
+
+Deno.test("sessions with strangers' servers are bounded, and places kept for the trusted ones", () =>
+  inNetwork(13, async (network) => {
+    const host = network.world("many");
+    const listener = await host.network.listen({ hostname: "0.0.0.0", port: SERVER_PORT });
+    const sessions: Session[] = [];
+    let next = 0;
+    const listed = strangers(SESSIONS_MAX + 88, "many");
+    const order: string[] = [];
+    const accepting = (async () => {
+      for (let conn = await listener.accept(); conn !== null; conn = await listener.accept()) {
+        const local = pair(order[next++]!);
+        const { remote } = conn;
+        sessions.push(
+          await acceptSession(conn, remote, {
+            world: host,
+            local,
+            log: network.log("many"),
+            onStream: (stream) => stream.close(),
+          }),
+        );
+      }
+    })();
+    const names = new Map(listed.map(({ static: server }, index) => [server, `stranger/${index}`]));
+    await using _seeded = await network.server("t1", { discovery: undefined });
+    await using client = network.client("a", { seeded: [seedOf("t1"), seedOf("t2")], publish: false });
+    await client.whenReady();
+    for (const entry of listed) {
+      network.discovery.put(entry);
+      order.push(names.get(entry.static)!);
+      await client.connect(entry.static).catch((error) => {
+        order.pop();
+        assert.equal(error.code, "LIMIT_REACHED");
+      });
+    }
+    assert.equal(client.sessions().length, SESSIONS_MAX - 2 + 1);
+    await using _late = await network.server("t2", { discovery: undefined });
+    await client.connect(key("t2"));
+    assert.equal(client.sessions().length, SESSIONS_MAX);
+    await client.close();
+    listener.close();
+    await accepting;
+    for (const session of sessions) session.close();
+    await Promise.all(sessions.map((session) => session.closed));
   }));
 
 Deno.test("byRandomWeight() asks servers in proportion to their free sessions; odd counts weigh 1", () => {

@@ -41,6 +41,7 @@ export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSide
       local,
       log: log.child("dmsg"),
       discovery: new OwnEntries(store, servers),
+      configured: servers.map((entry) => entry.static), // before whatever strangers post
       sessionsMin: 0, // with every server: others reach the discovery through whichever they are at
       sessionRetry: DIAL_RETRY,
       postQuantum,
