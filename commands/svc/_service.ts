@@ -17,16 +17,16 @@ import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
-/** What the common options give. */
+/** What the common options give. Those of what a service keeps are absent where it keeps nothing. */
 export interface ServiceOptions extends PostQuantumOptions {
   readonly addr: string;
-  readonly store: string;
+  readonly store?: string;
   readonly mode?: string | undefined;
   readonly keyfile?: string | undefined;
   readonly sk?: string | undefined;
   readonly deployment?: string | undefined;
   readonly whitelistKeys?: readonly string[] | undefined;
-  readonly entryTimeout: number;
+  readonly entryTimeout?: number;
   readonly logLevel: LogLevel;
 }
 
@@ -75,7 +75,7 @@ export async function runServiceCommand(
     })
     : undefined;
   const build = { version: io.version, commit: "unknown", date: "unknown" };
-  const { store, entryTimeout: entryTimeoutMs } = options;
+  const { store = "memory", entryTimeout: entryTimeoutMs = 0 } = options;
   const settings = { address, store, mode, whitelistKeys, entryTimeoutMs, build };
   const running = await start({ world, log, settings, dmsg });
   const bound = running.address && `http://${renderSocketAddress(running.address)}`;
@@ -104,7 +104,8 @@ async function keysOf(world: World, { sk, keyfile }: ServiceOptions): Promise<Ke
   return keyfile === undefined ? undefined : await keptKeyPair(world, keyfile);
 }
 
-async function networkOf({ files }: World, deployment: string | undefined) {
+/** The network of `--deployment`, else the embedded one. */
+export async function networkOf({ files }: World, deployment: string | undefined) {
   if (deployment === undefined) return embeddedNetwork();
   return networkOfFile(new TextDecoder().decode(await files.read(deployment)), deployment);
 }

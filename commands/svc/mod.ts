@@ -2,6 +2,7 @@
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
 import { addressResolverCommand } from "./address_resolver.ts";
 import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
+import { routeFinderCommand } from "./route_finder.ts";
 import { transportDiscoveryCommand } from "./transport_discovery.ts";
 
 /** The noun with its verbs. */
@@ -11,6 +12,7 @@ export function svcNoun(io: Io): AnyCommand {
       dmsgDiscoveryCommand(io),
       transportDiscoveryCommand(io),
       addressResolverCommand(io),
+      routeFinderCommand(io),
     ]),
   ]);
 }

@@ -2,7 +2,7 @@
 import { Command, durationOption, Option, repeated } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
 
-/** A command with the common options; `addr` is where it listens by default. */
+/** A command of a service that keeps `entry`: the options of {@link hostedCommand}, and those of what it keeps. */
 export function serviceCommand(
   name: string,
   { description, addr, entry }: {
@@ -11,10 +11,28 @@ export function serviceCommand(
     readonly entry: string;
   },
 ) {
+  return hostedCommand(name, { description, addr })
+    .option("--store <store>", "memory, or the path of a SQLite file", "memory")
+    .option(
+      "--whitelist-keys <pk>",
+      "a network monitor that may deregister others; may be repeated",
+      repeated,
+    )
+    .addOption(
+      new Option("--entry-timeout <duration>", `life of ${entry}; 0 is for ever`)
+        .argParser(durationOption)
+        .default(5 * 60_000, "5m"),
+    );
+}
+
+/** A command with the options of every service; `addr` is where it listens by default. */
+export function hostedCommand(
+  name: string,
+  { description, addr }: { readonly description: string; readonly addr: string },
+) {
   return new Command(name)
     .description(description)
     .option("-a, --addr <address>", "host:port of HTTP", addr)
-    .option("--store <store>", "memory, or the path of a SQLite file", "memory")
     .addOption(
       new Option(
         "--mode <mode>",
@@ -30,16 +48,6 @@ export function serviceCommand(
     .option(
       "--deployment <file>",
       "whose dmsg servers it connects to (default: the embedded production deployment)",
-    )
-    .option(
-      "--whitelist-keys <pk>",
-      "a network monitor that may deregister others; may be repeated",
-      repeated,
-    )
-    .addOption(
-      new Option("--entry-timeout <duration>", `life of ${entry}; 0 is for ever`)
-        .argParser(durationOption)
-        .default(5 * 60_000, "5m"),
     )
     .addOption(postQuantumOption())
     .addOption(

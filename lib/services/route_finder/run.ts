@@ -31,12 +31,12 @@ export interface RunRouteFinderOptions {
 }
 
 /** Starts a route finder; it answers when this resolves. Errors: those of `runService`. */
-export function runRouteFinder(
+export async function runRouteFinder(
   { world, log, settings, transports, dmsg }: RunRouteFinderOptions,
 ): Promise<RunningService> {
   const graph = new TransportGraph();
   const { address, mode, build } = settings;
-  return runService({
+  return await runService({
     world,
     log,
     name: "route finder",

@@ -1,0 +1,77 @@
+/** Where the route finder of `skyctl svc run` has its transports from. @module */
+import type { Log } from "../../lib/base/mod.ts";
+import type { Io } from "../../lib/cli/mod.ts";
+import { generateKeyPair } from "../../lib/crypto/mod.ts";
+import { askOver, joinNetwork, tcpHttpClient, TransportDiscoveryClient } from "../../lib/directory/mod.ts";
+import type { AskService } from "../../lib/dmsg/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
+import { type GraphSource, polledTransports } from "../../lib/services/route_finder/mod.ts";
+import { NoServiceError, parseServiceUrl } from "../_ask_service.ts";
+import { postQuantumOf } from "../_post_quantum.ts";
+import type { PostQuantumOptions } from "../post_quantum_option.ts";
+import { networkOf } from "./_service.ts";
+
+export interface DiscoveryElsewhereOptions extends PostQuantumOptions {
+  readonly deployment?: string | undefined;
+  readonly transportDiscovery?: string | undefined;
+  readonly poll: number;
+}
+
+/**
+ * Reads the list of a transport discovery by a client with a key of its own, since reading needs none.
+ * Errors: `NoServiceError`, those of the options.
+ */
+export async function discoveryElsewhere(
+  io: Io,
+  { world, log, options }: {
+    readonly world: World;
+    readonly log: Log;
+    readonly options: DiscoveryElsewhereOptions;
+  },
+): Promise<GraphSource> {
+  const { deployment, transportDiscovery: url, poll } = options;
+  const network = await networkOf(world, deployment);
+  const address = url === undefined ? network.transportDiscovery : parseServiceUrl(url);
+  if (address === undefined) throw new NoServiceError(SERVICE, network);
+  const userAgent = `skyctl/${io.version}`;
+  const postQuantum = postQuantumOf(io, world, options);
+
+  function reach(): { readonly ask: AskService; readonly close: () => Promise<void> } {
+    if (address!.dmsg === undefined) { // no dmsg server needs to know of us
+      const origin = address!.http!;
+      const client = tcpHttpClient(world, userAgent, { tls: origin.startsWith("https:") });
+      const ways = [{ name: "http", origin, client, isReady: () => true }];
+      return { ask: askOver(SERVICE, ways, world.clock, log), close: () => client.close() };
+    }
+    const local = generateKeyPair(world.random);
+    const transports = log.child("transports");
+    const client = joinNetwork({
+      world,
+      local,
+      network,
+      log: transports,
+      userAgent,
+      sessionsMin: 1,
+      publish: false,
+      postQuantum,
+    });
+    return { ask: client.askService(SERVICE, address!), close: () => client.close() };
+  }
+
+  let discovery: TransportDiscoveryClient;
+  const list = (signal: AbortSignal) => discovery.all(signal);
+  const polled = polledTransports({ list, clock: world.clock, log, everyMs: poll });
+  return (graph) => {
+    const { ask, close } = reach();
+    discovery = new TransportDiscoveryClient(ask);
+    const following = polled(graph);
+    return {
+      async [Symbol.asyncDispose]() {
+        await following[Symbol.asyncDispose]();
+        await close();
+      },
+    };
+  };
+}
+
+const SERVICE = "transport discovery";

@@ -1,0 +1,52 @@
+/** `skyctl svc run route-finder`: paths through the network. @module */
+import { type AnyCommand, durationOption, examples, finished, type Io, Option } from "../../lib/cli/mod.ts";
+import { hostedCommand } from "./service_options.ts";
+
+/** The verb. */
+export function routeFinderCommand(io: Io): AnyCommand {
+  return finished(
+    hostedCommand("route-finder", {
+      description:
+        "Run a route finder: paths over the transports of a transport discovery, least latency first.",
+      addr: "127.0.0.1:9092",
+    })
+      .option(
+        "--transport-discovery <url>",
+        "whose list it reads: http://host:port or dmsg://key (default: the deployment's)",
+      )
+      .addOption(
+        new Option("--poll <duration>", "between two readings of that list").argParser(durationOption)
+          .default(5_000, "5s"),
+      )
+      .addHelpText(
+        "after",
+        examples(
+          [
+            "Beside a transport discovery",
+            "skyctl svc run route-finder --transport-discovery http://127.0.0.1:9091",
+          ],
+          [
+            "Over HTTP and dmsg, on a deployment",
+            "skyctl svc run route-finder --deployment net.json --keyfile rf.key",
+          ],
+        ),
+      )
+      .action(async (options) => {
+        const { runServiceCommand } = await import("./_service.ts");
+        const { runRouteFinder } = await import("../../lib/services/route_finder/mod.ts");
+        const { discoveryElsewhere } = await import("./_route_finder.ts");
+        await runServiceCommand(io, options, {
+          name: "route finder",
+          portDefault: 9092,
+          start: async ({ world, log, settings, dmsg }) =>
+            await runRouteFinder({
+              world,
+              log,
+              settings,
+              dmsg,
+              transports: await discoveryElsewhere(io, { world, log, options }),
+            }),
+        });
+      }),
+  );
+}
