@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import type { KeyPair, PublicKey } from "../../lib/crypto/mod.ts";
-import type { SocketAddress, World } from "../../lib/runtime/mod.ts";
+import { sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
 import {
   encodePacket,
   PacketType,
   parsePackets,
+  type RegisteredTransport,
   stcpCarrier,
   TransportDialError,
+  transportId,
   TransportManager,
   type TransportManagerOptions,
+  type TransportRegistrar,
 } from "../../lib/transport/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { alice, bob, text } from "./support.ts";
@@ -87,5 +90,226 @@ Deno.test("a transport of a visor to itself carries packets", () =>
       assert.deepEqual(seen, [9]);
       assert.deepEqual(near.transports(), [transport]);
       await near.close();
+    });
+  }));
+
+Deno.test("both dial at once: one transport is left, the same at both ends, and it works", async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    await withSimulation(`crossing ${seed}`, async (simulation) => {
+      const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+      await simulation.run(async () => {
+        const seen: string[] = [];
+        const keep = (packets: Uint8Array) => {
+          for (const { payload } of parsePackets(packets)) seen.push(new TextDecoder().decode(payload));
+        };
+        const near = visor(a, alice, TABLE, { onPackets: keep });
+        const far = visor(b, bob, TABLE, { onPackets: keep });
+        await sleep(a.clock, 1);
+        const dialled = await Promise.all([
+          near.dial(bob.publicKey, "stcp"),
+          sleep(b.clock, seed * 9).then(() => far.dial(alice.publicKey, "stcp")),
+        ]);
+        await sleep(a.clock, 2_000);
+        const [one, two] = [near.transports(), far.transports()];
+        assert.deepEqual([one.length, two.length], [1, 1], `seed ${seed}`);
+        assert.deepEqual(dialled, [one[0], two[0]], "what was given is what is left");
+        assert.notEqual(one[0]!.isInitiator, two[0]!.isInitiator);
+        await one[0]!.send(PacketType.data, 1, text("there"));
+        await two[0]!.send(PacketType.data, 1, text("back"));
+        await Promise.all([one[0]!.ping(), two[0]!.ping()]);
+        assert.deepEqual(seen.sort(), ["back", "there"]);
+        await Promise.all([near.close(), far.close()]);
+      });
+    });
+  }
+});
+
+Deno.test("a transport that a routing rule uses is not replaced by a connection of the peer", () =>
+  withSimulation("manager used", async (simulation) => {
+    const [a, b, c] = ["alice", "bob", "alice2"].map((at) => simulation.node(at)) as [World, World, World];
+    await simulation.run(async () => {
+      let isUsed = true;
+      const near = visor(a, alice, TABLE);
+      const far = visor(b, bob, TABLE, { isUsed: () => isUsed });
+      const restarted = visor(c, alice, TABLE);
+      const first = await near.dial(bob.publicKey, "stcp");
+      await assert.rejects(restarted.dial(bob.publicKey, "stcp"), TransportDialError);
+      assert.equal(far.refusals.count("duplicate"), 1);
+      assert.ok(await first.ping() > 0);
+      isUsed = false;
+      await restarted.dial(bob.publicKey, "stcp");
+      await sleep(a.clock, 1_000);
+      assert.equal(first.isLive, false);
+      assert.equal(far.transports().length, 1);
+      await Promise.all([near.close(), far.close(), restarted.close()]);
+    });
+  }));
+
+Deno.test("who gives up a dial ends it only when nobody else waits", () =>
+  withSimulation("manager abort", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const near = visor(a, alice, TABLE);
+      const far = visor(b, bob, TABLE);
+      await sleep(a.clock, 1);
+      const [one, two, three] = [new AbortController(), new AbortController(), new AbortController()];
+      const dials = [one, two].map(({ signal }) => near.dial(bob.publicKey, "stcp", { signal }));
+      one.abort(new Error("enough"));
+      await assert.rejects(dials[0]!, /enough/);
+      await dials[1];
+      assert.equal(near.transports().length, 1);
+      await near.remove(near.transports()[0]!.id);
+      await sleep(a.clock, 100);
+      const last = near.dial(bob.publicKey, "stcp", { signal: three.signal });
+      three.abort(new Error("enough"));
+      await assert.rejects(last, /enough/);
+      await sleep(a.clock, 5_000);
+      assert.deepEqual([near.transports(), far.transports()], [[], []]);
+      await Promise.all([near.close(), far.close()]);
+    });
+  }));
+
+/** A transport discovery that writes down what it is told, and when. */
+class WatchedRegistrar implements TransportRegistrar {
+  readonly calls: {
+    readonly at: number;
+    readonly registered?: RegisteredTransport[];
+    readonly removed?: string[];
+  }[] = [];
+  fails = false;
+  constructor(readonly nowMs: () => number) {}
+  async register(transports: readonly RegisteredTransport[]): Promise<void> {
+    this.calls.push({ at: this.nowMs(), registered: [...transports] });
+    if (this.fails) throw new Error("unreachable");
+  }
+  async remove(ids: readonly string[]): Promise<void> {
+    this.calls.push({ at: this.nowMs(), removed: [...ids] });
+    if (this.fails) throw new Error("unreachable");
+  }
+  get counts(): (number | string)[] {
+    return this.calls.map(({ registered, removed }) => registered?.length ?? `-${removed!.length}`);
+  }
+}
+
+Deno.test("both ends register all that is live, 5 s after a new one and every 90 s, with what pings measured", () =>
+  withSimulation("registration", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const registrars = [a, b].map(({ clock }) => new WatchedRegistrar(() => clock.monotonicMs()));
+      const near = visor(a, alice, TABLE, { registrar: registrars[0] });
+      const far = visor(b, bob, TABLE, { registrar: registrars[1] });
+      const startMs = a.clock.monotonicMs();
+      await sleep(a.clock, 60_000);
+      const transport = await near.dial(bob.publicKey, "stcp");
+      await near.dial(alice.publicKey, "stcp"); // to ourselves: not listed
+      await sleep(a.clock, 5_500);
+      for (const { calls } of registrars) {
+        assert.deepEqual(calls.map(({ registered }) => registered!.length), [0, 1]);
+        const { at, registered: [entry] } = calls[1] as { at: number; registered: RegisteredTransport[] };
+        assert.ok(at - startMs >= 65_000 && at - startMs < 66_000, `${at - startMs}`);
+        assert.equal(entry!.id, transport.id);
+        assert.deepEqual(entry!.edges, [alice.publicKey, bob.publicKey].sort());
+        assert.equal(entry!.label, "user");
+        const { min, avg, max } = entry!.latency!;
+        assert.ok(min >= 40_000 && min <= avg && avg <= max && max < 200_000, `${avg} microseconds`);
+        assert.ok(Number.isInteger(avg));
+      }
+      await sleep(a.clock, 3 * 90_000);
+      for (const { counts } of registrars) assert.deepEqual(counts, [0, 1, 1, 1, 1]);
+      await Promise.all([near.close(), far.close()]);
+      for (const { counts } of registrars) assert.deepEqual(counts, [0, 1, 1, 1, 1, "-1"]);
+    });
+  }));
+
+Deno.test("ended transports are removed in one batch after 5 s, unless they are there again", () =>
+  withSimulation("deregistration", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const registrar = new WatchedRegistrar(() => a.clock.monotonicMs());
+      const near = visor(a, alice, TABLE, { registrar });
+      const far = visor(b, bob, TABLE);
+      const first = await near.dial(bob.publicKey, "stcp");
+      await sleep(a.clock, 10_000);
+      await near.remove(first.id);
+      await sleep(a.clock, 1_000);
+      const second = await near.dial(bob.publicKey, "stcp");
+      await sleep(a.clock, 10_000);
+      assert.ok(!registrar.counts.includes("-1"), `${registrar.counts}`);
+      second.close();
+      await sleep(a.clock, 4_900);
+      assert.ok(!registrar.counts.includes("-1"));
+      await sleep(a.clock, 200);
+      assert.deepEqual(registrar.calls.at(-1)!.removed, [first.id]);
+      await Promise.all([near.close(), far.close()]);
+    });
+  }));
+
+Deno.test("a discovery that fails is asked again sooner, and holds up no end", () =>
+  withSimulation("registration fails", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const registrar = new WatchedRegistrar(() => a.clock.monotonicMs());
+      registrar.fails = true;
+      const near = visor(a, alice, TABLE, { registrar });
+      const far = visor(b, bob, TABLE);
+      await near.dial(bob.publicKey, "stcp");
+      await sleep(a.clock, 60_000);
+      assert.ok(
+        registrar.calls.length >= 3 && registrar.calls.length <= 5,
+        `${registrar.calls.length} calls`,
+      );
+      registrar.remove = (_ids, signal?: AbortSignal) =>
+        new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)));
+      const startMs = a.clock.monotonicMs();
+      await near.close();
+      assert.ok(a.clock.monotonicMs() - startMs <= 3_500);
+      await far.close();
+    });
+  }));
+
+Deno.test("persistent transports are made, and made again when they are gone", () =>
+  withSimulation("persistent", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const id = transportId(alice.publicKey, bob.publicKey, "stcp");
+      const near = visor(a, alice, TABLE, { persistent: [{ remote: bob.publicKey, type: "stcp" }] });
+      await sleep(a.clock, 25_000); // nobody there yet
+      assert.equal(near.find(id), undefined);
+      const far = visor(b, bob, TABLE);
+      await sleep(a.clock, 11_000);
+      const first = near.find(id)!;
+      assert.equal(first.label, "user");
+      first.close();
+      await sleep(a.clock, 11_000);
+      const second = near.find(id)!;
+      assert.notEqual(second, first);
+      await Promise.all([near.close(), far.close()]);
+    });
+  }));
+
+Deno.test("streams of a kind go to their handler; listeners that throw disturb nobody", () =>
+  withSimulation("manager streams", async (simulation) => {
+    const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+    await simulation.run(async () => {
+      const near = visor(a, alice, TABLE);
+      const far = visor(b, bob, TABLE);
+      const opened: string[] = [];
+      far.onOpened(() => {
+        throw new Error("a bug");
+      });
+      far.onOpened(({ id }) => void opened.push(id));
+      const undo = far.onStream(PacketType.setupRpc, (stream) => stream.close());
+      assert.throws(() => far.onStream(PacketType.setupRpc, () => {}), TypeError);
+      const transport = await near.dial(bob.publicKey, "stcp");
+      const served = transport.openStream(PacketType.setupRpc);
+      assert.equal(await served.read(), null);
+      served.close();
+      undo();
+      const unserved = transport.openStream(PacketType.setupRpc);
+      assert.equal(await unserved.read(), null);
+      unserved.close();
+      assert.deepEqual(opened, [transport.id]);
+      assert.equal(far.refusals.count("stream"), 1);
+      await Promise.all([near.close(), far.close()]);
     });
   }));
