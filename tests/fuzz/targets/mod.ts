@@ -1,6 +1,7 @@
 /** Everything that is fuzzed. @module */
 import type { FuzzTarget } from "../_target.ts";
 import { cryptoTargets } from "./crypto.ts";
+import { directoryTargets } from "./directory.ts";
 import { dmsgTargets } from "./dmsg.ts";
 import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
@@ -8,6 +9,7 @@ import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
 import { routingTargets } from "./routing.ts";
 import { serviceTargets } from "./services.ts";
+import { transportTargets } from "./transport.ts";
 import { yamuxTargets } from "./yamux.ts";
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
@@ -15,9 +17,11 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...dmsgTargets,
   ...noiseTargets,
   ...yamuxTargets,
+  ...transportTargets,
   ...routingTargets,
   ...httpTargets,
   ...fileTargets,
   ...serviceTargets,
+  ...directoryTargets,
   ...proxyTargets,
 ];
