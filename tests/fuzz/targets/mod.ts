@@ -7,6 +7,7 @@ import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
 import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
+import { routeFinderTargets } from "./route_finder.ts";
 import { routingTargets } from "./routing.ts";
 import { serviceTargets } from "./services.ts";
 import { transportTargets } from "./transport.ts";
@@ -22,6 +23,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...httpTargets,
   ...fileTargets,
   ...serviceTargets,
+  ...routeFinderTargets,
   ...directoryTargets,
   ...proxyTargets,
 ];
