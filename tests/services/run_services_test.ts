@@ -85,45 +85,43 @@ for (const [name, run] of services) {
     }));
 }
 
-Deno.test("a transport discovery that comes back with a shorter life of entries ends the old ones in it", () =>
-  withSystemWorld(async (world) => {
-    const folder = await Deno.makeTempDir();
-    const store = `${folder}/tpd.db`;
-    const record = transportOf(alice, bob);
-    {
-      await using service = await runTransportDiscovery({
+Deno.test("a transport discovery that comes back with a shorter life of entries ends the old ones in it", async () => {
+  const folder = await Deno.makeTempDir();
+  await withSimulation(10, async (simulation) => {
+    const world = simulation.node("tpd");
+    const run = (entryTimeoutMs: number) =>
+      runTransportDiscovery({
         world,
         log: silentLog,
-        settings: { ...base, store, entryTimeoutMs: 0 },
+        settings: {
+          address: { hostname: "0.0.0.0", port: 9091 },
+          store: `${folder}/tpd.db`,
+          mode: "http",
+          entryTimeoutMs,
+        },
       });
-      await using http = tcpHttpClient(world, "test/1");
-      const body = JSON.stringify([{
-        t_id: record.id,
-        edges: record.edges,
-        type: record.type,
-        label: "user",
-      }]);
-      const url = `http://127.0.0.1:${service.address!.port}/v3/transports/`;
-      const refused = await http.fetch({ url, method: "POST", body });
-      assert.equal(refused.status, 401);
-      await refused.body?.cancel();
-      await using joined = joinHttp(world, { http: `http://127.0.0.1:${service.address!.port}` });
-      await joined.register([record]);
-      assert.deepEqual(service.transports.entries(), [record]);
-    }
-    await using service = await runTransportDiscovery({
-      world,
-      log: silentLog,
-      settings: { ...base, store, entryTimeoutMs: 1_000 },
+    const record = transportOf(alice, bob);
+    await simulation.run(async () => {
+      {
+        await using service = await run(0);
+        await using client = joinHttp(simulation.node("alice"), { http: "http://tpd:9091/" });
+        await client.register([record]);
+        assert.deepEqual(service.transports.entries(), [record]);
+        await sleep(world.clock, 1e9);
+        assert.deepEqual(service.transports.entries(), [record]);
+      }
+      await using service = await run(5_000);
+      assert.deepEqual(service.transports.entries(), [record], "read from the file at the start");
+      const removed: string[] = [];
+      service.transports.onChange((change) => removed.push(...change.removed));
+      await sleep(world.clock, 4_999);
+      assert.deepEqual(removed, []);
+      await sleep(world.clock, 1_000);
+      assert.deepEqual([removed, service.transports.entries()], [[record.id], []]);
     });
-    assert.deepEqual(service.transports.entries(), [record], "read from the file at the start");
-    const gone = new Promise<readonly string[]>((resolve) =>
-      service.transports.onChange(({ removed }) => resolve(removed))
-    );
-    assert.deepEqual(await gone, [record.id]);
-    await service.close();
-    await Deno.remove(folder, { recursive: true });
-  }));
+  });
+  await Deno.remove(folder, { recursive: true });
+});
 
 /** A client of the transport discovery over HTTP alone, as alice. */
 function joinHttp(world: World, address: ServiceAddress): TransportDiscoveryClient & AsyncDisposable {
