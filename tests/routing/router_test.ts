@@ -19,6 +19,8 @@ function line(bench: RoutingBench) {
   const [alice, carol, bob] = [bench.node("alice"), bench.node("carol"), bench.node("bob")];
   const [first, second] = [link(alice, carol), link(carol, bob)];
   second.written = [];
+  carol.router.reserveIds(3); // no id is the same at two of them
+  bob.router.reserveIds(700);
   return { alice, carol, bob, first, second };
 }
 
@@ -173,12 +175,13 @@ Deno.test("a rule whose transport fails is not kept alive by packets that did no
     const { alice, carol, bob, second } = line(bench);
     layRoute([alice, carol, bob], { keepAliveNs: 30_000_000_000n });
     const { routeId } = relayRule(carol);
-    second.cut();
+    second.write = () => Promise.reject(new Error("The test fails every write"));
     for (let round = 0; round < 4; round++) {
       await carol.router.handlePackets(encodePacket(PacketType.data, routeId, encode("x")));
       await bench.clock.advance(15_000);
     }
     assert.deepEqual(carol.router.rules(), []);
+    assert.ok(carol.router.counters().forwardFailed >= 2);
   }));
 
 Deno.test("rules that were not asked for, of the wrong kind or of other visors are refused, and none is saved", () =>

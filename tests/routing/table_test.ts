@@ -92,6 +92,10 @@ Deno.test("a look-up keeps a consume rule alive; the other kinds live by packets
     }
   }
   assert.equal(table.lookUp(2, clock.monotonicMs()), undefined);
+  const unused = table.save(passing(2));
+  const { lastActiveMs } = unused;
+  assert.equal(table.lookUp(2, lastActiveMs + 20_000), unused);
+  assert.equal(table.lookUp(2, lastActiveMs + 31_000), undefined);
   table.clear();
 });
 
