@@ -9,6 +9,7 @@ import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
 import { routeFinderTargets } from "./route_finder.ts";
 import { routingTargets } from "./routing.ts";
+import { rpcTargets } from "./rpc.ts";
 import { serviceTargets } from "./services.ts";
 import { transportTargets } from "./transport.ts";
 import { yamuxTargets } from "./yamux.ts";
@@ -20,6 +21,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...yamuxTargets,
   ...transportTargets,
   ...routingTargets,
+  ...rpcTargets,
   ...httpTargets,
   ...fileTargets,
   ...serviceTargets,

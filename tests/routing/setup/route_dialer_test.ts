@@ -38,6 +38,7 @@ class DialRig {
   readonly finds: { minHops: number; maxHops: number }[] = [];
   /** Routes that the setup node was asked for: names in between, there. */
   readonly asked: string[][] = [];
+  onFind: () => void = () => {};
   onSetup: (between: string[], attempt: number) => void | Promise<void> = () => {};
   onOpen: (between: string[], attempt: number) => void | Promise<void> = () => {};
   /** Keys dialled on dmsg port 136: direct set-ups. */
@@ -76,6 +77,7 @@ class DialRig {
       setupNodes: () => [key("setup")],
       findRoutes: (pairs, { minHops, maxHops }) => {
         this.finds.push({ minHops, maxHops });
+        this.onFind();
         return Promise.resolve(
           pairs.map(([from]) => this.paths.map((between) => pathOf(between, from !== near))),
         );
@@ -261,6 +263,16 @@ Deno.test("RT-9: so is a refused set-up; only a transport that closed meanwhile 
     };
     await rig.dialer.dial(DESTINATION);
     assert.equal(rig.finds.length, 1);
+  }));
+
+Deno.test("RT-9: so is one on a transport that came up while a route was looked for", () =>
+  withDialer(async (rig) => {
+    rig.join("bob");
+    rig.paths = [[], ["bob"]];
+    rig.onFind = () => rig.open.length < 2 && rig.join("dave");
+    rig.onOpen = silent;
+    await assert.rejects(rig.dialer.dial(DESTINATION), RouteHandshakeTimeoutError);
+    assert.deepEqual([rig.finds.length, rig.asked], [1, [[]]]);
   }));
 
 Deno.test("one hop: set up with the peer; a peer that closes is asked again after 30 min only", () =>
