@@ -44,6 +44,21 @@ for (const latencyMs of [undefined, 0, -1, -Infinity, Infinity, NaN]) {
   });
 }
 
+Deno.test("a path beyond the pool is not ranked, be it the fastest", () => {
+  const over = graphOf(
+    ...Array.from({ length: 200 }, (_, n) => [[S, 10 + n, 100], [10 + n, D, n === 150 ? 1 : 100]] as const)
+      .flat(),
+  );
+  const parallel = graphOf(...Array.from({ length: 200 }, (_, n) => [S, D, n === 150 ? 1 : 100] as const));
+  for (const graph of [over, parallel]) {
+    const costs = (count: number) =>
+      graph.routes(visor(S), visor(D), { count }).map((path) => path.at(-1)!.transportId);
+    const fastest = id(graph === over ? 301 : 150);
+    assert.deepEqual([1, 4].map((count) => costs(count).includes(fastest)), [false, false], "a pool of 128");
+    assert.deepEqual(costs(5)[0], fastest, "a pool of 160");
+  }
+});
+
 Deno.test("without measurements the order is that of hop counts", () => {
   const graph = graphOf([S, A], [A, B], [B, D], [S, C], [C, D], [S, D]);
   assert.deepEqual(graph.routes(visor(S), visor(D), { count: 9 }).map(visorsOf), [
