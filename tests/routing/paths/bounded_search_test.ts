@@ -62,6 +62,7 @@ Deno.test("a search in which nearly every step is wrong ends with what it has", 
   for (const [n, [a, b]] of others.entries()) graph.add(transport(1_000 + n, a, b));
   assert.deepEqual(routesOf(graph, 70, 60, { count: 20 }), [[70, 50, 60], [70, 80, 50, 60]]);
   assert.deepEqual(routesOf(graph, 70, 60, { minHops: 4, count: 20 }), []);
+  assert.deepEqual(routesOf(graph, 70, 60, { minHops: 14, count: 20 }), []);
   assert.deepEqual(
     routesOf(graph, 60, 70, { count: 20 }),
     [[60, 50, 70], [60, 50, 80, 70]],
