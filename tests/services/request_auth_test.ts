@@ -141,6 +141,7 @@ Deno.test("forgotten keys: an old request is not good again, and a new key goes 
     const { publicKey } = pair(`stranger ${index}`);
     assert.equal(await store.nonces.raise(publicKey, await store.nonces.next(publicKey)), true);
   }
+  assert.ok(await store.nonces.next(bob.publicKey) >= 1, "keys were forgotten, so that nobody starts at 0");
   const next = await store.nonces.next(alice.publicKey);
   assert.ok(next >= 1, `${next}`);
   assert.equal((await auth.answer(rig.question(first), 0, () => bare(200))).status, 401, "a replay");

@@ -373,6 +373,28 @@ Deno.test("the feed tells what came, what changed, what went and what ended, and
   assert.equal(told.length, 1);
 });
 
+Deno.test("the feed tells each end in its time, whichever was renewed meanwhile", async () => {
+  await using service = new TransportDiscoveryUnderTest(unlimited);
+  const removed: string[] = [];
+  service.feed.onChange((change) => removed.push(...change.removed));
+  const [first, second, third] = [
+    transportOf(alice, bob),
+    transportOf(alice, carol),
+    transportOf(alice, alice),
+  ];
+  await register(service, alice, [first, second, third]);
+  await service.clock.advance(60_000);
+  await register(service, alice, [first]);
+  await service.clock.advance(60_000);
+  await register(service, alice, [third]);
+  await service.clock.advance(TRANSPORT_TTL_MS - 120_000);
+  assert.deepEqual(removed, [second.id]);
+  await service.clock.advance(60_000);
+  assert.deepEqual(removed, [second.id, first.id]);
+  await service.clock.advance(60_000);
+  assert.deepEqual(removed, [second.id, first.id, third.id]);
+});
+
 Deno.test("a reader of the feed that fails costs the writer and the other readers nothing", async () => {
   await using service = new TransportDiscoveryUnderTest(unlimited);
   let told = 0;
