@@ -41,7 +41,8 @@ function renderVerdict(verdict: Verdict): string {
     ],
     [
       "streams",
-      `${streams.complete} complete, ${streams.cut} cut with an error, ${streams.lost} with their visor`,
+      `${streams.complete} complete, ${streams.unopened} not opened, ${streams.cut} cut with an error, ` +
+      `${streams.lost} with their visor`,
     ],
     ["bytes", `${renderBytes(streams.bytes)} arrived, each as it was sent`],
     ["trace", `${verdict.hash}, ${verdict.events} events`],

@@ -141,20 +141,24 @@ export interface Reach {
 /**
  * Every pair, or `pairsMax` of them by chance: dialled, spoken to and heard, within {@link REACHABLE_WITHIN_MS}.
  * Dials are those of an application that tries again: what the client remembers of failures counts against it.
+ * Visors that were cut off dial only when all others have reached them, as their own dials would help them.
  */
 export async function checkReach(fleet: Fleet, pairsMax = Infinity): Promise<Reach> {
   const startedMs = fleet.simulation.nowMs;
   const all = fleet.up.flatMap((from) => fleet.up.filter((to) => to !== from).map((to) => ({ from, to })));
   const pairs = all.length > pairsMax ? fleet.shuffled(all).slice(0, pairsMax) : all;
+  const talkers = fleet.talkers();
   const complaints: string[] = [];
-  await Promise.all(pairs.map(async ({ from, to }) => {
-    const failure = await reach(from, to, startedMs + REACHABLE_WITHIN_MS);
-    if (failure !== undefined) {
+  for (const isTalker of [true, false]) {
+    await Promise.all(pairs.map(async ({ from, to }) => {
+      if (talkers.includes(from) !== isTalker) return;
+      const failure = await reach(from, to, startedMs + REACHABLE_WITHIN_MS);
+      if (failure === undefined) return;
       complaints.push(
         `${from.name} does not reach ${to.name} in ${REACHABLE_WITHIN_MS / 1000} s: ${failure}`,
       );
-    }
-  }));
+    }));
+  }
   return { complaints, afterMs: Math.round(fleet.simulation.nowMs - startedMs) };
 }
 

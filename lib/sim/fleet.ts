@@ -51,6 +51,10 @@ export class Fleet {
   readonly #visorSessions: number;
   readonly #director: World;
   readonly #background: BackgroundTraffic[] = [];
+  readonly #cut = new Set<FleetNode>();
+  #isHushed = false;
+  /** Servers that the discovery rightly does not list at the end: a scenario says so. */
+  readonly unlisted = new Set<ServerNode>();
 
   constructor(
     { simulation, timeline, servers, visors, visorSessions = VISOR_SESSIONS, ...options }: FleetOptions,
@@ -149,8 +153,25 @@ export class Fleet {
         clock: this.#director.clock,
         workers,
         visors: () => this.up,
+        diallers: () => this.#isHushed ? this.talkers() : this.up,
       }),
     );
+  }
+
+  /** A fault of the network hits this node: after it, others must reach it before it dials anybody itself. */
+  noteCut(node: FleetNode): void {
+    this.#cut.add(node);
+  }
+
+  /** From now on the visors that were cut off begin no stream: their own dials would help them. */
+  hush(): void {
+    this.#isHushed = true;
+  }
+
+  /** The visors that run and were not cut off; the first of all when there is no other. */
+  talkers(): VisorNode[] {
+    const talking = this.up.filter((visor) => !this.#cut.has(visor));
+    return talking.length > 0 ? talking : this.up.slice(0, 1);
   }
 
   /** Ends the random streams, each in its own time. */

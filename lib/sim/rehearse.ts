@@ -53,6 +53,7 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
     await simulation.run(async () => {
       await watched(fleet, complaints, () => scenario.run(fleet));
       fleet.say("the faults are over");
+      fleet.hush();
       const faultsEndedMs = simulation.nowMs;
       const reach = await checkReach(fleet, scenario.reachPairsMax);
       complaints.add(reach.complaints);

@@ -33,8 +33,11 @@ export interface Flow {
   readonly from: VisorNode;
   readonly to: VisorNode;
   readonly bytes: number;
-  /** `cut`: it reported an error or an early end; `lost`: the dialler was killed. */
-  outcome: "running" | "complete" | "cut" | "lost";
+  /**
+   * `unopened`: its dial failed; `cut`: it was open, and reported an error or an early end; `lost`: the dialler was
+   * killed.
+   */
+  outcome: "running" | "complete" | "unopened" | "cut" | "lost";
   failure: string | undefined;
   /** Bytes that arrived in order. */
   readonly arrived: { there: number; back: number };
@@ -42,6 +45,9 @@ export interface Flow {
 
 export interface TrafficCounts {
   readonly complete: number;
+  /** Whose dial failed. */
+  readonly unopened: number;
+  /** That were open, and ended with an error or early. */
   readonly cut: number;
   readonly lost: number;
   /** That arrived and were right. */
@@ -55,6 +61,7 @@ export class Traffic {
   readonly #random: SeededRandom;
   #next = 1;
   #complete = 0;
+  #unopened = 0;
   #cut = 0;
   #lost = 0;
   #bytes = 0;
@@ -68,7 +75,13 @@ export class Traffic {
     return this.#violations;
   }
   get counts(): TrafficCounts {
-    return { complete: this.#complete, cut: this.#cut, lost: this.#lost, bytes: this.#bytes };
+    return {
+      complete: this.#complete,
+      unopened: this.#unopened,
+      cut: this.#cut,
+      lost: this.#lost,
+      bytes: this.#bytes,
+    };
   }
 
   /** One stream from its dial to its end. Never rejects; settles also when the dialler is killed. */
@@ -105,7 +118,7 @@ export class Traffic {
       this.#end(flow, "complete");
     } catch (error) {
       flow.failure ??= describeError(error);
-      this.#end(flow, "cut");
+      this.#end(flow, stream === undefined ? "unopened" : "cut");
     } finally {
       stream?.close();
     }
@@ -160,11 +173,12 @@ export class Traffic {
     this.#bytes += payload.length;
   }
 
-  #end(flow: Flow, outcome: "complete" | "cut" | "lost"): void {
+  #end(flow: Flow, outcome: Exclude<Flow["outcome"], "running">): void {
     if (flow.outcome !== "running") return;
     flow.outcome = outcome;
     this.#flows.delete(flow.number);
     if (outcome === "complete") this.#complete++;
+    else if (outcome === "unopened") this.#unopened++;
     else if (outcome === "cut") this.#cut++;
     else this.#lost++;
   }
@@ -180,19 +194,21 @@ export class BackgroundTraffic {
   readonly #workers: Promise<void>[];
 
   constructor(
-    { traffic, random, clock, workers, visors }: {
+    { traffic, random, clock, workers, visors, diallers = visors }: {
       readonly traffic: Traffic;
       readonly random: SeededRandom;
       readonly clock: Clock;
       readonly workers: number;
       readonly visors: () => readonly VisorNode[];
+      /** Those of them that begin streams; all unless told. */
+      readonly diallers?: () => readonly VisorNode[];
     },
   ) {
     this.#workers = Array.from({ length: workers }, async () => {
       while (!this.#stopped) {
         const up = visors();
         if (up.length >= 2) {
-          const from = random.integer(0, up.length - 1);
+          const from = up.indexOf(chosen(random, diallers()));
           const to = (from + random.integer(1, up.length - 1)) % up.length;
           const isItself = up[from]!.publicKey === up[to]!.publicKey; // two hosts with one key
           if (!isItself) await traffic.run(up[from]!, up[to]!);
@@ -207,6 +223,10 @@ export class BackgroundTraffic {
     this.#stopped = true;
     await Promise.all(this.#workers);
   }
+}
+
+function chosen<T>(random: SeededRandom, list: readonly T[]): T {
+  return list[random.integer(0, list.length - 1)]!;
 }
 
 interface Sending {

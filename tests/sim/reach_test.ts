@@ -3,7 +3,7 @@
  * can bring them together, and those come back by themselves within 60 s.
  */
 import assert from "node:assert/strict";
-import { rehearse, type Scenario } from "../../lib/sim/mod.ts";
+import { rehearse, type Scenario, scenarioNamed } from "../../lib/sim/mod.ts";
 
 /** With one session each and many servers, two visors seldom share one: whoever dials needs the other's entry. */
 const lostStore: Scenario = {
@@ -43,4 +43,43 @@ Deno.test("a discovery that stays away from a server, and sessions of which one 
     verdict.complaints.includes("the discovery has no session with server-1"),
     verdict.complaints.join(),
   );
+});
+
+Deno.test("a visor that only serves is reached within 60 s of a cut that lasted 20 min and more", async () => {
+  for (const seed of [1, 2, 3, 4]) {
+    const verdict = await rehearse(scenarioNamed("cut-off"), { seed, servers: 1, visors: 2 });
+    assert.deepEqual(verdict.complaints, [], `seed ${seed}`);
+    assert.ok(verdict.reachableAfterMs! < 55_000, `seed ${seed}: no margin: ${verdict.reachableAfterMs} ms`);
+  }
+});
+
+Deno.test("a visor that was cut off dials nobody before all others have reached it", async () => {
+  const dials: string[] = [];
+  const cut: Scenario = {
+    name: "watched-cut",
+    summary: "of a test",
+    servers: 1,
+    visors: 3,
+    async run(fleet) {
+      await fleet.settle();
+      fleet.startTraffic();
+      fleet.noteCut(fleet.visors[1]!);
+      fleet.simulation.reset("visor-2", "server-1");
+      await fleet.sleep(10);
+      for (const { name, client } of fleet.visors) {
+        const { dial } = client;
+        client.dial = async (to, options) => {
+          if (to.port !== 80) dials.push(`${name} begins`); // 80: its own business with the discovery
+          const stream = await dial.call(client, to, options);
+          if (to.publicKey === fleet.visors[1]!.publicKey) dials.push(`${name} reaches it`);
+          return stream;
+        };
+      }
+    },
+  };
+  const verdict = await rehearse(cut, { seed: 1 });
+  assert.deepEqual(verdict.complaints, []);
+  const first = dials.indexOf("visor-2 begins");
+  assert.ok(first > dials.indexOf("visor-1 reaches it") && first > dials.indexOf("visor-3 reaches it"));
+  assert.ok(Math.min(dials.indexOf("visor-1 reaches it"), dials.indexOf("visor-3 reaches it")) >= 0);
 });

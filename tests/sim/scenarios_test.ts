@@ -18,6 +18,13 @@ for (const { scenario, seed } of plan) {
   });
 }
 
+for (const [name, seed] of [["stall", 1], ["stall", 3], ["half-open", 2], ["cut-off", 3]] as const) {
+  Deno.test(`small fleets: ${name} with one server and two visors (seed ${seed})`, async () => {
+    const verdict = await rehearse(scenarioNamed(name), { seed, servers: 1, visors: 2 });
+    assert.ok(verdict.good, renderFailure(verdict, commit));
+  });
+}
+
 Deno.test("the 25 seeds reach every scenario", () => {
   assert.deepEqual(plan.length, SEEDS);
   assert.deepEqual(new Set(plan.map(({ scenario }) => scenario)), new Set(SCENARIOS));

@@ -53,7 +53,7 @@ Deno.test("Traffic completes a stream when every byte arrived both ways", async 
   assert.deepEqual(traffic.violations, []);
   assert.equal(flow.outcome, "complete");
   assert.deepEqual(flow.arrived, { there: flow.bytes, back: flow.bytes });
-  assert.deepEqual(traffic.counts, { complete: 1, cut: 0, lost: 0, bytes: 2 * flow.bytes });
+  assert.deepEqual(traffic.counts, { complete: 1, unopened: 0, cut: 0, lost: 0, bytes: 2 * flow.bytes });
 });
 
 for (
@@ -103,6 +103,8 @@ Deno.test("Traffic counts a stream that reports an error or an early end as cut,
   const { traffic, from, to } = bench({ dial: () => Promise.reject(new Error("nobody there")) });
   const flow = await traffic.run(from, to);
   assert.match(flow.failure!, /nobody there/);
+  assert.equal(flow.outcome, "unopened");
+  assert.deepEqual([traffic.counts.unopened, traffic.counts.cut], [1, 0]);
 });
 
 Deno.test("Traffic does not wait for the code of a visor that was killed", async () => {
@@ -110,5 +112,5 @@ Deno.test("Traffic does not wait for the code of a visor that was killed", async
   const running = traffic.run(from, to);
   kill();
   assert.equal((await running).outcome, "lost");
-  assert.deepEqual(traffic.counts, { complete: 0, cut: 0, lost: 1, bytes: 0 });
+  assert.deepEqual(traffic.counts, { complete: 0, unopened: 0, cut: 0, lost: 1, bytes: 0 });
 });

@@ -13,7 +13,7 @@ import { clockSkew } from "./clock_skew.ts";
 import { coldStart, coldStartOneMissing } from "./cold_start.ts";
 import { discoveryDown, discoveryEmpty, discoveryLies, discoveryStale } from "./discovery_trouble.ts";
 import { serverKillReset, serverKillSilent, visorDies } from "./kills.ts";
-import { blackHole, flapping, halfOpen, slowReader, stall } from "./links.ts";
+import { blackHole, cutOff, flapping, halfOpen, slowReader, stall } from "./links.ts";
 import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
@@ -32,6 +32,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sameKey,
   halfOpen,
   blackHole,
+  cutOff,
   slowReader,
   stall,
   flapping,
