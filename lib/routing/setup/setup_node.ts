@@ -22,6 +22,7 @@ import { withDeadlines } from "../../wire/mod.ts";
 import { rpcMethod, type RpcMethods, rpcTextOf, serveRpc } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
 import { ConnectionPool } from "./_connection_pool.ts";
+import { RequestLimit, SETUP_REQUEST_TIMEOUT_MS } from "./_request_limit.ts";
 import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
 import { checkRoute, generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
@@ -41,8 +42,6 @@ import {
   wireEdge,
 } from "./wire_types.ts";
 
-/** Of one request, from its beginning to its answer (routing.md 8.5). */
-export const SETUP_REQUEST_TIMEOUT_MS = 30_000;
 /** Requests that are worked on at once; further ones wait. */
 export const SETUP_REQUESTS_MAX = 512;
 /** Requests that wait; further ones are refused. */
@@ -341,41 +340,6 @@ export class SetupNode implements AsyncDisposable {
         handle: () => ({ Peers: relayPeers() }),
       }),
     };
-  }
-}
-
-/** The limits of one request: its time, its caller, the node. They hold for what outlives it, too. */
-class RequestLimit {
-  readonly #controller = new AbortController();
-  readonly #stop: () => void;
-  #users = 1;
-  readonly signal = this.#controller.signal;
-
-  constructor(clock: World["clock"], ...others: (AbortSignal | undefined)[]) {
-    const timer = clock.timer(
-      SETUP_REQUEST_TIMEOUT_MS,
-      () => this.#controller.abort(new TimedOutError("Route set-up", SETUP_REQUEST_TIMEOUT_MS)),
-    );
-    const undo = others.map((other) => {
-      const onAbort = () => this.#controller.abort(other!.reason);
-      if (other?.aborted) onAbort();
-      other?.addEventListener("abort", onAbort, { once: true });
-      return () => other?.removeEventListener("abort", onAbort);
-    });
-    this.#stop = () => {
-      timer.cancel();
-      for (const each of undo) each();
-    };
-  }
-
-  /** Keeps the limits until `work` has ended. */
-  async outlivedBy(work: Promise<void>): Promise<void> {
-    this.#users++;
-    await work.finally(() => this.end());
-  }
-
-  end(): void {
-    if (--this.#users === 0) this.#stop();
   }
 }
 

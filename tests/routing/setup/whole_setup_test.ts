@@ -1,6 +1,7 @@
 /** Routes from end to end: dmsg, transports, routers and a setup node, all real, in one simulation. */
 import assert from "node:assert/strict";
 import { said } from "../../dmsg/client_support.ts";
+import { transportId } from "../../../lib/transport/mod.ts";
 import { inFleet, key } from "./_world.ts";
 
 const bob = { publicKey: key("bob"), port: 3 };
@@ -66,3 +67,64 @@ Deno.test("--direct to a visor of 2024 says so", () =>
     );
     assert.equal(fleet.node.stats().total_requests, 0);
   }, { visors: { bob: { direct: false } } }));
+
+Deno.test("RT-4, RT-11: a destination that refuses six routes leaves no rule at the relay", () =>
+  inFleet(6, ["alice", "bob", "carol"], async (fleet) => {
+    await fleet.join("alice", "bob"); // bob and carol share nothing: the route finder's data is old
+    fleet.paths = [["alice", "bob", "carol"]];
+    await assert.rejects(fleet.visor("alice").dialer.dial(carol), {
+      code: "ROUTE_SETUP_FAILED",
+      message: /failed to broadcast rules to destination router: failure code 1 \(.*not found locally/,
+    });
+    assert.deepEqual([fleet.asked, fleet.node.stats().failures_by_reason], [6, { destination_rules: 6 }]);
+    await fleet.network.sleep(100);
+    assert.deepEqual(["alice", "bob", "carol"].map((name) => fleet.visor(name).router.rules().length), [
+      0,
+      0,
+      0,
+    ]);
+  }));
+
+Deno.test("RT-8: hops that are given by transport and by key, without a route finder", () =>
+  inFleet(7, ["alice", "bob", "carol"], async (fleet) => {
+    await fleet.join("alice", "bob", "carol");
+    fleet.visor("carol").echo();
+    const [toBob] = fleet.visor("alice").transports.to(key("bob"));
+    const group = await fleet.visor("alice").dialer.dial(carol, { forward: [{ transportId: toBob!.id }] });
+    assert.equal(await said(group, "my own way"), "my own way");
+    assert.equal(fleet.asked, 0);
+    group.close();
+    await group.closed;
+  }, {
+    visors: {
+      alice: {
+        dialer: {
+          directory: {
+            byId: () => Promise.resolve(undefined),
+            byEdge: () =>
+              Promise.resolve([
+                {
+                  id: transportId(key("bob"), key("carol"), "stcp"),
+                  edges: [key("bob"), key("carol")],
+                  type: "stcp",
+                },
+              ]),
+          },
+        },
+      },
+    },
+  }));
+
+Deno.test("a relay that does not trust the setup node is named, and the next route goes around it", () =>
+  inFleet(8, ["alice", "bob", "carol", "dave"], async (fleet) => {
+    await fleet.join("alice", "bob", "carol");
+    await fleet.join("alice", "dave", "carol");
+    fleet.paths = [["alice", "bob", "carol"], ["alice", "dave", "carol"]];
+    fleet.visor("carol").echo();
+    const group = await fleet.visor("alice").dialer.dial(carol);
+    assert.equal(await said(group, "around bob"), "around bob");
+    assert.deepEqual([fleet.asked, fleet.node.stats().failures_by_reason], [2, { id_reservation: 1 }]);
+    assert.equal(fleet.visor("dave").router.rules().length, 2);
+    group.close();
+    await group.closed;
+  }, { visors: { bob: { trusted: [], direct: false } } }));
