@@ -55,6 +55,7 @@ Deno.test("tcpHttpClient() dials what the URL names, 443 with TLS, and is heard"
         },
         listen: (at) => node.network.listen(at),
         datagrams: (at) => node.network.datagrams(at),
+        addresses: () => node.network.addresses(),
       },
     };
     await simulation.run(async () => {
