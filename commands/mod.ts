@@ -25,23 +25,33 @@ interface Noun {
 const NOUNS: readonly Noun[] = [
   {
     name: "visor",
-    summary: "Run a visor, see how it is, stop it",
+    summary: "Run a visor, see how it is, ping others, stop it",
     load: async (io) => (await import("./visor/mod.ts")).visorNoun(io),
+  },
+  {
+    name: "tp",
+    summary: "Transports: list, make, close, ids, addresses of routes, what the discovery knows",
+    load: async (io) => (await import("./tp/mod.ts")).tpNoun(io),
+  },
+  {
+    name: "route",
+    summary: "Routes: rules, groups, and the paths that there are",
+    load: async (io) => (await import("./route/mod.ts")).routeNoun(io),
+  },
+  {
+    name: "app",
+    summary: "Start and stop the apps of a visor",
+    load: async (io) => (await import("./app/mod.ts")).appNoun(io),
+  },
+  {
+    name: "proxy",
+    summary: "Reach the web through another visor, by SOCKS",
+    load: async (io) => (await import("./proxy/mod.ts")).proxyNoun(io),
   },
   {
     name: "dmsg",
     summary: "Sessions, servers, entries, pings and HTTP over dmsg; run a dmsg server",
     load: async (io) => (await import("./dmsg/mod.ts")).dmsgNoun(io),
-  },
-  {
-    name: "tp",
-    summary: "Transports: the links between visors",
-    load: async (io) => (await import("./tp/mod.ts")).tpNoun(io),
-  },
-  {
-    name: "route",
-    summary: "Routes: paths over the transports of the network",
-    load: async (io) => (await import("./route/mod.ts")).routeNoun(io),
   },
   {
     name: "svc",

@@ -44,44 +44,21 @@ export function calcCommand(io: Io): AnyCommand {
           ],
         ),
       )
-      .action(
-        async (
-          source,
-          destination,
-          { count, minHops, maxHops, enable, disable, byLatency: _, ...options },
-        ) => {
-          const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
-          const { RouteNotFoundError, TransportDiscoveryClient } = await import("../../lib/directory/mod.ts");
-          const { TransportGraph } = await import("../../lib/routing/paths/mod.ts");
-          const { graphTransport } = await import("../../lib/services/route_finder/mod.ts");
-          const { withService } = await import("../_ask_service.ts");
-          const { renderRoutes, routePairs } = await import("./_render_routes.ts");
-          const [from, to] = [parsePublicKey(source), parsePublicKey(destination)];
-          const records = await withService(
-            io,
-            options,
-            "transportDiscovery",
-            (ask, signal) => new TransportDiscoveryClient(ask).all(signal),
-          );
-          const graph = new TransportGraph();
-          const [enabled, disabled] = [enable, disable].map((types) =>
-            types?.split(",").map((type) => type.trim())
-          );
-          for (const record of records) {
-            if (enabled?.includes(record.type) === false || disabled?.includes(record.type) === true) {
-              continue;
-            }
-            graph.add(graphTransport(record));
-          }
-          const limits = { minHops, maxHops, count };
-          const [forward, reverse] = [graph.routes(from, to, limits), graph.routes(to, from, limits)];
-          if (forward.length === 0) {
-            const unknown = [from, to].find((key) => !graph.has(key));
-            const reason = unknown === undefined ? "route not found" : `no transport from or to ${unknown}`;
-            throw new RouteNotFoundError([[from, to]], reason);
-          }
-          io.emit(routePairs(forward, reverse), renderRoutes);
-        },
-      ),
+      .action(async (source, destination, { count, minHops, maxHops, enable, disable, ...options }) => {
+        const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+        const { TransportDiscoveryClient } = await import("../../lib/directory/mod.ts");
+        const { withService } = await import("../_ask_service.ts");
+        const { calculatedRoutes } = await import("./_calc.ts");
+        const { renderRoutes } = await import("./_render_routes.ts");
+        const ends = { from: parsePublicKey(source), to: parsePublicKey(destination) };
+        const records = await withService(
+          io,
+          options,
+          "transportDiscovery",
+          (ask, signal) => new TransportDiscoveryClient(ask).all(signal),
+        );
+        const routes = calculatedRoutes(records, ends, { count, minHops, maxHops, enable, disable });
+        io.emit(routes, renderRoutes);
+      }),
   );
 }

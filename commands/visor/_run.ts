@@ -9,6 +9,7 @@ import { untilInterrupt } from "../_until_interrupt.ts";
 
 export interface RunOptions extends PostQuantumOptions {
   readonly local?: boolean | undefined;
+  readonly visors?: number | undefined;
   readonly deployment?: string | undefined;
   readonly config?: string | undefined;
   readonly control?: string | undefined;
@@ -27,6 +28,7 @@ export type RunEvent =
     readonly deployment: string;
     readonly deploymentFile: string | undefined;
   }
+  | { readonly event: "visor"; readonly publicKey: string; readonly home: string }
   | { readonly event: "session"; readonly server: string; readonly address: string }
   | { readonly event: "published"; readonly sequence: string | undefined }
   | { readonly event: "ready"; readonly publicKey: string }
@@ -43,6 +45,7 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
     version: io.version,
     home: homeOf(io, options),
     local: options.local === true,
+    visors: options.visors,
     deploymentFile: options.deployment,
     configFile: options.config,
     controlAddress: options.control,
@@ -68,6 +71,7 @@ export async function runVisorCommand(io: Io, options: RunOptions): Promise<void
       deployment: running.network.name,
       deploymentFile: running.network.file,
     });
+    for (const { visor, home } of running.others) tell({ event: "visor", publicKey: visor.publicKey, home });
     if (!io.json) io.note("connecting to dmsg servers...");
     progress = new StartProgress(running.visor, tell);
     progress.look();
@@ -114,6 +118,8 @@ function renderEvent(event: RunEvent): string {
   switch (event.event) {
     case "started":
       return `visor ${event.publicKey} on the ${event.deployment} network, control API on ${event.control}`;
+    case "visor":
+      return `visor ${event.publicKey} beside it, home ${event.home}`;
     case "session":
       return `session with dmsg server ${event.server} at ${event.address}`;
     case "published":

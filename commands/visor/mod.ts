@@ -1,5 +1,6 @@
 /** `skyctl visor`: a node of the network on this machine. @module */
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { pingCommand } from "./ping.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 import { stopCommand } from "./stop.ts";
@@ -9,6 +10,7 @@ export function visorNoun(io: Io): AnyCommand {
   return noun("visor", "Run a visor, see how it is, stop it", [
     runCommand(io),
     statusCommand(io),
+    pingCommand(io),
     stopCommand(io),
   ]);
 }

@@ -7,8 +7,12 @@ import {
   homeOption,
   type Io,
   Option,
+  wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
+
+/** As `lib/visor` has it: help never pays for the protocols. */
+const LOCAL_VISORS_MAX = 64;
 
 /** The verb. */
 export function runCommand(io: Io): AnyCommand {
@@ -18,7 +22,15 @@ export function runCommand(io: Io): AnyCommand {
         "Run a visor until Ctrl-C. Without options it joins the production network; the first run makes its " +
           "configuration and keys.",
       )
-      .option("--local", "a network of its own on loopback: a dmsg discovery, two dmsg servers and the visor")
+      .option(
+        "--local",
+        "a network of its own on loopback: dmsg discovery, two dmsg servers, transport discovery, address " +
+          "resolver, route finder, setup node and the visor",
+      )
+      .addOption(
+        new Option("--visors <number>", "with --local: so many visors, the further ones below <home>/local")
+          .argParser(wholeNumberOption({ min: 1, max: LOCAL_VISORS_MAX })),
+      )
       .option("--deployment <file>", "join the network of a deployment file")
       .option("-c, --config <file>", "configuration (default: visor.json in the home)")
       .option("--control <address>", "host:port of the control API (default: 127.0.0.1:3435, or a free port)")
@@ -31,6 +43,7 @@ export function runCommand(io: Io): AnyCommand {
         "after",
         examples(
           ["A private network to try things on", "skyctl visor run --local"],
+          ["The same with three visors", "skyctl visor run --local --visors 3"],
           [
             "A second visor on that network",
             "skyctl visor run --deployment ~/.skyctl/local/deployment.json --home ~/.skyctl-2",
@@ -43,6 +56,9 @@ export function runCommand(io: Io): AnyCommand {
         ),
       )
       .action(async (options, command) => {
+        if (options.visors !== undefined && options.local !== true) {
+          command.error("error: --visors is for a network of its own: it needs --local");
+        }
         if (options.local && options.deployment !== undefined) {
           command.error("error: --local makes a network of its own: it excludes --deployment");
         }

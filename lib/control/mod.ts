@@ -11,4 +11,12 @@
 export * from "./client.ts";
 export * from "./control_file.ts";
 export * from "./errors.ts";
+export type {
+  AppSummary,
+  HopSummary,
+  ProxyStatus,
+  RouteGroupSummary,
+  RuleSummary,
+  TransportSummary,
+} from "./node_schema.ts";
 export * from "./schema.ts";

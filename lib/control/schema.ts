@@ -9,6 +9,7 @@
  * @module
  */
 import { z } from "zod";
+import { NODE_CALLS } from "./node_schema.ts";
 
 const key = z.string().describe("public key, 66 hex characters");
 
@@ -144,6 +145,7 @@ export const CONTROL_CALLS = {
     output: z.object({ key, server: key, dialMs: z.number(), roundTripsMs: z.array(z.number()) }),
     about: "round trips to a key over a dmsg stream",
   },
+  ...NODE_CALLS,
 } as const satisfies Record<string, ControlCall>;
 
 /** The name of a call. */

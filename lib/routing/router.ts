@@ -168,6 +168,16 @@ export class Router {
     return this.#table.rules();
   }
 
+  /** Every rule with its time unused in ms, for `route ls`. */
+  ruleStates(): { readonly rule: Rule; readonly idleMs: number }[] {
+    return this.#table.states();
+  }
+
+  /** Whether a rule sends over that transport. Looks at all: for rare questions, never for a packet. */
+  usesTransport(id: TransportId): boolean {
+    return this.#table.rules().some((rule) => rule.kind !== "consume" && rule.nextTransportId === id);
+  }
+
   #refusing(check: () => void): void {
     this.#assertOpen();
     try {
@@ -281,8 +291,11 @@ export class Router {
     return { ...this.#counters, parkedDropped: this.#parked.dropped };
   }
 
-  /** Closes every group, in order, for at most 2 s, and every listener; the rules go. */
-  async close(): Promise<void> {
+  /**
+   * Closes every group, in order, for at most `waitMs` (default: the 2 s of a single group), and every listener;
+   * the rules go.
+   */
+  async close({ waitMs }: { readonly waitMs?: number } = {}): Promise<void> {
     this.#queue.length = 0;
     this.#scope.end();
     for (const listener of this.#ports.listeners()) listener.close();
@@ -290,7 +303,15 @@ export class Router {
       wire.conn.close();
       return wire.conn.closed;
     });
+    const timer = waitMs === undefined || groups.length === 0
+      ? undefined
+      : this.#world.clock.timer(waitMs, () => {
+        for (const wire of [...this.#wires.values()]) {
+          wire.conn.close(new ConnClosedError(undefined, "The visor stops, and the peer does not answer"));
+        }
+      });
     await Promise.all(groups);
+    timer?.cancel();
     this.#parked.close();
     await this.#scope[Symbol.asyncDispose]();
     this.#table.clear();

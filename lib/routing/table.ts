@@ -162,6 +162,15 @@ export class RoutingTable<Owner = unknown> {
     return Array.from(this.#entries.values(), ({ rule }) => rule);
   }
 
+  /** Every rule with its time unused, in the order in which they came. */
+  states(): { readonly rule: Rule; readonly idleMs: number }[] {
+    const nowMs = this.#world.clock.monotonicMs();
+    return Array.from(
+      this.#entries.values(),
+      ({ rule, lastActiveMs }) => ({ rule, idleMs: nowMs - lastActiveMs }),
+    );
+  }
+
   /** Removes all. */
   clear(): void {
     for (const entry of [...this.#entries.values()]) this.remove(entry);

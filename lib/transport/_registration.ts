@@ -19,7 +19,7 @@ export const REGISTER_RETRY_MS = 15_000;
 /** Of one call. */
 export const REGISTRAR_TIMEOUT_MS = 30_000;
 /** At the end: whoever stops a visor waits for it, and entries expire by themselves. */
-export const FLUSH_TIMEOUT_MS = 3_000;
+export const FLUSH_TIMEOUT_MS = 500;
 
 /** An open transport, with round trips in microseconds once they are measured. */
 export interface RegisteredTransport {

@@ -22,7 +22,7 @@ export const BIND_RETRY_MS = 10_000;
 /** Of one bind or unbind. */
 export const BIND_TIMEOUT_MS = 30_000;
 /** At the end nobody waits long for a resolver: its entry expires by itself. */
-export const UNBIND_TIMEOUT_MS = 2_000;
+export const UNBIND_TIMEOUT_MS = 500;
 /** Of each address in the local network, before the next one. */
 export const LOCAL_DIAL_TIMEOUT_MS = 3_000;
 

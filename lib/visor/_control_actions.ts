@@ -1,12 +1,18 @@
 /** What each call of the control API does to a visor. @module */
 import { parsePublicKey } from "../crypto/mod.ts";
 import { renderEntry } from "../dmsg/mod.ts";
+import type { Clock } from "../runtime/mod.ts";
 import type { ControlActions } from "./control_server.ts";
+import { nodeActions } from "./_node_actions.ts";
 import { listServers, pingKey } from "./dmsg_tools.ts";
 import type { Visor } from "./visor.ts";
 
-export function controlActions(visor: Visor, { onStop }: { onStop: () => void }): ControlActions {
+export function controlActions(
+  visor: Visor,
+  { onStop, clock }: { readonly onStop: () => void; readonly clock: Clock },
+): ControlActions {
   return {
+    ...nodeActions(visor.node, { clock }),
     status: () => visor.status(),
     stop: () => {
       onStop();

@@ -63,6 +63,18 @@ const STCP_ADDRESS_DEFAULT = ":7777";
 const ROUTE_FINDER_TIMEOUT_MAX_MS = 600_000;
 const HOPS_MAX = 1_000;
 
+/** What a new configuration has; neither begins by itself: a proxy for everybody is the operator's decision. */
+export const APPS_DEFAULT: readonly AppConfig[] = [
+  { name: "skysocks", binary: "skysocks", args: [], autoStart: false, port: 3 },
+  {
+    name: "skysocks-client",
+    binary: "skysocks-client",
+    args: ["--addr", "127.0.0.1:1080"],
+    autoStart: false,
+    port: 13,
+  },
+];
+
 export function readNode(fields: Fields): NodeConfig {
   const transport = fields.object("transport");
   const routing = fields.object("routing");

@@ -11,9 +11,9 @@ import type { PublicKey, SecretKey } from "../crypto/mod.ts";
 import { Fields, parseConfigText, readSecretKey } from "../deployment/mod.ts";
 import type { KnownServer } from "../directory/mod.ts";
 import type { SocketAddress } from "../runtime/mod.ts";
-import { type AppConfig, type NodeConfig, readApps, readNode } from "./_node_config.ts";
+import { type AppConfig, APPS_DEFAULT, type NodeConfig, readApps, readNode } from "./_node_config.ts";
 
-export type { AppConfig, NodeConfig, PersistentTransport } from "./_node_config.ts";
+export type { AppConfig, NodeConfig, PersistentTransport, ServiceUrlPair } from "./_node_config.ts";
 
 /** The generation of Skywire's format that is written; on load only the major number counts. */
 export const CONFIG_VERSION = "v1.3.76";
@@ -100,6 +100,17 @@ export function renderNewConfig(
     local_path: "./local",
     shutdown_timeout: "10s",
     is_public: false,
+    transport: { stcpr_port: 0 },
+    routing: { min_hops: 1 },
+    launcher: {
+      apps: APPS_DEFAULT.map(({ name, binary, args, autoStart, port }) => ({
+        name,
+        binary,
+        args,
+        auto_start: autoStart,
+        port,
+      })),
+    },
   };
   return JSON.stringify(config, null, "\t") + "\n";
 }

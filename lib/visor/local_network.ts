@@ -1,11 +1,12 @@
 /**
- * A whole dmsg network in one process, on loopback: a discovery and servers, with the real protocols over real
- * sockets. What `skyctl visor run --local` holds beside its visor.
+ * A whole network in one process, on loopback: a dmsg discovery, dmsg servers and what makes routes, with the real
+ * protocols over real sockets. What `skyctl visor run --local` holds beside its visor.
  *
  * @module
  */
 import { ConnClosedError, describeError, type Log } from "../base/mod.ts";
 import type { HostedService } from "../control/mod.ts";
+import { type LocalServices, readLocalServiceKeys, startLocalServices } from "./_local_services.ts";
 import { keptKeyPair, type KeyPair, readKeyPair } from "./kept_keys.ts";
 import {
   askOver,
@@ -50,6 +51,7 @@ export class LocalNetwork implements AsyncDisposable {
   #dmsgSide: DmsgSide | undefined;
   #registering: HttpClient | undefined;
   #network: DmsgNetwork | undefined;
+  #services: LocalServices | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: LocalNetworkOptions) {
@@ -82,6 +84,7 @@ export class LocalNetwork implements AsyncDisposable {
     );
     return Promise.race([
       discovery,
+      this.#services!.ended.then((name) => new ConnClosedError(undefined, `The ${name} ended by itself`)),
       ...this.#servers.map(({ ended }) => ended.then((failure) => failure ?? new Promise<never>(() => {}))),
     ]);
   }
@@ -98,7 +101,7 @@ export class LocalNetwork implements AsyncDisposable {
       const { publicKey, address = "", ready, entry } = server.status();
       return { name: "dmsg-server", publicKey, address, ready: ready && entry?.published === true };
     });
-    return [...discovery, ...servers];
+    return [...discovery, ...servers, ...this.#services?.services() ?? []];
   }
 
   /** Ends it in the order in which nothing is left registered. Never rejects. */
@@ -115,6 +118,7 @@ export class LocalNetwork implements AsyncDisposable {
     const { world, log, folder, version, postQuantum, servers = LOCAL_SERVERS } = this.#options;
     // Every key file is read before the first is made: a broken one leaves everything as it was.
     for (let index = 1; index <= servers; index++) await readKeyPair(world, serverKeyFile(folder, index));
+    await readLocalServiceKeys(world, folder);
     const keys = this.#discoveryKeys = await keptKeyPair(world, `${folder}/dmsg-discovery.key`);
     let attaching: Parameters<AttachDmsg>[0] | undefined;
     this.#discovery = await runDmsgDiscovery({
@@ -155,8 +159,9 @@ export class LocalNetwork implements AsyncDisposable {
       postQuantum,
     });
     this.#dmsgSide = attach(attaching!);
-    await world.files.write(network.file!, new TextEncoder().encode(renderDeploymentFile(network)));
-    this.#network = network;
+    this.#services = await startLocalServices({ world, log, folder, version, network, postQuantum });
+    this.#network = { ...network, ...this.#services.network };
+    await world.files.write(network.file!, new TextEncoder().encode(renderDeploymentFile(this.#network)));
   }
 
   async #startServers(discoveryHttp: string): Promise<KnownServer[]> {
@@ -186,6 +191,7 @@ export class LocalNetwork implements AsyncDisposable {
       Promise.resolve(work).catch((error) =>
         log.warn("Closing failed", { what, cause: describeError(error) })
       );
+    await step("services", this.#services?.close());
     await step("dmsg side of the discovery", this.#dmsgSide?.[Symbol.asyncDispose]());
     await Promise.all(this.#servers.map((server) => step("dmsg server", server.close())));
     await step("HTTP client", this.#registering?.close());

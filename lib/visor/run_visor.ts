@@ -8,7 +8,14 @@ import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
 import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World } from "../runtime/mod.ts";
-import { CONTROL_ADDRESS_DEFAULT, parseVisorConfig, renderNewConfig, type VisorConfig } from "./config.ts";
+import { APPS_DEFAULT } from "./_node_config.ts";
+import {
+  type AppConfig,
+  CONTROL_ADDRESS_DEFAULT,
+  parseVisorConfig,
+  renderNewConfig,
+  type VisorConfig,
+} from "./config.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { networkOfConfig } from "./deployment.ts";
 import { ControlNotLocalError } from "./errors.ts";
@@ -23,6 +30,8 @@ export interface RunVisorOptions {
   readonly home: string;
   /** A network of its own in this process. */
   readonly local: boolean;
+  /** With `local`: so many visors, each with a home below this one's. Default 1. */
+  readonly visors?: number;
   /** Join the network of this file instead of the configured one. */
   readonly deploymentFile?: string;
   /** Default `<home>/visor.json`; made when it is missing. */
@@ -44,6 +53,8 @@ export interface RunVisorOptions {
 /** A visor that runs, with all that was started for it. */
 export interface RunningVisor extends AsyncDisposable {
   readonly visor: Visor;
+  /** Further visors of a local network, each with its home. */
+  readonly others: readonly { readonly visor: Visor; readonly home: string }[];
   readonly network: DmsgNetwork;
   /** From the root on. */
   readonly home: string;
@@ -55,6 +66,9 @@ export interface RunningVisor extends AsyncDisposable {
   readonly ended: Promise<unknown>;
   close(): Promise<void>;
 }
+
+/** Visors of one local network: each is a whole one, and they share a processor or two. */
+export const LOCAL_VISORS_MAX = 64;
 
 /** Starts. Errors: `ConfigError` and others with field and remedy, before anything is written. */
 export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> {
@@ -99,6 +113,8 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       control,
       sessionsMin: config?.dmsg.sessionsCount ?? 2,
       serversType: config?.dmsg.serversType,
+      node: (config ?? EMPTY_CONFIG).node,
+      apps: appsOf(config, local),
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
       hosted: localNetwork,
       postQuantum,
@@ -106,16 +122,30 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       pid: options.pid,
     });
     open.push(visor);
+    const others: (Awaited<ReturnType<typeof startOther>>)[] = [];
+    for (let index = 2; index <= (local ? options.visors ?? 1 : 1); index++) {
+      const other = await startOther(options, { home: `${home}/local/visor-${index}`, network });
+      open.push(other);
+      others.push(other);
+      onStep(`visor ${index} ${other.visor.publicKey}, home ${other.home}`);
+    }
+    const whenReady = async (signal: AbortSignal) => {
+      await Promise.all(
+        [visor, ...others.map((other) => other.visor)].map(({ dmsg }) => dmsg.whenPublished(signal)),
+      );
+    };
     return {
       visor,
+      others,
       network,
       home,
       configFile,
       control: visor.controlAddress,
-      whenReady: (signal) => visor.dmsg.whenPublished(signal),
+      whenReady,
       ended: Promise.race([
         visor.stopAsked.then(() => undefined),
         visor.failed,
+        ...others.map((other) => other.visor.failed),
         ...(localNetwork === undefined ? [] : [localNetwork.failed]),
       ]),
       close: closeAll,
@@ -125,6 +155,56 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     await closeAll();
     throw error;
   }
+}
+
+/** A further visor of a local network, with keys, configuration, log and control API of its own. */
+async function startOther(
+  options: RunVisorOptions,
+  { home, network }: { readonly home: string; readonly network: DmsgNetwork },
+): Promise<{ readonly visor: Visor; readonly home: string } & AsyncDisposable> {
+  const { world, version, postQuantum } = options;
+  const configFile = `${home}/visor.json`;
+  const config = await readConfig(world, configFile);
+  await refuseSecondVisor(world, home);
+  await world.files.makeDirectory(home, { mode: 0o700 });
+  const logFile = await openLog({ ...options, onRecord: undefined }, home, config);
+  try {
+    const visor = await Visor.start({
+      world,
+      keys: await keysOf({ world, config, configFile, network }),
+      network,
+      home,
+      logFile,
+      version,
+      control: { address: { hostname: "127.0.0.1", port: 0 }, orAnyPort: true },
+      sessionsMin: config?.dmsg.sessionsCount ?? 2,
+      node: (config ?? EMPTY_CONFIG).node,
+      apps: appsOf(config, true),
+      whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
+      postQuantum,
+      onChange: options.onChange,
+      pid: options.pid,
+    });
+    return {
+      visor,
+      home,
+      async [Symbol.asyncDispose]() {
+        await visor.close();
+        await logFile[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await logFile[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** On a network of its own a visor serves as a proxy: nobody else is there. */
+function appsOf(config: VisorConfig | undefined, local: boolean): readonly AppConfig[] {
+  const apps = config?.apps ?? APPS_DEFAULT;
+  if (!local) return apps;
+  const known = apps.some(({ name }) => name === "skysocks") ? apps : [...apps, ...APPS_DEFAULT.slice(0, 1)];
+  return known.map((app) => app.name === "skysocks" ? { ...app, autoStart: true } : app);
 }
 
 const EMPTY_CONFIG = parseVisorConfig("{}", "the empty configuration");

@@ -23,7 +23,9 @@ import { controlActions } from "./_control_actions.ts";
 import { CONTROL_BODY_BYTES_MAX, controlHandler } from "./control_server.ts";
 import { folderHandler } from "./folder_handler.ts";
 import { DmsgPortTakenError, NotAFolderError } from "./errors.ts";
+import type { AppConfig } from "./config.ts";
 import type { LogFile } from "./log_file.ts";
+import { type NodeSettings, VisorNode } from "./node.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { logServer } from "./log_server.ts";
 
@@ -41,6 +43,10 @@ export interface VisorOptions {
     readonly orAnyPort: boolean;
   };
   readonly sessionsMin: number;
+  /** Transports and routes. */
+  readonly node: NodeSettings;
+  /** Of the launcher. */
+  readonly apps: readonly AppConfig[];
   readonly serversType?: "all" | "official" | "community";
   /** The post-quantum hybrid: offered or required. */
   readonly postQuantum?: PostQuantumSettings;
@@ -60,6 +66,8 @@ export class Visor implements AsyncDisposable {
   readonly #options: VisorOptions;
   readonly #scope = new Scope();
   readonly #network: NetworkClient;
+  /** Transports, routes and apps. */
+  readonly node: VisorNode;
   readonly #token: string;
   readonly #startedMs: number;
   readonly #mounts: { folder: string; port: number; handler: RawHandler }[] = [];
@@ -85,6 +93,17 @@ export class Visor implements AsyncDisposable {
       clientType: "visor",
       postQuantum,
       onChange,
+    });
+    this.node = new VisorNode({
+      world,
+      keys,
+      network,
+      client: this.#network,
+      settings: options.node,
+      apps: options.apps,
+      log: logFile.log,
+      version,
+      postQuantum,
     });
   }
 
@@ -220,7 +239,7 @@ export class Visor implements AsyncDisposable {
     this.#controlAddress = listener.address;
     const handler = controlHandler({
       token: this.#token,
-      actions: controlActions(this, { onStop: () => this.#stopAsked.resolve() }),
+      actions: controlActions(this, { onStop: () => this.#stopAsked.resolve(), clock: world.clock }),
       mount: (input) => this.mount(input),
       log: log.child("control"),
       every: (intervalMs, tick) => repeat(world, intervalMs, tick),
@@ -255,6 +274,7 @@ export class Visor implements AsyncDisposable {
         }),
       },
     });
+    this.node.startApps();
     log.info("Visor started", { key: this.publicKey, deployment: network.name });
   }
 
@@ -312,12 +332,18 @@ export class Visor implements AsyncDisposable {
     return warnings;
   }
 
+  /** Routes and transports say goodbye over dmsg. */
+  async #closeNetwork(): Promise<void> {
+    await this.node.close();
+    await this.#network.close();
+  }
+
   async #close(): Promise<void> {
     const { world, home, logFile, hosted } = this.#options;
     logFile.log.info("Visor stops", { key: this.publicKey });
     this.#mounts.length = 0;
     // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
-    await Promise.all([this.#controlServer?.close(), this.#network.close()]);
+    await Promise.all([this.#controlServer?.close(), this.#closeNetwork()]);
     await this.#scope[Symbol.asyncDispose]();
     await hosted?.[Symbol.asyncDispose]();
     // Last: whoever waits for this visor's end looks for it.

@@ -41,10 +41,14 @@ Deno.test("a local network is hybrid throughout; status, sessions and log say so
         const lines = heard.records.filter(({ message }) => message === "Session established");
         const modules = new Set(lines.map(({ module }) => module));
         assert.deepEqual([...modules].sort(), [
+          "address-resolver.dmsg",
           "dmsg",
           "dmsg-discovery.dmsg",
           "dmsg-server-1",
           "dmsg-server-2",
+          "route-finder.dmsg",
+          "setup-node.dmsg",
+          "transport-discovery.dmsg",
         ]);
         assert.ok(lines.every(({ fields }) => fields.post_quantum === true));
         assert.ok(made >= 4, `${made} key pairs: the visor's and the discovery's sessions, by the KEM given`);

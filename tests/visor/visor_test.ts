@@ -258,6 +258,13 @@ Deno.test("a visor's port 80 tells its health to strangers and its log to itself
     });
   }));
 
+/** The next line, however it is cut on its way. */
+async function lineOf(body: { read(): Promise<Uint8Array | null> }): Promise<string> {
+  let line = "";
+  while (!line.endsWith("\n")) line += new TextDecoder().decode((await body.read())!);
+  return line.trimEnd();
+}
+
 Deno.test("the control API's serve lease ends when its caller goes, and when the visor stops", () =>
   withSimulation(37, async (simulation) => {
     await withHost(simulation, async (host, world) => {
@@ -266,9 +273,9 @@ Deno.test("the control API's serve lease ends when its caller goes, and when the
         await withControl(world, async (client) => {
           const left = new AbortController();
           const lines = await client.serve({ folder: "/site", port }, left.signal);
-          assert.equal(new TextDecoder().decode((await lines.read())!), '{"serving":true}\n');
+          assert.equal(await lineOf(lines), '{"serving":true}');
           assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port }]);
-          assert.equal(new TextDecoder().decode((await lines.read())!), "{}\n"); // a beat
+          assert.equal(await lineOf(lines), "{}"); // a beat
           left.abort();
         });
         await statusThat(host, world, ({ serving }) => serving.length === 0);

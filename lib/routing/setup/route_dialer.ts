@@ -128,6 +128,7 @@ export class RouteDialer<G extends Conn> {
   readonly #options: RouteDialerOptions<G>;
   readonly #direct: DirectSetup;
   readonly #setup: SetupClient;
+  readonly #routes = new WeakMap<G, BidirectionalRoute>();
 
   constructor(options: RouteDialerOptions<G>) {
     const { world, dmsg, router, setupNodes, log } = options;
@@ -249,8 +250,15 @@ export class RouteDialer<G extends Conn> {
     const limit = { what: "Setting a route up", afterMs: DIAL_ATTEMPT_TIMEOUT_MS, signal };
     return withTimeout(this.#options.world.clock, limit, async (signal) => {
       const edge = await this.#setUp(route, signal);
-      return await this.#options.router.open(edge, { signal });
+      const group = await this.#options.router.open(edge, { signal });
+      this.#routes.set(group, route);
+      return group;
     });
+  }
+
+  /** The hops of a group that this dialler set up, both ways; undefined for one that was dialled with `direct`. */
+  routeOf(group: G): Pick<BidirectionalRoute, "forward" | "reverse"> | undefined {
+    return this.#routes.get(group);
   }
 
   /** One hop each way is set up with the destination itself, if it serves that; else a setup node does it. */

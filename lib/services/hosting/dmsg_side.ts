@@ -31,7 +31,7 @@ export function attachService(options: ServiceDmsgSideOptions): AttachService {
       world,
       local,
       network,
-      log: log.child("dmsg"),
+      log,
       userAgent,
       sessionsMin: 0, // with every server: clients take the service for a client of all (dmsg.md 11)
       postQuantum,

@@ -64,7 +64,7 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     world,
     local: keys,
     network: setupNodeNetwork(options.network),
-    log: log.child("dmsg"),
+    log,
     userAgent: options.userAgent,
     sessionsMin: 0, // with every server: no visor is reached by a detour
     postQuantum: options.postQuantum,

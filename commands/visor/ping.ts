@@ -1,0 +1,60 @@
+/** `skyctl visor ping <pk>`: round trips to a visor over a route. @module */
+import {
+  type AnyCommand,
+  Command,
+  durationOption,
+  examples,
+  finished,
+  homeOf,
+  homeOption,
+  type Io,
+  wholeNumberOption,
+} from "../../lib/cli/mod.ts";
+
+/** The verb. */
+export function pingCommand(io: Io): AnyCommand {
+  return finished(
+    new Command("ping")
+      .description(
+        "Make a route to a visor and measure round trips over it, beside the measured latency of each hop's " +
+          "transport. Exit code 4 when it is not reached.",
+      )
+      .argument("<pk>", "public key of the visor")
+      .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
+      .option("--min-hops <number>", "hops of the route, at least", wholeNumberOption({ min: 1, max: 64 }))
+      .option("--forward <hops>", "hops of the way there, by comma: transport ids or keys")
+      .option("--reverse <hops>", "hops of the way back, by comma")
+      .option("-t, --timeout <duration>", "for everything together", durationOption, 60_000)
+      .addOption(homeOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["Is it there?", "skyctl visor ping 02ab...cd"],
+          ["Through another visor", "skyctl visor ping 02ab...cd --min-hops 2"],
+          ["For a script", "skyctl visor ping -n 1 --json 02ab...cd | jq '.roundTripsMs[0]'"],
+        ),
+      )
+      .action(async (text, { count, minHops, forward, reverse, timeout, ...options }) => {
+        const home = homeOf(io, options);
+        const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+        const { withTimeout } = await import("../../lib/runtime/mod.ts");
+        const { ControlClient } = await import("../../lib/control/mod.ts");
+        const { renderVisorPing } = await import("./_render_ping.ts");
+        const key = parsePublicKey(text);
+        const world = await io.world();
+        await using client = await ControlClient.open(home, world);
+        const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
+        const input = { key, count, minHops, forward: hopsOf(forward), reverse: hopsOf(reverse) };
+        const result = await withTimeout(
+          world.clock,
+          limit,
+          (signal) => client.call("visorPing", input, signal),
+        );
+        io.emit(result, renderVisorPing);
+      }),
+  );
+}
+
+function hopsOf(text: string | undefined): string[] | undefined {
+  return text?.split(",").map((hop) => hop.trim()).filter((hop) => hop !== "");
+}

@@ -1,0 +1,191 @@
+/**
+ * The control API's calls about transports, routes and apps; `schema.ts` has them in its one table.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+const key = z.string().describe("public key, 66 hex characters");
+const id = z.string().describe("transport id, a UUID");
+const nothing = z.object({});
+
+export const latencySchema = z.object({ min: z.number(), max: z.number(), avg: z.number() })
+  .describe("round trips over this transport, in milliseconds");
+
+/** One live transport. */
+export const transportSchema = z.object({
+  id,
+  type: z.string(),
+  remote: key,
+  label: z.string(),
+  initiator: z.boolean().describe("this visor dialled it"),
+  latency: latencySchema.nullable().describe("null: not measured yet"),
+  bytesSent: z.number(),
+  bytesReceived: z.number(),
+  uptimeMs: z.number(),
+});
+
+const routeAddress = z.object({ key, port: z.int() });
+
+/** One rule of the routing table. */
+export const ruleSchema = z.object({
+  id: z.int().describe("route id that packets of this rule arrive with"),
+  type: z.enum(["consume", "forward", "intermediary"]),
+  local: routeAddress.optional().describe("this visor's end, of a rule at the end of a route"),
+  remote: routeAddress.optional(),
+  nextId: z.int().optional(),
+  nextTransport: z.string().optional(),
+  keepAliveMs: z.number(),
+  idleMs: z.number(),
+});
+
+/** One route group: a connection over routes. */
+export const routeGroupSchema = z.object({
+  local: routeAddress,
+  remote: routeAddress,
+  initiator: z.boolean(),
+  transport: z.string().describe("id of the transport that its packets leave by"),
+  postQuantum: z.boolean(),
+  bytesSent: z.number(),
+  bytesReceived: z.number(),
+  uptimeMs: z.number(),
+});
+
+/** One hop of a route, with what is known of its transport. */
+export const hopSchema = z.object({
+  transport: id,
+  from: key,
+  to: key,
+  latencyMs: z.number().nullable().describe("measured by its ends; null: not known"),
+});
+
+/** What a skysocks client says of itself beside its state. */
+export const proxyStatusSchema = z.object({
+  server: key,
+  address: z.string().describe("host:port where SOCKS is spoken"),
+  direct: z.boolean(),
+  connected: z.boolean(),
+  connections: z.int(),
+  bytesIn: z.number(),
+  bytesOut: z.number(),
+  latencyMs: z.number().nullable(),
+  sessions: z.int().describe("sessions with the server since the start: more than one means that it healed"),
+  lastFailure: z.string().optional(),
+});
+
+/** One app of the launcher. */
+export const appSchema = z.object({
+  name: z.string(),
+  builtIn: z.boolean().describe("false: an app of the configuration that this program does not have"),
+  args: z.array(z.string()),
+  port: z.int(),
+  autoStart: z.boolean(),
+  status: z.enum(["stopped", "running", "errored", "starting"]),
+  detailedStatus: z.string(),
+  restarts: z.int(),
+  proxy: proxyStatusSchema.optional(),
+});
+
+/** Hops as text: a transport id, or a key. Empty: whatever the route finder finds. */
+const hops = z.array(z.string()).max(64).optional();
+
+export const NODE_CALLS = {
+  transports: {
+    method: "GET",
+    path: "/v1/transports",
+    input: nothing,
+    output: z.array(transportSchema),
+    about: "live transports",
+  },
+  transportAdd: {
+    method: "POST",
+    path: "/v1/transports/add",
+    input: z.object({
+      key,
+      type: z.string().optional().describe("default: stcpr, then dmsg"),
+      timeoutMs: z.number().min(1).max(600_000).optional(),
+    }),
+    output: transportSchema,
+    about: "make a transport to a visor, or give the one there is",
+  },
+  transportRemove: {
+    method: "POST",
+    path: "/v1/transports/remove",
+    input: z.object({ id }),
+    output: z.object({ id, removed: z.boolean() }),
+    about: "close a transport",
+  },
+  routeRules: {
+    method: "GET",
+    path: "/v1/routes/rules",
+    input: nothing,
+    output: z.array(ruleSchema),
+    about: "rules of the routing table",
+  },
+  routeRuleRemove: {
+    method: "POST",
+    path: "/v1/routes/rules/remove",
+    input: z.object({ id: z.int().min(1).max(4_294_967_295) }),
+    output: z.object({ id: z.int(), removed: z.boolean() }),
+    about: "take a rule away; a route's end loses its connection with it",
+  },
+  routeGroups: {
+    method: "GET",
+    path: "/v1/routes/groups",
+    input: nothing,
+    output: z.array(routeGroupSchema),
+    about: "connections over routes",
+  },
+  visorPing: {
+    method: "POST",
+    path: "/v1/visor/ping",
+    input: z.object({
+      key,
+      count: z.int().min(1).max(1000).optional(),
+      minHops: z.int().min(1).max(64).optional(),
+      forward: hops,
+      reverse: hops,
+    }),
+    output: z.object({
+      key,
+      dialMs: z.number(),
+      roundTripsMs: z.array(z.number()),
+      forward: z.array(hopSchema),
+      reverse: z.array(hopSchema),
+    }),
+    about: "round trips to a visor over a route, with what is measured of each hop's transport",
+  },
+  apps: {
+    method: "GET",
+    path: "/v1/apps",
+    input: nothing,
+    output: z.array(appSchema),
+    about: "apps of the launcher",
+  },
+  appStart: {
+    method: "POST",
+    path: "/v1/apps/start",
+    input: z.object({
+      name: z.string().min(1).max(64),
+      app: z.enum(["skysocks", "skysocks-client"]).optional()
+        .describe("which app a new name is; default: the name itself"),
+      args: z.array(z.string().max(1_024)).max(64).optional().describe("default: those it has"),
+    }),
+    output: appSchema,
+    about: "start an app; one that runs is started anew when args are given",
+  },
+  appStop: {
+    method: "POST",
+    path: "/v1/apps/stop",
+    input: z.object({ name: z.string().min(1).max(64) }),
+    output: appSchema,
+    about: "stop an app",
+  },
+} as const;
+
+export type TransportSummary = z.infer<typeof transportSchema>;
+export type RuleSummary = z.infer<typeof ruleSchema>;
+export type RouteGroupSummary = z.infer<typeof routeGroupSchema>;
+export type HopSummary = z.infer<typeof hopSchema>;
+export type AppSummary = z.infer<typeof appSchema>;
+export type ProxyStatus = z.infer<typeof proxyStatusSchema>;

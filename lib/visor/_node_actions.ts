@@ -1,0 +1,206 @@
+/** What the calls of the control API about transports, routes and apps do. @module */
+import { TimedOutError } from "../base/mod.ts";
+import type { AppSummary, HopSummary, RuleSummary, TransportSummary } from "../control/mod.ts";
+import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
+import { type Hop, RouteClosedByPeerError, type RouteGroup, type Rule } from "../routing/mod.ts";
+import { type HopLabel, RouteHopError } from "../routing/setup/mod.ts";
+import { type Clock, withTimeout } from "../runtime/mod.ts";
+import {
+  parseTransportId,
+  parseTransportType,
+  type Transport,
+  type TransportType,
+} from "../transport/mod.ts";
+import type { ControlActions } from "./control_server.ts";
+import { SKY_PING_PORTS, type VisorNode } from "./node.ts";
+
+type NodeActions = Pick<
+  ControlActions,
+  | "transports"
+  | "transportAdd"
+  | "transportRemove"
+  | "routeRules"
+  | "routeRuleRemove"
+  | "routeGroups"
+  | "visorPing"
+  | "apps"
+  | "appStart"
+  | "appStop"
+>;
+
+/** Tried in this order when no type is asked for (visor.md 2). */
+const ADD_TYPES: readonly TransportType[] = ["stcpr", "sudph", "dmsg"];
+/** For a transport that was asked for without a limit. */
+const ADD_TIMEOUT_MS = 60_000;
+
+export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock }): NodeActions {
+  return {
+    transports: () => node.transports.transports().map(summaryOf),
+    transportAdd: async ({ key, type, timeoutMs = ADD_TIMEOUT_MS }, signal) => {
+      const remote = parsePublicKey(key);
+      const types = type === undefined ? ADD_TYPES : [parseTransportType(type)];
+      const limit = { what: `A transport to ${remote}`, afterMs: timeoutMs, signal };
+      return summaryOf(
+        await withTimeout(clock, limit, (ended) => firstTransport(node, remote, types, ended)),
+      );
+    },
+    transportRemove: async ({ id: text }) => {
+      const id = parseTransportId(text);
+      const isThere = node.transports.find(id) !== undefined;
+      if (isThere) await node.transports.remove(id);
+      return { id, removed: isThere };
+    },
+    routeRules: () => node.router.ruleStates().map(({ rule, idleMs }) => ruleSummary(rule, idleMs)),
+    routeRuleRemove: ({ id }) => {
+      const isThere = node.router.rules().some((rule) => rule.routeId === id);
+      node.router.deleteRules([id]);
+      return { id, removed: isThere };
+    },
+    routeGroups: () =>
+      node.router.groups().filter(({ isReady }) => isReady).map((group) => ({
+        local: addressOf(group.local),
+        remote: addressOf(group.remote),
+        initiator: group.isInitiator,
+        transport: group.transportId,
+        postQuantum: group.postQuantum,
+        bytesSent: group.bytesSent,
+        bytesReceived: group.bytesReceived,
+        uptimeMs: Math.round(group.ageMs),
+      })),
+    visorPing: async ({ key, count = 1, minHops, forward, reverse }, signal) => {
+      const remote = parsePublicKey(key);
+      const startedMs = clock.monotonicMs();
+      const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
+      const group = await dialPing(node, remote, options);
+      try {
+        const dialMs = clock.monotonicMs() - startedMs;
+        const roundTripsMs = await group.ping({ count, signal });
+        const route = node.dialer.routeOf(group);
+        const [there, back] = await Promise.all([
+          hopsOf(node, route?.forward ?? [], signal),
+          hopsOf(node, route?.reverse ?? [], signal),
+        ]);
+        return { key: remote, dialMs, roundTripsMs, forward: there, reverse: back };
+      } finally {
+        group.close();
+        await group.closed;
+      }
+    },
+    apps: () => node.launcher.apps(),
+    appStart: async ({ name, app, args }): Promise<AppSummary> =>
+      await node.launcher.start(name, { app, args }),
+    appStop: async ({ name }): Promise<AppSummary> => await node.launcher.stop(name),
+  };
+}
+
+/** By the first type that works; the error of the last when none does. */
+async function firstTransport(
+  { transports }: VisorNode,
+  remote: PublicKey,
+  types: readonly TransportType[],
+  signal: AbortSignal,
+): Promise<Transport> {
+  const open = transports.to(remote).find(({ type }) => types.some((each) => each === type));
+  if (open !== undefined) return open;
+  const served = types.length === 1 ? types : types.filter((type) => transports.types.includes(type));
+  let failure: unknown;
+  for (const type of served) {
+    try {
+      return await transports.dial(remote, type, { label: "user", signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** Visors of 2026 answer on one port, those of 2024 on another. */
+async function dialPing(
+  node: VisorNode,
+  publicKey: PublicKey,
+  options: Parameters<VisorNode["dialer"]["dial"]>[1],
+): Promise<RouteGroup> {
+  let refusal: unknown;
+  for (const port of SKY_PING_PORTS) {
+    const conn = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
+    try {
+      await conn.ping({ signal: options?.signal }); // a port without a listener is told only now
+      return conn;
+    } catch (error) {
+      conn.close();
+      await conn.closed;
+      if (!(error instanceof RouteClosedByPeerError) && !(error instanceof TimedOutError)) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+async function hopsOf(node: VisorNode, hops: readonly Hop[], signal: AbortSignal): Promise<HopSummary[]> {
+  return await Promise.all(hops.map(async ({ transportId, from, to }) => ({
+    transport: transportId,
+    from,
+    to,
+    latencyMs: await latencyOf(node, transportId, signal),
+  })));
+}
+
+/** Of an own transport as measured here, of another's as its ends registered it. */
+async function latencyOf(
+  node: VisorNode,
+  id: Hop["transportId"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  const own = node.transports.find(id);
+  if (own !== undefined) return own.latencyMs?.avg ?? null;
+  const registered = await node.services.transportDiscovery?.byId(id, signal).catch(() => undefined);
+  return registered?.latency === undefined ? null : registered.latency.avg / 1_000;
+}
+
+/** A transport id or a key, told by its shape. */
+function hopLabel(text: string): HopLabel {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+    return { transportId: parseTransportId(text) };
+  }
+  if (/^[0-9a-f]{66}$/i.test(text)) return { publicKey: parsePublicKey(text) };
+  throw new RouteHopError(`${JSON.stringify(text.slice(0, 80))} is neither a transport id nor a public key`);
+}
+
+function summaryOf(transport: Transport): TransportSummary {
+  const { id, type, remote, label, isInitiator, latencyMs, bytesSent, bytesReceived, ageMs } = transport;
+  return {
+    id,
+    type,
+    remote,
+    label,
+    initiator: isInitiator,
+    latency: latencyMs ?? null,
+    bytesSent,
+    bytesReceived,
+    uptimeMs: Math.round(ageMs),
+  };
+}
+
+/** The descriptor of a rule names this visor as the source of a forward rule, the destination of a consume rule. */
+function ruleSummary(rule: Rule, idleMs: number): RuleSummary {
+  const common = {
+    id: rule.routeId,
+    type: rule.kind,
+    keepAliveMs: Number(rule.keepAliveNs / 1_000_000n),
+    idleMs: Math.round(idleMs),
+  };
+  if (rule.kind === "intermediary") {
+    return { ...common, nextId: rule.nextRouteId, nextTransport: rule.nextTransportId };
+  }
+  const { source, destination } = rule.descriptor;
+  if (rule.kind === "consume") {
+    return { ...common, local: addressOf(destination), remote: addressOf(source) };
+  }
+  const next = { nextId: rule.nextRouteId, nextTransport: rule.nextTransportId };
+  return { ...common, local: addressOf(source), remote: addressOf(destination), ...next };
+}
+
+function addressOf({ publicKey, port }: { readonly publicKey: PublicKey; readonly port: number }) {
+  return { key: publicKey, port };
+}

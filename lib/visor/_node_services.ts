@@ -1,0 +1,121 @@
+/**
+ * The services that the routed part of a visor asks, each over dmsg first and over HTTP where that is not ready.
+ *
+ * @module
+ */
+import type { Log } from "../base/mod.ts";
+import type { KeyPair } from "../crypto/mod.ts";
+import {
+  AddressResolverClient,
+  askOver,
+  type DmsgNetwork,
+  type FindLimits,
+  type FoundHop,
+  type NetworkClient,
+  RequestSigners,
+  RouteFinderClient,
+  type ServiceAddress,
+  type ServiceWay,
+  tcpHttpClient,
+  TransportDiscoveryClient,
+} from "../directory/mod.ts";
+import { type AskService, HTTP_PORT, renderDmsgAddress } from "../dmsg/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
+import type { HttpClient } from "../http/mod.ts";
+import { NoRouteError } from "../routing/setup/mod.ts";
+import { withTimeout, type World } from "../runtime/mod.ts";
+
+/** A visor that has just started waits so long for dmsg before it asks the transport discovery otherwise (TP-4). */
+export const DMSG_WAIT_MS = 60_000;
+
+export interface NodeServices {
+  /** Undefined, as the next: the network has none. */
+  readonly transportDiscovery: TransportDiscoveryClient | undefined;
+  readonly addressResolver: AddressResolverClient | undefined;
+  /** Rejects with `NoRouteError` where the network has no route finder. */
+  readonly findRoutes: (
+    pairs: readonly (readonly [PublicKey, PublicKey])[],
+    limits: FindLimits,
+    signal?: AbortSignal,
+  ) => Promise<FoundHop[][][]>;
+  close(): Promise<void>;
+}
+
+export interface NodeServicesOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly keys: KeyPair;
+  readonly network: DmsgNetwork;
+  readonly client: NetworkClient;
+  readonly log: Log;
+  readonly version: string;
+}
+
+export function openServices(
+  { world, keys, network, client, log, version }: NodeServicesOptions,
+): NodeServices {
+  const signers = new RequestSigners(keys);
+  const opened: HttpClient[] = [];
+
+  function askOf(name: string, address: ServiceAddress | undefined): AskService | undefined {
+    if (address?.http === undefined && address?.dmsg === undefined) return undefined;
+    const ways: ServiceWay[] = [];
+    if (address.dmsg !== undefined) {
+      const { publicKey, port } = address.dmsg;
+      const origin = `http://${renderDmsgAddress({ publicKey, port: port || HTTP_PORT })}`;
+      const signer = signers.of(origin, { onlyWhenAsked: true });
+      ways.push({
+        name: "dmsg",
+        origin,
+        client: client.http,
+        isReady: () => client.dmsg.isConnected,
+        signer,
+      });
+    }
+    if (address.http !== undefined) {
+      const tls = address.http.startsWith("https:");
+      const plain = tcpHttpClient(world, `skyctl/${version}`, { tls });
+      opened.push(plain);
+      const signer = signers.of(address.http);
+      ways.push({ name: "http", origin: address.http, client: plain, isReady: () => true, signer });
+    }
+    return askOver(name, ways, world.clock, log);
+  }
+
+  /** The first question waits for dmsg, for a bounded time; the others come after it. */
+  function afterDmsg(ask: AskService): AskService {
+    let waited: Promise<void> | undefined;
+    return async (question, signal) => {
+      if (!client.dmsg.isConnected && question.isUrgent !== true) {
+        waited ??= withTimeout(
+          world.clock,
+          { what: "Waiting for dmsg", afterMs: DMSG_WAIT_MS },
+          (ended) => client.dmsg.whenReady(ended),
+        ).catch(() => {}); // then over plain HTTP, or the question fails and is repeated
+        await Promise.race([waited, aborted(signal)]);
+      }
+      return await ask(question, signal);
+    };
+  }
+
+  const discovery = askOf("transport discovery", network.transportDiscovery);
+  const resolver = askOf("address resolver", network.addressResolver);
+  const finder = askOf("route finder", network.routeFinder);
+  const routes = finder === undefined ? undefined : new RouteFinderClient(finder, { world });
+  return {
+    transportDiscovery: discovery === undefined
+      ? undefined
+      : new TransportDiscoveryClient(afterDmsg(discovery), { version }),
+    addressResolver: resolver === undefined ? undefined : new AddressResolverClient(resolver),
+    findRoutes(pairs, limits, signal) {
+      if (routes !== undefined) return routes.routes(pairs, limits, signal);
+      return Promise.reject(new NoRouteError(pairs[0]![1], "this network has no route finder"));
+    },
+    async close() {
+      await Promise.all(opened.map((plain) => plain.close()));
+    },
+  };
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,259 @@
+/**
+ * The routed part of a visor: transports, routes, setting them up, and the apps on them.
+ *
+ *     apps --> dialler --> router --packets--> transports --> carriers: stcpr, stcp, dmsg
+ *                  |          ^
+ *                  +-- setup node, route finder, the far visor itself (over dmsg, port 136)
+ *
+ * Nothing here waits for the network: carriers, registration and apps begin by themselves and try again (TP-4).
+ *
+ * @module
+ */
+import { type Conn, type Log, Scope } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { DmsgNetwork, NetworkClient } from "../directory/mod.ts";
+import { PostQuantum, type PostQuantumSettings } from "../noise/mod.ts";
+import { type RouteGroup, Router } from "../routing/mod.ts";
+import {
+  automaticTransports,
+  RouteDialer,
+  serveAppDirect,
+  serveDirectSetupStream,
+  serveSetupCalls,
+  serveTransportGateway,
+} from "../routing/setup/mod.ts";
+import type { SocketAddress, World } from "../runtime/mod.ts";
+import {
+  dmsgCarrier,
+  PacketType,
+  RefusalCounters,
+  stcpCarrier,
+  stcprCarrier,
+  TRANSPORT_TYPES,
+  type TransportCarrier,
+  TransportManager,
+} from "../transport/mod.ts";
+import { AppPorts } from "./_app_ports.ts";
+import type { NodeConfig, PersistentTransport } from "./_node_config.ts";
+import { type NodeServices, openServices } from "./_node_services.ts";
+import { type AppEntry, type AppNetwork, Launcher } from "./apps/mod.ts";
+
+/** What of a configuration the routed part uses. */
+export type NodeSettings =
+  & Pick<
+    NodeConfig,
+    "minHops" | "stcp" | "stcprPort" | "transportSetupNodes" | "routeFinderTimeoutMs"
+  >
+  & { readonly persistentTransports: readonly PersistentTransport[] };
+
+export interface VisorNodeOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly keys: KeyPair;
+  readonly network: DmsgNetwork;
+  readonly client: NetworkClient;
+  readonly settings: NodeSettings;
+  readonly apps: readonly AppEntry[];
+  readonly log: Log;
+  readonly version: string;
+  readonly postQuantum?: PostQuantumSettings | undefined;
+}
+
+/** Peers of routes have so long to answer a close when the visor stops: Ctrl-C has 2 s for everything. */
+export const ROUTES_CLOSE_MS = 300;
+/** Ports of the route space on which a visor answers to being there: of 2026 and of 2024 (routing.md 3). */
+export const SKY_PING_PORTS = [58, 48] as const;
+
+export class VisorNode implements AsyncDisposable {
+  readonly transports: TransportManager;
+  readonly router: Router;
+  readonly dialer: RouteDialer<RouteGroup>;
+  readonly services: NodeServices;
+  readonly launcher: Launcher;
+  /** What peers did on transports that was refused or ignored. */
+  readonly refusals = new RefusalCounters();
+  readonly #options: VisorNodeOptions;
+  readonly #scope = new Scope();
+  readonly #ports: AppPorts;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: VisorNodeOptions) {
+    const { world, keys, network, client, settings, log } = options;
+    this.#options = options;
+    const local = keys.publicKey;
+    const postQuantum = new PostQuantum({ ...options.postQuantum, random: world.random, log });
+    this.services = openServices(options);
+    this.router = new Router({
+      world,
+      local: keys,
+      transports: { find: (id) => this.transports.find(id) },
+      log,
+      postQuantum,
+    });
+    this.transports = new TransportManager({
+      world,
+      local: keys,
+      log,
+      refusals: this.refusals,
+      carriers: this.#carriers(postQuantum),
+      registrar: this.services.transportDiscovery,
+      persistent: settings.persistentTransports.flatMap(({ publicKey, type }) => {
+        const known = TRANSPORT_TYPES.find((each) => each === type);
+        if (known !== undefined) return [{ remote: publicKey, type: known }];
+        log.warn("A persistent transport is of a type that is not built in", { remote: publicKey, type });
+        return [];
+      }),
+      onPackets: this.router.handlePackets,
+      isUsed: (id) => this.router.usesTransport(id),
+    });
+    this.transports.onClosed((transport) => this.router.transportClosed(transport));
+    this.dialer = new RouteDialer<RouteGroup>({
+      world,
+      local,
+      router: this.router,
+      transports: this.transports,
+      dmsg: client.dmsg,
+      findRoutes: this.services.findRoutes,
+      setupNodes: () => network.setupNodes ?? [],
+      directory: this.services.transportDiscovery,
+      autoTransports: automaticTransports({
+        world,
+        transports: this.transports,
+        resolver: this.services.addressResolver,
+        types: this.transports.types,
+        log: log.child("transport"),
+      }),
+      minHops: settings.minHops,
+      log: log.child("router"),
+    });
+    this.#ports = new AppPorts(this.router, this.#scope);
+    this.launcher = new Launcher({
+      world,
+      log: log.child("app"),
+      entries: options.apps,
+      network: this.#appNetwork(),
+    });
+    this.#serve();
+  }
+
+  /** Starts the apps that the configuration starts. */
+  startApps(): void {
+    this.launcher.startConfigured();
+  }
+
+  /** Ends everything in an order in which each part can still say goodbye. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.launcher.close();
+      await this.#scope[Symbol.asyncDispose]();
+      await this.router.close({ waitMs: ROUTES_CLOSE_MS }); // over transports that still live
+      await this.transports.close();
+      await this.services.close();
+    })();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #carriers(postQuantum: PostQuantum): TransportCarrier[] {
+    const { world, keys, client, network, settings: { stcp, stcprPort }, log } = this.#options;
+    const { addressResolver: resolver } = this.services;
+    const sockets = { world, local: keys, log, postQuantum, refusals: this.refusals };
+    const carriers: TransportCarrier[] = [dmsgCarrier({ client: client.dmsg })];
+    if (stcp !== undefined) {
+      const table = new Map([...stcp.table].map(([key, address]) => [key, socketAddressOf(address)]));
+      carriers.unshift(stcpCarrier({ ...sockets, table, listen: stcp.listen }));
+    }
+    if (resolver !== undefined) {
+      const allowLoopback = network.allowLoopbackAddresses === true;
+      carriers.unshift(stcprCarrier({
+        ...sockets,
+        resolver,
+        listen: { hostname: allowLoopback ? "127.0.0.1" : "0.0.0.0", port: stcprPort },
+        addresses: () => allowLoopback ? ["127.0.0.1"] : world.network.addresses(),
+        allowLoopback,
+      }));
+    }
+    return carriers;
+  }
+
+  #appNetwork(): AppNetwork {
+    return {
+      dial: (to, { direct, minHops, signal }): Promise<Conn> =>
+        this.dialer.dial(to, { direct, minHops, signal }),
+      listen: (port) => this.#ports.listen(port),
+    };
+  }
+
+  /** What other visors and setup nodes ask of this one. */
+  #serve(): void {
+    const { world, keys: { publicKey: local }, network, client: { dmsg }, settings, log } = this.#options;
+    const { transports, router } = this;
+    const scope = this.#scope;
+    const setupLog = log.child("setup");
+    const setupNodes = new Set<PublicKey>(network.setupNodes ?? []);
+    serveSetupCalls({
+      world,
+      local,
+      dmsg,
+      router,
+      transports,
+      trusts: (key) => setupNodes.has(key),
+      scope,
+      log: setupLog,
+    });
+    const transportSetupNodes = new Set<PublicKey>(settings.transportSetupNodes);
+    serveTransportGateway({
+      world,
+      dmsg,
+      transports,
+      trusts: (key) => transportSetupNodes.has(key),
+      scope,
+      log: setupLog,
+    });
+    const { signal } = scope;
+    transports.onStream(
+      PacketType.setupRpc,
+      (stream) =>
+        scope.spawn(
+          "direct set-up",
+          () => serveDirectSetupStream(stream, { world, local, router, transports, log: setupLog, signal }),
+        ),
+    );
+    transports.onStream(
+      PacketType.appDirect,
+      (stream) =>
+        scope.spawn("direct stream of an app", () =>
+          serveAppDirect(stream, {
+            world,
+            local,
+            listenerOn: (port) => this.#ports.taker(port),
+            log: setupLog,
+            signal,
+          })),
+    );
+    for (const port of SKY_PING_PORTS) {
+      const listener = this.#ports.listen(port);
+      scope.spawn("pings over routes", async () => {
+        for (let conn = await listener.accept(); conn !== null; conn = await listener.accept()) {
+          const taken = conn;
+          scope.spawn("a ping over a route", async () => {
+            try {
+              while (await taken.read() !== null); // the group answers pings; what is written is not looked at
+            } catch {
+              /* however it ends, it is over */
+            } finally {
+              taken.close();
+            }
+          });
+        }
+      });
+    }
+  }
+}
+
+function socketAddressOf(text: string): SocketAddress {
+  const [, bracketed, hostname, port] = /^(?:\[([^\]]*)\]|([^:]*)):([0-9]+)$/.exec(text) ?? [];
+  return { hostname: bracketed ?? hostname ?? "", port: Number(port) };
+}
