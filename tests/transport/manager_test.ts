@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
-import type { KeyPair, PublicKey } from "../../lib/crypto/mod.ts";
+import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
+import type { KeyPair, ProvenKey, PublicKey } from "../../lib/crypto/mod.ts";
 import { sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
+import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import {
   encodePacket,
+  type LinkHandler,
   PacketType,
   parsePackets,
   type RegisteredTransport,
   stcpCarrier,
+  type TransportCarrier,
   TransportDialError,
   transportId,
   TransportManager,
   type TransportManagerOptions,
   type TransportRegistrar,
 } from "../../lib/transport/mod.ts";
-import { withSimulation } from "../support/world.ts";
+import { assertNothingAlive, withSimulation } from "../support/world.ts";
 import { alice, bob, text } from "./support.ts";
 
 const PORT = 7777;
@@ -313,3 +317,37 @@ Deno.test("streams of a kind go to their handler; listeners that throw disturb n
       await Promise.all([near.close(), far.close()]);
     });
   }));
+
+Deno.test("the far end of a transport to oneself, ending late, takes no newer transport with it", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock({ ledger });
+  const conns: Conn[] = [];
+  let onLink: LinkHandler;
+  const carrier: TransportCarrier = {
+    type: "stcp",
+    dial() {
+      const [near, nearPeer] = memoryPair({ ledger });
+      const [far, farPeer] = memoryPair({ ledger }); // not joined: neither hears of the other's end
+      conns.push(nearPeer, farPeer);
+      onLink(far, alice.publicKey as ProvenKey);
+      return Promise.resolve(near);
+    },
+    start: (handler) => Promise.resolve(void (onLink = handler)),
+    close: () => Promise.resolve(),
+  };
+  const manager = new TransportManager({
+    world: { clock, ledger },
+    local: alice,
+    carriers: [carrier],
+    onPackets: () => {},
+  });
+  (await manager.dial(alice.publicKey, "stcp")).close();
+  const again = await manager.dial(alice.publicKey, "stcp");
+  conns[1]!.close();
+  await clock.advance(0);
+  assert.deepEqual(manager.transports(), [again]);
+  await manager.close();
+  for (const conn of conns) conn.close();
+  await Promise.all(conns.map(({ closed }) => closed));
+  assertNothingAlive(ledger);
+});
