@@ -7,7 +7,8 @@
  * @module
  */
 import type { PublicKey } from "../../crypto/mod.ts";
-import type { TransportId } from "../../transport/mod.ts";
+import type { TransportRecord } from "../../directory/mod.ts";
+import { parseTransportId, type TransportId } from "../../transport/mod.ts";
 import type { Hop } from "../hop.ts";
 import { type Edge, Network, type Visor } from "./_network.ts";
 import { type Candidate, Search } from "./_search.ts";
@@ -19,6 +20,15 @@ export interface GraphTransport {
   readonly edges: readonly [PublicKey, PublicKey];
   /** Measured latency; undefined, zero, negative and not finite mean that there is none. */
   readonly latencyMs?: number;
+}
+
+/** What the transport discovery knows, as the graph takes it: the mean latency, in ms instead of us. */
+export function graphTransport({ id, edges, latency }: TransportRecord): GraphTransport {
+  return {
+    id: parseTransportId(id),
+    edges,
+    latencyMs: latency === undefined ? undefined : latency.avg / 1_000,
+  };
 }
 
 /** What is asked of a path. */

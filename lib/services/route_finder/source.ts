@@ -6,7 +6,7 @@
  */
 import { describeError, type Log, Scope } from "../../base/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
-import type { GraphTransport, TransportGraph } from "../../routing/paths/mod.ts";
+import { graphTransport, type TransportGraph } from "../../routing/paths/mod.ts";
 import { type Clock, sleep } from "../../runtime/mod.ts";
 import { parseTransportId } from "../../transport/mod.ts";
 import { InvalidServiceSettingError } from "../hosting/mod.ts";
@@ -73,14 +73,5 @@ export function polledTransports(
       }
     });
     return scope;
-  };
-}
-
-/** As the graph takes it: latency in ms. */
-export function graphTransport({ id, edges, latency }: TransportRecord): GraphTransport {
-  return {
-    id: parseTransportId(id),
-    edges,
-    latencyMs: latency === undefined ? undefined : latency.avg / 1_000,
   };
 }

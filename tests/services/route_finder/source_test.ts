@@ -2,15 +2,10 @@ import assert from "node:assert/strict";
 import { Ledger, type LogFields, silentLog } from "../../../lib/base/mod.ts";
 import { keyPairFromSeed, type PublicKey } from "../../../lib/crypto/mod.ts";
 import { ServiceUnreachableError, type TransportRecord } from "../../../lib/directory/mod.ts";
-import { TransportGraph } from "../../../lib/routing/paths/mod.ts";
+import { graphTransport, TransportGraph } from "../../../lib/routing/paths/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { InvalidServiceSettingError } from "../../../lib/services/hosting/mod.ts";
-import {
-  graphTransport,
-  POLL_MS,
-  polledTransports,
-  toldTransports,
-} from "../../../lib/services/route_finder/mod.ts";
+import { POLL_MS, polledTransports, toldTransports } from "../../../lib/services/route_finder/mod.ts";
 import type { TransportChange } from "../../../lib/services/transport_discovery/mod.ts";
 import { transportId } from "../../../lib/transport/mod.ts";
 import { assertNothingAlive } from "../../support/world.ts";
