@@ -1,0 +1,54 @@
+/** Transports over real sockets, on the loopback interface of this machine. @module */
+import assert from "node:assert/strict";
+import {
+  encodePacket,
+  packetEndAt,
+  PacketType,
+  stcpCarrier,
+  TransportManager,
+} from "../../lib/transport/mod.ts";
+import { withSystemWorld } from "../support/world.ts";
+import { alice, bob } from "./support.ts";
+
+Deno.test("a transport over real TCP moves 32 MiB of packets in order, and leaves nothing", () =>
+  withSystemWorld(async (world) => {
+    let next = 0;
+    const done = Promise.withResolvers<void>();
+    const count = 24 * 1024;
+    const listen = { hostname: "127.0.0.1", port: 0 };
+    const carrier = stcpCarrier({ world, local: bob, table: new Map(), listen });
+    const far = new TransportManager({
+      world,
+      local: bob,
+      carriers: [carrier],
+      onPackets(packets) {
+        for (let at = 0; at < packets.length; at = packetEndAt(packets, at)) {
+          assert.equal(new DataView(packets.buffer, packets.byteOffset).getUint32(at + 7), next++);
+        }
+        if (next === count) done.resolve();
+      },
+    });
+    while (carrier.address === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    const table = new Map([[bob.publicKey, carrier.address]]);
+    const near = new TransportManager({
+      world,
+      local: alice,
+      carriers: [stcpCarrier({ world, local: alice, table })],
+      onPackets: () => {},
+    });
+    const transport = await near.dial(bob.publicKey, "stcp");
+    const batchPackets = 46; // 64 KiB
+    const packet = encodePacket(PacketType.data, 1, new Uint8Array(1_400));
+    const batch = new Uint8Array(batchPackets * packet.length);
+    const view = new DataView(batch.buffer);
+    for (let index = 0; index < batchPackets; index++) batch.set(packet, index * packet.length);
+    for (let sent = 0; sent < count;) {
+      const packets = Math.min(batchPackets, count - sent);
+      for (let index = 0; index < packets; index++) view.setUint32(index * packet.length + 7, sent++);
+      await transport.write(batch.subarray(0, packets * packet.length));
+    }
+    await done.promise;
+    assert.ok(await transport.ping() < 5_000);
+    assert.equal(transport.bytesSent >= count * 1_400, true);
+    await Promise.all([near.close(), far.close()]);
+  }));
