@@ -228,6 +228,11 @@ export class Dialer {
     }
   }
 
+  /** Failed pairs that are remembered. */
+  get failedPairs(): number {
+    return this.#failedPairs.size;
+  }
+
   #hasFailed(destination: PublicKey, server: PublicKey): boolean {
     const untilMs = this.#failedPairs.get(pairOf(destination, server));
     return untilMs !== undefined && untilMs > this.#options.world.clock.monotonicMs();

@@ -102,6 +102,11 @@ export class EntryPublisher {
     this.#nudge.ring();
   }
 
+  /** Posts without an answer that are remembered. */
+  get unanswered(): number {
+    return this.#unanswered.length;
+  }
+
   status(): PublisherStatus {
     return {
       published: this.#last !== undefined && !this.#isLost,

@@ -69,6 +69,14 @@ export interface DmsgClientStatus {
   readonly lastEnded: EndedSession | undefined;
   /** Sessions in a row that ended soon after they began. */
   readonly shortLives: number;
+  readonly held: HeldByClient;
+}
+
+/** What a client remembers, in entries of each table; LIMITS.md bounds them. */
+export interface HeldByClient {
+  readonly failedPairs: number;
+  readonly cachedEntries: number;
+  readonly unansweredPosts: number;
 }
 
 export class DmsgClient implements AsyncDisposable {
@@ -192,6 +200,11 @@ export class DmsgClient implements AsyncDisposable {
       lastFailure: this.#sessions.lastFailure,
       lastEnded: this.#sessions.lastEnded,
       shortLives: this.#sessions.shortLives,
+      held: {
+        failedPairs: this.#dialer.failedPairs,
+        cachedEntries: this.discovery.cachedEntries,
+        unansweredPosts: this.#publisher?.unanswered ?? 0,
+      },
     };
   }
 

@@ -46,6 +46,11 @@ export class LayeredDiscovery implements Discovery {
     for (const entry of seeded) this.#seeded.set(entry.static, entry);
   }
 
+  /** Looked-up entries that are kept now. */
+  get cachedEntries(): number {
+    return this.#cached.size;
+  }
+
   /** The seeded server entries: what is left when the discovery yields none (DC-9). */
   seededServers(): Entry[] {
     return [...this.#seeded.values()].filter((entry) => entry.server !== undefined);

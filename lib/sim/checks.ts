@@ -12,11 +12,13 @@ import {
   HttpDiscovery,
   LIVENESS_DEADLINE_MS,
   LIVENESS_INTERVAL_MS,
+  SERVER_ENTRY_REFRESH_MS,
   SERVER_SESSIONS_MAX,
   SESSION_STREAMS_MAX,
 } from "../dmsg/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
 import { silentLog } from "../base/mod.ts";
+import { checkMaps, checkStreams } from "./_held.ts";
 import { DISCOVERY_URL, ECHO_PORT, SIM_VERSION } from "./_places.ts";
 import type { Fleet } from "./fleet.ts";
 import type { VisorNode } from "./_visor_node.ts";
@@ -26,6 +28,10 @@ export const REACHABLE_WITHIN_MS = 60_000;
 /** An idle session that is half dead is noticed within this: two pings, each in its time, and a little (DC-8). */
 export const DEAD_SEEN_WITHIN_MS = 2 * (LIVENESS_INTERVAL_MS + LIVENESS_DEADLINE_MS) + 5_000;
 const REST_LOOK_MS = 1_000;
+/** Nothing is left of a stream so long after both ends closed it: below every time-out that would clear it away. */
+export const STREAMS_GONE_WITHIN_MS = 5_000;
+/** A server that runs is listed within this after the faults end: as it is reached, and its next post. */
+export const LISTED_WITHIN_MS = REACHABLE_WITHIN_MS + SERVER_ENTRY_REFRESH_MS;
 /** A peer that was not reached is asked again after so long. */
 const REACH_RETRY_MS = 2_000;
 /** One attempt to reach a peer. */
@@ -33,7 +39,7 @@ const REACH_TIMEOUT_MS = 30_000;
 
 /** At any time: nobody holds more than it may, and one session per key and server. */
 export function checkBounds(fleet: Fleet): string[] {
-  const complaints: string[] = [];
+  const complaints = checkMaps(fleet);
   const tables = [
     ...fleet.servers.filter((server) => server.isUp).map((server) => ({
       name: server.name,
@@ -118,7 +124,7 @@ export function checkDiscovery({ discovery, servers }: Fleet): string[] {
  */
 export async function untilAtRest(fleet: Fleet, sinceMs: number): Promise<string[]> {
   for (;;) {
-    const sessions = checkSessions(fleet);
+    const sessions = [...checkSessions(fleet), ...checkStreams(fleet)];
     const discovery = checkDiscovery(fleet);
     const passedMs = fleet.simulation.nowMs - sinceMs;
     if (discovery.length > 0 && passedMs > REACHABLE_WITHIN_MS) return [...discovery, ...sessions];
@@ -199,7 +205,7 @@ async function sayHello(from: VisorNode, to: VisorNode, signal: AbortSignal): Pr
   }
 }
 
-/** Streams between random pairs in a network without faults: each must be complete. */
+/** Streams between random pairs in a network without faults: each must be complete, and nothing left of it. */
 export async function checkCalmTraffic(fleet: Fleet, count: number): Promise<string[]> {
   const { up } = fleet;
   if (up.length < 2) return [];
@@ -208,9 +214,17 @@ export async function checkCalmTraffic(fleet: Fleet, count: number): Promise<str
     const to = (from + fleet.random.integer(1, up.length - 1)) % up.length;
     return fleet.traffic.run(up[from]!, up[to]!, { pauses: false });
   }));
-  return flows.filter(({ outcome }) => outcome !== "complete").map(({ from, to, failure }) =>
+  const failed = flows.filter(({ outcome }) => outcome !== "complete").map(({ from, to, failure }) =>
     `a stream from ${from.name} to ${to.name} failed while nothing was wrong: ${failure}`
   );
+  const endedMs = fleet.simulation.nowMs;
+  for (;;) {
+    const held = checkStreams(fleet);
+    if (held.length === 0 || fleet.simulation.nowMs - endedMs > STREAMS_GONE_WITHIN_MS) {
+      return [...failed, ...held];
+    }
+    await fleet.sleep(REST_LOOK_MS);
+  }
 }
 
 /** What the discovery says when asked over HTTP, from a machine that no fault touches. */
@@ -236,6 +250,23 @@ export class Observer {
       ),
     );
     return found.flat();
+  }
+
+  /**
+   * Complaints about servers that run and are not listed, or do not know that they are. They have
+   * {@link LISTED_WITHIN_MS} from `sinceMs` on.
+   */
+  async checkListed(fleet: Fleet, sinceMs: number): Promise<string[]> {
+    for (;;) {
+      const listed = new Set((await this.#discovery.allServers()).map((entry) => entry.static));
+      const complaints = fleet.servers.flatMap((server) => {
+        if (!server.isUp || fleet.unlisted.has(server)) return [];
+        if (!listed.has(server.publicKey)) return [`the discovery does not list ${server.name}, which runs`];
+        return server.isRegistered ? [] : [`${server.name} is listed, and does not know it`];
+      });
+      if (complaints.length === 0 || fleet.simulation.nowMs - sinceMs > LISTED_WITHIN_MS) return complaints;
+      await fleet.sleep(REST_LOOK_MS);
+    }
   }
 
   close(): Promise<void> {

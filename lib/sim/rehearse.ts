@@ -9,6 +9,7 @@
 import { Simulation } from "../runtime/simulated/mod.ts";
 import { describeError } from "../base/mod.ts";
 import { checkBounds, checkCalmTraffic, checkReach, Observer, untilAtRest } from "./checks.ts";
+import { SurplusWatch } from "./_held.ts";
 import { Fleet } from "./fleet.ts";
 import type { Scenario, Verdict } from "./scenario.ts";
 import { type EventSink, Timeline } from "./timeline.ts";
@@ -90,8 +91,9 @@ async function finale(fleet: Fleet, complaints: Complaints, faultsEndedMs: numbe
   await fleet.sleep(REST_MS);
   complaints.add(checkBounds(fleet));
   complaints.add(await untilAtRest(fleet, faultsEndedMs));
-  complaints.add(await checkCalmTraffic(fleet, CALM_STREAMS));
   const observer = new Observer(fleet.director);
+  if (fleet.discovery.isUp) complaints.add(await observer.checkListed(fleet, faultsEndedMs));
+  complaints.add(await checkCalmTraffic(fleet, CALM_STREAMS));
   const hadDied = fleet.nodes.filter(({ state }) => state === "dead");
   const visors = fleet.up;
   await Promise.all(visors.map((visor) => visor.stop()));
@@ -111,9 +113,10 @@ async function finale(fleet: Fleet, complaints: Complaints, faultsEndedMs: numbe
 /** Runs `work` and looks at the bounds all the while. */
 async function watched(fleet: Fleet, complaints: Complaints, work: () => Promise<void>): Promise<void> {
   let isOver = false;
+  const surplus = new SurplusWatch();
   const watching = (async () => {
     while (!isOver) {
-      complaints.add(checkBounds(fleet));
+      complaints.add([...checkBounds(fleet), ...surplus.look(fleet)]);
       await fleet.sleep(BOUNDS_EVERY_MS);
     }
   })();

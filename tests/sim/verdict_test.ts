@@ -1,7 +1,9 @@
 /** rehearse(): a fleet in which something is wrong gets a bad verdict that says what. */
 import assert from "node:assert/strict";
+import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { clientEntry, signEntry } from "../../lib/dmsg/mod.ts";
 import { type Fleet, rehearse, type Scenario, type TimelineEvent } from "../../lib/sim/mod.ts";
+import { LIES } from "../../lib/sim/lies.ts";
 
 function small(run: (fleet: Fleet) => Promise<void>): Scenario {
   return { name: "small", summary: "of a test", servers: 1, visors: 2, run };
@@ -74,7 +76,7 @@ Deno.test("rehearse() complains of sessions that only one end knows, and of thos
     fleet.visors[0]!.world.ledger.open("yamux-session");
   });
   assert.match(complaints, /visor-1 has a session with server-1, which knows nothing of it/);
-  assert.match(complaints, /server-1 holds 3 sessions, 0 in its table/);
+  assert.match(complaints, /server-1 holds 5 sessions, 1 in its table/);
   assert.match(complaints, /visor-1 holds 2 sessions, 1 in its table/);
 });
 
@@ -114,4 +116,66 @@ Deno.test("a fleet says who is what: a node that runs is not started again, one 
     assert.deepEqual([visor!.state, visor!.world.ledger.count("listener")], ["up", 0]);
   });
   assert.equal(complaints, "");
+});
+
+Deno.test("a fleet in which visors restart, with streams, has nothing in no table and no stream without an end", async () => {
+  const verdict = await rehearse({
+    ...small(async (fleet) => {
+      await fleet.settle();
+      fleet.startTraffic();
+      fleet.visors[0]!.kill("silent"); // its servers hold the old sessions for a while
+      await fleet.visors[0]!.start();
+      await fleet.sleep(25_000);
+      await fleet.stopTraffic();
+    }),
+    visors: 3,
+  }, { seed: 2 });
+  assert.deepEqual(verdict.complaints, []);
+});
+
+Deno.test("rehearse() complains of a server that is not listed, unless the scenario says so", async () => {
+  for (const isExcused of [false, true]) {
+    const complaints = await complaintsOf(async (fleet) => {
+      await fleet.settle();
+      fleet.simulation.setSkew("server-1", 600_000); // the discovery refuses its entry from now on
+      if (isExcused) fleet.unlisted.add(fleet.servers[0]!);
+      await fleet.sleep(200_000);
+    });
+    assert.equal(complaints, isExcused ? "" : "the discovery does not list server-1, which runs");
+  }
+});
+
+Deno.test("what visors remember is within its limits while the discovery is away and while it lies", async () => {
+  const keys = Array.from(
+    { length: 4_200 },
+    (_, index) => keyPairFromSeed(new TextEncoder().encode(`nobody/${index}`)).publicKey,
+  );
+  const away = await rehearse({
+    ...small(async (fleet) => {
+      await fleet.settle();
+      fleet.simulation.partition("discovery");
+      await fleet.servers[0]!.stop(); // the entry must change, and cannot be posted
+      await fleet.sleep(15 * 60_000);
+      await fleet.servers[0]!.start();
+      fleet.simulation.heal("discovery");
+    }),
+    servers: 2,
+  }, { seed: 3 });
+  assert.deepEqual(away.complaints, []);
+  const lied = await complaintsOf(async (fleet) => {
+    await fleet.settle();
+    fleet.discovery.kill("reset");
+    fleet.discovery.lieWith(LIES.find(({ name }) => name.startsWith("forged"))!.answer(fleet));
+    await fleet.discovery.start();
+    const { client } = fleet.visors[0]!;
+    for (let at = 0; at < keys.length; at += 100) {
+      const some = keys.slice(at, at + 100);
+      await Promise.allSettled(some.map((publicKey) => client.dial({ publicKey, port: 1 })));
+    }
+    await fleet.sleep(3_000);
+    fleet.discovery.kill("reset");
+    fleet.discovery.lieWith(undefined);
+    await fleet.discovery.start();
+  });
+  assert.equal(lied, "");
 });

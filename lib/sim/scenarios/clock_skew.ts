@@ -17,6 +17,8 @@ export const clockSkew: Scenario = {
   async run(fleet) {
     const node = fleet.pick([fleet.pick(fleet.visors), fleet.pick(fleet.servers), fleet.discovery]);
     const skewMs = fleet.pick([SKEW_MS, -SKEW_MS]);
+    const refused = node === fleet.discovery ? fleet.servers : fleet.servers.filter((one) => one === node);
+    for (const server of refused) fleet.unlisted.add(server);
     const atStart = fleet.random.chance(50);
     const skew = () => {
       fleet.simulation.setSkew(node.name, skewMs);
