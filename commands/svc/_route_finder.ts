@@ -7,6 +7,7 @@ import type { AskService } from "../../lib/dmsg/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { type GraphSource, polledTransports } from "../../lib/services/route_finder/mod.ts";
 import { NoServiceError, parseServiceUrl } from "../_ask_service.ts";
+import { awaitSession } from "../_look_up.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { networkOf } from "./_service.ts";
@@ -36,12 +37,13 @@ export async function discoveryElsewhere(
   const userAgent = `skyctl/${io.version}`;
   const postQuantum = postQuantumOf(io, world, options);
 
-  function reach(): { readonly ask: AskService; readonly close: () => Promise<void> } {
+  function reach(): Reached {
     if (address!.dmsg === undefined) { // no dmsg server needs to know of us
       const origin = address!.http!;
       const client = tcpHttpClient(world, userAgent, { tls: origin.startsWith("https:") });
       const ways = [{ name: "http", origin, client, isReady: () => true }];
-      return { ask: askOver(SERVICE, ways, world.clock, log), close: () => client.close() };
+      const ask = askOver(SERVICE, ways, world.clock, log);
+      return { ask, ready: () => Promise.resolve(), close: () => client.close() };
     }
     const local = generateKeyPair(world.random);
     const transports = log.child("transports");
@@ -55,23 +57,34 @@ export async function discoveryElsewhere(
       publish: false,
       postQuantum,
     });
-    return { ask: client.askService(SERVICE, address!), close: () => client.close() };
+    const ready = (signal: AbortSignal) => awaitSession(client.dmsg, world.clock, signal);
+    return { ask: client.askService(SERVICE, address!), ready, close: () => client.close() };
   }
 
-  let discovery: TransportDiscoveryClient;
-  const list = (signal: AbortSignal) => discovery.all(signal);
+  let reached: Reached;
+  const list = async (signal: AbortSignal) => {
+    await reached.ready(signal);
+    return await new TransportDiscoveryClient(reached.ask).all(signal);
+  };
   const polled = polledTransports({ list, clock: world.clock, log, everyMs: poll });
   return (graph) => {
-    const { ask, close } = reach();
-    discovery = new TransportDiscoveryClient(ask);
+    reached = reach();
     const following = polled(graph);
     return {
       async [Symbol.asyncDispose]() {
         await following[Symbol.asyncDispose]();
-        await close();
+        await reached.close();
       },
     };
   };
+}
+
+/** The way to the discovery, as long as it is needed. */
+interface Reached {
+  readonly ask: AskService;
+  /** Resolves when the first of the ways can be tried, or has had its time. */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const SERVICE = "transport discovery";
