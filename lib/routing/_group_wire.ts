@@ -309,7 +309,7 @@ export class GroupWire {
     this.#pings.set(timestampMs, { resolve, reject });
     try {
       if (signal?.aborted) throw signal.reason;
-      if (this.#isGone) throw new ConnResetError("Route was closed");
+      if (this.#isGone) throw this.#peerFailure!;
       this.#serve(PacketType.ping, encodePing({ timestampMs }));
       this.latencyMs = await promise - sentMs;
       return this.latencyMs;
@@ -380,9 +380,8 @@ export class GroupWire {
     this.#isReady = false;
     this.#keepAliveTimer?.cancel();
     this.#service = [];
-    const gone = new ConnResetError("Route was closed");
-    this.#failPeer(gone);
-    for (const { reject } of this.#pings.values()) reject(gone);
+    this.#failPeer(new ConnResetError("Route was closed"));
+    for (const { reject } of this.#pings.values()) reject(this.#peerFailure); // in the peer's words, if it had any
     this.#options.onGone(this);
   }
 }

@@ -269,11 +269,27 @@ Deno.test("nobody on the port: the source is told so in Skywire's words once the
         text,
       ]);
       await assert.rejects(group.write(encode("x")), RouteClosedByPeerError);
+      await assert.rejects(group.ping(), RouteClosedByPeerError);
       group.close();
       await bench.settle();
       assert.deepEqual(types(far).slice(-2), [error, close]);
       assert.deepEqual([alice.router.rules(), bob.router.rules()], [[], []]);
     }
+  }));
+
+Deno.test("a ping under way when the peer closes fails in the peer's words", () =>
+  withRouting(async (bench) => {
+    const { alice, bob, near } = pair(bench);
+    const { group, other } = await open(bench, [alice, bob]);
+    near.isStalled = true; // the ping never gets there
+    const ended = failureOf(group.ping());
+    other.closeWithText("no listener on port 58, service offline");
+    const failure = await bench.within(1_000, ended);
+    assert.ok(failure instanceof RouteClosedByPeerError, String(failure));
+    assert.equal(failure.text, "no listener on port 58, service offline");
+    near.resume();
+    group.close();
+    await bench.settle();
   }));
 
 Deno.test("a listener's queue is bounded; its end closes what nobody accepted, and frees the port", () =>
