@@ -17,7 +17,7 @@ import {
   WorldError,
 } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
-import { type PostQuantum, PqRequiredError } from "../noise/mod.ts";
+import { type PostQuantum, type PostQuantumMode, PqRequiredError } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { withDeadlines } from "../wire/mod.ts";
 import { initiateStream, STREAM_HANDSHAKE_TIMEOUT_MS } from "./_initiate.ts";
@@ -220,7 +220,9 @@ export class Dialer {
       signal?.throwIfAborted();
       if (isAbort(error)) throw error;
       if (error instanceof PqRequiredError) throw error; // the peer's own answer: no other server changes it
-      failures.push(atServer(session.remote, error, session.isLive ? destination.port : undefined));
+      failures.push(
+        atServer(session.remote, error, session.isLive ? destination.port : undefined, postQuantum?.mode),
+      );
       // Only a server that was really asked has failed: not one whose session was just closing.
       if (session.isLive) this.#rememberFailure(pair);
       log.debug("Stream dial failed", { destination: destination.publicKey, server: session.remote });
@@ -282,11 +284,13 @@ function reasons(failures: readonly unknown[]): string {
 }
 
 /** What happened at one server, in words of whoever wanted to reach the destination; `errors` has what it was. */
-function atServer(server: PublicKey, error: unknown, port?: number): Error {
-  // A server without a session of the key, and a peer without a listener, both end the stream in silence.
+function atServer(server: PublicKey, error: unknown, port?: number, mode?: PostQuantumMode): Error {
+  // A server without a session of the key, a peer without a listener, and one that wants the hybrid: all of them end
+  // the stream in silence.
   const isSilent = error instanceof TruncatedError || error instanceof ConnResetError;
   const text = isSilent && port !== undefined
-    ? `it does not know the key, or nobody listens on port ${port}`
+    ? `it does not know the key, or nobody listens on port ${port}` +
+      (mode === "off" ? ", or the peer requires the post-quantum hybrid, which is off here" : "")
     : describeError(error);
   return new AggregateError([error], `server ${server}: ${text}`);
 }

@@ -59,6 +59,13 @@ export const SESSION_RETRY: SessionRetry = {
 export const RECONNECT_CHECK_MS = 15_000;
 /** A session that lived so long was healthy: its loss is met by a dial at once, a shorter life by waiting. */
 export const HEALTHY_SESSION_MS = 30_000;
+/**
+ * A session that ended within this was refused: by a server that is full, or that wants the post-quantum hybrid and
+ * says so in no other way. A rival with our key needs longer, as it waits between its dials.
+ */
+export const REFUSED_SESSION_MS = 1_000;
+/** A refusal is told of for so long after the last one: the next dial comes sooner, while one is due. */
+export const REFUSAL_TOLD_MS = 60_000;
 /** On close: what the last bytes of all sessions have; a visor's whole end is to take less than 2 s. */
 export const SESSIONS_LINGER_MS = 400;
 /** A lost session is dialled again after a random part of this: a restarted server meets its fleet spread out. */
@@ -85,6 +92,8 @@ export interface SessionsOptions {
 /** A session that ended, kept for `status`: repeated short lives point to a second process with our key. */
 export interface EndedSession {
   readonly server: PublicKey;
+  /** It was hybrid. */
+  readonly postQuantum: boolean;
   readonly livedMs: number;
   readonly atMs: number;
 }
@@ -100,6 +109,8 @@ export class Sessions {
   readonly #dialing = new Map<PublicKey, Promise<Session>>();
   readonly #nudge = new Nudge();
   #lastEnded: EndedSession | undefined;
+  #lastRefused: EndedSession | undefined;
+  #lastRefusedMs = 0; // monotonic
   #lastFailure: string | undefined;
   #shortLives = 0;
   #lastShortMs = 0; // monotonic
@@ -127,9 +138,20 @@ export class Sessions {
     return this.#lastEnded;
   }
 
+  /** The last session that its server ended at once, unless that is over: it lives now, or was long ago. */
+  get lastRefused(): EndedSession | undefined {
+    const nowMs = this.#options.world.clock.monotonicMs();
+    if (this.#lastRefused === undefined || nowMs - this.#lastRefusedMs > REFUSAL_TOLD_MS) return undefined;
+    const now = this.get(this.#lastRefused.server);
+    return now !== undefined && nowMs - now.establishedMs > REFUSED_SESSION_MS
+      ? undefined
+      : this.#lastRefused;
+  }
+
   /**
    * Sessions in a row that the server ended soon after they began. Two or more: very likely a second process
-   * uses our key, as a server keeps only the newest session of a key (DS-1).
+   * uses our key, as a server keeps only the newest session of a key (DS-1). Those that ended at once are not
+   * among them: see {@link lastRefused}.
    */
   get shortLives(): number {
     const healthyMs = this.#options.world.clock.monotonicMs() - HEALTHY_SESSION_MS;
@@ -240,7 +262,8 @@ export class Sessions {
       if (this.#live.get(session.remote) !== session) return;
       this.#live.delete(session.remote);
       const livedMs = Math.round(world.clock.monotonicMs() - session.establishedMs);
-      this.#lastEnded = { server: session.remote, livedMs, atMs: world.clock.wallMs() };
+      const { remote: server, postQuantum } = session;
+      const ended = this.#lastEnded = { server, postQuantum, livedMs, atMs: world.clock.wallMs() };
       if (scope.signal.aborted) return;
       log.warn("Session ended", {
         server: session.remote,
@@ -252,6 +275,11 @@ export class Sessions {
       if (livedMs >= HEALTHY_SESSION_MS) {
         this.#shortLives = 0;
         return this.#nudge.ring();
+      }
+      if (livedMs < REFUSED_SESSION_MS) {
+        this.#lastRefused = ended;
+        this.#lastRefusedMs = world.clock.monotonicMs();
+        return;
       }
       this.#shortLives = this.shortLives + 1;
       this.#lastShortMs = world.clock.monotonicMs();
@@ -272,7 +300,7 @@ export class Sessions {
         log.debug("No servers to connect to", { cause: this.#lastFailure });
         return true;
       });
-      const isCalm = !missing && this.shortLives === 0;
+      const isCalm = !missing && this.shortLives === 0 && this.lastRefused === undefined;
       const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs * (1 - SESSION_RETRY_JITTER * unit(random));
       retryMs = isCalm ? retry.firstMs : Math.min(retryMs * retry.growth, retry.maxMs);
       if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = retry.firstMs;

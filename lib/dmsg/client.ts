@@ -67,7 +67,9 @@ export interface DmsgClientStatus {
   readonly entry: PublisherStatus | undefined;
   readonly lastFailure: string | undefined;
   readonly lastEnded: EndedSession | undefined;
-  /** Sessions in a row that ended soon after they began. */
+  /** The last session that its server ended at once: full, or not content with a classical one. */
+  readonly lastRefused: EndedSession | undefined;
+  /** Sessions in a row that ended soon after they began, and not at once. */
   readonly shortLives: number;
   readonly held: HeldByClient;
 }
@@ -199,6 +201,7 @@ export class DmsgClient implements AsyncDisposable {
       entry: this.#publisher?.status(),
       lastFailure: this.#sessions.lastFailure,
       lastEnded: this.#sessions.lastEnded,
+      lastRefused: this.#sessions.lastRefused,
       shortLives: this.#sessions.shortLives,
       held: {
         failedPairs: this.#dialer.failedPairs,

@@ -181,6 +181,11 @@ export class DmsgServer implements AsyncDisposable {
     await this.close();
   }
 
+  /** Those that count towards the limit. */
+  get #clientSessions(): number {
+    return this.#sessions.size - (this.#sessions.has(this.publicKey) ? 1 : 0);
+  }
+
   get #sessionsMax(): number {
     return this.#options.sessionsMax ?? SERVER_SESSIONS_MAX;
   }
@@ -304,7 +309,8 @@ export class DmsgServer implements AsyncDisposable {
   #install(session: Session, signal: AbortSignal): void {
     if (signal.aborted) return session.close(signal.reason);
     const older = this.#sessions.get(session.remote);
-    if (older === undefined && this.#sessions.size >= this.#sessionsMax) {
+    const isOwn = session.remote === this.publicKey; // of the transit client, which takes nobody's place
+    if (older === undefined && !isOwn && this.#clientSessions >= this.#sessionsMax) {
       this.#log.warn("Session refused: the server is full", { sessions_max: this.#sessionsMax });
       return session.close();
     }
@@ -358,7 +364,7 @@ export class DmsgServer implements AsyncDisposable {
       content: () => ({
         server: {
           address,
-          availableSessions: this.#sessionsMax - this.#sessions.size,
+          availableSessions: this.#sessionsMax - this.#clientSessions,
           serverType: authPassphrase || undefined,
         },
       }),

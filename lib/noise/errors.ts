@@ -22,7 +22,11 @@ export class PqRequiredError extends PeerError {
     super(
       "post-quantum required (SKYWIRE_REQUIRE_PQ) but the session negotiated classical-only — " +
         "refusing the handshake",
-      { hint: `update the peer ${peer}, or unset SKYWIRE_REQUIRE_PQ to talk to it as it is`, ...options },
+      {
+        hint:
+          `update the peer ${peer}, or unset SKYWIRE_REQUIRE_PQ and leave out --post-quantum require to talk to it as it is`,
+        ...options,
+      },
     );
   }
 }

@@ -292,7 +292,7 @@ export class Visor implements AsyncDisposable {
   }
 
   #warnings(): VisorWarning[] {
-    const { entry, lastEnded, shortLives } = this.dmsg.status();
+    const { entry, lastEnded, lastRefused, shortLives } = this.dmsg.status();
     const warnings: VisorWarning[] = [];
     if (entry?.duplicateSeenMs !== undefined || shortLives >= 2) {
       warnings.push({
@@ -302,6 +302,17 @@ export class Visor implements AsyncDisposable {
           : `Servers end this visor's sessions soon after they begin (last: ${lastEnded?.server}): ` +
             "another process seems to use its key",
         hint: "stop one of the two, or give it a key of its own: skyctl keys gen",
+      });
+    }
+    if (lastRefused !== undefined) {
+      const { server, postQuantum } = lastRefused;
+      warnings.push({
+        code: "SESSION_REFUSED",
+        text: `Server ${server} ends this visor's sessions at once: it may be full` +
+          (postQuantum ? "" : ", or refuse classical sessions, as this visor's are (SKYWIRE_REQUIRE_PQ)"),
+        hint: postQuantum
+          ? "wait for room there, or use other servers: skyctl dmsg connect-all"
+          : "let this visor offer the hybrid (--post-quantum offer), or use other servers: skyctl dmsg connect-all",
       });
     }
     const { logFile, world } = this.#options;

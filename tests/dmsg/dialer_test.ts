@@ -321,3 +321,28 @@ Deno.test("failed pairs are bounded: the oldest is forgotten first (DC-4)", () =
     await dial(0);
     assert.equal(opened, PAIR_FAILURES_MAX + 2, "forgotten");
   }));
+
+Deno.test("a classical caller is told that the silence may be a peer that requires the hybrid", () =>
+  inNetwork(60, async (network) => {
+    await using _server = await network.server("s1");
+    await network.sleep(10);
+    await using far = network.client("far", { postQuantum: { mode: "require" } });
+    const listener = far.listen(1000);
+    await far.whenPublished();
+    for (const mode of ["off", "offer"] as const) {
+      await using near = network.client(`near-${mode}`, { postQuantum: { mode }, publish: false });
+      await near.whenReady();
+      if (mode === "offer") {
+        (await near.dial({ publicKey: key("far"), port: 1000 })).close();
+        continue;
+      }
+      await assert.rejects(near.dial({ publicKey: key("far"), port: 1000 }), (error) => {
+        assert.match(
+          describeError(error),
+          /nobody listens on port 1000, or the peer requires the post-quantum hybrid, which is off here/,
+        );
+        return true;
+      });
+    }
+    listener.close();
+  }));

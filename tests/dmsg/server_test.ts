@@ -133,12 +133,35 @@ Deno.test("a full server refuses new keys, and takes a new session of a key that
     await network.sleep(5_000);
     assert.equal(late.isReady, false);
     assert.equal(network.messages("Session refused: the server is full")[0]!.fields.sessions_max, 2);
+    await network.sleep(60_000);
+    const { lastRefused, shortLives } = late.status();
+    assert.deepEqual([lastRefused?.server, shortLives], [key("s1"), 0], "refused, and no rival with its key");
+    await using transit = network.client("s1", { ...options, at: "s1" });
+    await transit.connect(key("s1"));
+    await network.sleep(2_000);
+    assert.equal(transit.isReady, true, "the server's own client takes nobody's place");
+    assert.deepEqual([transit.status().lastRefused, server.status().sessions], [undefined, 3]);
+    await transit.close();
+    await network.sleep(100);
     await using again = network.client("a", { ...options, at: "host2" });
     await again.whenReady();
     await network.sleep(200);
     assert.equal(server.status().sessions, 2);
     assert.equal(again.isReady, true);
     await Promise.all(clients.map((client) => client.close()));
+  }));
+
+Deno.test("the room that a server says does not count its own client's session", () =>
+  inNetwork(51, async (network) => {
+    await using _server = await network.server("s1", { sessionsMax: 2 });
+    await using transit = network.client("s1", { seeded: [seedOf("s1")], publish: false });
+    await transit.connect(key("s1"));
+    await network.sleep(15_000);
+    assert.equal((await network.discovery.stored("s1"))!.server!.availableSessions, 2);
+    await using client = network.client("a", { seeded: [seedOf("s1")], publish: false });
+    await client.whenReady();
+    await network.sleep(15_000);
+    assert.equal((await network.discovery.stored("s1"))!.server!.availableSessions, 1);
   }));
 
 Deno.test("a failing accept is tried again after a moment, and the server goes on", () =>

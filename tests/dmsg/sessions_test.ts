@@ -4,6 +4,7 @@ import {
   byRandomWeight,
   HEALTHY_SESSION_MS,
   RECONNECT_JITTER_MS,
+  REFUSED_SESSION_MS,
   SESSION_DIALS_MAX,
   SESSION_ROUND_MS,
   SESSIONS_MAX,
@@ -128,6 +129,7 @@ Deno.test("short lives back off, are counted, and forgiven once a session is hea
     await using client = network.client("a");
     await client.whenReady();
     for (let cut = 1; cut <= 3; cut++) {
+      await network.sleep(REFUSED_SESSION_MS + 200); // what ends sooner was refused
       network.simulation.reset("a", "s1");
       await network.sleep(10);
       assert.equal(client.status().shortLives, cut);

@@ -179,3 +179,14 @@ Deno.test("what visors remember is within its limits while the discovery is away
   });
   assert.equal(lied, "");
 });
+
+Deno.test("two hosts with one key take turns, and a server holds no session of the one that lost its turn", async () => {
+  const complaints = await complaintsOf(async (fleet) => {
+    await fleet.settle();
+    const twin = fleet.addVisor("twin", "visor-1");
+    await twin.start();
+    await fleet.sleep(30_000);
+    await twin.stop();
+  });
+  assert.equal(complaints, "");
+});

@@ -98,6 +98,11 @@ for (const required of ["visor", "server", "discovery"] as const) {
         } else if (required === "server") {
           await network.heard((record) => record.message === "Session refused", visor.publicKey);
           assert.equal(visor.status().ready, false);
+          const { warnings } = await statusThat(running, alice, ({ uptimeMs }) => uptimeMs > 40_000);
+          const refused = warnings.find(({ code }) => code === "SESSION_REFUSED");
+          assert.match(refused!.text, /it may be full, or refuse classical sessions.*SKYWIRE_REQUIRE_PQ/);
+          assert.match(refused!.hint!, /--post-quantum offer/);
+          assert.ok(!warnings.some(({ code }) => code === "DUPLICATE_KEY"), "no second process is made up");
         } else {
           await running.whenReady(never); // over plain HTTP: the two do not meet
           assert.deepEqual(visor.status().dmsg.sessions.map(({ postQuantum }) => postQuantum), [false]);
