@@ -9,8 +9,7 @@ export function serviceAddressOption(service: string) {
   );
 }
 
-/** For everything together; `text` is the default as people write it. */
-export function timeoutOption(ms: number, text: string) {
-  return new Option("-t, --timeout <duration>", "for everything together").argParser(durationOption)
-    .default(ms, text);
+/** `--timeout <duration>`; `written` is the default as people write it. */
+export function timeoutOption(ms: number, written: string, what = "for everything together") {
+  return new Option("-t, --timeout <duration>", what).argParser(durationOption).default(ms, written);
 }

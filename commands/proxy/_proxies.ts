@@ -1,8 +1,17 @@
 /** Skysocks clients of the running visor, and how they are shown. @module */
+import { CallerError } from "../../lib/base/mod.ts";
 import { renderBytes, renderDuration } from "../../lib/cli/mod.ts";
 import { renderFields } from "../../lib/cli/table.ts";
 import type { AppSummary } from "../../lib/control/mod.ts";
-import { PROXY_NAME_DEFAULT } from "./proxy_name_option.ts";
+import { SKYSOCKS_CLIENT } from "./proxy_name_option.ts";
+
+/** The visor has no skysocks client of that name. */
+export class NoProxyError extends CallerError {
+  readonly code = "APP_NOT_FOUND";
+  constructor(name: string) {
+    super(`No skysocks client is called ${JSON.stringify(name)}`, { hint: "skyctl proxy status" });
+  }
+}
 
 /** A block for each client. */
 export function renderProxies(apps: readonly AppSummary[]): string {
@@ -10,7 +19,7 @@ export function renderProxies(apps: readonly AppSummary[]): string {
   return apps.map(({ name, status, detailedStatus, proxy, restarts }) =>
     renderFields([
       ["name", name],
-      ["status", `${status} (${detailedStatus})`],
+      ["status", detailedStatus.toLowerCase() === status ? status : `${status} (${detailedStatus})`],
       ...(proxy === undefined ? [] : [
         ["server", proxy.server] as const,
         ["address", `socks5h://${proxy.address}`] as const,
@@ -21,15 +30,21 @@ export function renderProxies(apps: readonly AppSummary[]): string {
         ["in", renderBytes(proxy.bytesIn)] as const,
         ["out", renderBytes(proxy.bytesOut)] as const,
         ["sessions", proxy.sessions] as const,
-        ["last failure", proxy.lastFailure ?? "-"] as const,
+        // What it has got over is no failure any more, but says why the first try or an earlier session ended.
+        [proxy.connected ? "failed before" : "last failure", proxy.lastFailure ?? "-"] as const,
       ]),
       ["restarts", restarts],
     ])
   ).join("\n\n");
 }
 
-/** The clients among the apps. */
+/**
+ * The clients among the apps, whether they run or not; with a name, that one. Errors: `NoProxyError`.
+ */
 export function proxiesOf(apps: readonly AppSummary[], name?: string): AppSummary[] {
-  return apps.filter((app) => app.builtIn && (app.proxy !== undefined || app.name === PROXY_NAME_DEFAULT))
-    .filter((app) => name === undefined || app.name === name);
+  const proxies = apps.filter(({ app, builtIn }) => builtIn && app === SKYSOCKS_CLIENT);
+  if (name === undefined) return proxies;
+  const named = proxies.filter((proxy) => proxy.name === name);
+  if (named.length === 0) throw new NoProxyError(name);
+  return named;
 }

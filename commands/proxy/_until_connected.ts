@@ -1,5 +1,5 @@
 /** Waiting for a skysocks client. @module */
-import { PeerError } from "../../lib/base/mod.ts";
+import { PeerError, WorldError } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import type { AppSummary } from "../../lib/control/mod.ts";
 import { sleep } from "../../lib/runtime/mod.ts";
@@ -12,25 +12,45 @@ export class ProxyNotConnectedError extends PeerError {
   readonly code = "PROXY_NOT_CONNECTED";
 }
 
-/** Resolves with the app once it is connected. Errors: `ProxyNotConnectedError` when it ended, or in time was not. */
+/** A skysocks client cannot do its work here, for instance because its port is taken. */
+export class ProxyFailedError extends WorldError {
+  readonly code = "PROXY_FAILED";
+}
+
+/**
+ * Resolves with the app once it is connected. Errors: `ProxyFailedError` as soon as it has ended by itself,
+ * `ProxyNotConnectedError` when it was stopped, or was not connected in time. The app itself is left as it is, and
+ * goes on trying; whoever interrupts the wait is told.
+ */
 export async function untilConnected(
   io: Io,
   { home, name, timeoutMs }: { readonly home: string; readonly name: string; readonly timeoutMs: number },
 ): Promise<AppSummary> {
   const { clock } = await io.world();
   const untilMs = clock.monotonicMs() + timeoutMs;
+  const stop = `skyctl proxy stop -n ${name}`;
   let told = "";
   for (;;) {
     const app = (await callVisor(io, home, "apps", {})).find((each) => each.name === name);
     if (app?.proxy?.connected === true) return app;
     const state = app === undefined ? "gone" : `${app.status}: ${app.detailedStatus}`;
+    if (app?.status === "errored") {
+      throw new ProxyFailedError(`${name} does not run: ${app.detailedStatus}`, {
+        hint: `choose another --addr where a port is taken; it is tried again until ${stop}`,
+      });
+    }
     if (state !== told) io.note(told = state);
     if (app === undefined || app.status === "stopped" || clock.monotonicMs() >= untilMs) {
       throw new ProxyNotConnectedError(
         `${name} is not connected (${app?.proxy?.lastFailure ?? state})`,
-        { hint: `skyctl proxy status, or skyctl proxy stop -n ${name}` },
+        { hint: `skyctl proxy status; it goes on trying until ${stop}` },
       );
     }
-    await sleep(clock, POLL_MS, io.signal);
+    try {
+      await sleep(clock, POLL_MS, io.signal);
+    } catch (error) {
+      io.note(`${name} goes on trying: ${stop} ends it`);
+      throw error;
+    }
   }
 }

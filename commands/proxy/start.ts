@@ -2,7 +2,6 @@
 import {
   type AnyCommand,
   Command,
-  durationOption,
   examples,
   finished,
   homeOf,
@@ -10,7 +9,8 @@ import {
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { PROXY_NAME_DEFAULT } from "./proxy_name_option.ts";
+import { timeoutOption } from "../service_options.ts";
+import { proxyNameOption, SKYSOCKS_CLIENT } from "./proxy_name_option.ts";
 
 /** The verb. */
 export function startCommand(io: Io): AnyCommand {
@@ -18,14 +18,14 @@ export function startCommand(io: Io): AnyCommand {
     new Command("start")
       .description(
         "Start a skysocks client in the running visor and wait until it is connected. Exit code 4 when it is not " +
-          "connected in time; it goes on trying.",
+          "connected in time, 3 when it cannot listen; it goes on trying, until skyctl proxy stop.",
       )
       .requiredOption("-k, --pk <pk>", "public key of the visor whose skysocks is used")
       .option("-a, --addr <address>", "host:port where SOCKS is spoken", ":1080")
-      .option("-n, --name <name>", "name of the client, for several at once", PROXY_NAME_DEFAULT)
+      .addOption(proxyNameOption("name of the client, for several at once").default(SKYSOCKS_CLIENT))
       .option("--direct", "one hop over a transport to that visor, without route finder and setup node")
       .option("--min-hops <number>", "hops of the route, at least", wholeNumberOption({ min: 1, max: 64 }))
-      .option("-t, --timeout <duration>", "wait so long for the connection", durationOption, 30_000)
+      .addOption(timeoutOption(30_000, "30s", "wait so long for the connection"))
       .addOption(homeOption())
       .addHelpText(
         "after",
@@ -49,7 +49,7 @@ export function startCommand(io: Io): AnyCommand {
         const { callVisor } = await import("../_visor.ts");
         const { untilConnected } = await import("./_until_connected.ts");
         const { renderProxies } = await import("./_proxies.ts");
-        await callVisor(io, home, "appStart", { name, app: "skysocks-client", args });
+        await callVisor(io, home, "appStart", { name, app: SKYSOCKS_CLIENT, args });
         const app = await untilConnected(io, { home, name, timeoutMs: timeout });
         io.emit(app, (proxy) => renderProxies([proxy]));
       }),

@@ -8,6 +8,7 @@ import {
   homeOption,
   type Io,
 } from "../../lib/cli/mod.ts";
+import { proxyNameOption } from "./proxy_name_option.ts";
 
 /** The verb. */
 export function statusCommand(io: Io): AnyCommand {
@@ -16,7 +17,7 @@ export function statusCommand(io: Io): AnyCommand {
       .description(
         "Show the skysocks clients of the running visor: server, address, connections, bytes, latency.",
       )
-      .option("-n, --name <name>", "only this one")
+      .addOption(proxyNameOption("only this one"))
       .addOption(homeOption())
       .addHelpText(
         "after",

@@ -7,16 +7,17 @@ import {
   homeOf,
   homeOption,
   type Io,
+  Option,
 } from "../../lib/cli/mod.ts";
-import { PROXY_NAME_DEFAULT } from "./proxy_name_option.ts";
+import { proxyNameOption, SKYSOCKS_CLIENT } from "./proxy_name_option.ts";
 
 /** The verb. */
 export function stopCommand(io: Io): AnyCommand {
   return finished(
     new Command("stop")
       .description("Stop a skysocks client of the running visor, or all. Its connections end.")
-      .option("-n, --name <name>", "which", PROXY_NAME_DEFAULT)
-      .option("--all", "every one")
+      .addOption(proxyNameOption("which").default(SKYSOCKS_CLIENT))
+      .addOption(new Option("--all", "every one").conflicts("name"))
       .addOption(homeOption())
       .addHelpText(
         "after",

@@ -44,21 +44,24 @@ export function calcCommand(io: Io): AnyCommand {
           ],
         ),
       )
-      .action(async (source, destination, { count, minHops, maxHops, enable, disable, ...options }) => {
-        const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
-        const { TransportDiscoveryClient } = await import("../../lib/directory/mod.ts");
-        const { withService } = await import("../_ask_service.ts");
-        const { calculatedRoutes } = await import("./_calc.ts");
-        const { renderRoutes } = await import("./_render_routes.ts");
-        const ends = { from: parsePublicKey(source), to: parsePublicKey(destination) };
-        const records = await withService(
-          io,
-          options,
-          "transportDiscovery",
-          (ask, signal) => new TransportDiscoveryClient(ask).all(signal),
-        );
-        const routes = calculatedRoutes(records, ends, { count, minHops, maxHops, enable, disable });
-        io.emit(routes, renderRoutes);
-      }),
+      .action(
+        async (source, destination, { count, minHops, maxHops, enable, disable, ...options }, command) => {
+          if (minHops > maxHops) command.error("error: --min-hops is more than --max-hops");
+          const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+          const { TransportDiscoveryClient } = await import("../../lib/directory/mod.ts");
+          const { withService } = await import("../_ask_service.ts");
+          const { calculatedRoutes } = await import("./_calc.ts");
+          const { renderRoutes } = await import("./_render_routes.ts");
+          const ends = { from: parsePublicKey(source), to: parsePublicKey(destination) };
+          const records = await withService(
+            io,
+            options,
+            "transportDiscovery",
+            (ask, signal) => new TransportDiscoveryClient(ask).all(signal),
+          );
+          const routes = calculatedRoutes(records, ends, { count, minHops, maxHops, enable, disable });
+          io.emit(routes, renderRoutes);
+        },
+      ),
   );
 }

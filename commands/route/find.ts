@@ -42,7 +42,8 @@ export function findCommand(io: Io): AnyCommand {
           ["From the running visor, two transports at least", "skyctl route find -n 2 03ef...01"],
         ),
       )
-      .action(async (first, second, { count, minHops, maxHops, byLatency: _, ...options }) => {
+      .action(async (first, second, { count, minHops, maxHops, byLatency: _, ...options }, command) => {
+        if (minHops > maxHops) command.error("error: --min-hops is more than --max-hops");
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { RouteFinderClient } = await import("../../lib/directory/mod.ts");
         const { readControlFile } = await import("../../lib/control/mod.ts");

@@ -15,7 +15,8 @@ export function rmCommand(io: Io): AnyCommand {
   return finished(
     new Command("rm")
       .description(
-        "Take rules out of the running visor's routing table. The end of a route loses its connection.",
+        "Take rules out of the running visor's routing table. The end of a route loses its connection. Exit code " +
+          "2 when there is no such rule.",
       )
       .argument("<id...>", "route ids, as route ls shows them")
       .addOption(homeOption())
@@ -24,7 +25,7 @@ export function rmCommand(io: Io): AnyCommand {
         const home = homeOf(io, options);
         const ids = texts.map((text) => wholeNumberOption({ min: 1, max: 4_294_967_295 })(text));
         const { callVisor } = await import("../_visor.ts");
-        const removed = [];
+        const removed: { id: number; removed: boolean }[] = [];
         for (const id of ids) removed.push(await callVisor(io, home, "routeRuleRemove", { id }));
         io.emit(
           removed,
@@ -33,6 +34,10 @@ export function rmCommand(io: Io): AnyCommand {
               "\n",
             ),
         );
+        const missing = removed.find((each) => !each.removed);
+        if (missing === undefined) return;
+        const { RuleNotFoundError } = await import("./_rule_not_found.ts");
+        throw new RuleNotFoundError(missing.id);
       }),
   );
 }

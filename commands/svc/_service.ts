@@ -96,7 +96,11 @@ export async function runServiceCommand(
   }
 }
 
-async function keysOf(world: World, { sk, keyfile }: ServiceOptions): Promise<KeyPair | undefined> {
+/** The pair of `--sk` or `--keyfile`; undefined where neither is given. A file that is missing is made. */
+export async function keysOf(
+  world: World,
+  { sk, keyfile }: Pick<ServiceOptions, "sk" | "keyfile">,
+): Promise<KeyPair | undefined> {
   if (sk !== undefined) {
     const secretKey = SecretKey.parse(sk);
     return { publicKey: secretKey.publicKey, secretKey };

@@ -3,6 +3,7 @@ import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
 import { addressResolverCommand } from "./address_resolver.ts";
 import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
 import { routeFinderCommand } from "./route_finder.ts";
+import { setupNodeCommand } from "./setup_node.ts";
 import { transportDiscoveryCommand } from "./transport_discovery.ts";
 
 /** The noun with its verbs. */
@@ -13,6 +14,7 @@ export function svcNoun(io: Io): AnyCommand {
       transportDiscoveryCommand(io),
       addressResolverCommand(io),
       routeFinderCommand(io),
+      setupNodeCommand(io),
     ]),
   ]);
 }

@@ -30,6 +30,7 @@ export function hostedCommand(
   name: string,
   { description, addr }: { readonly description: string; readonly addr: string },
 ) {
+  const { keyfile, sk } = keyOptions();
   return new Command(name)
     .description(description)
     .option("-a, --addr <address>", "host:port of HTTP", addr)
@@ -39,19 +40,31 @@ export function hostedCommand(
         "HTTP, dmsg port 80, or both (default: dual with a key, else http; $SKYWIRE_SVC_MODE beats it)",
       ).choices(["http", "dmsg", "dual"]),
     )
-    .option("--keyfile <file>", "secret key of the service; made when the file is missing")
-    .addOption(
-      new Option("--sk <key>", "the secret key itself, which others on this machine can see then").conflicts(
-        "keyfile",
-      ),
-    )
-    .option(
-      "--deployment <file>",
-      "whose dmsg servers it connects to (default: the embedded production deployment)",
-    )
+    .addOption(keyfile)
+    .addOption(sk)
+    .addOption(networkOption())
     .addOption(postQuantumOption())
-    .addOption(
-      new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
-        .default("info" as const),
-    );
+    .addOption(logLevelOption());
+}
+
+/** The two ways to give a service its key. */
+export function keyOptions() {
+  const keyfile = new Option("--keyfile <file>", "secret key of the service; made when the file is missing");
+  const sk = new Option("--sk <key>", "the secret key itself, which others on this machine can see then")
+    .conflicts("keyfile");
+  return { keyfile, sk };
+}
+
+/** Whose dmsg servers a service connects to. */
+export function networkOption() {
+  return new Option(
+    "--deployment <file>",
+    "whose dmsg servers it connects to (default: the embedded production deployment)",
+  );
+}
+
+/** Lines of the log on stderr. */
+export function logLevelOption() {
+  return new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
+    .default("info" as const);
 }

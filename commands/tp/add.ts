@@ -8,6 +8,7 @@ import {
   homeOf,
   homeOption,
   type Io,
+  Option,
 } from "../../lib/cli/mod.ts";
 
 /** The verb. */
@@ -15,11 +16,16 @@ export function addCommand(io: Io): AnyCommand {
   return finished(
     new Command("add")
       .description(
-        "Make a transport to a visor, or show the one there is. Exit code 4 when it cannot be made.",
+        "Make a transport to a visor, or show the one there is. Exit code 3 or 4 when it cannot be made.",
       )
       .argument("<pk>", "public key of the visor")
       .option("-t, --type <type>", "stcpr, stcp or dmsg (default: stcpr, then dmsg)")
-      .option("--timeout <duration>", "for the whole attempt", durationOption, 60_000)
+      .addOption(
+        new Option("--timeout <duration>", "for the whole attempt").argParser(durationOption).default(
+          60_000,
+          "1m",
+        ),
+      )
       .addOption(homeOption())
       .addHelpText(
         "after",

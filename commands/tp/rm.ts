@@ -13,7 +13,9 @@ import {
 export function rmCommand(io: Io): AnyCommand {
   return finished(
     new Command("rm")
-      .description("Close transports of the running visor. Routes over them end.")
+      .description(
+        "Close transports of the running visor. Routes over them end. Exit code 2 when it has none of that id.",
+      )
       .argument("[id...]", "transport ids")
       .option("-a, --all", "every transport")
       .addOption(homeOption())
@@ -27,13 +29,13 @@ export function rmCommand(io: Io): AnyCommand {
       .action(async (ids, { all, ...options }, command) => {
         const home = homeOf(io, options);
         if ((ids.length === 0) === (all !== true)) command.error("error: give transport ids, or --all");
-        const { parseTransportId } = await import("../../lib/transport/mod.ts");
+        const { parseTransportId, TransportNotFoundError } = await import("../../lib/transport/mod.ts");
         const parsed = ids.map((id) => parseTransportId(id));
         const { callVisor } = await import("../_visor.ts");
         const wanted = all === true
           ? (await callVisor(io, home, "transports", {})).map(({ id }) => id)
           : parsed;
-        const removed = [];
+        const removed: { id: string; removed: boolean }[] = [];
         for (const id of wanted) removed.push(await callVisor(io, home, "transportRemove", { id }));
         io.emit(
           removed,
@@ -41,6 +43,8 @@ export function rmCommand(io: Io): AnyCommand {
             results.map((each) => `${each.id} ${each.removed ? "closed" : "is no transport of this visor"}`)
               .join("\n") || "no transport",
         );
+        const missing = parsed.find((id) => removed.some((each) => each.id === id && !each.removed));
+        if (missing !== undefined) throw new TransportNotFoundError(missing);
       }),
   );
 }

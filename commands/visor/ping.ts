@@ -2,7 +2,6 @@
 import {
   type AnyCommand,
   Command,
-  durationOption,
   examples,
   finished,
   homeOf,
@@ -10,6 +9,7 @@ import {
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
+import { timeoutOption } from "../service_options.ts";
 
 /** The verb. */
 export function pingCommand(io: Io): AnyCommand {
@@ -17,14 +17,14 @@ export function pingCommand(io: Io): AnyCommand {
     new Command("ping")
       .description(
         "Make a route to a visor and measure round trips over it, beside the measured latency of each hop's " +
-          "transport. Exit code 4 when it is not reached.",
+          "transport. Exit code 3 or 4 when it is not reached.",
       )
       .argument("<pk>", "public key of the visor")
       .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
       .option("--min-hops <number>", "hops of the route, at least", wholeNumberOption({ min: 1, max: 64 }))
       .option("--forward <hops>", "hops of the way there, by comma: transport ids or keys")
       .option("--reverse <hops>", "hops of the way back, by comma")
-      .option("-t, --timeout <duration>", "for everything together", durationOption, 60_000)
+      .addOption(timeoutOption(60_000, "1m"))
       .addOption(homeOption())
       .addHelpText(
         "after",

@@ -76,6 +76,7 @@ export const proxyStatusSchema = z.object({
 /** One app of the launcher. */
 export const appSchema = z.object({
   name: z.string(),
+  app: z.string().describe("which program it is; several may be the same one"),
   builtIn: z.boolean().describe("false: an app of the configuration that this program does not have"),
   args: z.array(z.string()),
   port: z.int(),

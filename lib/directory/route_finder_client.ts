@@ -40,11 +40,18 @@ export class RouteNotFoundError extends PeerError {
     readonly pairs: readonly (readonly [from: PublicKey, to: PublicKey])[],
     readonly reason: string,
   ) {
-    const asked = pairs.slice(0, PAIRS_SHOWN).map(([from, to]) => `from ${from} to ${to}`).join(", ");
-    super(`No route ${asked}: ${reason}`, {
+    super(`No route ${renderPairs(pairs)}: ${reason}`, {
       hint: "skyctl tp disc -p KEY shows which transports a visor has",
     });
   }
+}
+
+function renderPairs(pairs: RouteNotFoundError["pairs"]): string {
+  const [first, second] = pairs;
+  const isThereAndBack = pairs.length === 2 && first![0] === second![1] && first![1] === second![0];
+  const shown = pairs.slice(0, isThereAndBack ? 1 : PAIRS_SHOWN);
+  const asked = shown.map(([from, to]) => `from ${from} to ${to}`).join(", ");
+  return isThereAndBack ? `${asked} and back` : asked;
 }
 
 /** The whole question, repetitions included. */

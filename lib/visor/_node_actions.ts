@@ -69,6 +69,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       })),
     visorPing: async ({ key, count = 1, minHops, forward, reverse }, signal) => {
       const remote = parsePublicKey(key);
+      if (remote === node.publicKey) throw new RouteHopError("A visor cannot ping itself");
       const startedMs = clock.monotonicMs();
       const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
       const group = await dialPing(node, remote, options);

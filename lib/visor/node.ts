@@ -64,6 +64,7 @@ export const ROUTES_CLOSE_MS = 300;
 export const SKY_PING_PORTS = [58, 48] as const;
 
 export class VisorNode implements AsyncDisposable {
+  readonly publicKey: PublicKey;
   readonly transports: TransportManager;
   readonly router: Router;
   readonly dialer: RouteDialer<RouteGroup>;
@@ -79,7 +80,7 @@ export class VisorNode implements AsyncDisposable {
   constructor(options: VisorNodeOptions) {
     const { world, keys, network, client, settings, log } = options;
     this.#options = options;
-    const local = keys.publicKey;
+    const local = this.publicKey = keys.publicKey;
     const postQuantum = new PostQuantum({ ...options.postQuantum, random: world.random, log });
     this.services = openServices(options);
     this.router = new Router({

@@ -34,6 +34,8 @@ export interface LauncherOptions {
 /** One app, as it is now. */
 export interface AppState {
   readonly name: string;
+  /** Which program it is: several clients may be `skysocks-client`. */
+  readonly app: string;
   /** False: an app of the configuration that this program does not have. */
   readonly builtIn: boolean;
   readonly args: string[];
@@ -147,7 +149,7 @@ export class Launcher implements AsyncDisposable {
   #state({ entry, app, running, failure }: Known): AppState {
     const { name, args, port, autoStart } = entry;
     const builtIn = Object.hasOwn(this.#programs, app);
-    const rest = { name, builtIn, args: [...args], port, autoStart, restarts: running?.restarts ?? 0 };
+    const rest = { name, app, builtIn, args: [...args], port, autoStart, restarts: running?.restarts ?? 0 };
     if (running === undefined) {
       if (failure !== undefined) return { ...rest, status: "errored", detailedStatus: failure };
       return { ...rest, status: "stopped", detailedStatus: builtIn ? "Stopped" : "not built in" };

@@ -1,0 +1,42 @@
+/** `skyctl svc run setup-node`: makes routes for visors. @module */
+import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
+import { postQuantumOption } from "../post_quantum_option.ts";
+import { keyOptions, logLevelOption, networkOption } from "./service_options.ts";
+
+/** The verb. */
+export function setupNodeCommand(io: Io): AnyCommand {
+  const { keyfile, sk } = keyOptions();
+  return finished(
+    new Command("setup-node")
+      .description(
+        "Run a route setup node: it makes the routes that visors ask for, over dmsg alone. Visors find it by its " +
+          "key, in route_setup_nodes of their deployment.",
+      )
+      .option(
+        "-a, --addr <address>",
+        "host:port of /stats and /health over HTTP, too (default: over dmsg alone)",
+      )
+      .addOption(keyfile)
+      .addOption(sk)
+      .addOption(networkOption())
+      .addOption(postQuantumOption())
+      .addOption(logLevelOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["On a deployment", "skyctl svc run setup-node --keyfile sn.key --deployment net.json"],
+          [
+            "With its counters on this machine",
+            "skyctl svc run setup-node --keyfile sn.key --addr 127.0.0.1:9094",
+          ],
+        ),
+      )
+      .action(async (options, command) => {
+        if (options.keyfile === undefined && options.sk === undefined) {
+          command.error("error: a setup node is found by its key: give --keyfile or --sk");
+        }
+        const { runSetupNodeCommand } = await import("./_setup_node.ts");
+        await runSetupNodeCommand(io, options);
+      }),
+  );
+}
