@@ -71,6 +71,11 @@ export class Child implements AsyncDisposable {
     return this.ask("usage");
   }
 
+  /** CPU time since its start; unlike {@link usage} it costs none. */
+  cpuSeconds(): Promise<number> {
+    return this.ask("cpuSeconds");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close().catch(() => {}); // it may be gone already
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), END_TIMEOUT_MS);
@@ -85,7 +90,7 @@ export type Command = (options: never) => unknown;
 
 /** The child's end: serves commands, one after the other, until stdin ends; then the process ends. */
 export async function serveCommands(commands: Readonly<Record<string, Command>>): Promise<never> {
-  const all: Readonly<Record<string, Command>> = { usage: ownUsage, ...commands };
+  const all: Readonly<Record<string, Command>> = { usage: ownUsage, cpuSeconds: ownCpuSeconds, ...commands };
   for await (const line of lines(Deno.stdin.readable)) {
     const request: { do: string; with: never } = JSON.parse(line);
     const answer = await (async () => ({ done: await all[request.do]!(request.with) ?? null }))()
@@ -95,9 +100,14 @@ export async function serveCommands(commands: Readonly<Record<string, Command>>)
   Deno.exit(0);
 }
 
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 /** After a full collection of garbage: only what is held counts. */
 async function ownUsage(): Promise<Usage> {
-  const { user, system } = process.cpuUsage();
+  const cpuSeconds = ownCpuSeconds();
   const collect = (globalThis as { gc?: () => void }).gc!;
   for (let round = 0; round < 3; round++) {
     collect();
@@ -105,7 +115,7 @@ async function ownUsage(): Promise<Usage> {
   }
   const { heapUsed, rss } = Deno.memoryUsage();
   return {
-    cpuSeconds: (user + system) / 1e6,
+    cpuSeconds,
     heapBytes: heapUsed,
     rssBytes: rss,
     handles: await handlesOf("self"),
