@@ -7,13 +7,13 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { BadArgumentError, parseTask, runTask, wholeNumber } from "./_arguments.ts";
 import type { FuzzSummary, FuzzTarget } from "../tests/fuzz/_target.ts";
 
 /** The targets whose name holds one of `names`; all of them for none. Throws for a name that none has. */
 export function chosen(targets: readonly FuzzTarget[], names: readonly string[]): readonly FuzzTarget[] {
   const unknown = names.find((name) => !targets.some((target) => target.name.includes(name)));
-  if (unknown !== undefined) throw new TypeError(`No target is named ${unknown}`);
+  if (unknown !== undefined) throw new BadArgumentError(`No target is named ${unknown}`);
   return names.length === 0
     ? targets
     : targets.filter(({ name }) => names.some((part) => name.includes(part)));
@@ -41,13 +41,8 @@ export function renderSummary(summaries: readonly FuzzSummary[]): string {
   return `${summaries.length} targets, ${ran} inputs in ${seconds.toFixed(1)} s, ${bad} findings`;
 }
 
-function wholeNumber(name: string, text: string): number {
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new TypeError(`--${name} ${text}: not a whole number`);
-}
-
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseTask({
     args: argv,
     allowPositionals: true,
     options: {
@@ -57,12 +52,15 @@ async function main(argv: string[]): Promise<number> {
     },
   });
   const runs = wholeNumber("runs", values.runs);
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : wholeNumber("seed", values.seed);
+  const seed = values.seed === undefined
+    ? Math.floor(Math.random() * 1e9)
+    : wholeNumber("seed", values.seed, 0);
   const { fuzz } = await import("../tests/fuzz/_target.ts");
   const { FUZZ_TARGETS } = await import("../tests/fuzz/targets/mod.ts");
   const summaries: FuzzSummary[] = [];
+  const targets = chosen(FUZZ_TARGETS, positionals);
   console.error(`seed ${seed}`);
-  for (const target of chosen(FUZZ_TARGETS, positionals)) {
+  for (const target of targets) {
     if (target.missing !== undefined) {
       console.log(`skip ${target.name}: ${target.missing}`);
       continue;
@@ -82,4 +80,4 @@ async function main(argv: string[]): Promise<number> {
   return summaries.some(({ finding }) => finding !== undefined) ? 1 : 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) await runTask(main);

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { parseTask, runTask } from "./_arguments.ts";
 import settings from "../deno.json" with { type: "json" };
 import { Lab } from "../tests/interop/lab.ts";
 import { FILE_BYTES, tryNetwork } from "../tests/interop/live.ts";
@@ -23,7 +23,7 @@ const PEER_VARIABLE = "SKYCTL_INTEROP_PEER";
 const WHOLE_MS = 15 * 60_000;
 
 async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = parseTask({
     args,
     options: { peer: { type: "string" }, json: { type: "boolean" } },
   });
@@ -118,4 +118,4 @@ async function writeSite(folder: string): Promise<void> {
   await Deno.writeFile(`${folder}/big.bin`, big);
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) await runTask(main);

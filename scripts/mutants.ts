@@ -12,6 +12,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { BadArgumentError, parseTask, runTask } from "./_arguments.ts";
 
 /** One mutant, as it stands in `tests/mutants/*.json`. */
 export interface Mutant {
@@ -264,9 +265,12 @@ export async function loadMutants(project: string, filter = ""): Promise<Mutant[
   return mutants;
 }
 
-async function run([filter]: readonly string[]): Promise<number> {
+async function run(args: string[]): Promise<number> {
+  const { positionals: [filter, ...more] } = parseTask({ args, allowPositionals: true });
+  if (more.length > 0) throw new BadArgumentError(`${more.join(" ")}: one filter at a time`);
   const project = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, "");
   const mutants = await loadMutants(project, filter);
+  if (mutants.length === 0) throw new BadArgumentError(`${filter}: no row, file or list of mutants has it`);
   const folder = await Deno.makeTempDir({ prefix: "skyctl-mutants-" });
   try {
     await copyTree(project, folder);
@@ -284,4 +288,4 @@ async function run([filter]: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await run(Deno.args));
+if (import.meta.main) await runTask(run);

@@ -3,11 +3,11 @@
  *
  * Each bad one is printed with its scenario, seed, trace hash and the commit, and is repeated by
  * `deno task sim --scenario NAME --seed N`. Progress goes to stderr, the summary to stdout. Exit code 1 when one
- * was bad.
+ * was bad, 2 for arguments that are none.
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { parseTask, runTask, wholeNumber } from "./_arguments.ts";
 import { planSeeds, rehearse, scenarioNamed, SCENARIOS, type Verdict } from "../lib/sim/mod.ts";
 
 /** The sum of many rehearsals. */
@@ -57,7 +57,7 @@ export async function commitOf(folder: URL): Promise<string> {
 }
 
 async function main(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = parseTask({
     args: argv,
     options: {
       seeds: { type: "string", default: "25" },
@@ -69,8 +69,8 @@ async function main(argv: string[]): Promise<number> {
   const scenarios = values.scenario === undefined ? SCENARIOS : [scenarioNamed(values.scenario)];
   const count = values.seed === undefined ? wholeNumber("seeds", values.seeds) : scenarios.length;
   const plan = values.seed === undefined
-    ? planSeeds(count, { first: wholeNumber("first", values.first), scenarios })
-    : scenarios.map((scenario) => ({ scenario, seed: wholeNumber("seed", values.seed!) }));
+    ? planSeeds(count, { first: wholeNumber("first", values.first, 0), scenarios })
+    : scenarios.map((scenario) => ({ scenario, seed: wholeNumber("seed", values.seed!, 0) }));
   const commit = await commitOf(new URL("..", import.meta.url));
   const bad: Verdict[] = [];
   let virtualMs = 0, events = 0;
@@ -95,9 +95,4 @@ async function main(argv: string[]): Promise<number> {
   return bad.length > 0 ? 1 : 0;
 }
 
-function wholeNumber(name: string, text: string): number {
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new TypeError(`--${name} ${text}: not a whole number`);
-}
-
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) await runTask(main);

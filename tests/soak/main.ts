@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import {
+  BadArgumentError,
+  decimalNumber,
+  parseTask,
+  runTask,
+  wholeNumber,
+} from "../../scripts/_arguments.ts";
 import { type ChurnReport, type MinuteRow, soakChurn } from "./churn.ts";
 
 const COLUMNS: readonly (keyof MinuteRow)[] = [
@@ -40,13 +46,8 @@ function renderReport(
   ].join("\n");
 }
 
-function number(name: string, text: string): number {
-  if (/^[0-9]{1,9}(\.[0-9]+)?$/.test(text)) return Number(text);
-  throw new TypeError(`--${name} ${text}: not a number`);
-}
-
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseTask({
     args: argv,
     allowPositionals: true,
     options: {
@@ -59,22 +60,29 @@ async function main(argv: string[]): Promise<number> {
       json: { type: "boolean", default: false },
     },
   });
-  if (positionals[0] === "streams") {
+  const [what] = positionals;
+  if (positionals.length > 1 || (what !== undefined && what !== "streams")) {
+    throw new BadArgumentError(`${positionals.join(" ")}: the only word that the soak knows is "streams"`);
+  }
+  if (what === "streams") {
     const { renderStreams, soakStreams } = await import("./streams.ts");
     const report = await soakStreams({
-      count: number("count", values.count),
+      count: wholeNumber("count", values.count),
       onProgress: (row) => console.error(renderStreams(row)),
     });
     console.log(values.json ? JSON.stringify(report) : verdict(report.complaints));
     return report.complaints.length > 0 ? 1 : 0;
   }
+  const settings = {
+    minutes: decimalNumber("minutes", values.minutes, "above 0"),
+    clients: wholeNumber("clients", values.clients),
+    processes: wholeNumber("processes", values.processes),
+    perSecond: decimalNumber("rate", values.rate, "above 0"),
+    churnPct: decimalNumber("churn", values.churn, "0 or more"),
+  };
   console.error(COLUMNS.map((column) => column.padStart(column.length + 1)).join(" "));
   const report = await soakChurn({
-    minutes: number("minutes", values.minutes),
-    clients: number("clients", values.clients),
-    processes: number("processes", values.processes),
-    perSecond: number("rate", values.rate),
-    churnPct: number("churn", values.churn),
+    ...settings,
     onMinute: (row) => console.error(renderRow(row)),
   });
   console.log(
@@ -89,4 +97,4 @@ function verdict(complaints: readonly string[]): string {
     : ["BAD", ...complaints.map((complaint) => `  - ${complaint}`)].join("\n");
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) await runTask(main);
