@@ -1,4 +1,4 @@
-/** `LIMITS.md` and the constants of `lib/` say the same, in both directions. */
+/** `LIMITS.md` and the constants of `lib/` and `commands/` say the same, in both directions. */
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl, relative, toPosix, walkSources } from "./support/sources.ts";
 
@@ -48,6 +48,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "transport/_json_frames.ts LINE_END QUOTE BACKSLASH",
       "transport/_stream_frame.ts STREAM_SYN STREAM_FIN STREAM_RELAY STREAM_RELAYED SENDER_AT FLAGS_AT",
       "transport/settlement.ts LINE_END",
+      "visor/uptime/history.ts FILE_VERSION HOUR_MS",
       "wire/gob/_definitions.ts OWN_ID_MIN",
       "yamux/frame.ts VERSION TYPE_DATA TYPE_WINDOW_UPDATE TYPE_PING TYPE_GO_AWAY",
       "yamux/frame.ts FLAG_SYN FLAG_ACK FLAG_FIN FLAG_RST",
@@ -57,6 +58,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
   {
     why: "where something listens or counts from",
     names: [
+      "commands/svc/_setup_node.ts PORT_DEFAULT",
       "dmsg/_port_table.ts EPHEMERAL_START",
       "routing/listener.ts EPHEMERAL_START",
       "proxy/skysocks/limits.ts SKYSOCKS_PORT",
@@ -66,6 +68,10 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "runtime/simulated/virtual_clock.ts VIRTUAL_START_MS",
       "sim/_places.ts DISCOVERY_PORT SERVER_PORT ECHO_PORT BULK_PORT",
     ],
+  },
+  {
+    why: "an object of constants that are on the page by their own names",
+    names: ["dmsg/_sessions.ts SESSION_RETRY.firstMs SESSION_RETRY.growth SESSION_RETRY.maxMs"],
   },
   {
     why: "arithmetic, or range of a type",
@@ -91,6 +97,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "dmsg/_peer_streams.ts SHARE_OF_ONE_PEER",
       "dmsg/_publisher.ts FAILED_CHECK_SHARE",
       "dmsg/_sessions.ts SESSION_RETRY_GROWTH",
+      "services/dmsg_discovery/dmsg_side.ts DIAL_RETRY.growth",
       "routing/setup/automatic_transports.ts AUTOMATIC_BACKOFF_GROWTH",
       "runtime/simulated/conn.ts PORTIONS_PER_SECOND",
       "runtime/simulated/run_dry.ts DRY_TURNS",
@@ -138,7 +145,7 @@ async function pageRows(): Promise<{ rows: Map<string, Row>; wrong: string[] }> 
   const wrong: string[] = [];
   let layer = "";
   for (const line of (await Deno.readTextFile(`${root}LIMITS.md`)).split("\n")) {
-    layer = /^## `lib\/([a-z/]+)`/.exec(line)?.[1] ?? layer;
+    layer = /^## `(?:lib\/)?([a-z/]+)`/.exec(line)?.[1] ?? layer;
     const cells = line.split("|").slice(1, -1).map((cell) => cell.trim());
     const name = /^`([A-Z][A-Za-z0-9_.]+)`$/.exec(cells[0] ?? "")?.[1];
     if (name === undefined) continue;
@@ -169,7 +176,7 @@ async function constantsOf(path: string): Promise<Constant[]> {
       string,
     ];
     const isExported = exported !== undefined;
-    if (!/_LIMITS$/.test(name)) found.push({ name, expression, isExported });
+    if (!/_(LIMITS|RETRY)$/.test(name)) found.push({ name, expression, isExported });
     else {
       for (const [, member, value] of expression.matchAll(/(\w+):([^,}]+)/g)) {
         found.push({ name: `${name}.${member}`, expression: value!, isExported });
@@ -182,8 +189,8 @@ async function constantsOf(path: string): Promise<Constant[]> {
 /** Every numeric constant of `lib/` by `file NAME`, worked out from the sources, since many are private. */
 async function numbersInSources(): Promise<Map<string, { value: number; isExported: boolean }>> {
   const constants = new Map<string, Constant>();
-  for await (const path of walkSources(root, ["lib"])) {
-    const file = toPosix(relative(`${root}lib`, path));
+  for await (const path of walkSources(root, ["lib", "commands"])) {
+    const file = toPosix(relative(root, path)).replace(/^lib\//, "");
     for (const constant of await constantsOf(path)) constants.set(`${file} ${constant.name}`, constant);
   }
   /** The constant that `name` means in `file`: its own, else one of its folder, else the one that there is. */
@@ -252,7 +259,7 @@ Deno.test("what LIMITS.md is held against is what the modules export", async () 
     const [file, name] = key.split(" ") as [string, string];
     if (!isExported) continue;
     const [constant, member] = name.split(".") as [string, string | undefined];
-    const exported = (await import(`../lib/${file}`))[constant];
+    const exported = (await import(file.startsWith("commands/") ? `../${file}` : `../lib/${file}`))[constant];
     assert.equal(Number(member === undefined ? exported : exported[member]), value, key);
     compared++;
   }

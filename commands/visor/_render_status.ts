@@ -1,11 +1,11 @@
 /** A visor's status for people. @module */
 import { renderFields, renderTable } from "../../lib/cli/table.ts";
 import { renderDuration } from "../../lib/cli/mod.ts";
-import type { VisorStatus } from "../../lib/control/mod.ts";
+import type { NodeCounters, VisorStatus } from "../../lib/control/mod.ts";
 import { renderSessions } from "../_render_sessions.ts";
 
 export function renderStatus(status: VisorStatus): string {
-  const { dmsg, services, serving, warnings } = status;
+  const { dmsg, node, services, serving, warnings } = status;
   const parts = [renderFields([
     ["public key", status.publicKey],
     ["ready", status.ready ? "yes" : "no"],
@@ -13,6 +13,10 @@ export function renderStatus(status: VisorStatus): string {
     ["up for", renderDuration(status.uptimeMs)],
     ["network", status.deployment.name + (status.deployment.file ? ` (${status.deployment.file})` : "")],
     ["entry", dmsg.entry.published ? `published, sequence ${dmsg.entry.sequence}` : "not published"],
+    ["transports", renderCounts(node.transports)],
+    ["routes", `${count(node.routeGroups, "connection")}, ${count(node.rules, "rule")}`],
+    ["apps", `${node.apps.running} of ${node.apps.known} running`],
+    ["refused", renderCounts(refusedOf(node.counters))],
     ["home", status.home],
   ])];
   if (dmsg.sessions.length === 0) {
@@ -33,4 +37,20 @@ export function renderStatus(status: VisorStatus): string {
     parts.push(`Warning: ${text}${hint === undefined ? "" : `\n  Hint: ${hint}`}`);
   }
   return parts.join("\n\n");
+}
+
+/** What of others was refused or could not be used; nothing that happens in a network where all is well. */
+function refusedOf({ transports, router, setup, apps }: NodeCounters): Record<string, number> {
+  const { rulesRefused, unknownRoute, unknownType, malformed } = router;
+  return { ...transports, unknownRoute, unknownType, malformed, rulesRefused, ...setup, ...apps };
+}
+
+/** `stcpr 2, dmsg 1`; what is 0 is left out. */
+function renderCounts(counts: Readonly<Record<string, number>>): string {
+  const there = Object.entries(counts).filter(([, many]) => many > 0);
+  return there.length === 0 ? "none" : there.map(([name, many]) => `${name} ${many}`).join(", ");
+}
+
+function count(many: number, what: string): string {
+  return `${many} ${what}${many === 1 ? "" : "s"}`;
 }

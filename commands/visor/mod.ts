@@ -4,6 +4,7 @@ import { pingCommand } from "./ping.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 import { stopCommand } from "./stop.ts";
+import { uptimeCommand } from "./uptime.ts";
 
 /** The noun with its verbs. */
 export function visorNoun(io: Io): AnyCommand {
@@ -11,6 +12,7 @@ export function visorNoun(io: Io): AnyCommand {
     runCommand(io),
     statusCommand(io),
     pingCommand(io),
+    uptimeCommand(io),
     stopCommand(io),
   ]);
 }

@@ -14,9 +14,12 @@ export * from "./errors.ts";
 export type {
   AppSummary,
   HopSummary,
+  NodeCounters,
+  NodeStatus,
   ProxyStatus,
   RouteGroupSummary,
   RuleSummary,
   TransportSummary,
+  UptimeSummary,
 } from "./node_schema.ts";
 export * from "./schema.ts";

@@ -87,6 +87,59 @@ export const appSchema = z.object({
   proxy: proxyStatusSchema.optional(),
 });
 
+const tierTimes = {
+  runningMs: z.number(),
+  dmsgMs: z.number(),
+  skynetMs: z.number(),
+  skynetWithoutDmsgMs: z.number().describe(
+    "part of skynetMs: transports that need no dmsg were up, dmsg was not",
+  ),
+};
+
+/** How long the visor was up, as it saw itself. Times of the day are Unix time in milliseconds. */
+export const uptimeSchema = z.object({
+  sampleIntervalMs: z.number().describe("0: nothing is sampled"),
+  now: z.object({ dmsg: z.boolean(), skynet: z.boolean() }),
+  panel: z.object({ fromMs: z.number(), toMs: z.number(), ...tierTimes }).describe("the last 24 hours"),
+  retained: z.object(tierTimes).describe("the last 30 days"),
+  hours: z.array(z.object({ startMs: z.number(), ...tierTimes })).describe("of the panel, oldest first"),
+  failure: z.string().optional().describe("why the newest samples are not on disk"),
+});
+
+const count = z.int().min(0);
+
+/** What was carried, and what of others was refused or could not be used, since the start. */
+export const countersSchema = z.object({
+  transports: z.record(z.string(), count).describe("refused of peers, by reason"),
+  router: z.object({
+    packetsForwarded: count,
+    bytesForwarded: count,
+    packetsConsumed: count,
+    unknownRoute: count,
+    transportMissing: count,
+    forwardFailed: count,
+    unknownType: count,
+    malformed: count,
+    parkedDropped: count,
+    serviceDropped: count,
+    rulesRefused: count,
+    groupsOpened: count,
+    groupsFailed: count,
+    groupsStalled: count,
+  }),
+  setup: z.object({ connectionsRefused: count, callsRefused: count, gatewayConnectionsRefused: count }),
+  apps: z.object({ streamsRefused: count }),
+});
+
+/** The routed part in short, for `status`. */
+export const nodeStatusSchema = z.object({
+  transports: z.record(z.string(), count).describe("live ones, by type"),
+  rules: count,
+  routeGroups: count,
+  apps: z.object({ running: count, known: count }),
+  counters: countersSchema,
+});
+
 /** Hops as text: a transport id, or a key. Empty: whatever the route finder finds. */
 const hops = z.array(z.string()).max(64).optional();
 
@@ -156,6 +209,20 @@ export const NODE_CALLS = {
     }),
     about: "round trips to a visor over a route, with what is measured of each hop's transport",
   },
+  visorUptime: {
+    method: "GET",
+    path: "/v1/visor/uptime",
+    input: nothing,
+    output: uptimeSchema,
+    about: "how long the visor was up, by its own look: dmsg and what is routed",
+  },
+  counters: {
+    method: "GET",
+    path: "/v1/counters",
+    input: nothing,
+    output: countersSchema,
+    about: "what was carried and what was refused since the start",
+  },
   apps: {
     method: "GET",
     path: "/v1/apps",
@@ -189,4 +256,7 @@ export type RuleSummary = z.infer<typeof ruleSchema>;
 export type RouteGroupSummary = z.infer<typeof routeGroupSchema>;
 export type HopSummary = z.infer<typeof hopSchema>;
 export type AppSummary = z.infer<typeof appSchema>;
+export type NodeCounters = z.infer<typeof countersSchema>;
+export type NodeStatus = z.infer<typeof nodeStatusSchema>;
+export type UptimeSummary = z.infer<typeof uptimeSchema>;
 export type ProxyStatus = z.infer<typeof proxyStatusSchema>;

@@ -9,7 +9,7 @@
  * @module
  */
 import { z } from "zod";
-import { NODE_CALLS } from "./node_schema.ts";
+import { NODE_CALLS, nodeStatusSchema } from "./node_schema.ts";
 
 const key = z.string().describe("public key, 66 hex characters");
 
@@ -60,6 +60,7 @@ export const statusSchema = z.object({
     }),
     lastFailure: z.string().optional(),
   }),
+  node: nodeStatusSchema.describe("transports, routes and apps"),
   services: z.array(hostedServiceSchema),
   serving: z.array(z.object({ folder: z.string(), port: z.int() })),
   warnings: z.array(warningSchema),

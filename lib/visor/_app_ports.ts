@@ -15,17 +15,26 @@ export class AppPorts {
   readonly #router: Pick<Router, "listen">;
   readonly #scope: Scope;
   readonly #open = new Map<number, AppPort>();
+  #refused = 0;
 
   constructor(router: Pick<Router, "listen">, scope: Scope) {
     this.#router = router;
     this.#scope = scope;
   }
 
+  /** Streams and routes that were closed because an app did not accept them in time. */
+  get refused(): number {
+    return this.#refused;
+  }
+
   /** Errors: `RoutePortTakenError`. */
   listen(port: number): AppListener {
     const routes = this.#router.listen(port);
-    const listener = new AppPort(routes, () => {
-      if (this.#open.get(port) === listener) this.#open.delete(port);
+    const listener = new AppPort(routes, {
+      onClose: () => {
+        if (this.#open.get(port) === listener) this.#open.delete(port);
+      },
+      onRefused: () => this.#refused++,
     });
     this.#open.set(port, listener);
     this.#scope.spawn(`routes to port ${port}`, (signal) => {
@@ -45,17 +54,17 @@ export class AppPorts {
 
 class AppPort implements AppListener {
   readonly #routes: { accept(): Promise<RouteGroup | null>; close(): void };
-  readonly #onClose: () => void;
+  readonly #on: { readonly onClose: () => void; readonly onRefused: () => void };
   readonly #waiting: AppConn[] = [];
   #wake: (() => void) | undefined;
   #isClosed = false;
 
   constructor(
     routes: { accept(): Promise<RouteGroup | null>; close(): void },
-    onClose: () => void,
+    on: { readonly onClose: () => void; readonly onRefused: () => void },
   ) {
     this.#routes = routes;
-    this.#onClose = onClose;
+    this.#on = on;
   }
 
   async accept(): Promise<AppConn | null> {
@@ -69,7 +78,10 @@ class AppPort implements AppListener {
 
   /** False: there is no room. */
   take(conn: AppConn): boolean {
-    if (this.#isClosed || this.#waiting.length >= DIRECT_WAITING_MAX) return false;
+    if (this.#isClosed || this.#waiting.length >= DIRECT_WAITING_MAX) {
+      this.#on.onRefused();
+      return false;
+    }
     this.#waiting.push(conn);
     this.#ring();
     return true;
@@ -78,7 +90,7 @@ class AppPort implements AppListener {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#onClose();
+    this.#on.onClose();
     this.#routes.close();
     for (const conn of this.#waiting.splice(0)) conn.close();
     this.#ring();

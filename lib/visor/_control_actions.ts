@@ -14,6 +14,10 @@ export function controlActions(
   return {
     ...nodeActions(visor.node, { clock }),
     status: () => visor.status(),
+    visorUptime: () => {
+      const report = visor.uptime();
+      return { ...report, hours: [...report.hours] };
+    },
     stop: () => {
       onStop();
       return { stopping: true };

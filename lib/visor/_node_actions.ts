@@ -1,6 +1,6 @@
 /** What the calls of the control API about transports, routes and apps do. @module */
 import { TimedOutError } from "../base/mod.ts";
-import type { AppSummary, HopSummary, RuleSummary, TransportSummary } from "../control/mod.ts";
+import type { AppSummary, HopSummary, NodeStatus, RuleSummary, TransportSummary } from "../control/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 import { type Hop, RouteClosedByPeerError, type RouteGroup, type Rule } from "../routing/mod.ts";
 import { type HopLabel, RouteHopError } from "../routing/setup/mod.ts";
@@ -23,10 +23,25 @@ type NodeActions = Pick<
   | "routeRuleRemove"
   | "routeGroups"
   | "visorPing"
+  | "counters"
   | "apps"
   | "appStart"
   | "appStop"
 >;
+
+/** The routed part in short. */
+export function nodeStatus(node: VisorNode): NodeStatus {
+  const transports: Record<string, number> = {};
+  for (const { type } of node.transports.transports()) transports[type] = (transports[type] ?? 0) + 1;
+  const apps = node.launcher.apps();
+  return {
+    transports,
+    rules: node.router.rules().length,
+    routeGroups: node.router.groups().filter(({ isReady }) => isReady).length,
+    apps: { running: apps.filter(({ status }) => status === "running").length, known: apps.length },
+    counters: node.counters(),
+  };
+}
 
 /** Tried in this order when no type is asked for (visor.md 2). */
 const ADD_TYPES: readonly TransportType[] = ["stcpr", "sudph", "dmsg"];
@@ -87,6 +102,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
         await group.closed;
       }
     },
+    counters: () => node.counters(),
     apps: () => node.launcher.apps(),
     appStart: async ({ name, app, args }): Promise<AppSummary> =>
       await node.launcher.start(name, { app, args }),

@@ -20,6 +20,13 @@ export const CONFIG_VERSION = "v1.3.76";
 /** Where the control API listens unless configured otherwise (`cli_addr`). */
 export const CONTROL_ADDRESS_DEFAULT = "127.0.0.1:3435";
 
+/** Between two looks of the visor at itself. */
+export const SAMPLE_INTERVAL_MS_DEFAULT = 60_000;
+/** More often says nothing more, and costs. */
+const SAMPLE_INTERVAL_MS_MIN = 1_000;
+/** What is kept is kept by the hour. */
+const SAMPLE_INTERVAL_MS_MAX = 3_600_000;
+
 /** What skyctl uses of a visor configuration. */
 export interface VisorConfig {
   /** Undefined: none in the file (absent or all zeros), one is made. */
@@ -38,6 +45,8 @@ export interface VisorConfig {
   readonly controlAddress: SocketAddress;
   readonly logLevel: LogLevel;
   readonly surveyWhitelist: readonly PublicKey[];
+  /** How often the visor notes whether it is up; 0: never. */
+  readonly uptimeSampleMs: number;
   readonly hypervisors: readonly PublicKey[];
   /** Transports and routes. */
   readonly node: NodeConfig;
@@ -66,6 +75,7 @@ export function parseVisorConfig(text: string, file: string): VisorConfig {
     controlAddress: readControlAddress(fields),
     logLevel: fields.logLevel("log_level"),
     surveyWhitelist: fields.keys("survey_whitelist"),
+    uptimeSampleMs: readSampleInterval(fields.object("stats")),
     hypervisors: fields.keys("hypervisors"),
     node: readNode(fields),
     apps: readApps(fields),
@@ -121,6 +131,12 @@ function checkVersion(fields: Fields): void {
   const major = /^v?(\d+)\./.exec(version)?.[1];
   if (major === undefined) fields.refuse("version", "it must look like v1.3.76");
   if (major !== "1") fields.refuse("version", "only major version 1 is known", "make a new configuration");
+}
+
+function readSampleInterval(stats: Fields): number {
+  const intervalMs = stats.durationMs("sample_interval", SAMPLE_INTERVAL_MS_DEFAULT, SAMPLE_INTERVAL_MS_MAX);
+  if (intervalMs < SAMPLE_INTERVAL_MS_MIN) stats.refuse("sample_interval", "it must be at least 1s");
+  return stats.boolean("disabled") ? 0 : intervalMs;
 }
 
 function readServers(dmsg: Fields): KnownServer[] {

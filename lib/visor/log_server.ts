@@ -12,9 +12,10 @@ import { FileNotFoundError, type World } from "../runtime/mod.ts";
 
 export interface LogServerOptions {
   readonly world: Pick<World, "files" | "outside">;
-  /** Keys that may read the log besides the visor's own. An empty list admits only that one. */
+  /** Keys that may read log and uptime besides the visor's own. An empty list admits only that one. */
   readonly whitelist: ReadonlySet<PublicKey>;
   readonly health: () => unknown;
+  readonly uptime: () => unknown;
   readonly ring: LogRing;
   /** The log file; undefined: there is only the ring. */
   readonly logPath: string | undefined;
@@ -34,6 +35,9 @@ export function logServer(options: LogServerOptions): RawHandler {
     switch (path) {
       case "/health":
         return isRead ? json(options.health()) : { status: 405 };
+      case "/stats/uptime":
+        if (!isRead) return { status: 405 };
+        return isAdmitted(request, options) ? json(options.uptime()) : text(401, "401 Unauthorized");
       case "/visor.log":
       case "/skywire.log":
         if (!isRead) return { status: 405 };

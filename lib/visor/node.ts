@@ -10,12 +10,14 @@
  * @module
  */
 import { type Conn, type Log, Scope } from "../base/mod.ts";
+import type { NodeCounters } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { DmsgNetwork, NetworkClient } from "../directory/mod.ts";
 import { PostQuantum, type PostQuantumSettings } from "../noise/mod.ts";
 import { type RouteGroup, Router } from "../routing/mod.ts";
 import {
   automaticTransports,
+  newSetupCounters,
   RouteDialer,
   serveAppDirect,
   serveDirectSetupStream,
@@ -72,6 +74,7 @@ export class VisorNode implements AsyncDisposable {
   readonly launcher: Launcher;
   /** What peers did on transports that was refused or ignored. */
   readonly refusals = new RefusalCounters();
+  readonly #setupCounters = newSetupCounters();
   readonly #options: VisorNodeOptions;
   readonly #scope = new Scope();
   readonly #ports: AppPorts;
@@ -136,6 +139,24 @@ export class VisorNode implements AsyncDisposable {
     this.#serve();
   }
 
+  /** What was carried, and what of others was refused or could not be used, since the start. */
+  counters(): NodeCounters {
+    return {
+      transports: this.refusals.snapshot(),
+      router: { ...this.router.counters() },
+      setup: { ...this.#setupCounters },
+      apps: { streamsRefused: this.#ports.refused },
+    };
+  }
+
+  /** True while a transport is live that could carry a packet now: one over dmsg cannot without a session. */
+  get isRouted(): boolean {
+    const { isConnected } = this.#options.client.dmsg;
+    return this.transports.transports().some(({ isSelf, type }) =>
+      !isSelf && (isConnected || type !== "dmsg")
+    );
+  }
+
   /** Starts the apps that the configuration starts. */
   startApps(): void {
     this.launcher.startConfigured();
@@ -193,6 +214,7 @@ export class VisorNode implements AsyncDisposable {
     const { transports, router } = this;
     const scope = this.#scope;
     const setupLog = log.child("setup");
+    const counters = this.#setupCounters;
     const setupNodes = new Set<PublicKey>(network.setupNodes ?? []);
     serveSetupCalls({
       world,
@@ -203,6 +225,7 @@ export class VisorNode implements AsyncDisposable {
       trusts: (key) => setupNodes.has(key),
       scope,
       log: setupLog,
+      counters,
     });
     const transportSetupNodes = new Set<PublicKey>(settings.transportSetupNodes);
     serveTransportGateway({
@@ -212,6 +235,7 @@ export class VisorNode implements AsyncDisposable {
       trusts: (key) => transportSetupNodes.has(key),
       scope,
       log: setupLog,
+      counters,
     });
     const { signal } = scope;
     transports.onStream(
@@ -219,7 +243,16 @@ export class VisorNode implements AsyncDisposable {
       (stream) =>
         scope.spawn(
           "direct set-up",
-          () => serveDirectSetupStream(stream, { world, local, router, transports, log: setupLog, signal }),
+          () =>
+            serveDirectSetupStream(stream, {
+              world,
+              local,
+              router,
+              transports,
+              log: setupLog,
+              counters,
+              signal,
+            }),
         ),
     );
     transports.onStream(

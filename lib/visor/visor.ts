@@ -26,8 +26,10 @@ import { DmsgPortTakenError, NotAFolderError } from "./errors.ts";
 import type { AppConfig } from "./config.ts";
 import type { LogFile } from "./log_file.ts";
 import { type NodeSettings, VisorNode } from "./node.ts";
+import { nodeStatus } from "./_node_actions.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { logServer } from "./log_server.ts";
+import { Uptime, type UptimeReport } from "./uptime/mod.ts";
 
 export interface VisorOptions {
   readonly world: World;
@@ -50,6 +52,8 @@ export interface VisorOptions {
   readonly serversType?: "all" | "official" | "community";
   /** The post-quantum hybrid: offered or required. */
   readonly postQuantum?: PostQuantumSettings;
+  /** How often the visor notes whether it is up; 0: never. */
+  readonly uptimeSampleMs: number;
   /** Keys that may read the log besides the own one. */
   readonly whitelist: readonly PublicKey[];
   /** Services in the same process: shown by `status`, and ended with the visor before its control file goes. */
@@ -58,6 +62,9 @@ export interface VisorOptions {
   readonly onChange?: () => void;
   readonly pid?: number;
 }
+
+/** Below the home: what the visor noted of its own uptime. */
+export const UPTIME_FILE = "uptime.json";
 
 /** A clock that is off by so much is told: a discovery refuses servers whose entries are older (dmsg.md 8.3). */
 export const CLOCK_OFF_MS = 60_000;
@@ -68,6 +75,7 @@ export class Visor implements AsyncDisposable {
   readonly #network: NetworkClient;
   /** Transports, routes and apps. */
   readonly node: VisorNode;
+  readonly #uptime: Uptime;
   readonly #token: string;
   readonly #startedMs: number;
   readonly #mounts: { folder: string; port: number; handler: RawHandler }[] = [];
@@ -104,6 +112,13 @@ export class Visor implements AsyncDisposable {
       log: logFile.log,
       version,
       postQuantum,
+    });
+    this.#uptime = new Uptime({
+      world,
+      path: `${options.home}/${UPTIME_FILE}`,
+      sampleIntervalMs: options.uptimeSampleMs,
+      look: () => ({ dmsg: this.dmsg.isConnected, skynet: this.node.isRouted }),
+      log: logFile.log.child("uptime"),
     });
   }
 
@@ -185,10 +200,16 @@ export class Visor implements AsyncDisposable {
         },
         lastFailure,
       },
+      node: nodeStatus(this.node),
       services: hosted?.services() ?? [],
       serving: this.#mounts.map(({ folder, port }) => ({ folder, port })),
       warnings: this.#warnings(),
     };
+  }
+
+  /** How long it was up, as it saw itself. */
+  uptime(): UptimeReport {
+    return this.#uptime.report();
   }
 
   /**
@@ -268,6 +289,7 @@ export class Visor implements AsyncDisposable {
           world,
           whitelist: new Set([this.publicKey, ...this.#options.whitelist]),
           health: () => this.#health(),
+          uptime: () => this.uptime(),
           ring: logFile.ring,
           logPath: logFile.path,
           mounted: () => this.#mounts.filter(({ port }) => port === 80).map(({ handler }) => handler),
@@ -354,7 +376,7 @@ export class Visor implements AsyncDisposable {
     logFile.log.info("Visor stops", { key: this.publicKey });
     this.#mounts.length = 0;
     // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
-    await Promise.all([this.#controlServer?.close(), this.#closeNetwork()]);
+    await Promise.all([this.#controlServer?.close(), this.#closeNetwork(), this.#uptime.close()]);
     await this.#scope[Symbol.asyncDispose]();
     await hosted?.[Symbol.asyncDispose]();
     // Last: whoever waits for this visor's end looks for it.

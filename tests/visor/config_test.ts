@@ -121,6 +121,7 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
     controlAddress: { hostname: "127.0.0.1", port: 3435 },
     logLevel: "info",
     surveyWhitelist: [],
+    uptimeSampleMs: 60_000,
     hypervisors: [],
     node: {
       transportDiscovery: { http: undefined, dmsg: undefined },

@@ -28,6 +28,7 @@ function withServer(
           world,
           whitelist: new Set([own, listed]),
           health: () => ({ ready: true }),
+          uptime: () => ({ hours: [] }),
           ring: new LogRing(),
           logPath: "/skywire.log",
           mounted: () => [],
@@ -50,6 +51,21 @@ Deno.test("logServer() tells everybody its health, and only listed keys its log"
     for (const key of [own, listed]) {
       assert.equal((await ask(handler, "/visor.log", { remote: `${key}:1` })).body, whole);
     }
+  }));
+
+Deno.test("logServer() tells its uptime to listed keys alone, and only to who reads (VI-4)", () =>
+  withServer(async (serve) => {
+    const handler = serve();
+    const refused = await ask(handler, "/stats/uptime", { remote: `${stranger}:1234` });
+    assert.deepEqual([refused.status, refused.body], [401, "401 Unauthorized"]);
+    for (const key of [own, listed]) {
+      const told = await ask(handler, "/stats/uptime", { remote: `${key}:1` });
+      assert.deepEqual([told.status, told.body], [200, '{"hours":[]}']);
+    }
+    assert.equal(
+      (await ask(handler, "/stats/uptime", { method: "POST", remote: `${own}:1` })).status,
+      405,
+    );
   }));
 
 Deno.test("logServer() with an empty list admits the own key alone, never everybody", () =>

@@ -18,6 +18,7 @@ import type { GobValue } from "../../wire/gob/mod.ts";
 import { rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
 import { RouteRuleError } from "../errors.ts";
 import type { EdgeRules, Rule } from "../rule.ts";
+import { newSetupCounters, type SetupCounters } from "./counters.ts";
 import { refusal, SetupRefusedError } from "./errors.ts";
 import { DONE, EDGE_RULES, edgeOfWire, ID_COUNT, ROUTE_IDS, RULES, rulesOfWire } from "./wire_types.ts";
 
@@ -60,11 +61,13 @@ export interface ServeSetupCallsOptions {
   readonly trusts: (key: PublicKey) => boolean;
   readonly scope: Scope;
   readonly log: Log;
+  /** What is refused is added to it. */
+  readonly counters?: SetupCounters;
 }
 
 /** Serves dmsg port 136 until `scope` ends. Errors: 400 when the port is taken. */
 export function serveSetupCalls(options: ServeSetupCallsOptions): void {
-  const { dmsg, scope } = options;
+  const { dmsg, scope, counters = newSetupCounters() } = options;
   const listener = dmsg.listen(AWAIT_SETUP_PORT);
   const callers = new Map<PublicKey, number>(); // connections of those that are not trusted
   scope.spawn("calls of setup nodes", async (signal) => {
@@ -72,8 +75,11 @@ export function serveSetupCalls(options: ServeSetupCallsOptions): void {
     signal.addEventListener("abort", () => listener.close(), { once: true });
     const serving = new Set<Promise<void>>();
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
-      const answering = serving.size < SETUP_CONNECTIONS_MAX ? admit(stream, callers, options) : undefined;
+      const answering = serving.size < SETUP_CONNECTIONS_MAX
+        ? admit(stream, callers, { ...options, counters })
+        : undefined;
       if (answering === undefined) {
+        counters.connectionsRefused++;
         stream.close(); // without a word: whoever is not served has no business here
         continue;
       }
@@ -89,7 +95,7 @@ export function serveSetupCalls(options: ServeSetupCallsOptions): void {
 /** Serves one direct set-up on a virtual stream of type 13. Never rejects. */
 export function serveDirectSetupStream(
   stream: Conn & { readonly transport: { readonly id: TransportId; readonly remote: PublicKey } },
-  options: Pick<ServeSetupCallsOptions, "world" | "local" | "router" | "transports" | "log"> & {
+  options: Pick<ServeSetupCallsOptions, "world" | "local" | "router" | "transports" | "log" | "counters"> & {
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
@@ -113,11 +119,11 @@ interface Answering {
 function admit(
   stream: DmsgStream,
   callers: Map<PublicKey, number>,
-  options: ServeSetupCallsOptions,
+  options: ServeSetupCallsOptions & { readonly counters: SetupCounters },
 ): Answering | undefined {
   const caller = stream.remote.publicKey;
   if (options.trusts(caller)) {
-    return { methods: trustedMethods(options.router), afterMs: SETUP_CALLS_MS, done: () => {} };
+    return { methods: trustedMethods(options), afterMs: SETUP_CALLS_MS, done: () => {} };
   }
   const connections = callers.get(caller) ?? 0;
   if (options.transports.to(caller).length === 0 || connections >= DIRECT_CONNECTIONS_MAX) return undefined;
@@ -148,7 +154,10 @@ async function serveFor(
   await limit;
 }
 
-function trustedMethods(router: RuleKeeper): RpcMethods {
+function trustedMethods(
+  { router, counters }: { readonly router: RuleKeeper; readonly counters: SetupCounters },
+): RpcMethods {
+  const refusing = refusals(counters);
   return {
     "RPCGateway.ReserveIDs": rpcMethod({
       argument: ID_COUNT,
@@ -195,11 +204,13 @@ interface DirectOptions {
   /** The only transport that may be used; undefined: any with the caller. */
   readonly transportId?: TransportId;
   readonly eitherOrder?: boolean;
+  readonly counters?: SetupCounters;
 }
 
 /** One reservation and one edge. Whatever else is asked for is unknown. */
 function directMethods(service: "RPCGateway" | "DirectSetupGateway", options: DirectOptions): RpcMethods {
-  const { router } = options;
+  const { router, counters } = options;
+  const refusing = refusals(counters);
   let reserved: readonly number[] | undefined;
   let isInstalled = false;
   const once = "direct setup: one reservation and one install per connection";
@@ -257,11 +268,14 @@ function directEdge(
   return edge;
 }
 
-/** Every refusal has its code in its text (routing.md 8.6). */
-function refusing<T>(failure: "addRules" | "reserveIds", work: () => T): T {
-  try {
-    return work();
-  } catch (cause) {
-    throw refusal(failure, cause);
-  }
+/** Every refusal has its code in its text (routing.md 8.6), and is counted. */
+function refusals(counters: SetupCounters = newSetupCounters()) {
+  return <T>(failure: "addRules" | "reserveIds", work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      counters.callsRefused++;
+      throw refusal(failure, cause);
+    }
+  };
 }

@@ -12,6 +12,7 @@ import { parseTransportType, type TransportId, type TransportType } from "../../
 import type { GobValue } from "../../wire/gob/mod.ts";
 import { withDeadlines } from "../../wire/mod.ts";
 import { RpcClient, rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
+import type { SetupCounters } from "./counters.ts";
 import {
   BOOL_RESPONSE,
   NOTHING,
@@ -56,6 +57,8 @@ export interface ServeTransportGatewayOptions {
   readonly trusts: (key: PublicKey) => boolean;
   readonly scope: Scope;
   readonly log: Log;
+  /** What is refused is added to it. */
+  readonly counters?: SetupCounters;
 }
 
 /** A call of a transport setup node is refused; the text is Skywire's own. */
@@ -65,7 +68,7 @@ export class TransportGatewayError extends PeerError {
 
 /** Serves dmsg port 47 until `scope` ends. Errors: 400 when the port is taken. */
 export function serveTransportGateway(options: ServeTransportGatewayOptions): void {
-  const { world: { clock }, dmsg, transports, trusts, scope, log } = options;
+  const { world: { clock }, dmsg, transports, trusts, scope, log, counters } = options;
   const listener = dmsg.listen(TRANSPORT_SETUP_PORT);
   const methods = gatewayMethods(transports);
   scope.spawn("calls of transport setup nodes", async (signal) => {
@@ -74,6 +77,7 @@ export function serveTransportGateway(options: ServeTransportGatewayOptions): vo
     const serving = new Set<Promise<void>>();
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
       if (!trusts(stream.remote.publicKey) || serving.size >= GATEWAY_CONNECTIONS_MAX) {
+        if (counters !== undefined) counters.gatewayConnectionsRefused++;
         stream.close();
         continue;
       }

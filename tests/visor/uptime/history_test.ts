@@ -1,0 +1,92 @@
+/** Hours of uptime: both tiers over the same time, 24 hours shown, 30 days kept, nothing else read back. */
+import assert from "node:assert/strict";
+import {
+  HOUR_MS,
+  PANEL_HOURS,
+  parseUptimeFile,
+  RETAINED_HOURS,
+  sumOf,
+  UptimeHistory,
+} from "../../../lib/visor/uptime/mod.ts";
+
+const T0 = 500_000 * HOUR_MS;
+const MINUTE = 60_000;
+
+Deno.test("both tiers are counted over the same time, and skynet without dmsg by itself (VI-4)", () => {
+  const history = new UptimeHistory();
+  const tiers = [[true, true], [true, false], [false, true], [false, false]] as const;
+  for (const [index, [dmsg, skynet]] of tiers.entries()) {
+    history.add({ dmsg, skynet }, { nowMs: T0 + index * MINUTE, spanMs: MINUTE });
+  }
+  assert.deepEqual(history.hours(T0, PANEL_HOURS), [{
+    startMs: T0,
+    runningMs: 4 * MINUTE,
+    dmsgMs: 2 * MINUTE,
+    skynetMs: 2 * MINUTE,
+    skynetWithoutDmsgMs: MINUTE,
+  }]);
+});
+
+Deno.test("the panel is the last 24 hours, and what is older than 30 days is forgotten", () => {
+  const history = new UptimeHistory();
+  for (let hour = 0; hour < RETAINED_HOURS + 50; hour++) {
+    history.add({ dmsg: true, skynet: false }, { nowMs: T0 + hour * HOUR_MS, spanMs: HOUR_MS });
+  }
+  const nowMs = T0 + (RETAINED_HOURS + 49) * HOUR_MS;
+  const panel = history.hours(nowMs, PANEL_HOURS);
+  assert.equal(panel.length, PANEL_HOURS);
+  assert.deepEqual([panel[0]!.startMs, panel.at(-1)!.startMs], [nowMs - 23 * HOUR_MS, nowMs]);
+  assert.equal(sumOf(panel).dmsgMs, 24 * HOUR_MS);
+  assert.equal(parseUptimeFile(history.render()).length, RETAINED_HOURS);
+  assert.deepEqual(history.hours(nowMs + 40 * HOUR_MS, PANEL_HOURS), []);
+});
+
+Deno.test("hours of the future, from a clock that was wrong, are neither shown nor kept", () => {
+  const history = new UptimeHistory();
+  history.add({ dmsg: true, skynet: true }, { nowMs: T0 + 5 * HOUR_MS, spanMs: MINUTE });
+  assert.deepEqual(history.hours(T0, PANEL_HOURS), []);
+  history.add({ dmsg: true, skynet: true }, { nowMs: T0, spanMs: MINUTE });
+  assert.deepEqual(parseUptimeFile(history.render()).map(({ startMs }) => startMs), [T0]);
+});
+
+Deno.test("what was kept is read back, and adds to what came since", () => {
+  const history = new UptimeHistory();
+  history.add({ dmsg: true, skynet: false }, { nowMs: T0 + 1, spanMs: MINUTE });
+  const next = new UptimeHistory();
+  next.add({ dmsg: false, skynet: false }, { nowMs: T0 + MINUTE, spanMs: MINUTE });
+  next.merge(parseUptimeFile(history.render()), T0 + MINUTE);
+  assert.deepEqual(sumOf(next.hours(T0, 1)), {
+    runningMs: 2 * MINUTE,
+    dmsgMs: MINUTE,
+    skynetMs: 0,
+    skynetWithoutDmsgMs: 0,
+  });
+});
+
+const good = { startMs: T0, runningMs: 10, dmsgMs: 5, skynetMs: 4, skynetWithoutDmsgMs: 1 };
+for (
+  const [title, content] of [
+    ["nothing", ""],
+    ["no object", "null"],
+    ["another version", '{"version":2,"hours":[]}'],
+    ["no hours", '{"version":1}'],
+    [
+      "too many hours",
+      JSON.stringify({
+        version: 1,
+        hours: Array.from({ length: 721 }, (_, at) => ({ ...good, startMs: T0 + at * HOUR_MS })),
+      }),
+    ],
+    ["an hour twice", JSON.stringify({ version: 1, hours: [good, good] })],
+    ["null for an hour", '{"version":1,"hours":[null]}'],
+    ["half an hour", JSON.stringify({ version: 1, hours: [{ ...good, startMs: T0 + 1 }] })],
+    ["text for a number", JSON.stringify({ version: 1, hours: [{ ...good, dmsgMs: "5" }] })],
+    ["a negative time", JSON.stringify({ version: 1, hours: [{ ...good, skynetMs: -1 }] })],
+    ["more dmsg than time", JSON.stringify({ version: 1, hours: [{ ...good, dmsgMs: 11 }] })],
+    ["more than all skynet", JSON.stringify({ version: 1, hours: [{ ...good, skynetWithoutDmsgMs: 5 }] })],
+  ] as const
+) {
+  Deno.test(`a file with ${title} is refused whole`, () => {
+    assert.throws(() => parseUptimeFile(content), { code: "BAD_UPTIME_FILE" });
+  });
+}
