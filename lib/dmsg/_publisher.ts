@@ -46,6 +46,10 @@ const FAILED_CHECK_SHARE = 0.5;
 /** An entry that is posted anew this often, as a server's is, is not looked at in between. */
 const FREQUENT_REFRESH_MS = 2 * (OWN_ENTRY_CHECK_MS + OWN_ENTRY_CHECK_JITTER_MS);
 
+/** Before a post is repeated whose sequence was too low, doubled each time: another post is under way just then. */
+export const SEQUENCE_RETRY_FIRST_MS = 100;
+export const SEQUENCE_RETRY_MAX_MS = 2_000;
+
 /** What an entry says, without its numbers and signature. */
 export type EntryContent = Pick<Entry, "client" | "clientType" | "server">;
 
@@ -240,7 +244,7 @@ export class EntryPublisher {
         if (stored !== undefined && !this.#isOurs(stored)) this.#noteDuplicate();
         if (attempt >= SEQUENCE_TRIES_MAX) throw error;
         before = stored ?? entry;
-        await sleep(clock, Math.min(100 * 2 ** (attempt - 1), 2_000), signal);
+        await sleep(clock, sequenceRetryMs(attempt), signal);
       }
     }
   }
@@ -299,4 +303,8 @@ export class EntryPublisher {
       server: content.server,
     }, local.secretKey);
   }
+}
+
+function sequenceRetryMs(attempt: number): number {
+  return Math.min(SEQUENCE_RETRY_FIRST_MS * 2 ** (attempt - 1), SEQUENCE_RETRY_MAX_MS);
 }
