@@ -83,3 +83,29 @@ Deno.test("a visor that was cut off dials nobody before all others have reached 
   assert.ok(first > dials.indexOf("visor-1 reaches it") && first > dials.indexOf("visor-3 reaches it"));
   assert.ok(Math.min(dials.indexOf("visor-1 reaches it"), dials.indexOf("visor-3 reaches it")) >= 0);
 });
+
+Deno.test("a cut of 20 min that ends just after a try in vain: the next try and all that others remember fit in 60 s", async () => {
+  let failed = 0;
+  const late: Scenario = {
+    name: "late-heal",
+    summary: "of a test",
+    servers: 1,
+    visors: 2,
+    async run(fleet) {
+      await fleet.settle();
+      fleet.noteCut(fleet.visors[0]!);
+      fleet.simulation.partition("visor-1");
+      await fleet.sleep(20 * 60_000);
+      for (const before = failed; failed === before;) await fleet.sleep(50);
+      fleet.simulation.heal("visor-1");
+    },
+  };
+  const verdict = await rehearse(late, {
+    seed: 1,
+    onEvent: ({ node, event }) => {
+      if (node === "visor-1" && event.includes("Cannot reach server")) failed++;
+    },
+  });
+  assert.deepEqual(verdict.complaints, []);
+  assert.ok(failed > 20, `${failed} tries`);
+});
