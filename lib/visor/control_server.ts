@@ -53,6 +53,8 @@ export function controlHandler(options: ControlHandlerOptions): (request: Reques
       if (!isAuthorized(request, options.token)) throw new ControlTokenError();
       return await answer(request, options);
     } catch (error) {
+      const { aborted, reason } = request.signal;
+      if (aborted && error === reason) return new Response(null, { status: 499 }); // nobody is there to read it
       return failed(error, options.log);
     }
   };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { CallerError, PeerError, silentLog, WorldError } from "../../lib/base/mod.ts";
 import { CONTROL_CALLS, ControlClient, describeControl, SERVE_PATH } from "../../lib/control/mod.ts";
 import { type AnyHandler, HttpClient, serveHttp } from "../../lib/http/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
+import { sleep, type World } from "../../lib/runtime/mod.ts";
 import {
   CONTROL_BODY_BYTES_MAX,
   type ControlActions,
@@ -193,6 +193,24 @@ Deno.test("a defect of the visor is 500 without its text, which its log has", ()
     assert(!answer.text.includes("secret detail"));
     assert.match(logged[0]!, /secret detail/);
     await assert.rejects(client.call("status", {}), { code: "INTERNAL" });
+  }, { log });
+});
+
+Deno.test("a caller that leaves before its answer is no failure of the visor", () => {
+  const logged: string[] = [];
+  const log = { ...silentLog, error: (message: string) => void logged.push(message) };
+  const ended = Promise.withResolvers<void>();
+  const visorPing: ControlActions["visorPing"] = (_input, signal) =>
+    new Promise((_, reject) =>
+      signal.addEventListener("abort", () => (ended.resolve(), reject(signal.reason)), { once: true })
+    );
+  return withApi({ visorPing }, async ({ client, world }) => {
+    const leaving = new AbortController();
+    world.clock.timer(10, () => leaving.abort());
+    await assert.rejects(client.call("visorPing", { key: KEY }, leaving.signal), { name: "AbortError" });
+    await ended.promise;
+    await sleep(world.clock, 10);
+    assert.deepEqual(logged, []);
   }, { log });
 });
 

@@ -1,0 +1,97 @@
+/** A visor's control API with answers that a test gives, and `skyctl` on it in this process. @module */
+import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/mod.ts";
+import { failureOf, renderFailure, renderFailureJson } from "../../lib/cli/failure.ts";
+import { ProcessIo } from "../../lib/cli/mod.ts";
+import { writeControlFile } from "../../lib/control/mod.ts";
+import { serveHttp } from "../../lib/http/mod.ts";
+import { buildTree } from "../../commands/mod.ts";
+import { type ControlActions, controlHandler } from "../../lib/visor/control_server.ts";
+import { withSimulation } from "../support/world.ts";
+import { FakeTerminal } from "./_fakes.ts";
+import type { RunResult } from "./_run.ts";
+
+const HOME = "/home";
+const TOKEN = "ab".repeat(32);
+/** The visor's key. */
+export const HERE = "02".padEnd(66, "a");
+
+/** What a test does with it. */
+export interface Double {
+  /** One command line, carried out as `main.ts` does; `--home` is added. */
+  run(...argv: string[]): Promise<RunResult>;
+  /** The same, with Ctrl-C after `ms` of virtual time. */
+  interrupted(ms: number, ...argv: string[]): Promise<RunResult>;
+  readonly nowMs: () => number;
+}
+
+/** Runs `test` beside a visor whose control API answers with `actions`; a call that is not given is a defect. */
+export function withControlDouble(
+  actions: Partial<ControlActions>,
+  test: (double: Double) => Promise<void>,
+): Promise<void> {
+  return withSimulation(1, async (simulation) => {
+    const world = simulation.node("visor");
+    await simulation.run(async () => {
+      const listener = await world.network.listen({ hostname: "127.0.0.1", port: 0 });
+      const handler = controlHandler({
+        token: TOKEN,
+        actions: actions as ControlActions,
+        mount: () => assert.fail("nothing is mounted here"),
+        log: silentLog,
+        every: () => () => {},
+      });
+      const server = serveHttp(listener, handler, { world });
+      await world.files.makeDirectory(HOME);
+      await writeControlFile(world.files, HOME, {
+        address: listener.address,
+        token: TOKEN,
+        publicKey: HERE,
+        pid: 1,
+      });
+
+      async function run(terminal: FakeTerminal, argv: readonly string[]): Promise<RunResult> {
+        const io = new ProcessIo({
+          json: argv.includes("--json"),
+          version: "1.2.3",
+          terminal,
+          makeWorld: () => Promise.resolve(world),
+        });
+        let code = 0;
+        try {
+          const tree = await buildTree({ argv, io, version: "1.2.3" });
+          await tree.parseAsync(withHome(argv), { from: "user" });
+        } catch (error) {
+          const failure = failureOf(error);
+          code = failure.exitCode;
+          io.note(renderFailure(failure));
+          if (io.json && io.answered !== "whole") {
+            terminal.out(renderFailureJson(failure, { oneLine: io.answered === "lines" }));
+          }
+        }
+        return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+      }
+
+      await test({
+        run: (...argv) => run(new FakeTerminal(), argv),
+        async interrupted(ms, ...argv) {
+          const terminal = new FakeTerminal();
+          const timer = world.clock.timer(ms, () => terminal.interrupt());
+          try {
+            return await run(terminal, argv);
+          } finally {
+            timer.cancel();
+          }
+        },
+        nowMs: () => world.clock.monotonicMs(),
+      });
+      await server.close();
+    });
+  });
+}
+
+/** Options end at `--`. */
+function withHome(argv: readonly string[]): string[] {
+  const end = argv.indexOf("--");
+  return end < 0 ? [...argv, "--home", HOME] : argv.toSpliced(end, 0, "--home", HOME);
+}
