@@ -16,6 +16,7 @@ import { type AttachService, attachService, type RunningService } from "../servi
 import { runRouteFinder, toldTransports } from "../services/route_finder/mod.ts";
 import { type RunningSetupNode, runSetupNode } from "../services/setup_node/mod.ts";
 import { runTransportDiscovery } from "../services/transport_discovery/mod.ts";
+import { isLoopbackAddress } from "../transport/mod.ts";
 import { keptKeyPair, type KeyPair, readKeyPair } from "./kept_keys.ts";
 
 export interface LocalServicesOptions {
@@ -23,13 +24,14 @@ export interface LocalServicesOptions {
   readonly log: Log;
   /** For their keys. */
   readonly folder: string;
+  /** Where they listen. */
+  readonly hostname: string;
   readonly version: string;
   /** The dmsg network that they are clients of. */
   readonly network: DmsgNetwork;
   readonly postQuantum?: PostQuantumSettings;
 }
 
-const LOOPBACK = "127.0.0.1";
 const NAMES = ["transport-discovery", "address-resolver", "route-finder", "setup-node"] as const;
 type Name = typeof NAMES[number];
 
@@ -53,7 +55,7 @@ export async function readLocalServiceKeys(world: World, folder: string): Promis
 
 /** Starts them; they answer over HTTP when this resolves. Nothing is left of a start that failed. */
 export async function startLocalServices(options: LocalServicesOptions): Promise<LocalServices> {
-  const { world, log, folder, version, network, postQuantum } = options;
+  const { world, log, folder, hostname, version, network, postQuantum } = options;
   const keys = new Map<Name, KeyPair>();
   for (const name of NAMES) keys.set(name, await keptKeyPair(world, keyFile(folder, name)));
   const build = { version, commit: "unknown", date: "unknown" };
@@ -76,7 +78,7 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
     });
   const common = (name: Name) => ({ world, log: log.child(name), dmsg: attach(name) });
   const settings = {
-    address: { hostname: LOOPBACK, port: 0 },
+    address: { hostname, port: 0 },
     mode: "dual",
     store: "memory",
     build,
@@ -119,7 +121,7 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
     throw error;
   }
   const publicKey = (name: Name): PublicKey => keys.get(name)!.publicKey;
-  const http = (name: Name) => `http://${LOOPBACK}:${running.get(name)!.address!.port}`;
+  const http = (name: Name) => `http://${hostname}:${running.get(name)!.address!.port}`;
   const address = (name: Name): ServiceAddress => ({
     http: http(name),
     dmsg: { publicKey: publicKey(name), port: HTTP_PORT },
@@ -131,7 +133,7 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
       addressResolver: address("address-resolver"),
       routeFinder: address("route-finder"),
       setupNodes: [publicKey("setup-node")],
-      allowLoopbackAddresses: true,
+      allowLoopbackAddresses: isLoopbackAddress(hostname),
     },
     services: () =>
       NAMES.map((name) => {

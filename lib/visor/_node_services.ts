@@ -25,7 +25,7 @@ import type { HttpClient } from "../http/mod.ts";
 import { NoRouteError } from "../routing/setup/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 
-/** A visor that has just started waits so long for dmsg before it asks the transport discovery otherwise (TP-4). */
+/** From its start on a visor waits so long for dmsg before it asks the transport discovery otherwise (TP-4). */
 export const DMSG_WAIT_MS = 60_000;
 
 export interface NodeServices {
@@ -55,6 +55,8 @@ export function openServices(
 ): NodeServices {
   const signers = new RequestSigners(keys);
   const opened: HttpClient[] = [];
+  const closing = new AbortController();
+  const startedMs = world.clock.monotonicMs();
 
   function askOf(name: string, address: ServiceAddress | undefined): AskService | undefined {
     if (address?.http === undefined && address?.dmsg === undefined) return undefined;
@@ -86,11 +88,9 @@ export function openServices(
     let waited: Promise<void> | undefined;
     return async (question, signal) => {
       if (!client.dmsg.isConnected && question.isUrgent !== true) {
-        waited ??= withTimeout(
-          world.clock,
-          { what: "Waiting for dmsg", afterMs: DMSG_WAIT_MS },
-          (ended) => client.dmsg.whenReady(ended),
-        ).catch(() => {}); // then over plain HTTP, or the question fails and is repeated
+        const afterMs = Math.max(0, startedMs + DMSG_WAIT_MS - world.clock.monotonicMs());
+        const limit = { what: "Waiting for dmsg", afterMs, signal: closing.signal };
+        waited ??= withTimeout(world.clock, limit, (ended) => client.dmsg.whenReady(ended)).catch(() => {}); // then over plain HTTP, or the question fails and is repeated
         await Promise.race([waited, aborted(signal)]);
       }
       return await ask(question, signal);
@@ -111,6 +111,7 @@ export function openServices(
       return Promise.reject(new NoRouteError(pairs[0]![1], "this network has no route finder"));
     },
     async close() {
+      closing.abort();
       await Promise.all(opened.map((plain) => plain.close()));
     },
   };

@@ -37,6 +37,8 @@ export interface LocalNetworkOptions {
   readonly log: Log;
   /** Folder for its keys and the deployment file. It exists. */
   readonly folder: string;
+  /** The address of this machine on which all of it listens. Default: loopback. */
+  readonly hostname?: string;
   readonly version: string;
   readonly servers?: number;
   /** The post-quantum hybrid: offered or required. */
@@ -56,6 +58,10 @@ export class LocalNetwork implements AsyncDisposable {
 
   private constructor(options: LocalNetworkOptions) {
     this.#options = options;
+  }
+
+  get #hostname(): string {
+    return this.#options.hostname ?? LOOPBACK;
   }
 
   /** Starts it. Resolves when everything accepts connections. Nothing is left of one that failed. */
@@ -94,7 +100,7 @@ export class LocalNetwork implements AsyncDisposable {
     const discovery = this.#discovery === undefined ? [] : [{
       name: "dmsg-discovery",
       publicKey: this.#discoveryKeys!.publicKey,
-      address: `http://${LOOPBACK}:${this.#discovery.address.port}`,
+      address: `http://${this.#hostname}:${this.#discovery.address.port}`,
       ready: (this.#dmsgSide?.status().servers.length ?? 0) > 0,
     }];
     const servers = this.#servers.map((server) => {
@@ -125,7 +131,7 @@ export class LocalNetwork implements AsyncDisposable {
       world,
       log: log.child("dmsg-discovery"),
       settings: {
-        address: { hostname: LOOPBACK, port: 0 },
+        address: { hostname: this.#hostname, port: 0 },
         store: "memory",
         mode: "dual",
         allowLoopbackAddresses: true, // a network on loopback cannot be without it
@@ -142,7 +148,7 @@ export class LocalNetwork implements AsyncDisposable {
         };
       },
     });
-    const discoveryHttp = `http://${LOOPBACK}:${this.#discovery.address.port}`;
+    const discoveryHttp = `http://${this.#hostname}:${this.#discovery.address.port}`;
     const network: DmsgNetwork = {
       name: "local",
       file: `${folder}/deployment.json`,
@@ -159,7 +165,15 @@ export class LocalNetwork implements AsyncDisposable {
       postQuantum,
     });
     this.#dmsgSide = attach(attaching!);
-    this.#services = await startLocalServices({ world, log, folder, version, network, postQuantum });
+    this.#services = await startLocalServices({
+      world,
+      log,
+      folder,
+      hostname: this.#hostname,
+      version,
+      network,
+      postQuantum,
+    });
     this.#network = { ...network, ...this.#services.network };
     await world.files.write(network.file!, new TextEncoder().encode(renderDeploymentFile(this.#network)));
   }
@@ -179,8 +193,8 @@ export class LocalNetwork implements AsyncDisposable {
         discovery: new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, log)),
       });
       this.#servers.push(server);
-      const bound = await server.listen({ hostname: LOOPBACK, port: 0 });
-      known.push({ publicKey: local.publicKey, address: `${LOOPBACK}:${bound.port}` });
+      const bound = await server.listen({ hostname: this.#hostname, port: 0 });
+      known.push({ publicKey: local.publicKey, address: `${this.#hostname}:${bound.port}` });
     }
     return known;
   }
