@@ -119,8 +119,8 @@ interface Search {
   readonly to: RouteAddress;
   readonly minHops: number;
   readonly maxHops: number;
-  /** Visors that a route must not use any more. */
-  readonly excluded: Set<PublicKey>;
+  /** Visors and transports that a route must not use any more. */
+  readonly excluded: Set<string>;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -199,7 +199,7 @@ export class RouteDialer<G extends Conn> {
         if (cause instanceof NoSetupNodeError || this.#isOpenDirect(route)) throw cause;
         failure = cause;
         this.#options.log.debug("A route failed", { to: to.publicKey, attempt, cause: describeError(cause) });
-        for (const visor of toLeaveOut(cause, route)) excluded.add(visor);
+        for (const each of toLeaveOut(cause, route)) excluded.add(each);
       }
     }
     throw failure;
@@ -213,7 +213,8 @@ export class RouteDialer<G extends Conn> {
     const pairs = [[local, to.publicKey], [to.publicKey, local]] as const;
     const [forward = [], reverse = []] = await findRoutes(pairs, { minHops, maxHops }, signal);
     const passes = (path: readonly FoundHop[]) =>
-      path.length > 0 && path.every((hop) => !excluded.has(hop.from) && !excluded.has(hop.to));
+      path.length > 0 &&
+      path.every((hop) => ![hop.from, hop.to, hop.transportId].some((each) => excluded.has(each)));
     const begins = (path: readonly FoundHop[]) =>
       transports.find(parseTransportId(path[0]!.transportId)) !== undefined;
     const [there, back] = [forward.find((path) => passes(path) && begins(path)), reverse.find(passes)];
@@ -345,13 +346,20 @@ function hopOf({ transportId, from, to }: FoundHop): Hop {
 }
 
 /**
- * Visors that the next route must not use: the one that the set-up named; all in between, when the far end of a
- * route that was set up stayed silent. Never one of the ends.
+ * What the next route must not use: the visor that the set-up named, and the transport; all visors in between, when
+ * the far end of a route that was set up stayed silent. Never one of the ends.
  */
-function toLeaveOut(cause: unknown, { descriptor, forward, reverse }: BidirectionalRoute): PublicKey[] {
+function toLeaveOut(cause: unknown, { descriptor, forward, reverse }: BidirectionalRoute): string[] {
+  // A visor without that transport says so by its id, also at the ends, which no route can leave out.
+  const transports = cause instanceof RouteSetupError
+    ? [...forward, ...reverse].map(({ transportId }) => transportId).filter((id) =>
+      cause.message.includes(id)
+    )
+    : [];
   const ends = [descriptor.source.publicKey, descriptor.destination.publicKey];
   const named = cause instanceof RouteSetupError
     ? [cause.visor]
     : [...forward, ...reverse].flatMap(({ from, to }) => [from, to]);
-  return named.filter((visor): visor is PublicKey => visor !== undefined && !ends.includes(visor));
+  const visors = named.filter((visor): visor is PublicKey => visor !== undefined && !ends.includes(visor));
+  return [...transports, ...visors];
 }

@@ -215,6 +215,21 @@ Deno.test("RT-11: six failures are the end; a failure that names an end leaves n
     assert.equal(rig.finds.length, 6);
   }));
 
+Deno.test("RT-11: a transport that an end of the route does not have any more is left out", () =>
+  withDialer(async (rig) => {
+    for (const name of ["bob", "carol"]) rig.join(name);
+    rig.paths = [["bob"], ["carol"]];
+    const gone = transportId(key("dave"), key("bob"), "stcpr");
+    rig.onSetup = ([between]) => {
+      if (between !== "bob") return;
+      throw new RouteSetupError(
+        `failed to broadcast rules to destination router: failure code 1 (transport ${gone} not found locally)`,
+      );
+    };
+    await rig.dialer.dial(DESTINATION);
+    assert.deepEqual(rig.asked, [["bob"], ["carol"]]);
+  }));
+
 Deno.test("RT-11: a group that stays silent costs an attempt, and all visors in between", () =>
   withDialer(async (rig) => {
     for (const name of ["bob", "carol"]) rig.join(name);
