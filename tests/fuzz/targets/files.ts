@@ -75,6 +75,20 @@ const inputs: Record<ControlName | "serve", string> = {
   dmsgEntry: "key=025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e",
   dmsgPing: '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","count":3}',
   serve: '{"folder":"/srv","port":80}',
+  transports: "{}",
+  transportAdd:
+    '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","type":"stcpr","timeoutMs":9}',
+  transportRemove: '{"id":"e2973841-33a2-0ed6-90cb-e777a6615a73"}',
+  routeRules: "{}",
+  routeRuleRemove: '{"id":7}',
+  routeGroups: "{}",
+  visorPing:
+    '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","count":2,"forward":["a"]}',
+  apps: "{}",
+  appStart: '{"name":"skysocks-client","app":"skysocks-client","args":["--srv","02"]}',
+  appStop: '{"name":"skysocks"}',
+  counters: "{}",
+  visorUptime: "{}",
 };
 
 /** Sends one call, as JSON body or as query; what is refused is refused with a reason, never with a failure of ours. */
