@@ -37,10 +37,12 @@ export class AppPorts {
       onRefused: () => this.#refused++,
     });
     this.#open.set(port, listener);
-    this.#scope.spawn(`routes to port ${port}`, (signal) => {
-      if (signal.aborted) listener.close();
-      signal.addEventListener("abort", () => listener.close(), { once: true });
-      return listener.pump();
+    this.#scope.spawn(`routes to port ${port}`, async (signal) => {
+      const onAbort = () => listener.close();
+      if (signal.aborted) onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      await listener.pump();
+      signal.removeEventListener("abort", onAbort); // apps come and go, and the visor stays
     });
     return listener;
   }

@@ -204,13 +204,14 @@ export async function echoServer(
 ): Promise<{ address: SocketAddress; close: () => Promise<void> }> {
   const world = fleet.simulation.node("web", { address: "198.51.100.80" });
   const listener = await world.network.listen({ hostname: "0.0.0.0", port: 80 });
-  const serving = new Set<Promise<void>>();
+  const serving = new Map<Conn, Promise<void>>();
   const loop = (async () => {
     for (let conn = await listener.accept(); conn !== null; conn = await listener.accept()) {
-      const served: Promise<void> = echo(conn).finally(() => serving.delete(served));
-      serving.add(served);
+      const served = conn;
+      serving.set(served, echo(served).finally(() => serving.delete(served)));
     }
-    await Promise.all(serving);
+    for (const conn of serving.keys()) conn.close(); // a reader may have gone without a word
+    await Promise.all(serving.values());
   })();
   return {
     address: { hostname: "198.51.100.80", port: 80 },
