@@ -91,6 +91,7 @@ function whatIsUnknown(tree: AnyCommand, words: readonly string[]): string | und
   let command = tree;
   const known = new Set<string>();
   for (const word of words) {
+    if (word === "--") break; // what follows is for an app
     if (word.startsWith("-")) {
       known.add(word.split("=")[0]!);
       continue;

@@ -39,7 +39,10 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
         "a network monitor that may deregister others; may be repeated",
         repeated,
       )
-      .option("--entry-timeout <duration>", "life of a client's entry", durationOption, 60 * 60_000)
+      .addOption(
+        new Option("--entry-timeout <duration>", "life of a client's entry").argParser(durationOption)
+          .default(60 * 60_000, "1h"),
+      )
       .addOption(postQuantumOption())
       .addOption(
         new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
