@@ -54,7 +54,7 @@ function renderPairs(pairs: RouteNotFoundError["pairs"]): string {
   return isThereAndBack ? `${asked} and back` : asked;
 }
 
-/** The whole question, repetitions included. */
+/** The whole question, repetitions included, unless a configuration says otherwise. */
 export const FIND_TIMEOUT_MS = 10_000;
 /** After a failure the question is asked again at this interval. */
 export const FIND_RETRY_MS = 500;
@@ -67,10 +67,19 @@ export const FOUND_CHARS_MAX = 4 * 1024 * 1024;
 export class RouteFinderClient {
   readonly #ask: AskService;
   readonly #world: Pick<World, "clock">;
+  readonly #timeoutMs: number;
 
-  constructor(ask: AskService, { world }: { readonly world: Pick<World, "clock"> }) {
+  constructor(
+    ask: AskService,
+    { world, timeoutMs = FIND_TIMEOUT_MS }: {
+      readonly world: Pick<World, "clock">;
+      /** Of a whole question. */
+      readonly timeoutMs?: number;
+    },
+  ) {
     this.#ask = ask;
     this.#world = world;
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
@@ -84,7 +93,7 @@ export class RouteFinderClient {
   ): Promise<FoundHop[][][]> {
     if (pairs.length === 0) return [];
     const { clock } = this.#world;
-    const limit = { what: "The search for a route", afterMs: FIND_TIMEOUT_MS, signal };
+    const limit = { what: "The search for a route", afterMs: this.#timeoutMs, signal };
     return await withTimeout(clock, limit, async (ending) => {
       const answer = await this.#askUntilAnswered(renderQuestion(pairs, limits), ending);
       if (answer.status === 404) throw new RouteNotFoundError(pairs, reasonIn(answer.text));

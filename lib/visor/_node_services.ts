@@ -46,12 +46,14 @@ export interface NodeServicesOptions {
   readonly keys: KeyPair;
   readonly network: DmsgNetwork;
   readonly client: NetworkClient;
+  /** For one question to the route finder; 0: the default. */
+  readonly settings: { readonly routeFinderTimeoutMs: number };
   readonly log: Log;
   readonly version: string;
 }
 
 export function openServices(
-  { world, keys, network, client, log, version }: NodeServicesOptions,
+  { world, keys, network, client, settings, log, version }: NodeServicesOptions,
 ): NodeServices {
   const signers = new RequestSigners(keys);
   const opened: HttpClient[] = [];
@@ -100,7 +102,8 @@ export function openServices(
   const discovery = askOf("transport discovery", network.transportDiscovery);
   const resolver = askOf("address resolver", network.addressResolver);
   const finder = askOf("route finder", network.routeFinder);
-  const routes = finder === undefined ? undefined : new RouteFinderClient(finder, { world });
+  const timeoutMs = settings.routeFinderTimeoutMs || undefined;
+  const routes = finder === undefined ? undefined : new RouteFinderClient(finder, { world, timeoutMs });
   return {
     transportDiscovery: discovery === undefined
       ? undefined

@@ -248,3 +248,11 @@ export async function echoed(conn: Conn, bytes: Uint8Array): Promise<Uint8Array>
   assert.equal(length, bytes.length);
   return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
 }
+
+/** Nothing but the visor's own errands (a question to a service, its timers) may be alive besides what was. */
+export function assertGrownLittle(before: Record<string, number>, now: Record<string, number>): void {
+  for (const [kind, count] of Object.entries(now)) {
+    const was = before[kind] ?? 0;
+    assert(count <= was + 5, `${kind}: ${was} before, ${count} now`);
+  }
+}

@@ -181,7 +181,7 @@ Deno.test("a new name needs an app, and is kept when its arguments can be used",
     assert.deepEqual(launcher.apps(), []);
     const args = ["--srv", SERVER, "--addr", ":0"];
     assert.equal((await launcher.start("proxy2", { app: "skysocks-client", args })).status, "starting");
-    assert.deepEqual(launcher.apps().map(({ name }) => name), ["proxy2"]);
+    assert.deepEqual(launcher.apps().map(({ name, app }) => [name, app]), [["proxy2", "skysocks-client"]]);
     await assert.rejects(launcher.start("toString"), { code: "APP_NOT_FOUND" });
   }));
 
