@@ -1,9 +1,10 @@
 /**
- * `deno task interop [--peer PATH] [--json]`: living interoperability, as a matrix of role, direction and peer.
+ * `deno task interop [--peer PATH] [--only dmsg|routes] [--json]`: living interoperability, as a matrix of role,
+ * direction and peer.
  *
  * `--peer` (or `SKYCTL_INTEROP_PEER`) is a `skywire` program of the operator's own. Without one its columns are
  * skips, and only the control column, ours against ours, is filled live. Everything runs on loopback and on free
- * ports, and is ended, also by Ctrl-C. Progress goes to stderr, the table or the JSON to stdout. Exit code 1 when
+ * ports, as root on Linux in a network namespace of its own, and is ended, also by Ctrl-C. Progress goes to stderr, the table or the JSON to stdout. Exit code 1 when
  * a cell failed or is empty, 2 when the peer is no such program. See `docs/interop.md`.
  *
  * @module
@@ -12,21 +13,40 @@ import { parseTask, runTask } from "./_arguments.ts";
 import settings from "../deno.json" with { type: "json" };
 import { Lab } from "../tests/interop/lab.ts";
 import { FILE_BYTES, tryNetwork } from "../tests/interop/live.ts";
-import { type Column, Matrix, NETWORKS } from "../tests/interop/matrix.ts";
+import {
+  type Column,
+  Matrix,
+  NETWORKS,
+  ROUTE_NETWORKS,
+  routeRowsOf,
+  ROWS,
+  rowsOf,
+} from "../tests/interop/matrix.ts";
+import { canMakeNamespace, inNamespace, runInNamespace } from "../tests/interop/namespace.ts";
 import { OurBuild } from "../tests/interop/ours.ts";
 import { NoPeerError, PeerBuild } from "../tests/interop/peer.ts";
+import { tryRoutes } from "../tests/interop/routes.ts";
 
 /** Names a `skywire` program where `--peer` does not. */
 const PEER_VARIABLE = "SKYCTL_INTEROP_PEER";
 
-/** Everything together; what has not begun by then fails. Seven times what it takes. */
+/** Everything together; what has not begun by then fails. Several times what it takes. */
 const WHOLE_MS = 15 * 60_000;
 
 async function main(args: string[]): Promise<number> {
   const { values } = parseTask({
     args,
-    options: { peer: { type: "string" }, json: { type: "boolean" } },
+    options: { peer: { type: "string" }, only: { type: "string" }, json: { type: "boolean" } },
   });
+  const only = values.only;
+  if (only !== undefined && !(only in PARTS)) {
+    console.error(`Error: --only takes ${Object.keys(PARTS).join(" or ")}`);
+    return 2;
+  }
+  if (!inNamespace() && await canMakeNamespace()) {
+    const self = ["run", "-A", "--no-check", import.meta.filename!, ...args];
+    return await runInNamespace(Deno.execPath(), self, SIGNALS);
+  }
   const peerPath = values.peer ?? (Deno.env.get(PEER_VARIABLE) || undefined);
   const early = Promise.withResolvers<"interrupted" | "late">();
   const interrupt = () => early.resolve("interrupted");
@@ -35,7 +55,7 @@ async function main(args: string[]): Promise<number> {
   try {
     await using lab = await Lab.open();
     const peer = peerPath === undefined ? undefined : await PeerBuild.open(lab, peerPath);
-    const plan = planOf(lab, peer);
+    const plan = planOf(lab, peer, only as Part | undefined);
     const work = fill(lab, plan).then(() => "done" as const);
     work.catch(() => {}); // its programs are ended under it when something else comes first
     const how = await Promise.race([work, early.promise]);
@@ -56,9 +76,14 @@ async function main(args: string[]): Promise<number> {
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
+/** What `--only` names. */
+const PARTS = { dmsg: NETWORKS.flatMap(rowsOf), routes: ROUTE_NETWORKS.flatMap(routeRowsOf) } as const;
+type Part = keyof typeof PARTS;
+
 /** The matrix, and who plays whom in each of its columns. */
 interface Plan {
   readonly matrix: Matrix;
+  readonly only: Part | undefined;
   readonly columns: readonly {
     readonly column: Column;
     readonly ours: OurBuild;
@@ -67,7 +92,7 @@ interface Plan {
   }[];
 }
 
-function planOf(lab: Lab, peer: PeerBuild | undefined): Plan {
+function planOf(lab: Lab, peer: PeerBuild | undefined, only: Part | undefined): Plan {
   const { version } = settings;
   const ours = (mode: Column["postQuantum"]) => new OurBuild(lab, version, mode);
   const name = peer === undefined ? "none" : `skywire ${peer.version}`;
@@ -80,10 +105,11 @@ function planOf(lab: Lab, peer: PeerBuild | undefined): Plan {
     { column: { peer: name, postQuantum: "offer" }, ours: ours("offer"), theirs: peer },
     { column: { peer: name, postQuantum: "off" }, ours: ours("off"), theirs: peer },
   ];
-  return { matrix: new Matrix(columns.map(({ column }) => column)), columns };
+  const rows = only === undefined ? ROWS : PARTS[only];
+  return { matrix: new Matrix(columns.map(({ column }) => column), rows), only, columns };
 }
 
-async function fill(lab: Lab, { matrix, columns }: Plan): Promise<void> {
+async function fill(lab: Lab, { matrix, only, columns }: Plan): Promise<void> {
   const site = `${lab.folder}/site`;
   await writeSite(site);
   for (const { column, ours, theirs } of columns) {
@@ -92,14 +118,19 @@ async function fill(lab: Lab, { matrix, columns }: Plan): Promise<void> {
       for (const row of matrix.rows) matrix.fill(row, column, { verdict: "skip", detail, tookMs: 0 });
       continue;
     }
-    for (const network of NETWORKS) {
+    const onCell = (line: string) => lab.isOver || console.error(line);
+    const options = { lab, matrix, column, ours, theirs, site, onCell };
+    const say = (where: string) =>
+      console.error(`# ${column.peer}, post-quantum ${column.postQuantum}: ${where}`);
+    for (const network of only === "routes" ? [] : NETWORKS) {
       if (lab.isOver) return;
-      const { discovery, server } = network;
-      console.error(
-        `# ${column.peer}, post-quantum ${column.postQuantum}: discovery ${discovery}, server ${server}`,
-      );
-      const onCell = (line: string) => lab.isOver || console.error(line);
-      await tryNetwork(network, { lab, matrix, column, ours, theirs, site, onCell });
+      say(`discovery ${network.discovery}, server ${network.server}`);
+      await tryNetwork(network, options);
+    }
+    for (const network of only === "dmsg" ? [] : ROUTE_NETWORKS) {
+      if (lab.isOver) return;
+      say(`deployment ${network.deployment}`);
+      await tryRoutes(network, options);
     }
   }
 }

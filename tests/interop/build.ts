@@ -54,7 +54,11 @@ export class SkipError extends Error {}
 
 /** The SHA-256 of a file, in hex. */
 export async function hashOfFile(path: string): Promise<string> {
-  const bytes = await Deno.readFile(path);
+  return await hashOfBytes(await Deno.readFile(path));
+}
+
+/** The SHA-256 of bytes, in hex. */
+export async function hashOfBytes(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 

@@ -5,16 +5,9 @@
  */
 import type { Place, RunningVisor } from "./build.ts";
 import { hashOfFile, SkipError } from "./build.ts";
+import { cellFiller, type CellOptions, type FillCell } from "./cells.ts";
 import { type Lab, poll } from "./lab.ts";
-import {
-  type Column,
-  type Matrix,
-  type NetworkPlan,
-  type Role,
-  rowsOf,
-  type Side,
-  titleOf,
-} from "./matrix.ts";
+import { type NetworkPlan, type Role, rowsOf, type Side } from "./matrix.ts";
 import { OurBuild } from "./ours.ts";
 import { hasNoEntry, PeerBuild } from "./peer.ts";
 
@@ -26,39 +19,18 @@ const REQUIRED = "post-quantum required (SKYWIRE_REQUIRE_PQ)";
 /** A refusal that takes longer was no refusal but a time-out. */
 const AT_ONCE_MS = 8_000;
 
-export interface LiveOptions {
+export interface LiveOptions extends CellOptions {
   readonly lab: Lab;
-  readonly matrix: Matrix;
-  readonly column: Column;
   readonly ours: OurBuild;
   readonly theirs: OurBuild | PeerBuild;
   /** A folder with {@link FILE_BYTES} of `big.bin`. */
   readonly site: string;
-  /** Told of each cell. */
-  readonly onCell: (line: string) => void;
 }
 
 /** One network of one column. Never rejects: what cannot be tried is a failed or skipped cell. */
 export async function tryNetwork(network: NetworkPlan, options: LiveOptions): Promise<void> {
-  const { matrix, column, onCell } = options;
   const rows = rowsOf(network);
-  const find = (role: Role, from: Side) => rows.find((row) => row.role === role && row.from === from);
-  const cell: Try = async (role, from, work) => {
-    const row = find(role, from);
-    if (row === undefined || matrix.outcome(row, column) !== undefined) return;
-    const startedMs = performance.now();
-    const fill = (verdict: "pass" | "fail" | "skip", detail: string) => {
-      const tookMs = Math.round(performance.now() - startedMs);
-      matrix.fill(row, column, { verdict, detail, tookMs });
-      onCell(`${verdict}  ${titleOf(row)}, ${tookMs} ms: ${detail}`);
-    };
-    try {
-      fill("pass", await work());
-    } catch (error) {
-      if (error instanceof SkipError) fill("skip", error.message);
-      else fill("fail", error instanceof Error ? error.message : String(error));
-    }
-  };
+  const cell: Try = cellFiller(rows, options);
   try {
     await meet(network, options, cell);
   } catch (error) {
@@ -67,7 +39,7 @@ export async function tryNetwork(network: NetworkPlan, options: LiveOptions): Pr
   }
 }
 
-type Try = (role: Role, from: Side, work: () => Promise<string>) => Promise<void>;
+type Try = FillCell<Role>;
 
 async function meet(network: NetworkPlan, options: LiveOptions, cell: Try): Promise<void> {
   const { lab, ours, theirs, site } = options;

@@ -24,6 +24,14 @@ export const NETWORKS: readonly NetworkPlan[] = [
   { discovery: "theirs", server: "theirs" },
 ];
 
+/** A network for transports and routes: every service of it is of one side, and both have two visors there. */
+export interface RouteNetworkPlan {
+  /** dmsg discovery, dmsg server, transport discovery, address resolver, route finder, setup node. */
+  readonly deployment: Side;
+}
+
+export const ROUTE_NETWORKS: readonly RouteNetworkPlan[] = [{ deployment: "ours" }, { deployment: "theirs" }];
+
 /** What is tried; each says who does it to whom. */
 export const ROLES = {
   registration: "a server registers at a discovery over HTTP",
@@ -39,12 +47,36 @@ export const ROLES = {
 
 export type Role = keyof typeof ROLES;
 
-/** One line of the matrix. */
-export interface Row extends NetworkPlan {
+/** What is tried with transports and routes; who dials, and whom. Where both are one side, the other is the relay. */
+export const ROUTE_ROLES = {
+  "dmsg transport":
+    "is made, is registered, carries a route, and is gone at both ends when the dialler closes it",
+  "stcpr transport": "is made, and is registered",
+  "stcpr redial": "closed by the one, gone at the other and in the discovery, and made again",
+  "route, 1 hop": "round trips over a route",
+  "route, 2 hops": "round trips over a route through a visor of the other side",
+  "route, 3 hops": "round trips over a route through a visor of each side",
+  "SOCKS, 1 hop": "a file of 32 MiB through the other's skysocks",
+  "SOCKS, 2 hops": "the same through a relay, of the other side where both ends are of one",
+} as const;
+
+export type RouteRole = keyof typeof ROUTE_ROLES;
+
+/** One line of the matrix that is about dmsg. */
+export interface DmsgRow extends NetworkPlan {
   readonly role: Role;
   readonly from: Side;
   readonly to: Side;
 }
+
+/** One line that is about transports and routes. */
+export interface RouteRow extends RouteNetworkPlan {
+  readonly role: RouteRole;
+  readonly from: Side;
+  readonly to: Side;
+}
+
+export type Row = DmsgRow | RouteRow;
 
 /** One column: whom we meet, and how. */
 export interface Column {
@@ -70,9 +102,9 @@ const SIDES: readonly Side[] = ["ours", "theirs"];
 const other = (side: Side): Side => side === "ours" ? "theirs" : "ours";
 
 /** The rows of one network. What has nothing of ours in it is no row: it proves nothing of us. */
-export function rowsOf(network: NetworkPlan): Row[] {
+export function rowsOf(network: NetworkPlan): DmsgRow[] {
   const { discovery, server } = network;
-  const row = (role: Role, from: Side, to: Side): Row => ({ role, from, to, ...network });
+  const row = (role: Role, from: Side, to: Side): DmsgRow => ({ role, from, to, ...network });
   const between = (role: Role) => SIDES.map((from) => row(role, from, other(from)));
   return [
     row("registration", server, discovery),
@@ -91,14 +123,36 @@ export function rowsOf(network: NetworkPlan): Row[] {
   );
 }
 
+/** The rows of one network for transports and routes. */
+export function routeRowsOf({ deployment }: RouteNetworkPlan): RouteRow[] {
+  const row = (role: RouteRole, from: Side, to: Side): RouteRow => ({ role, from, to, deployment });
+  const between = (role: RouteRole) => SIDES.map((from) => row(role, from, other(from)));
+  const through = (role: RouteRole) => SIDES.map((side) => row(role, side, side));
+  return [
+    ...between("dmsg transport"),
+    ...between("stcpr transport"),
+    ...between("stcpr redial"),
+    ...between("route, 1 hop"),
+    row("route, 2 hops", "ours", "ours"),
+    row("route, 3 hops", "ours", "theirs"),
+    ...between("SOCKS, 1 hop"),
+    ...through("SOCKS, 2 hops"),
+    ...between("SOCKS, 2 hops"),
+  ];
+}
+
+/** Every row there is. */
+export const ROWS: readonly Row[] = [...NETWORKS.flatMap(rowsOf), ...ROUTE_NETWORKS.flatMap(routeRowsOf)];
+
 /** Columns and rows, and the cells that were filled. */
 export class Matrix {
   readonly columns: readonly Column[];
-  readonly rows: readonly Row[] = NETWORKS.flatMap(rowsOf);
+  readonly rows: readonly Row[];
   readonly #outcomes = new Map<string, Outcome>();
 
-  constructor(columns: readonly Column[]) {
+  constructor(columns: readonly Column[], rows: readonly Row[] = ROWS) {
     this.columns = columns;
+    this.rows = rows;
   }
 
   /** Fills a cell. The first outcome stays: a later "not reached" hides no failure. */
@@ -168,11 +222,14 @@ export class Matrix {
   }
 }
 
-/** `file: ours > theirs, over their server, our discovery`. */
-export function titleOf({ role, from, to, discovery, server }: Row): string {
-  return `${role}: ${from} > ${to} (server ${server}, discovery ${discovery})`;
+/** `file: ours > theirs (server theirs, discovery ours)`, `SOCKS, 1 hop: ours > theirs (deployment theirs)`. */
+export function titleOf(row: Row): string {
+  const where = "deployment" in row
+    ? `deployment ${row.deployment}`
+    : `server ${row.server}, discovery ${row.discovery}`;
+  return `${row.role}: ${row.from} > ${row.to} (${where})`;
 }
 
-function keyOf({ role, from, to, discovery, server }: Row, { peer, postQuantum }: Column): string {
-  return [role, from, to, discovery, server, peer, postQuantum].join("|");
+function keyOf(row: Row, { peer, postQuantum }: Column): string {
+  return [titleOf(row), peer, postQuantum].join("|");
 }

@@ -114,12 +114,16 @@ export class OurBuild implements Build {
   }
 
   #arguments(args: readonly string[]): string[] {
-    const takesMode = !["sessions"].includes(args[1]!);
-    const mode = takesMode && this.#mode !== "require" ? ["--post-quantum", this.#mode] : [];
+    const mode = takesMode(args) && this.#mode !== "require" ? ["--post-quantum", this.#mode] : [];
     return [...skyctlArguments(), ...args, ...mode];
   }
 
   get #env(): Record<string, string> {
     return { SKYWIRE_REQUIRE_PQ: this.#mode === "require" ? "1" : "" };
   }
+}
+
+/** Whether a command has handshakes of its own: the others ask the running visor. */
+function takesMode([noun, verb]: readonly string[]): boolean {
+  return (noun === "dmsg" && verb !== "sessions") || (noun === "visor" && verb === "run");
 }

@@ -23,15 +23,16 @@ export class PeerBuild implements Build {
   /** The program that this was written for knows none; what a session is, is asked of our side alone. */
   readonly hasHybrid = false;
   readonly #lab: Lab;
-  readonly #path: string;
-  readonly #services: string;
+  readonly path: string;
+  /** An HTTP URL at which there is a nonce, and nobody else. */
+  readonly emptyServices: string;
   readonly #env: Record<string, string>;
 
   private constructor(lab: Lab, path: string, version: string) {
     this.#lab = lab;
-    this.#path = path;
+    this.path = path;
     this.version = version;
-    this.#services = lab.serve(nobodyElse);
+    this.emptyServices = lab.serve(nobodyElse);
     this.#env = { HOME: lab.folder };
   }
 
@@ -45,11 +46,11 @@ export class PeerBuild implements Build {
 
   async startDiscovery() {
     const [redisPort, port] = [freePort(), freePort()];
-    const redis = this.#startRedis(redisPort);
+    const redis = this.startRedis(redisPort);
     await redis.said(/Ready to accept connections/i);
-    const { secretKey } = await this.#keys();
+    const { secretKey } = await this.keys();
     const url = `http://127.0.0.1:${port}`;
-    const program = this.#start("discovery", [
+    const program = this.start("discovery", [
       ...["dmsg", "disc", "-a", `127.0.0.1:${port}`, "--redis", `redis://127.0.0.1:${redisPort}/0`],
       ...["-t", "--sk", secretKey],
     ]);
@@ -67,7 +68,7 @@ export class PeerBuild implements Build {
   }
 
   async startServer(discovery: string): Promise<RunningServer> {
-    const { publicKey, secretKey } = await this.#keys();
+    const { publicKey, secretKey } = await this.keys();
     const address = `127.0.0.1:${freePort()}`;
     const config = this.#lab.path("server.json");
     await Deno.writeTextFile(
@@ -83,7 +84,7 @@ export class PeerBuild implements Build {
         max_sessions: 100,
       }),
     );
-    const program = this.#start("server", ["dmsg", "server", "start", config]);
+    const program = this.start("server", ["dmsg", "server", "start", config]);
     return {
       publicKey,
       address,
@@ -96,7 +97,7 @@ export class PeerBuild implements Build {
   }
 
   async startVisor({ discovery, serverKey }: Place, site: string): Promise<RunningVisor> {
-    const { publicKey, secretKey } = await this.#keys();
+    const { publicKey, secretKey } = await this.keys();
     const folder = this.#lab.path("visor");
     await Deno.mkdir(`${folder}/tplogs`, { recursive: true });
     const config = `${folder}.json`;
@@ -110,16 +111,16 @@ export class PeerBuild implements Build {
         site,
         control,
         discovery,
-        services: this.#services,
+        services: this.emptyServices,
       })),
     );
-    const visor = this.#start("visor", ["visor", "-c", config]);
+    const visor = this.start("visor", ["visor", "-c", config]);
     await poll(async () => (await serversOf(discovery, publicKey)).includes(serverKey) || undefined, {
       withinMs: 30_000,
       what: () => `its visor did not publish itself: ${visor.stdout.slice(-600)}`,
     });
     const curl = (url: string, ...options: string[]) =>
-      this.#run(["dmsg", "curl", "-c", discovery, ...options, url], CURL_MS);
+      this.run(["dmsg", "curl", "-c", discovery, ...options, url], CURL_MS);
     return {
       publicKey,
       sessionIsHybrid: async (server) => {
@@ -134,7 +135,7 @@ export class PeerBuild implements Build {
       get: async (url) => textOf("its dmsg curl", await curl(url)),
       download: async (url, file) => void textOf("its dmsg curl", await curl(url, "-r", "-o", file)),
       delegatedServers: async (key) => {
-        const text = textOf("its mdisc", await this.#run(["cli", "mdisc", "entry", key, "--url", discovery]));
+        const text = textOf("its mdisc", await this.run(["cli", "mdisc", "entry", key, "--url", discovery]));
         return [...text.split("delegated servers").at(-1)!.matchAll(/[0-9a-f]{66}/g)].map(([found]) => found);
       },
       end: async () => void await visor.end(),
@@ -143,10 +144,11 @@ export class PeerBuild implements Build {
 
   /** One request by a client of its own; what it made of it, good or bad. */
   async request(discovery: string, url: string) {
-    return await this.#run(["dmsg", "curl", "-c", discovery, url], 40_000);
+    return await this.run(["dmsg", "curl", "-c", discovery, url], 40_000);
   }
 
-  #startRedis(port: number) {
+  /** Errors: `SkipError`. */
+  startRedis(port: number) {
     try {
       return this.#lab.start(REDIS, REDIS, [
         ...["--bind", "127.0.0.1", "--port", `${port}`, "--save", "", "--appendonly", "no"],
@@ -159,19 +161,19 @@ export class PeerBuild implements Build {
     }
   }
 
-  #start(part: string, args: readonly string[]) {
-    return this.#lab.start(`the peer's ${part}`, this.#path, args, { env: this.#env });
+  start(part: string, args: readonly string[], env: Record<string, string> = {}) {
+    return this.#lab.start(`the peer's ${part}`, this.path, args, { env: { ...this.#env, ...env } });
   }
 
-  async #run(args: readonly string[], withinMs?: number) {
-    return await this.#lab.run(`the peer's ${args.slice(0, 2).join(" ")}`, this.#path, args, {
+  async run(args: readonly string[], withinMs?: number) {
+    return await this.#lab.run(`the peer's ${args.slice(0, 2).join(" ")}`, this.path, args, {
       env: this.#env,
       withinMs,
     });
   }
 
-  async #keys(): Promise<{ publicKey: string; secretKey: string }> {
-    const text = textOf("its gen-keys", await this.#run(["cli", "config", "gen-keys"]));
+  async keys(): Promise<{ publicKey: string; secretKey: string }> {
+    const text = textOf("its gen-keys", await this.run(["cli", "config", "gen-keys"]));
     const [publicKey, secretKey] = text.match(/\b[0-9a-f]{64,66}\b/g) ?? [];
     if (publicKey === undefined || secretKey === undefined) throw new Error(`its gen-keys said ${text}`);
     return { publicKey, secretKey };
@@ -208,7 +210,7 @@ export async function hasNoEntry(discovery: string, key: string): Promise<boolea
 }
 
 /** Its visor's file; every address is of loopback, and every service that is not dmsg is {@link nobodyElse}. */
-function visorConfig(
+export function visorConfig(
   { publicKey, secretKey, folder, site, control, discovery, services }: Record<
     "publicKey" | "secretKey" | "folder" | "site" | "control" | "discovery" | "services",
     string
@@ -258,7 +260,8 @@ function nobodyElse(request: Request): Response {
   return Response.json(nonces === null ? [] : { edge: nonces[1], next_nonce: 1 });
 }
 
-async function answers(url: string): Promise<boolean> {
+/** True when an HTTP server is there, whatever it answers. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     await response.body?.cancel();

@@ -1,0 +1,62 @@
+/**
+ * A network namespace for the whole task: an address there that passes for public, and no way out.
+ *
+ * The task starts itself anew inside one, so that nothing is left when its last program ends.
+ *
+ * @module
+ */
+
+/** TEST-NET-1: of nobody, and taken for public by programs that refuse loopback and private addresses. */
+export const PUBLIC_ADDRESS = "192.0.2.1";
+
+/** Set for the task inside. */
+const INSIDE = "SKYCTL_INTEROP_NAMESPACE";
+const SET_UP = "ip link set lo up && ip link add sky0 type bridge && " +
+  `ip addr add ${PUBLIC_ADDRESS}/32 dev sky0 && ip link set sky0 up`;
+
+/** Whether this process runs in a namespace of its own, where {@link PUBLIC_ADDRESS} is one of its addresses. */
+export function inNamespace(): boolean {
+  return Deno.env.get(INSIDE) === "1";
+}
+
+/** Whether one can be made here: Linux, root, `unshare` and `ip`. */
+export async function canMakeNamespace(): Promise<boolean> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
+  try {
+    const { success } = await new Deno.Command("unshare", {
+      args: ["--net", "sh", "-c", SET_UP],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Runs a program inside a new namespace. Signals that this process gets are passed on. Gives its exit code. */
+export async function runInNamespace(
+  command: string,
+  args: readonly string[],
+  signals: readonly Deno.Signal[],
+): Promise<number> {
+  const child = new Deno.Command("unshare", {
+    args: ["--net", "sh", "-c", `${SET_UP} && exec "$@"`, "sh", command, ...args],
+    env: { [INSIDE]: "1" },
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  const passOn = signals.map((signal) => {
+    const listener = () => child.kill(signal);
+    Deno.addSignalListener(signal, listener);
+    return () => Deno.removeSignalListener(signal, listener);
+  });
+  try {
+    return (await child.status).code;
+  } finally {
+    for (const undo of passOn) undo();
+  }
+}
