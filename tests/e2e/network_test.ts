@@ -129,7 +129,16 @@ Deno.test("a dmsg discovery and a dmsg server of one's own, as processes, carry 
     assert.deepEqual([got.code, got.stdout], [0, "hello over dmsg\n"], got.stderr);
     const status = await (await fetch(health!)).json();
     assert.deepEqual([status.public_key, status.service_name], [publicKey, "dmsg-server"]);
-    for (const process of [serving, server, disc]) {
+    await using setup = new Process([
+      ...["svc", "run", "setup-node", "--keyfile", `${folder}/sn.key`, "--deployment", deployment],
+      ...["--addr", "127.0.0.1:0", "--json"],
+    ]);
+    const node = await setup.event("listening");
+    assert.equal(node.dmsg, `dmsg://${node.publicKey}:36`);
+    await setup.talk(/Session established/);
+    assert.equal((await (await fetch(node.stats!)).json()).total_requests, 0);
+    assert.equal((await Deno.stat(`${folder}/sn.key`)).mode! & 0o777, 0o600);
+    for (const process of [setup, serving, server, disc]) {
       process.interrupt();
       const { code, tookMs, stdout } = await process.ended();
       assert.equal(code, 0);

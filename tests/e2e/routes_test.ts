@@ -123,6 +123,9 @@ Deno.test("SOCKS over two hops; the middle goes away: an error in time, and anot
     );
     assert.equal(proxy?.sessions, 2, JSON.stringify(proxy));
     assert.equal(await fetchedHash(proxyPort, origin.port), await hashOf(file));
+    const key = JSON.parse(await Deno.readTextFile(`${home}/control.json`)).publicKey;
+    const itself = await skyctl(["visor", "ping", key, "--home", home], folder);
+    assert.deepEqual([itself.code, itself.stderr], [2, "Error: A visor cannot ping itself\n"]);
     const pinged = await json(home, "visor", "ping", far, "-n", "2", "--min-hops", "2");
     assert.deepEqual([pinged.roundTripsMs.length, pinged.forward.length, pinged.reverse.length], [2, 2, 2]);
 
