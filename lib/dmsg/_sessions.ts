@@ -319,7 +319,8 @@ export class Sessions {
     const isEvery = sessionsMin === 0;
     const missing = () => isEvery ? unconnected().length : sessionsMin - this.live().length;
     const untilMs = this.#options.world.clock.monotonicMs() + SESSION_ROUND_MS;
-    const isOver = () => signal.aborted || this.#options.world.clock.monotonicMs() >= untilMs;
+    // Of few that are wanted each server has its turn; only a round that is for all of them ends by the clock.
+    const isOver = () => signal.aborted || (isEvery && this.#options.world.clock.monotonicMs() >= untilMs);
     const candidates = isEvery ? this.#byTrust(unconnected()) : unconnected();
     while (candidates.length > 0 && missing() > 0 && !isOver()) {
       const some = isEvery ? candidates.length : missing();
