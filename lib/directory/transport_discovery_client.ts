@@ -52,6 +52,11 @@ export class TransportDiscoveryClient {
     this.#posted.clear();
   }
 
+  /** This transport has ended: whatever the service knew of it, its other edge may have removed. */
+  forget(id: string): void {
+    this.#posted.delete(id);
+  }
+
   /** Removes transports; what is not there counts as removed. Gives how many there were. */
   async remove(ids: readonly string[], signal?: AbortSignal): Promise<number> {
     let removed = 0;

@@ -153,6 +153,11 @@ export class GroupWire {
     return this.#isGone;
   }
 
+  /** Why there will be no handshake of the peer, or no packet any more; undefined while there may be. */
+  get failure(): Error | undefined {
+    return this.#peerFailure;
+  }
+
   /** What the peer's handshake said; undefined before. */
   get peerHandshake(): RouteHandshake | undefined {
     return this.#peer;

@@ -26,7 +26,12 @@ import { GroupWire, HANDSHAKE_WAIT_MS, type RouteTransport } from "./_group_wire
 import { ParkedPackets } from "./_parked.ts";
 import { newCounters, type RouterCounters } from "./counters.ts";
 import { descriptorKey, descriptorText, invertDescriptor } from "./descriptor.ts";
-import { RouteBusyError, RouteRuleError, RouteTransportMissingError } from "./errors.ts";
+import {
+  RouteBusyError,
+  RouteClosedByPeerError,
+  RouteRuleError,
+  RouteTransportMissingError,
+} from "./errors.ts";
 import { groupStatus, RouteGroup, type RouteGroupStatus } from "./group.ts";
 import { noListenerText, type RouteListener, RoutePorts } from "./listener.ts";
 import type { EdgeRules, Rule } from "./rule.ts";
@@ -388,10 +393,14 @@ export class Router {
       const options = { local: this.#local, remote: wire.remote.publicKey, clock, random, signal, extension };
       const handshake = wire.isInitiator ? kkConnect : kkAccept;
       const { conn, result }: HandshakenConn = await handshake(wire.conn, options);
-      if (wire.isGone) throw new ConnResetError("Route was closed");
-      wire.ready();
+      // A peer that closes right behind its handshake, since nobody listens for instance: that is for whoever reads.
+      const isEnded = wire.isInitiator && wire.failure instanceof RouteClosedByPeerError;
+      if (wire.isGone && !isEnded) throw wire.failure!;
       const group = new RouteGroup(wire, { conn, result, postQuantum: extension.isHybrid, clock, ledger });
-      this.#groups.set(wire, group);
+      if (!wire.isGone) {
+        wire.ready();
+        this.#groups.set(wire, group);
+      }
       this.#counters.groupsOpened++;
       return group;
     } catch (error) {

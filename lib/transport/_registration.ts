@@ -34,6 +34,11 @@ export interface RegisteredTransport {
 export interface TransportRegistrar {
   register(transports: readonly RegisteredTransport[], signal?: AbortSignal): Promise<void>;
   remove(ids: readonly TransportId[], signal?: AbortSignal): Promise<unknown>;
+  /**
+   * The transport has ended, and what is known of its registration with it: the peer may have removed it. One that
+   * is there again before it was removed is registered anew.
+   */
+  forget?(id: TransportId): void;
 }
 
 export interface RegistrationOptions {
@@ -65,6 +70,7 @@ export class Registration {
   }
 
   onClosed(id: TransportId): void {
+    this.#options.registrar.forget?.(id);
     this.#removed.add(id);
     this.#removeDueMs = Math.min(this.#removeDueMs, this.#options.clock.monotonicMs() + DEBOUNCE_MS);
     this.#wake();

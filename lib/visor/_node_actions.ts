@@ -140,14 +140,16 @@ async function dialPing(
 ): Promise<RouteGroup> {
   let refusal: unknown;
   for (const port of SKY_PING_PORTS) {
-    const conn = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
+    let conn: RouteGroup | undefined;
     try {
+      conn = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
       await conn.ping({ signal: options?.signal }); // a port without a listener is told only now
       return conn;
     } catch (error) {
-      conn.close();
-      await conn.closed;
-      if (!(error instanceof RouteClosedByPeerError) && !(error instanceof TimedOutError)) throw error;
+      conn?.close();
+      await conn?.closed;
+      const isAnswered = error instanceof RouteClosedByPeerError;
+      if (!isAnswered && (conn === undefined || !(error instanceof TimedOutError))) throw error;
       refusal = error;
     }
   }

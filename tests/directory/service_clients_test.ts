@@ -132,6 +132,7 @@ Deno.test("a service of 2024: each new transport is posted alone, once; deletion
     [500, `{"error":"ERROR: duplicate key value violates unique constraint (SQLSTATE 23505)"}\n`],
     [409, `{"error":"already registered"}`],
     [201, "[]"],
+    [201, "[]"],
   ];
   const client = new TransportDiscoveryClient(
     tableOf({
@@ -158,7 +159,10 @@ Deno.test("a service of 2024: each new transport is posted alone, once; deletion
   assert.equal(await client.remove([first.id, second.id, "../all"]), 1, "404 counts as removed");
   assert.ok(log.every(({ path }) => !path.includes("..")));
   await client.register([first]);
-  assert.equal(posts.length, 0, "removed, it is new again");
+  assert.equal(posts.length, 1, "removed, it is new again");
+  client.forget(third.id);
+  await client.register([first, third]);
+  assert.equal(posts.length, 0, "ended and there again: its other edge may have removed it");
   assert.equal(await client.heartbeat(), false, "not offered");
 });
 

@@ -277,6 +277,30 @@ Deno.test("nobody on the port: the source is told so in Skywire's words once the
     }
   }));
 
+Deno.test("a peer that closes right behind its handshake: the group is open, and ends in the peer's words", () =>
+  withRouting(async (bench) => {
+    const { alice, bob, near } = pair(bench);
+    const deliver = near.sink;
+    const held: Uint8Array[] = [];
+    near.sink = (packets, from) => { // noise, reason and close come in one read
+      const kinds = parsePackets(packets).map(({ type }) => type);
+      if (kinds.includes(handshake)) return deliver(packets, from);
+      held.push(packets.slice());
+      return kinds.includes(close)
+        ? deliver(Uint8Array.from(held.flatMap((part) => [...part])), from)
+        : undefined;
+    };
+    const group = await bench.within(1_000, openRoute([alice, bob], { port: 77 }));
+    assert.ok(held.length > 0);
+    assert.ok(await failureOf(group.ping()) instanceof RouteClosedByPeerError);
+    const failure = await failureOf(group.read());
+    assert.ok(failure instanceof RouteClosedByPeerError, String(failure));
+    assert.equal(failure.text, "no listener on port 77, service offline");
+    group.close();
+    await group.closed;
+    assert.deepEqual([alice.router.groups(), alice.router.rules()], [[], []]);
+  }));
+
 Deno.test("a ping under way when the peer closes fails in the peer's words", () =>
   withRouting(async (bench) => {
     const { alice, bob, near } = pair(bench);

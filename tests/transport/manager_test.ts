@@ -181,6 +181,7 @@ class WatchedRegistrar implements TransportRegistrar {
     readonly removed?: string[];
   }[] = [];
   fails = false;
+  readonly forgotten: string[] = [];
   constructor(readonly nowMs: () => number) {}
   async register(transports: readonly RegisteredTransport[]): Promise<void> {
     this.calls.push({ at: this.nowMs(), registered: [...transports] });
@@ -189,6 +190,9 @@ class WatchedRegistrar implements TransportRegistrar {
   async remove(ids: readonly string[]): Promise<void> {
     this.calls.push({ at: this.nowMs(), removed: [...ids] });
     if (this.fails) throw new Error("unreachable");
+  }
+  forget(id: string): void {
+    this.forgotten.push(id);
   }
   get counts(): (number | string)[] {
     return this.calls.map(({ registered, removed }) => registered?.length ?? `-${removed!.length}`);
@@ -239,6 +243,7 @@ Deno.test("ended transports are removed in one batch after 5 s, unless they are 
       const second = await near.dial(bob.publicKey, "stcp");
       await sleep(a.clock, 10_000);
       assert.ok(!registrar.counts.includes("-1"), `${registrar.counts}`);
+      assert.deepEqual(registrar.forgotten, [first.id], "the peer may have removed it in between");
       second.close();
       await sleep(a.clock, 4_900);
       assert.ok(!registrar.counts.includes("-1"));
