@@ -149,14 +149,6 @@ export class VisorNode implements AsyncDisposable {
     };
   }
 
-  /** True while a transport is live that could carry a packet now: one over dmsg cannot without a session. */
-  get isRouted(): boolean {
-    const { isConnected } = this.#options.client.dmsg;
-    return this.transports.transports().some(({ isSelf, type }) =>
-      !isSelf && (isConnected || type !== "dmsg")
-    );
-  }
-
   /** Starts the apps that the configuration starts. */
   startApps(): void {
     this.launcher.startConfigured();

@@ -29,7 +29,7 @@ import { type NodeSettings, VisorNode } from "./node.ts";
 import { nodeStatus } from "./_node_actions.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { logServer } from "./log_server.ts";
-import { Uptime, type UptimeReport } from "./uptime/mod.ts";
+import { tiersNow, Uptime, type UptimeReport } from "./uptime/mod.ts";
 
 export interface VisorOptions {
   readonly world: World;
@@ -117,7 +117,7 @@ export class Visor implements AsyncDisposable {
       world,
       path: `${options.home}/${UPTIME_FILE}`,
       sampleIntervalMs: options.uptimeSampleMs,
-      look: () => ({ dmsg: this.dmsg.isConnected, skynet: this.node.isRouted }),
+      look: () => tiersNow({ dmsg: this.dmsg.isConnected, transports: this.node.transports.transports() }),
       log: logFile.log.child("uptime"),
     });
   }

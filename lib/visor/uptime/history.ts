@@ -9,6 +9,7 @@
  * @module
  */
 import { UptimeFileError } from "./errors.ts";
+import type { Tiers } from "./tiers.ts";
 
 export const HOUR_MS = 3_600_000;
 /** What `visor uptime` is about. */
@@ -17,14 +18,6 @@ export const PANEL_HOURS = 24;
 export const RETAINED_HOURS = 720;
 /** Format of the file. */
 const FILE_VERSION = 1;
-
-/** What was true in one moment. */
-export interface Tiers {
-  /** At least one dmsg session is live. */
-  readonly dmsg: boolean;
-  /** At least one transport is live that could carry a packet now. */
-  readonly skynet: boolean;
-}
 
 /** Milliseconds of some span. */
 export interface TierTimes {

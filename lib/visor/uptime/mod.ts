@@ -12,4 +12,5 @@
  */
 export * from "./errors.ts";
 export * from "./history.ts";
+export * from "./tiers.ts";
 export * from "./uptime.ts";

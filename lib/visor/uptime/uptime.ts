@@ -11,12 +11,12 @@ import {
   parseUptimeFile,
   RETAINED_HOURS,
   sumOf,
-  type Tiers,
   type TierTimes,
   UptimeHistory,
   type UptimeHour,
 } from "./history.ts";
 import { UptimeFileError } from "./errors.ts";
+import type { Tiers } from "./tiers.ts";
 
 /** A crash costs at most so much; each write is one of some 70 KiB at the most. */
 export const WRITE_INTERVAL_MS = 5 * 60_000;

@@ -6,6 +6,7 @@ import {
   parseUptimeFile,
   RETAINED_HOURS,
   sumOf,
+  tiersNow,
   UptimeHistory,
 } from "../../../lib/visor/uptime/mod.ts";
 
@@ -25,6 +26,19 @@ Deno.test("both tiers are counted over the same time, and skynet without dmsg by
     skynetMs: 2 * MINUTE,
     skynetWithoutDmsgMs: MINUTE,
   }]);
+});
+
+Deno.test("skynet is a transport that could carry a packet now: none to oneself, none over dmsg without dmsg (VI-4)", () => {
+  const of = (type: string, isSelf = false) => ({ type, isSelf });
+  for (
+    const [dmsg, transports, skynet] of [
+      [true, [], false],
+      [true, [of("dmsg")], true],
+      [false, [of("dmsg")], false], // it has not noticed yet that its session is gone
+      [false, [of("dmsg"), of("stcpr")], true],
+      [true, [of("stcpr", true), of("dmsg", true)], false],
+    ] as const
+  ) assert.deepEqual(tiersNow({ dmsg, transports }), { dmsg, skynet });
 });
 
 Deno.test("the panel is the last 24 hours, and what is older than 30 days is forgotten", () => {
