@@ -31,7 +31,6 @@ export const BATCH_FRAMES_MAX = 16;
 
 /** Longest frame with its prefix. */
 const FRAME_BYTES_MAX = PREFIX_BYTES + FRAME_PREFIX_MAX;
-const BATCH_BYTES_MAX = BATCH_FRAMES_MAX * FRAME_BYTES_MAX;
 
 /**
  * `conn` inside noise. Owns `conn`. Never half-closes: what is below may end both directions at once.
@@ -39,8 +38,14 @@ const BATCH_BYTES_MAX = BATCH_FRAMES_MAX * FRAME_BYTES_MAX;
  * `LimitError`, `MalformedError`; an end inside a frame is a `TruncatedError`.
  * `ledger` counts it as kind `noise-conn` until it is closed.
  */
-export function noiseConn(conn: Conn, keys: SplitKeys, { ledger }: { readonly ledger?: Ledger } = {}): Conn {
-  return new NoiseConn(conn, keys, ledger);
+export function noiseConn(conn: Conn, keys: SplitKeys, options: NoiseConnOptions = {}): Conn {
+  return new NoiseConn(conn, keys, options);
+}
+
+export interface NoiseConnOptions {
+  readonly ledger?: Ledger;
+  /** Frames of one write below: fewer where what is below adds to them and has a size of its own to keep. */
+  readonly batchFramesMax?: number;
 }
 
 interface PendingWrite {
@@ -56,6 +61,7 @@ class NoiseConn implements Conn {
   readonly #conn: Conn;
   readonly #sealer: FrameSealer;
   readonly #opener: FrameOpener;
+  readonly #batchFramesMax: number;
 
   // Reading
   #reading = false;
@@ -70,8 +76,13 @@ class NoiseConn implements Conn {
   #writeFailure: { readonly reason: unknown } | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor(conn: Conn, keys: SplitKeys, ledger: Ledger | undefined) {
+  constructor(
+    conn: Conn,
+    keys: SplitKeys,
+    { ledger, batchFramesMax = BATCH_FRAMES_MAX }: NoiseConnOptions,
+  ) {
     this.#conn = conn;
+    this.#batchFramesMax = batchFramesMax;
     this.#sealer = new FrameSealer(keys.send);
     this.#opener = new FrameOpener(keys.receive);
     const release = ledger?.open("noise-conn");
@@ -196,20 +207,21 @@ class NoiseConn implements Conn {
   /** Size of the next batch: what waits, framed, up to the bound. */
   #batchBytes(): number {
     let bytes = 0;
-    const writes = Math.min(this.#writes.length, BATCH_FRAMES_MAX); // each is a frame or more
-    for (let index = 0; index < writes && bytes < BATCH_BYTES_MAX; index++) {
+    const bytesMax = this.#batchFramesMax * FRAME_BYTES_MAX;
+    const writes = Math.min(this.#writes.length, this.#batchFramesMax); // each is a frame or more
+    for (let index = 0; index < writes && bytes < bytesMax; index++) {
       const write = this.#writes[index]!;
       const left = write.bytes.length - write.offset;
       bytes += left + Math.ceil(left / FRAME_PLAINTEXT_BYTES_MAX) * FRAME_OVERHEAD_BYTES;
     }
-    return Math.min(bytes, BATCH_BYTES_MAX);
+    return Math.min(bytes, bytesMax);
   }
 
   /** Fills `buffer` with frames of the waiting writes, in order; `whole` are those that are sealed to the end. */
   #sealBatch(buffer: Uint8Array): { bytes: number; whole: PendingWrite[] } {
     const whole: PendingWrite[] = [];
     let bytes = 0;
-    for (let frames = 0; frames < BATCH_FRAMES_MAX && this.#writes.length > 0; frames++) {
+    for (let frames = 0; frames < this.#batchFramesMax && this.#writes.length > 0; frames++) {
       const write = this.#writes[0]!;
       const plaintext = write.bytes.subarray(write.offset, write.offset + FRAME_PLAINTEXT_BYTES_MAX);
       bytes += this.#sealer.sealInto(plaintext, buffer, bytes);

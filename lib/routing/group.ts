@@ -13,6 +13,12 @@ import type { TransportId } from "../transport/mod.ts";
 import { type GroupWire, PING_INTERVAL_MS } from "./_group_wire.ts";
 import type { RouteAddress, RouteDescriptor } from "./descriptor.ts";
 
+/**
+ * Frames of one write: as packets they are 61,545 bytes, which the noise of a transport below takes as 16 frames,
+ * one batch and one buffer of 64 KiB at every layer. One frame more would be two writes of the socket.
+ */
+export const GROUP_BATCH_FRAMES_MAX = 15;
+
 /** What a group is doing, for `route ls`. */
 export interface RouteGroupStatus {
   readonly descriptor: RouteDescriptor;
@@ -61,7 +67,7 @@ export class RouteGroup implements Conn {
   ) {
     this.#wire = wire;
     this.#clock = clock;
-    this.#conn = noiseConn(conn, result.keys, { ledger });
+    this.#conn = noiseConn(conn, result.keys, { ledger, batchFramesMax: GROUP_BATCH_FRAMES_MAX });
     this.remoteKey = result.remote;
     this.postQuantum = postQuantum;
   }
