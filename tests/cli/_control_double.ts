@@ -11,6 +11,24 @@ import { withSimulation } from "../support/world.ts";
 import { FakeTerminal } from "./_fakes.ts";
 import type { RunResult } from "./_run.ts";
 
+/**
+ * Verbs load what they need when they run. Loading takes real time, of which a simulation knows nothing: it would see
+ * a test that waits for nothing. So everything is loaded before one begins.
+ */
+async function loadVerbs(folder: URL): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const at = new URL(isDirectory ? `${name}/` : name, folder);
+    if (isDirectory) {
+      await loadVerbs(at);
+      continue;
+    }
+    for (const [, path] of (await Deno.readTextFile(at)).matchAll(/\bimport\(\s*"(\.[^"]+)"/g)) {
+      await import(new URL(path!, at).href);
+    }
+  }
+}
+await loadVerbs(new URL("../../commands/", import.meta.url));
+
 const HOME = "/home";
 const TOKEN = "ab".repeat(32);
 /** The visor's key. */
