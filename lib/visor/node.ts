@@ -264,12 +264,16 @@ export class VisorNode implements AsyncDisposable {
       scope.spawn("pings over routes", async () => {
         for (let conn = await listener.accept(); conn !== null; conn = await listener.accept()) {
           const taken = conn;
-          scope.spawn("a ping over a route", async () => {
+          scope.spawn("a ping over a route", async (signal) => {
+            const onAbort = () => taken.close(signal.reason); // a silent peer must not hold the visor's end up
+            if (signal.aborted) onAbort();
+            signal.addEventListener("abort", onAbort, { once: true });
             try {
               while (await taken.read() !== null); // the group answers pings; what is written is not looked at
             } catch {
               /* however it ends, it is over */
             } finally {
+              signal.removeEventListener("abort", onAbort);
               taken.close();
             }
           });

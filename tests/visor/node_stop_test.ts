@@ -92,6 +92,7 @@ for (const [index, who] of ["A", "B", "C"].entries()) {
   Deno.test(`VI-1: ${who} stops within 2 s with routes open while its network is silent, and leaves nothing`, () =>
     withFleet(332 + index, ["A", "B", "C"], async (fleet) => {
       const { web, conn } = await busyRoute(fleet);
+      const held = await fleet.node("A").dialer.dial({ publicKey: keyOf("C"), port: 58 }, { minHops: 2 });
       const world = fleet.world(who);
       fleet.simulation.partition(who);
       await fleet.sleep(1_000);
@@ -101,6 +102,7 @@ for (const [index, who] of ["A", "B", "C"].entries()) {
       assert.deepEqual(world.ledger.live(), {});
       await assert.rejects(echoed(conn, bytes));
       fleet.simulation.heal(who);
+      held.close(); // not before: who stops must not need it
       for (const name of ["A", "B", "C"].filter((each) => each !== who)) {
         if (name === "A") await fleet.call("A", "appStop", { name: "skysocks-client" });
         await fleet.until(

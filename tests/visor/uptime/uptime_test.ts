@@ -1,6 +1,6 @@
 /** The visor looks at itself: at its interval, at what is true then; and keeps it through restarts and bad disks. */
 import assert from "node:assert/strict";
-import { silentLog } from "../../../lib/base/mod.ts";
+import { logTo, silentLog } from "../../../lib/base/mod.ts";
 import { sleep, type World } from "../../../lib/runtime/mod.ts";
 import { FILE_BYTES_MAX, Uptime, WRITE_INTERVAL_MS } from "../../../lib/visor/uptime/mod.ts";
 import { withSimulation } from "../../support/world.ts";
@@ -12,8 +12,9 @@ function startUptime(
   world: World,
   look: () => { dmsg: boolean; skynet: boolean },
   sampleIntervalMs = MINUTE,
+  log = silentLog,
 ) {
-  return new Uptime({ world, path: PATH, sampleIntervalMs, look, log: silentLog });
+  return new Uptime({ world, path: PATH, sampleIntervalMs, look, log });
 }
 
 Deno.test("a sample is what is true at that moment, never what was true once (VI-4)", () =>
@@ -69,10 +70,19 @@ Deno.test("a file that is broken or far too large costs the history, never the v
   withSimulation(3, async (simulation) => {
     const world = simulation.node("visor");
     await simulation.run(async () => {
-      for (const bytes of [new Uint8Array(FILE_BYTES_MAX + 1), new TextEncoder().encode("{")]) {
-        await world.files.write(PATH, bytes);
-        const uptime = startUptime(world, () => ({ dmsg: true, skynet: true }));
+      const large = '{"version":1,"hours":[]}' + " ".repeat(FILE_BYTES_MAX);
+      for (const text of [large, "{"]) {
+        await world.files.write(PATH, new TextEncoder().encode(text));
+        const said: string[] = [];
+        const uptime = startUptime(
+          world,
+          () => ({ dmsg: true, skynet: true }),
+          MINUTE,
+          logTo(({ message, fields }) => said.push(`${message}: ${fields.cause}`), () => 0),
+        );
         await sleep(world.clock, MINUTE + 1);
+        assert.equal(said.length, 1);
+        assert.match(said[0]!, /^Uptime begins anew: Cannot use the kept uptime: it is (too large|no JSON)/);
         assert.equal(uptime.report().retained.runningMs, MINUTE);
         await uptime.close();
         assert((await world.files.info(PATH))!.bytes < 1_000);
