@@ -93,3 +93,78 @@ for (const how of ["reset", "silent"] as const) {
       await web.close();
     }, { configs: { C: SERVER } }));
 }
+
+Deno.test("B dies and there is no other way: programs are told in SOCKS within 10 s; B comes back, and so does the route", () =>
+  withFleet(304, ["A", "B", "C"], async (fleet) => {
+    const web = await echoServer(fleet);
+    await fleet.until("B's transports", () => fleet.node("B").transports.transports().length === 2);
+    await fleet.sleep(6_000);
+    await proxyOver(fleet, "A", "C", "--min-hops", "2");
+    const conn = await fleet.browse("A", web.address);
+    await echoed(conn, bytes);
+    fleet.kill("B");
+    await assert.rejects(echoed(conn, bytes));
+    for (let round = 0; round < 3; round++) {
+      const askedMs = fleet.nowMs;
+      await assert.rejects(fleet.browse("A", web.address), { code: "SOCKS_REFUSED" });
+      assert(fleet.nowMs - askedMs <= 10_100, `${fleet.nowMs - askedMs} ms`);
+    }
+    await fleet.sleep(120_000);
+    assert.deepEqual([isProxied(fleet, "A"), fleet.node("A").router.rules()], [false, []]);
+    await fleet.start("B");
+    await fleet.until("the route is back", () => isProxied(fleet, "A"), 90_000);
+    const again = await fleet.browse("A", web.address);
+    assert.deepEqual(sha256(await echoed(again, bytes)), sha256(bytes));
+    again.close();
+    await web.close();
+  }, {
+    configs: {
+      B: { persistent_transports: [{ pk: keyOf("A"), type: "stcpr" }, { pk: keyOf("C"), type: "stcpr" }] },
+      C: SERVER,
+    },
+  }));
+
+Deno.test("a transport in the middle is closed under a download, and made again: the app heals by itself", () =>
+  withFleet(305, ["A", "B", "C"], async (fleet) => {
+    const web = await echoServer(fleet);
+    const [, bc] = await chain(fleet, "A", "B", "C");
+    await proxyOver(fleet, "A", "C", "--min-hops", "2");
+    const conn = await fleet.browse("A", web.address);
+    await echoed(conn, bytes);
+    const closedMs = fleet.nowMs;
+    await fleet.call("B", "transportRemove", { id: bc! });
+    await assert.rejects(async () => {
+      for (;;) await echoed(conn, bytes);
+    });
+    assert(fleet.nowMs - closedMs <= 21_000, `${fleet.nowMs - closedMs} ms`);
+    assert.equal(await fleet.link("B", "C"), bc);
+    await fleet.until("the route is back", () => isProxied(fleet, "A"), 90_000);
+    const again = await fleet.browse("A", web.address);
+    await echoed(again, bytes);
+    again.close();
+    await fleet.call("A", "appStop", { name: "skysocks-client" });
+    for (const name of ["A", "C"]) {
+      const noGroup = () => fleet.node(name).router.groups().length === 0;
+      await fleet.until(`no group at ${name}`, noGroup, 5_000);
+    }
+    // Rules at a relay that lost its transport under a route expire with their keep-alive of 10 min.
+    await fleet.until("no rule at B", () => fleet.node("B").router.rules().length === 0, 660_000);
+    await web.close();
+  }, { configs: { C: SERVER } }));
+
+Deno.test("transports, a route over two hops and a proxy do the same for the same seed", async () => {
+  const hashes: string[] = [];
+  for (const extraTurns of [0, 5]) {
+    await withFleet(306, ["A", "B", "C"], async (fleet) => {
+      const web = await echoServer(fleet);
+      await chain(fleet, "A", "B", "C");
+      await proxyOver(fleet, "A", "C", "--min-hops", "2");
+      const conn = await fleet.browse("A", web.address);
+      await echoed(conn, bytes.subarray(0, 20_000));
+      conn.close();
+      await web.close();
+      hashes.push(fleet.simulation.hash);
+    }, { configs: { C: SERVER }, extraTurns });
+  }
+  assert.equal(hashes[0], hashes[1]);
+});
