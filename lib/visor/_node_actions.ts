@@ -87,10 +87,9 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       if (remote === node.publicKey) throw new RouteHopError("A visor cannot ping itself");
       const startedMs = clock.monotonicMs();
       const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
-      const group = await dialPing(node, remote, options);
+      const { group, dialledMs, roundTripsMs } = await dialPing(node, remote, { ...options, count }, clock);
       try {
-        const dialMs = clock.monotonicMs() - startedMs;
-        const roundTripsMs = await group.ping({ count, signal });
+        const dialMs = dialledMs - startedMs;
         const route = node.dialer.routeOf(group);
         const [there, back] = await Promise.all([
           hopsOf(node, route?.forward ?? [], signal),
@@ -132,24 +131,30 @@ async function firstTransport(
   throw failure;
 }
 
-/** Visors of 2026 answer on one port, those of 2024 on another. */
+/**
+ * Visors of 2026 answer on one port, those of 2024 on another. Where nobody listens the group is up all the same,
+ * and may answer a ping or two before it is closed.
+ */
 async function dialPing(
   node: VisorNode,
   publicKey: PublicKey,
-  options: Parameters<VisorNode["dialer"]["dial"]>[1],
-): Promise<RouteGroup> {
+  { count, ...options }: Parameters<VisorNode["dialer"]["dial"]>[1] & { readonly count: number },
+  clock: Clock,
+): Promise<{ group: RouteGroup; dialledMs: number; roundTripsMs: number[] }> {
+  const { signal } = options;
   let refusal: unknown;
   for (const port of SKY_PING_PORTS) {
-    let conn: RouteGroup | undefined;
+    let group: RouteGroup | undefined;
     try {
-      conn = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
-      await conn.ping({ signal: options?.signal }); // a port without a listener is told only now
-      return conn;
+      group = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
+      await group.ping({ signal });
+      const dialledMs = clock.monotonicMs();
+      return { group, dialledMs, roundTripsMs: await group.ping({ count, signal }) };
     } catch (error) {
-      conn?.close();
-      await conn?.closed;
+      group?.close();
+      await group?.closed;
       const isAnswered = error instanceof RouteClosedByPeerError;
-      if (!isAnswered && (conn === undefined || !(error instanceof TimedOutError))) throw error;
+      if (!isAnswered && (group === undefined || !(error instanceof TimedOutError))) throw error;
       refusal = error;
     }
   }

@@ -158,17 +158,21 @@ export class Lab implements AsyncDisposable {
   }
 }
 
-/** Calls until something is given, every 50 ms. What `look` throws is final. */
+/** Calls until something is given, every 50 ms unless told otherwise. What `look` throws is final. */
 export async function poll<T>(
   look: () => T | undefined | Promise<T | undefined>,
-  { withinMs, what }: { readonly withinMs: number; readonly what: () => string },
+  { withinMs, everyMs = 50, what }: {
+    readonly withinMs: number;
+    readonly everyMs?: number;
+    readonly what: () => string;
+  },
 ): Promise<T> {
   const endMs = performance.now() + withinMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (performance.now() > endMs) throw new Error(`${what()} (within ${withinMs} ms)`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 

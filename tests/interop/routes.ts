@@ -21,6 +21,8 @@ import type { Deployment, RouteBuild, RouteVisor } from "./route_build.ts";
 /** Ours registers 5 s after a transport is up, and asks again where a service was busy. */
 const REGISTERED_MS = 20_000;
 const GONE_MS = 10_000;
+/** Each look is a command, and two cells look at once. */
+const ASK_MS = 400;
 
 /** One network of one column. Never rejects: what cannot be tried is a failed or skipped cell. */
 export async function tryRoutes(network: RouteNetworkPlan, options: LiveOptions): Promise<void> {
@@ -69,12 +71,14 @@ async function meet(
     for (const visor of visors) {
       await poll(async () => (await visor.transports()).some((each) => each.id === id) || undefined, {
         withinMs: GONE_MS,
+        everyMs: ASK_MS,
         what: () => `${visor.publicKey} does not list ${id}`,
       });
     }
     const startedMs = performance.now();
     await poll(async () => await record(id) ? true : undefined, {
       withinMs: REGISTERED_MS,
+      everyMs: ASK_MS,
       what: () => `The discovery does not know ${id}`,
     });
     return `registered after ${Math.round(performance.now() - startedMs)} ms`;
@@ -82,10 +86,12 @@ async function meet(
   const isGone = async (id: string, visor: RouteVisor) => {
     await poll(async () => (await visor.transports()).every((each) => each.id !== id) || undefined, {
       withinMs: GONE_MS,
+      everyMs: ASK_MS,
       what: () => `${visor.publicKey} still lists ${id}`,
     });
     await poll(async () => await record(id) ? undefined : true, {
       withinMs: GONE_MS,
+      everyMs: ASK_MS,
       what: () => `The discovery still has ${id}`,
     });
   };
