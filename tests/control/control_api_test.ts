@@ -198,8 +198,13 @@ Deno.test("a defect of the visor is 500 without its text, which its log has", ()
 
 Deno.test("a caller that leaves before its answer is no failure of the visor", async () => {
   const logged: string[] = [];
-  const visorPing: ControlActions["visorPing"] = (_input, signal) =>
-    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const begun = Promise.withResolvers<void>();
+  const visorPing: ControlActions["visorPing"] = (_input, signal) => {
+    begun.resolve();
+    return new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    );
+  };
   const handler = controlHandler({
     token: TOKEN,
     actions: { visorPing } as ControlActions,
