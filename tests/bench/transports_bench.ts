@@ -12,7 +12,6 @@ const ROUNDS = 3;
 const DIALS = 40;
 const WARM_UP_DIALS = 8;
 const HELD = 500;
-const HELD_BEFORE = 100;
 const DIALS_AT_ONCE = 8;
 const GO_DIAL_MS = 17;
 
@@ -56,7 +55,7 @@ async function dials({ visors: [near, far] }: Visors): Promise<BenchRow[]> {
   ];
 }
 
-/** Of the visor that is dialled. The first hundred pay for tables and buffers that stay. */
+/** Of the visor that is dialled. The first time pays for tables and buffers that stay. */
 async function memory({ visors: [near, far] }: Visors): Promise<BenchRow[]> {
   const hold = async (count: number) => {
     await near!.child.ask("holdTransports", { to: far!.publicKey, count, parallel: DIALS_AT_ONCE });
@@ -66,7 +65,7 @@ async function memory({ visors: [near, far] }: Visors): Promise<BenchRow[]> {
     await near!.child.ask("releaseTransports");
     await far!.child.ask("awaitTransports", { count: 1 });
   };
-  await hold(HELD_BEFORE);
+  await hold(HELD);
   await release();
   const before = await far!.child.usage();
   await hold(HELD);
