@@ -160,9 +160,7 @@ function finish(words: Uint32Array): void {
     h2 &= LIMB_MASK;
     h3 &= LIMB_MASK;
     h4 &= LIMB_MASK;
-  }
-  h1 += h0 >>> LIMB_BITS;
-  h0 &= LIMB_MASK;
+  } // the first pass may leave h0 a little too large, the second one cannot
   // g = h - (2^130 - 5), to be taken when it is not negative
   const g0 = h0 + 5;
   const g1 = h1 + (g0 >>> LIMB_BITS);

@@ -1,7 +1,13 @@
 /** The cipher in WebAssembly against `node:crypto`, at every length at which it takes another way. */
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
-import { AuthenticationError, chachaOpen, chachaSeal, chachaSealInto } from "../../lib/crypto/mod.ts";
+import {
+  AuthenticationError,
+  chachaOpen,
+  chachaOpenInto,
+  chachaSeal,
+  chachaSealInto,
+} from "../../lib/crypto/mod.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -42,7 +48,7 @@ Deno.test("associated data of every length, also where both together are just sm
   const draw = drawing(2);
   const cases = [
     ...Array.from({ length: 130 }, (_, length) => [length, 100 - length % 50] as const),
-    ...[[16_384, 0], [16_383, 1], [16_300, 84], [16_300, 85], [20_000, 20]] as const,
+    ...[[16_384, 0], [16_383, 1], [16_300, 84], [16_300, 85], [20_000, 20], [60_000, 20]] as const,
   ];
   for (const [adBytes, bytes] of cases) {
     const [key, ad, plaintext] = [draw(32), draw(adBytes), draw(bytes)];
@@ -70,6 +76,20 @@ Deno.test("ciphertexts of ones alone carry through every limb", () => {
     const stream = reference(key, round, NOTHING, new Uint8Array(length)).subarray(0, length);
     const plaintext = stream.map((byte) => byte ^ 255); // its ciphertext is ones
     assert.deepEqual(chachaSeal(key, round, NOTHING, plaintext), reference(key, round, NOTHING, plaintext));
+  }
+});
+
+Deno.test("a wrong tag leaves the buffer alone, whichever way the message takes", () => {
+  const draw = drawing(5);
+  for (const length of [0, 1, 4_070, 16_384, 16_385, 40_000]) {
+    const key = draw(32);
+    const sealed = chachaSeal(key, 9, NOTHING, draw(length));
+    for (const at of [0, length, sealed.length - 1]) {
+      const into = new Uint8Array(length + 16).fill(5);
+      const changed = sealed.with(at, sealed[at]! ^ 1);
+      assert.throws(() => chachaOpenInto(key, 9, changed, into, 0), AuthenticationError);
+      assert.deepEqual(into, new Uint8Array(length + 16).fill(5));
+    }
   }
 });
 
