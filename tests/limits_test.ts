@@ -121,7 +121,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/scenarios/kills.ts NOTICED_MS",
       "sim/scenarios/links.ts CUT_OFF_MS_MIN CUT_OFF_MS_MAX",
       "sim/scenarios/redeploy.ts PAUSE_MS",
-      "visor/local_network.ts LOCAL_SERVERS",
+      "visor/local/local_network.ts LOCAL_SERVERS",
     ],
   },
 ];

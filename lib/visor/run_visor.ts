@@ -19,7 +19,7 @@ import {
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { networkOfConfig } from "./deployment.ts";
 import { ControlNotLocalError } from "./errors.ts";
-import { LocalNetwork } from "./local_network.ts";
+import type { LocalNetwork } from "./local/mod.ts";
 import { LogFile } from "./log_file.ts";
 import { Visor } from "./visor.ts";
 
@@ -91,6 +91,8 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     if (local) {
       const folder = `${home}/local`;
       await files.makeDirectory(folder, { mode: 0o700 });
+      // A visor of another network does not pay for the services of its own.
+      const { LocalNetwork } = await world.outside(() => import("./local/mod.ts"));
       localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version, postQuantum });
       open.push(localNetwork);
       for (const { name, publicKey, address } of localNetwork.services()) {

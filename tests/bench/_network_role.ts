@@ -2,7 +2,7 @@
 import { silentLog } from "../../lib/base/mod.ts";
 import { webCryptoKem } from "../../lib/crypto/mod.ts";
 import { systemWorld } from "../../lib/runtime/mod.ts";
-import { LocalNetwork } from "../../lib/visor/mod.ts";
+import { LocalNetwork } from "../../lib/visor/local/mod.ts";
 import { serveCommands } from "./_child.ts";
 
 const world = systemWorld();

@@ -17,7 +17,8 @@ import { renderDeploymentFile, type TransportRecord } from "../../lib/directory/
 import { connectSocks } from "../../lib/proxy/mod.ts";
 import { sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
 import type { Simulation, SimulationOptions } from "../../lib/runtime/simulated/mod.ts";
-import { LocalNetwork, type RunningVisor } from "../../lib/visor/mod.ts";
+import { LocalNetwork } from "../../lib/visor/local/mod.ts";
+import type { RunningVisor } from "../../lib/visor/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { never, startVisor } from "./_nodes.ts";
 

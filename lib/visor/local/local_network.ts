@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { ConnClosedError, describeError, type Log } from "../base/mod.ts";
-import type { HostedService } from "../control/mod.ts";
-import { type LocalServices, readLocalServiceKeys, startLocalServices } from "./_local_services.ts";
-import { keptKeyPair, type KeyPair, readKeyPair } from "./kept_keys.ts";
+import { ConnClosedError, describeError, type Log } from "../../base/mod.ts";
+import type { HostedService } from "../../control/mod.ts";
+import { type LocalServices, readLocalServiceKeys, startLocalServices } from "./_services.ts";
+import { keptKeyPair, type KeyPair, readKeyPair } from "../kept_keys.ts";
 import {
   askOver,
   type DmsgNetwork,
@@ -15,18 +15,18 @@ import {
   renderDeploymentFile,
   seededEntries,
   tcpHttpClient,
-} from "../directory/mod.ts";
-import { DmsgServer, HTTP_PORT, HttpDiscovery } from "../dmsg/mod.ts";
-import type { HttpClient } from "../http/mod.ts";
-import type { PostQuantumSettings } from "../noise/mod.ts";
-import type { World } from "../runtime/mod.ts";
+} from "../../directory/mod.ts";
+import { DmsgServer, HTTP_PORT, HttpDiscovery } from "../../dmsg/mod.ts";
+import type { HttpClient } from "../../http/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
+import type { World } from "../../runtime/mod.ts";
 import {
   type AttachDmsg,
   attachDmsg,
   type DmsgSide,
   runDmsgDiscovery,
   type RunningDmsgDiscovery,
-} from "../services/dmsg_discovery/mod.ts";
+} from "../../services/dmsg_discovery/mod.ts";
 
 /** dmsg servers of a local network: two, so that a client can lose one and go on. */
 export const LOCAL_SERVERS = 2;

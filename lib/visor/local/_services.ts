@@ -4,20 +4,20 @@
  *
  * @module
  */
-import { describeError, type Log } from "../base/mod.ts";
-import type { HostedService } from "../control/mod.ts";
-import type { PublicKey } from "../crypto/mod.ts";
-import type { DmsgNetwork, ServiceAddress } from "../directory/mod.ts";
-import { HTTP_PORT } from "../dmsg/mod.ts";
-import type { PostQuantumSettings } from "../noise/mod.ts";
-import type { World } from "../runtime/mod.ts";
-import { runAddressResolver } from "../services/address_resolver/mod.ts";
-import { type AttachService, attachService, type RunningService } from "../services/hosting/mod.ts";
-import { runRouteFinder, toldTransports } from "../services/route_finder/mod.ts";
-import { type RunningSetupNode, runSetupNode } from "../services/setup_node/mod.ts";
-import { runTransportDiscovery } from "../services/transport_discovery/mod.ts";
-import { isLoopbackAddress } from "../transport/mod.ts";
-import { keptKeyPair, type KeyPair, readKeyPair } from "./kept_keys.ts";
+import { describeError, type Log } from "../../base/mod.ts";
+import type { HostedService } from "../../control/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { DmsgNetwork, ServiceAddress } from "../../directory/mod.ts";
+import { HTTP_PORT } from "../../dmsg/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
+import type { World } from "../../runtime/mod.ts";
+import { runAddressResolver } from "../../services/address_resolver/mod.ts";
+import { type AttachService, attachService, type RunningService } from "../../services/hosting/mod.ts";
+import { runRouteFinder, toldTransports } from "../../services/route_finder/mod.ts";
+import { type RunningSetupNode, runSetupNode } from "../../services/setup_node/mod.ts";
+import { runTransportDiscovery } from "../../services/transport_discovery/mod.ts";
+import { isLoopbackAddress } from "../../transport/mod.ts";
+import { keptKeyPair, type KeyPair, readKeyPair } from "../kept_keys.ts";
 
 export interface LocalServicesOptions {
   readonly world: World;
