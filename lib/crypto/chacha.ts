@@ -23,7 +23,7 @@ const ALGORITHM = "chacha20-poly1305";
 const OPTIONS = { authTagLength: TAG_BYTES };
 const NOTHING = new Uint8Array(0);
 const TWO_TO_32 = 2 ** 32;
-const WRONG_TAG = "Cannot open a ciphertext: its tag is wrong";
+const WRONG_TAG = "Cannot open a ciphertext: it is not authentic, its tag is wrong";
 
 // Written before and read during each synchronous call, hence shared: no allocation per frame.
 const counterNonce = new Uint8Array(NONCE_BYTES);

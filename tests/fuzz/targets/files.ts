@@ -141,7 +141,7 @@ export const fileTargets: readonly FuzzTarget[] = [
     inputs: (input.startsWith("{") ? jsonMutants : textMutants)([input]).map((text) => `${name} ${text}`),
     feed: call,
     // A GET without members takes whatever its query says: they are unknown, and ignored.
-    refuses: !["status", "dmsgSessions", "dmsgServers"].includes(name),
+    refuses: name === "serve" || CONTROL_CALLS[name as ControlName].method === "POST" || name === "dmsgEntry",
   })),
   {
     name: "cli/duration",
