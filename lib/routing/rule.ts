@@ -28,6 +28,8 @@ export type RuleKind = keyof typeof RULE_TYPE;
 
 /** What a rule of our own routes lives unused; each router obeys the rule that it has, not this. */
 export const RULE_KEEP_ALIVE_NS = 600_000_000_000n;
+/** No rule lives longer unused, whatever its maker asked for: else a stranger would fill tables for good. */
+export const RULE_KEEP_ALIVE_MAX_NS = 3_600_000_000_000n;
 
 const KINDS: readonly RuleKind[] = ["consume", "forward", "intermediary"];
 const HEADER_BYTES = 13;
@@ -175,6 +177,12 @@ function readDescriptor(reader: ByteReader): RouteDescriptor {
     if (!(cause instanceof MalformedError)) throw cause;
     throw new RouteRuleError("A rule's descriptor cannot be read", { cause });
   }
+}
+
+/** The time that a rule gets of the one that was asked for: 0 to {@link RULE_KEEP_ALIVE_MAX_NS}. */
+export function grantedKeepAlive(keepAliveNs: bigint): bigint {
+  const asked = clampedKeepAlive(keepAliveNs);
+  return asked > RULE_KEEP_ALIVE_MAX_NS ? RULE_KEEP_ALIVE_MAX_NS : asked;
 }
 
 function clampedKeepAlive(keepAliveNs: bigint): bigint {

@@ -12,7 +12,7 @@
  */
 import type { Timer, World } from "../runtime/mod.ts";
 import { RouteRuleError, RouteTableFullError } from "./errors.ts";
-import type { Rule } from "./rule.ts";
+import { grantedKeepAlive, type Rule } from "./rule.ts";
 
 /** Rules that one router holds, about 30 MB of them: enough for 30,000 routes through it. */
 export const RULES_MAX = 65_536;
@@ -35,7 +35,7 @@ export class RuleEntry<Owner = unknown> {
   slot = 0;
 
   constructor(readonly rule: Rule, nowMs: number, release: () => void) {
-    this.keepAliveMs = Number(rule.keepAliveNs / NS_PER_MS);
+    this.keepAliveMs = Number(grantedKeepAlive(rule.keepAliveNs) / NS_PER_MS);
     this.lastActiveMs = nowMs;
     this.release = release;
   }

@@ -5,11 +5,13 @@ import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { transportId } from "../../lib/transport/mod.ts";
 import {
   GARBAGE_INTERVAL_MS,
+  grantedKeepAlive,
   type IntermediaryRule,
   RouteRuleError,
   RouteTableFullError,
   RoutingTable,
   type Rule,
+  RULE_KEEP_ALIVE_MAX_NS,
 } from "../../lib/routing/mod.ts";
 import { assertNothingAlive } from "../support/world.ts";
 import { keysOf } from "./_rig.ts";
@@ -107,6 +109,27 @@ Deno.test("a rule is gone once it is idle for longer than its keep-alive, not be
   assert.ok(table.lookUp(1, 2_000) !== undefined);
   assert.equal(table.lookUp(1, 3_001), undefined);
   assert.deepEqual([gone, table.size], [[1], 0]);
+});
+
+Deno.test("no rule lives unused for longer than an hour, whatever was asked for; nor does a negative time count", async () => {
+  const asked = [-1n, 0n, 30_000n * NS, RULE_KEEP_ALIVE_MAX_NS, RULE_KEEP_ALIVE_MAX_NS + 1n, 2n ** 63n - 1n];
+  assert.deepEqual(asked.map(grantedKeepAlive), [
+    0n,
+    0n,
+    30_000n * NS,
+    RULE_KEEP_ALIVE_MAX_NS,
+    RULE_KEEP_ALIVE_MAX_NS,
+    RULE_KEEP_ALIVE_MAX_NS,
+  ]);
+  const { table, clock, ledger, gone } = make();
+  table.reserve(2);
+  table.save({ ...passing(1), keepAliveNs: 2n ** 63n - 1n });
+  table.save({ ...consuming(2), keepAliveNs: 2n ** 63n - 1n });
+  await clock.advance(60 * 60_000);
+  assert.equal(table.size, 2);
+  await clock.advance(GARBAGE_INTERVAL_MS);
+  assert.deepEqual(gone, [1, 2]);
+  assertNothingAlive(ledger);
 });
 
 Deno.test("unused rules are collected by one timer, which runs only while there are rules", async () => {

@@ -9,7 +9,13 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import { invertDescriptor, type RouteDescriptor } from "../descriptor.ts";
 import type { Hop } from "../hop.ts";
-import type { ConsumeRule, EdgeRules, ForwardRule, IntermediaryRule } from "../rule.ts";
+import {
+  type ConsumeRule,
+  type EdgeRules,
+  type ForwardRule,
+  grantedKeepAlive,
+  type IntermediaryRule,
+} from "../rule.ts";
 import { RouteSetupError } from "./errors.ts";
 import type { BidirectionalRoute } from "./wire_types.ts";
 
@@ -67,8 +73,9 @@ export function generateRules(route: BidirectionalRoute, ids: ReservedIds): Rout
   };
   const intermediary = new Map<PublicKey, IntermediaryRule[]>();
   const inverted = invertDescriptor(route.descriptor);
-  const there = pathRules(route.forward, { ...route, take, intermediary, descriptor: route.descriptor });
-  const back = pathRules(route.reverse, { ...route, take, intermediary, descriptor: inverted });
+  const keepAliveNs = grantedKeepAlive(route.keepAliveNs);
+  const there = pathRules(route.forward, { keepAliveNs, take, intermediary, descriptor: route.descriptor });
+  const back = pathRules(route.reverse, { keepAliveNs, take, intermediary, descriptor: inverted });
   return {
     initiating: { descriptor: inverted, forward: there.forward, reverse: back.consume },
     responding: { descriptor: route.descriptor, forward: back.forward, reverse: there.consume },

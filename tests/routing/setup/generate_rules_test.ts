@@ -6,6 +6,7 @@ import {
   type Hop,
   parseDescriptor,
   type RouteDescriptor,
+  RULE_KEEP_ALIVE_MAX_NS,
 } from "../../../lib/routing/mod.ts";
 import { RouteSetupError } from "../../../lib/routing/setup/errors.ts";
 import {
@@ -144,4 +145,25 @@ Deno.test("a visor may make a route to itself", () => {
   };
   checkRoute(self);
   assert.deepEqual([...idsToReserve(self)], [[S, 4]]);
+});
+
+Deno.test("a caller's keep-alive goes into the rules up to an hour, never more", () => {
+  const ids = new Map([[S, [1, 2]], [R, [5, 6]], [D, [8, 9]]]);
+  const path = [hop(S, R), hop(R, D)];
+  const back = [hop(D, R), hop(R, S)];
+  for (
+    const [asked, granted] of [
+      [30_000_000_000n, 30_000_000_000n],
+      [RULE_KEEP_ALIVE_MAX_NS + 1n, RULE_KEEP_ALIVE_MAX_NS],
+      [2n ** 63n - 1n, RULE_KEEP_ALIVE_MAX_NS],
+      [-5n, 0n],
+    ]
+  ) {
+    const rules = generateRules({ ...route(path, back), keepAliveNs: asked! }, ids);
+    const all = [
+      ...[rules.initiating, rules.responding].flatMap(({ forward, reverse }) => [forward, reverse]),
+      ...rules.intermediary.get(R)!,
+    ];
+    assert.deepEqual(all.map(({ keepAliveNs }) => keepAliveNs), Array(6).fill(granted));
+  }
 });
