@@ -4,8 +4,10 @@
 export type RefusalReason =
   /** A connection that ended before it said anything: a port probe. */
   | "probe"
-  /** More handshakes at once than are served. */
+  /** A handshake or a settlement that ended for want of room for a newer one. */
   | "busy"
+  /** A transport of a peer beyond those that are taken unasked. */
+  | "full"
   /** The address handshake failed: no Skywire, a wrong nonce, a forged signature, a wrong port. */
   | "handshake"
   /** The noise handshake failed. */

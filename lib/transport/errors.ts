@@ -87,3 +87,11 @@ export class SettlementError extends PeerError {
     super(`Settlement handshake failed: ${reason}`, options);
   }
 }
+
+/** A peer opens a transport, and there are as many of peers as are taken. */
+export class TransportsFullError extends PeerError {
+  readonly code = "TRANSPORTS_FULL";
+  constructor(readonly max: number) {
+    super(`There are ${max} transports already that nobody here asked for`, { hint: "skyctl tp ls" });
+  }
+}

@@ -15,16 +15,18 @@ import { type Conn, ConnClosedError, describeError, type Log, Scope, silentLog }
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
 import { SharedDial } from "./_dial.ts";
+import { Settlements } from "./_settlements.ts";
 import { keepPersistent, PERSISTENT_DIAL_MS, type PersistentTransport } from "./_persistent.ts";
 import { type RegisteredTransport, Registration, type TransportRegistrar } from "./_registration.ts";
 import type { StreamKind } from "./_stream_mux.ts";
 import type { TransportCarrier } from "./carrier.ts";
-import { RefusalCounters } from "./counters.ts";
+import { RefusalCounters, type RefusalReason } from "./counters.ts";
 import {
   CarrierUnavailableError,
   TransportClosedError,
   TransportDialError,
   TransportNotFoundError,
+  TransportsFullError,
 } from "./errors.ts";
 import { type TransportId, transportId } from "./id.ts";
 import { DuplicateLinkError, settleAsInitiator, settleAsResponder } from "./settlement.ts";
@@ -34,8 +36,11 @@ import type { VirtualStream } from "./virtual_stream.ts";
 
 /** A link, from the look-up of the peer to its proof; the settlement has a bound of its own. */
 export const DIAL_TIMEOUT_MS = 30_000;
-/** Settlements of accepted links at once; further links are closed. */
-export const SETTLEMENTS_MAX = 64;
+/**
+ * Live transports that nobody here asked for: keys cost nothing. Public visors of the original take 1,000 and are
+ * told so by their configuration (`public_visor.max_transports`).
+ */
+export const UNASKED_TRANSPORTS_MAX = 1_024;
 /** Both ends may dial at once: for so long, a connection of the peer that dialled second is not taken for a newer one. */
 export const CROSSING_MS = 5_000;
 /** After a carrier could not start. */
@@ -52,6 +57,11 @@ export interface TransportManagerOptions {
   readonly persistent?: readonly PersistentTransport[];
   /** True when a routing rule needs the transport: it is then not replaced by a connection of the peer. */
   readonly isUsed?: (id: TransportId) => boolean;
+  /**
+   * Live transports that peers opened, at most; those that were dialled here or are persistent do not count.
+   * Default {@link UNASKED_TRANSPORTS_MAX}.
+   */
+  readonly unaskedMax?: number;
   /** Shared with the carriers. */
   readonly refusals?: RefusalCounters;
   readonly log?: Log;
@@ -81,7 +91,9 @@ export class TransportManager implements AsyncDisposable {
   readonly #streamHandlers = new Map<StreamKind, (stream: VirtualStream) => void>();
   readonly #openedListeners = new Set<(transport: Transport) => void>();
   readonly #closedListeners = new Set<(transport: Transport) => void>();
-  #settlements = 0;
+  readonly #settlements = new Settlements();
+  readonly #persistent: ReadonlySet<TransportId>;
+  readonly #unasked = new Set<TransportId>(); // live, and nobody here asked for them
   #closing: Promise<void> | undefined;
 
   constructor(options: TransportManagerOptions) {
@@ -90,6 +102,9 @@ export class TransportManager implements AsyncDisposable {
     this.local = local.publicKey;
     this.refusals = options.refusals ?? new RefusalCounters();
     this.#log = log.child("transport");
+    this.#persistent = new Set(
+      persistent.map(({ remote, type }) => transportId(this.local, remote, type)),
+    );
     this.#carriers = new Map(carriers.map((carrier) => [carrier.type, carrier]));
     for (const carrier of carriers) {
       this.#scope.spawn(`start ${carrier.type}`, (signal) => this.#start(carrier, signal));
@@ -141,7 +156,7 @@ export class TransportManager implements AsyncDisposable {
     if (this.#closing !== undefined) throw new CarrierUnavailableError(type, "the visor is closing");
     const id = transportId(this.local, remote, type);
     const existing = this.find(id);
-    if (existing !== undefined) return existing;
+    if (existing !== undefined) return this.#asked(existing);
     const carrier = this.#carriers.get(type);
     if (carrier === undefined) throw new CarrierUnavailableError(type, "this visor does not serve it");
     let dial = this.#dials.get(id);
@@ -238,13 +253,19 @@ export class TransportManager implements AsyncDisposable {
     try {
       const limit = { what: `Dialling ${remote} over ${type}`, afterMs: DIAL_TIMEOUT_MS, signal };
       conn = await withTimeout(clock, limit, (ended) => carrier.dial(remote, { signal: ended }));
+      // As for accepted links, asked before both ends agree: once they do, the peer has left the older one.
+      if (this.find(id) !== undefined && this.#isInUse(id)) {
+        const reason = new DuplicateLinkError();
+        conn.close(reason);
+        throw reason;
+      }
       if (remote !== this.local) {
         conn = await settleAsInitiator(conn, { clock, local, remote, type, label, signal });
       }
     } catch (cause) {
       signal.throwIfAborted();
       const crossed = this.find(id);
-      if (crossed !== undefined) return crossed; // the peer's own dial was there first
+      if (crossed !== undefined) return this.#asked(crossed); // the peer's own dial was there first
       throw new TransportDialError(remote, type, cause);
     }
     const closing = this.#scope.signal;
@@ -256,7 +277,13 @@ export class TransportManager implements AsyncDisposable {
     if (crossed === undefined) return this.#add(type, remote, { label, conn, isInitiator: true });
     if (this.#isOurDialPreferred(remote)) crossed.replaceConn(conn, { isInitiator: true });
     else conn.close(new ConnClosedError(undefined, "The peer's own connection was there first"));
-    return crossed;
+    return this.#asked(crossed);
+  }
+
+  /** Somebody here wants it, whoever opened it. */
+  #asked(transport: Transport): Transport {
+    this.#unasked.delete(transport.id);
+    return transport;
   }
 
   /** When both dial at once, the connection of the smaller key stays: both ends see it alike. */
@@ -268,21 +295,19 @@ export class TransportManager implements AsyncDisposable {
 
   #onLink(type: TransportType, conn: Conn, remote: PublicKey): void {
     if (this.#scope.signal.aborted) return conn.close(this.#scope.signal.reason);
-    if (this.#settlements >= SETTLEMENTS_MAX) {
-      this.refusals.add("busy");
-      return conn.close(new ConnClosedError(undefined, "Too many settlements at once"));
-    }
     if (remote === this.local) return this.#acceptSelf(type, conn);
-    this.#settlements++;
+    const settling = { conn, remote };
+    if (this.#settlements.enter(settling) !== undefined) this.refusals.add("busy");
     this.#scope.spawn("settle a transport", async (signal) => {
       try {
         await this.#accept(type, conn, { remote, signal });
       } catch (error) {
         conn.close(error);
-        this.refusals.add(error instanceof DuplicateLinkError ? "duplicate" : "settlement");
+        if (!this.#settlements.leave(settling)) return; // counted when it had to make room
+        this.refusals.add(refusalOf(error));
         this.#log.info("Refused a transport", { type, remote, cause: describeError(error) });
       } finally {
-        this.#settlements--;
+        this.#settlements.leave(settling);
       }
     });
   }
@@ -295,12 +320,22 @@ export class TransportManager implements AsyncDisposable {
     const { world: { clock }, local } = this.#options;
     const id = transportId(this.local, remote, type);
     if (!this.#mayReplace(id)) throw new DuplicateLinkError();
+    this.#checkRoom(id);
     const isWelcome = () => this.#mayReplace(id);
     const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
     if (signal.aborted) return settled.conn.close(signal.reason);
     const existing = this.find(id);
     if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
+    this.#checkRoom(id); // others have settled meanwhile
+    if (!this.#persistent.has(id)) this.#unasked.add(id);
     this.#add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
+  }
+
+  /** Throws `TransportsFullError` where a transport that a peer opens would be one too many. */
+  #checkRoom(id: TransportId): void {
+    const { unaskedMax = UNASKED_TRANSPORTS_MAX } = this.#options;
+    if (this.#unasked.size < unaskedMax || this.#persistent.has(id) || this.find(id) !== undefined) return;
+    throw new TransportsFullError(unaskedMax);
   }
 
   /** False when a connection of the peer must not take the place of the one that is there. */
@@ -309,7 +344,12 @@ export class TransportManager implements AsyncDisposable {
     if (existing === undefined) return true;
     const isCrossing = existing.isInitiator && existing.connAgeMs < CROSSING_MS &&
       this.#isOurDialPreferred(existing.remote);
-    return !isCrossing && !(this.#options.isUsed?.(id) ?? false);
+    return !isCrossing && !this.#isInUse(id);
+  }
+
+  /** Whether a routing rule needs the transport. */
+  #isInUse(id: TransportId): boolean {
+    return this.#options.isUsed?.(id) ?? false;
   }
 
   /** The far end of a transport to ourselves: it has no settlement, and no entry of its own. */
@@ -368,6 +408,7 @@ export class TransportManager implements AsyncDisposable {
   #onClosed(transport: Transport, reason: unknown): void {
     if (this.#live.get(transport.id) !== transport) return; // the far end of a self-transport
     this.#live.delete(transport.id);
+    this.#unasked.delete(transport.id);
     const siblings = this.#byRemote.get(transport.remote);
     siblings?.delete(transport);
     if (siblings?.size === 0) this.#byRemote.delete(transport.remote);
@@ -427,4 +468,10 @@ export class TransportManager implements AsyncDisposable {
       },
     });
   }
+}
+
+/** Under which reason a link that did not become a transport is counted. */
+function refusalOf(error: unknown): RefusalReason {
+  if (error instanceof DuplicateLinkError) return "duplicate";
+  return error instanceof TransportsFullError ? "full" : "settlement";
 }
