@@ -15,6 +15,14 @@ export class ReplayError extends PeerError {
   }
 }
 
+/** Messages are missing between two that arrived, where what is below loses nothing. */
+export class GapError extends PeerError {
+  readonly code = "MESSAGES_LOST";
+  constructor(readonly counter: number, readonly expected: number, options: SkyErrorOptions = {}) {
+    super(`${counter - expected} messages are missing in front of number ${counter}`, options);
+  }
+}
+
 /** A handshake without the post-quantum hybrid, where that is required. The text is Skywire's own. */
 export class PqRequiredError extends PeerError {
   readonly code = "PQ_REQUIRED";

@@ -4,13 +4,13 @@
  *     [ length u16 ][ counter u64 ][ ciphertext ][ tag 16 ]      big endian; length counts what follows it
  *
  * Pure: bytes in, bytes out, no connection. Both ends of a direction count from 1; a receiver takes strictly
- * rising counters, gaps allowed.
+ * rising counters; gaps are allowed unless it is strict.
  *
  * @module
  */
 import { LimitError, MalformedError } from "../base/mod.ts";
 import { chachaOpenInto, chachaSealInto, COUNTER_MAX, TAG_BYTES } from "../crypto/mod.ts";
-import { ReplayError } from "./errors.ts";
+import { GapError, ReplayError } from "./errors.ts";
 
 // Wire: the protocol fixes these.
 /** The length in front of every frame and handshake message. */
@@ -65,10 +65,13 @@ export interface OpenedFrames {
 /** The receiving direction of a key: opens, in order. */
 export class FrameOpener {
   readonly #key: Uint8Array;
+  readonly #isStrict: boolean;
   #lastCounter = 0;
 
-  constructor(key: Uint8Array) {
+  /** `isStrict`: a counter that is left out is an error. For what is read as a stream of bytes. */
+  constructor(key: Uint8Array, { isStrict = false }: { readonly isStrict?: boolean } = {}) {
     this.#key = key;
+    this.#isStrict = isStrict;
   }
 
   /** Opens every whole frame of `view`, in place: plaintexts move to the front, one behind the other. */
@@ -85,13 +88,17 @@ export class FrameOpener {
         if (counter <= this.#lastCounter) {
           throw new ReplayError(counter, `it is not above the last one, ${this.#lastCounter}`);
         }
-        plaintextBytes += chachaOpenInto(
+        const openedBytes = chachaOpenInto(
           this.#key,
           counter,
           body.subarray(COUNTER_BYTES),
           view,
           plaintextBytes,
         );
+        if (this.#isStrict && counter !== this.#lastCounter + 1) {
+          throw new GapError(counter, this.#lastCounter + 1);
+        }
+        plaintextBytes += openedBytes;
         this.#lastCounter = counter; // only an authentic frame moves it
         consumedBytes += frameBytes;
       }

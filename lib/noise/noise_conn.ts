@@ -34,7 +34,7 @@ const FRAME_BYTES_MAX = PREFIX_BYTES + FRAME_PREFIX_MAX;
 
 /**
  * `conn` inside noise. Owns `conn`. Never half-closes: what is below may end both directions at once.
- * A frame that is refused fails the read and closes the connection: `AuthenticationError`, `ReplayError`,
+ * A frame that is refused fails the read and closes the connection: `AuthenticationError`, `ReplayError`, `GapError`,
  * `LimitError`, `MalformedError`; an end inside a frame is a `TruncatedError`.
  * `ledger` counts it as kind `noise-conn` until it is closed.
  */
@@ -46,6 +46,8 @@ export interface NoiseConnOptions {
   readonly ledger?: Ledger;
   /** Frames of one write below: fewer where what is below adds to them and has a size of its own to keep. */
   readonly batchFramesMax?: number;
+  /** A frame whose counter does not follow the last one fails the read: `GapError`. Default: gaps are let through. */
+  readonly strict?: boolean;
 }
 
 interface PendingWrite {
@@ -79,12 +81,12 @@ class NoiseConn implements Conn {
   constructor(
     conn: Conn,
     keys: SplitKeys,
-    { ledger, batchFramesMax = BATCH_FRAMES_MAX }: NoiseConnOptions,
+    { ledger, batchFramesMax = BATCH_FRAMES_MAX, strict = false }: NoiseConnOptions,
   ) {
     this.#conn = conn;
     this.#batchFramesMax = batchFramesMax;
     this.#sealer = new FrameSealer(keys.send);
-    this.#opener = new FrameOpener(keys.receive);
+    this.#opener = new FrameOpener(keys.receive, { isStrict: strict });
     const release = ledger?.open("noise-conn");
     this.closed = release === undefined ? conn.closed : conn.closed.then(release);
   }

@@ -54,6 +54,14 @@ export class RouteClosedByPeerError extends ConnResetError {
   }
 }
 
+/** Packets of a route were lost on the way, so that what came behind them is of no use. */
+export class RouteBrokenError extends ConnResetError {
+  override readonly code: string = "ROUTE_BROKEN";
+  constructor(cause: unknown) {
+    super("Packets of the route were lost on the way", { cause });
+  }
+}
+
 /** A port of this visor's routes is taken, or none is free. */
 export class RoutePortTakenError extends WorldError {
   readonly code = "ROUTE_PORT_TAKEN";

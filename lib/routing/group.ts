@@ -7,11 +7,12 @@
  */
 import { type Conn, type Ledger } from "../base/mod.ts";
 import type { ProvenKey } from "../crypto/mod.ts";
-import { type HandshakeResult, noiseConn } from "../noise/mod.ts";
+import { GapError, type HandshakeResult, noiseConn } from "../noise/mod.ts";
 import { type Clock, sleep } from "../runtime/mod.ts";
 import type { TransportId } from "../transport/mod.ts";
 import { type GroupWire, PING_INTERVAL_MS } from "./_group_wire.ts";
 import type { RouteAddress, RouteDescriptor } from "./descriptor.ts";
+import { RouteBrokenError } from "./errors.ts";
 
 /**
  * Frames of one write: as packets they are 61,545 bytes, which the noise of a transport below takes as 16 frames,
@@ -67,7 +68,11 @@ export class RouteGroup implements Conn {
   ) {
     this.#wire = wire;
     this.#clock = clock;
-    this.#conn = noiseConn(conn, result.keys, { ledger, batchFramesMax: GROUP_BATCH_FRAMES_MAX });
+    this.#conn = noiseConn(conn, result.keys, {
+      ledger,
+      batchFramesMax: GROUP_BATCH_FRAMES_MAX,
+      strict: true, // a relay that lost packets: never a hole in the stream
+    });
     this.remoteKey = result.remote;
     this.postQuantum = postQuantum;
   }
@@ -96,7 +101,7 @@ export class RouteGroup implements Conn {
   }
 
   read(): Promise<Uint8Array | null> {
-    return this.#conn.read();
+    return this.#conn.read().catch(asRouteFailure);
   }
   write(bytes: Uint8Array): Promise<void> {
     return this.#conn.write(bytes);
@@ -127,6 +132,11 @@ export class RouteGroup implements Conn {
   status(): RouteGroupStatus {
     return groupStatus(this.#wire, this.#clock.monotonicMs(), this.postQuantum);
   }
+}
+
+/** What the noise found missing is told as what it means here; an app need not know of noise. */
+function asRouteFailure(error: unknown): never {
+  throw error instanceof GapError ? new RouteBrokenError(error) : error;
 }
 
 /** Also of a group that is not ready. */

@@ -11,7 +11,14 @@ import {
   TruncatedError,
 } from "../../lib/base/mod.ts";
 import { AuthenticationError, fromHex, parsePublicKey, toHex } from "../../lib/crypto/mod.ts";
-import { kkInitiator, kkResponder, noiseConn, ReplayError, type SplitKeys } from "../../lib/noise/mod.ts";
+import {
+  GapError,
+  kkInitiator,
+  kkResponder,
+  noiseConn,
+  ReplayError,
+  type SplitKeys,
+} from "../../lib/noise/mod.ts";
 import { FrameOpener, FrameSealer } from "../../lib/noise/frames.ts";
 import recorded from "../vectors/dmsg/noise-frames.json" with { type: "json" };
 import { KeepingConn } from "../support/keeping_conn.ts";
@@ -351,4 +358,36 @@ Deno.test("FrameOpener takes no counter from a frame that is not authentic", () 
   assert.equal(opener.open(first.slice()).failure, undefined);
   assert.equal(opener.open(second.slice()).failure, undefined);
   assert.ok(opener.open(second.slice()).failure instanceof ReplayError);
+});
+
+Deno.test("a strict connection refuses a gap, behind what came in front of it; another lets it through", async () => {
+  const all = ["one", "two", "three", "four"].map(text);
+  for (const strict of [true, false]) {
+    const [one, two, , four] = frames(...all);
+    const ledger = new Ledger();
+    const [bare, below] = memoryPair({ bytesMax: 1024 * 1024, ledger });
+    const conn = noiseConn(below, KEYS.far, { ledger, strict });
+    await bare.write(concat([one!, two!, four!]));
+    const first = new TextDecoder().decode((await conn.read())!);
+    if (strict) {
+      assert.equal(first, "onetwo");
+      await assert.rejects(
+        conn.read(),
+        (error) => error instanceof GapError && error.counter === 4 && error.expected === 3,
+      );
+      await assert.rejects(conn.read(), ConnClosedError);
+    } else assert.equal(first, "onetwofour");
+    await end(ledger, bare, conn);
+  }
+});
+
+Deno.test("a strict connection takes no gap from one who lacks the key", async () => {
+  const [, forged] = frames(text("a"), text("b"));
+  forged![forged!.length - 1]! ^= 1;
+  const ledger = new Ledger();
+  const [bare, below] = memoryPair({ bytesMax: 1024 * 1024, ledger });
+  const conn = noiseConn(below, KEYS.far, { ledger, strict: true });
+  await bare.write(forged!);
+  await assert.rejects(conn.read(), AuthenticationError);
+  await end(ledger, bare, conn);
 });
