@@ -50,6 +50,18 @@ export function checkRoute({ descriptor, forward, reverse }: BidirectionalRoute)
   }
 }
 
+/**
+ * A visor asks for its own routes: rules that somebody else has made in its name break its groups, and fill the
+ * tables of others. Errors: `RouteSetupError` with reason `invalid_route`.
+ */
+export function checkCaller({ descriptor: { source } }: BidirectionalRoute, caller: PublicKey): void {
+  if (source.publicKey === caller) return;
+  throw new RouteSetupError(
+    `a visor asks for its own routes: this one begins at ${source.publicKey}, and ${caller} asks for it`,
+    { reason: "invalid_route" },
+  );
+}
+
 /** How many ids each visor has to reserve, in the order of the route. */
 export function idsToReserve({ forward, reverse }: BidirectionalRoute): Map<PublicKey, number> {
   const counts = new Map<PublicKey, number>();

@@ -16,16 +16,17 @@ import {
   Scope,
   TimedOutError,
 } from "../../base/mod.ts";
-import type { PublicKey } from "../../crypto/mod.ts";
+import type { ProvenKey, PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { withDeadlines } from "../../wire/mod.ts";
 import { rpcMethod, type RpcMethods, rpcTextOf, serveRpc } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
+import { CallerPlaces } from "./_caller_places.ts";
 import { ConnectionPool } from "./_connection_pool.ts";
 import { RequestLimit, SETUP_REQUEST_TIMEOUT_MS } from "./_request_limit.ts";
 import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
-import { checkRoute, generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
+import { checkCaller, checkRoute, generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
 import { SetupStats, type SetupStatsReport } from "./setup_stats.ts";
 import {
   BIDIRECTIONAL_ROUTE,
@@ -44,10 +45,16 @@ import {
 
 /** Requests that are worked on at once; further ones wait. */
 export const SETUP_REQUESTS_MAX = 512;
+/** Those of one caller's key: a flood of one leaves the others their places. */
+export const SETUP_REQUESTS_OF_KEY_MAX = 16;
 /** Requests that wait; further ones are refused. */
 export const SETUP_WAITING_MAX = 4_096;
+/** Those of one caller's key. */
+export const SETUP_WAITING_OF_KEY_MAX = 256;
 /** Connections of callers; further ones are closed. */
 export const SETUP_CALLERS_MAX = 8_192;
+/** Those of one caller's key: a visor opens one for each route that it asks for. */
+export const SETUP_CALLERS_OF_KEY_MAX = 256;
 /** A caller that says nothing for so long is gone. */
 export const SETUP_CALLER_IDLE_MS = 2 * 60_000;
 
@@ -99,16 +106,20 @@ export class SetupNode implements AsyncDisposable {
   readonly #pool: ConnectionPool;
   readonly #scope = new Scope();
   readonly #stats: SetupStats;
-  readonly #methods: RpcMethods;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #places: CallerPlaces;
+  readonly #connections = new Map<PublicKey, number>(); // of callers, by key
   #callers = 0;
 
   constructor(options: SetupNodeOptions) {
     this.#options = options;
     this.#pool = new ConnectionPool(options.world);
     this.#stats = new SetupStats(options);
-    this.#methods = this.#makeMethods();
+    this.#places = new CallerPlaces({
+      placesMax: options.requestsMax ?? SETUP_REQUESTS_MAX,
+      placesOfKeyMax: SETUP_REQUESTS_OF_KEY_MAX,
+      waitingMax: SETUP_WAITING_MAX,
+      waitingOfKeyMax: SETUP_WAITING_OF_KEY_MAX,
+    });
   }
 
   /** What it has done so far. */
@@ -121,27 +132,37 @@ export class SetupNode implements AsyncDisposable {
     return this.#pool.idleCount;
   }
 
-  /** Serves one caller until its connection ends. Never rejects. */
-  async serve(conn: Conn): Promise<void> {
-    if (this.#callers >= SETUP_CALLERS_MAX || this.#scope.signal.aborted) return conn.close();
+  /** Serves one caller, who proved that `key` is its own, until its connection ends. Never rejects. */
+  async serve(conn: Conn, key: ProvenKey): Promise<void> {
+    const connections = this.#connections.get(key) ?? 0;
+    const isFull = this.#callers >= SETUP_CALLERS_MAX || connections >= SETUP_CALLERS_OF_KEY_MAX;
+    if (isFull || this.#scope.signal.aborted) return conn.close();
     this.#callers++;
+    this.#connections.set(key, connections + 1);
     const { world: { clock }, log } = this.#options;
     const timed = withDeadlines(conn, clock, {
       readIdleMs: SETUP_CALLER_IDLE_MS,
       writeMs: SETUP_REQUEST_TIMEOUT_MS,
     });
-    const served = serveRpc(timed, this.#methods, { signal: this.#scope.signal, log });
+    const served = serveRpc(timed, this.#methodsFor(key), { signal: this.#scope.signal, log });
     this.#scope.spawn("a caller of the setup node", () => served);
     await served;
     this.#callers--;
+    const left = this.#connections.get(key)! - 1;
+    if (left === 0) this.#connections.delete(key);
+    else this.#connections.set(key, left);
   }
 
   /**
-   * Sets a route up and gives the source's own edge. Errors: `RouteSetupError`; rules that were installed are
-   * deleted then, after the answer.
+   * Sets a route of `caller` up and gives its own edge; `signal`: the caller is gone. Errors: `RouteSetupError`;
+   * rules that were installed are deleted then, after the answer.
    */
-  async dialRouteGroup(route: BidirectionalRoute, caller?: AbortSignal): Promise<EdgeRules> {
-    await this.#enter(caller);
+  async dialRouteGroup(
+    caller: PublicKey,
+    route: BidirectionalRoute,
+    signal?: AbortSignal,
+  ): Promise<EdgeRules> {
+    await this.#enter(caller, signal);
     this.#stats.begin();
     const { clock } = this.#options.world;
     const startedMs = clock.monotonicMs();
@@ -151,8 +172,9 @@ export class SetupNode implements AsyncDisposable {
       destination: destination.publicKey,
       hopCount: route.forward.length,
     };
-    const request = new RequestLimit(clock, caller, this.#scope.signal);
+    const request = new RequestLimit(clock, signal, this.#scope.signal);
     try {
+      checkCaller(route, caller);
       const edge = await this.#admitted(route, request);
       this.#stats.end({ ...about, tookMs: Math.round(clock.monotonicMs() - startedMs) });
       return edge;
@@ -169,7 +191,7 @@ export class SetupNode implements AsyncDisposable {
       throw error;
     } finally {
       request.end();
-      this.#leave();
+      this.#places.leave(caller);
     }
   }
 
@@ -210,7 +232,6 @@ export class SetupNode implements AsyncDisposable {
       const installation = { rules, reservation, signal: request.signal, confirmed };
       await this.#installIntermediary(installation);
       await this.#installDestination(installation);
-      request.signal.throwIfAborted(); // nobody is there who could use the route
       this.#giveBack(reservation);
       return rules.initiating;
     } catch (error) {
@@ -282,11 +303,8 @@ export class SetupNode implements AsyncDisposable {
   }
 
   /** Waits for room. Errors: `RouteSetupError` with reason `concurrency_limit`. */
-  async #enter(caller: AbortSignal | undefined): Promise<void> {
-    if (this.#running < (this.#options.requestsMax ?? SETUP_REQUESTS_MAX)) {
-      this.#running++;
-      return;
-    }
+  async #enter(caller: PublicKey, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#places.tryEnter(caller)) return;
     const refuse = (cause?: unknown) => {
       this.#stats.drop();
       return new RouteSetupError("route setup: too many requests at once", {
@@ -294,40 +312,24 @@ export class SetupNode implements AsyncDisposable {
         cause,
       });
     };
-    if (this.#waiting.length >= SETUP_WAITING_MAX) throw refuse();
-    const limit = new RequestLimit(this.#options.world.clock, caller, this.#scope.signal);
+    if (!this.#places.mayWait(caller)) throw refuse();
+    const limit = new RequestLimit(this.#options.world.clock, signal, this.#scope.signal);
     try {
-      await new Promise<void>((resolve, reject) => {
-        const enter = () => {
-          this.#running++;
-          limit.signal.removeEventListener("abort", giveUp);
-          resolve();
-        };
-        const giveUp = () => {
-          this.#waiting.splice(this.#waiting.indexOf(enter), 1);
-          reject(refuse(limit.signal.reason));
-        };
-        this.#waiting.push(enter);
-        limit.signal.addEventListener("abort", giveUp, { once: true });
-        if (limit.signal.aborted) giveUp();
-      });
+      await this.#places.wait(caller, limit.signal);
+    } catch (cause) {
+      throw refuse(cause);
     } finally {
       limit.end();
     }
   }
 
-  #leave(): void {
-    this.#running--;
-    this.#waiting.shift()?.();
-  }
-
-  #makeMethods(): RpcMethods {
+  #methodsFor(caller: ProvenKey): RpcMethods {
     const { version: { version, commit, date }, relayPeers = () => [] } = this.#options;
     return {
       "SetupRPCGateway.DialRouteGroup": rpcMethod({
         argument: BIDIRECTIONAL_ROUTE,
         reply: EDGE_RULES,
-        handle: async (wire, signal) => wireEdge(await this.dialRouteGroup(routeOfCaller(wire), signal)),
+        handle: async (wire, signal) => wireEdge(await this.dialRouteGroup(caller, readRoute(wire), signal)),
       }),
       "SetupRPCGateway.HealthCheck": rpcMethod({
         argument: HEALTH_CHECK_ARGUMENT,
@@ -344,7 +346,7 @@ export class SetupNode implements AsyncDisposable {
 }
 
 /** What cannot be read as a route is refused as one that is none. */
-function routeOfCaller(wire: Parameters<typeof routeOfWire>[0]): BidirectionalRoute {
+function readRoute(wire: Parameters<typeof routeOfWire>[0]): BidirectionalRoute {
   try {
     return routeOfWire(wire);
   } catch (cause) {

@@ -27,7 +27,7 @@ export interface SetupNodeSettings {
   /** Where `/stats` and `/health` are served on TCP, too. Default: nowhere. */
   readonly address?: SocketAddress;
   readonly build?: BuildInfo;
-  /** Requests that are worked on at once; further ones wait. Default 512. */
+  /** Requests that are worked on at once, at most 16 of them of one caller; further ones wait. Default 512. */
   readonly requestsMax?: number;
 }
 
@@ -126,7 +126,7 @@ function serveCallers(dmsg: NetworkClient["dmsg"], node: SetupNode, scope: Scope
     if (signal.aborted) listener.close();
     signal.addEventListener("abort", () => listener.close(), { once: true });
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
-      void node.serve(stream); // never rejects; the node waits for it
+      void node.serve(stream, stream.remote.publicKey); // never rejects; the node waits for it
     }
   });
 }

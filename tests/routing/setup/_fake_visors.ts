@@ -128,6 +128,11 @@ export function routeAlong(...names: string[]): types.BidirectionalRoute {
   };
 }
 
+/** Asks for a route as its own source. */
+export function ask(node: SetupNode, route: types.BidirectionalRoute, signal?: AbortSignal) {
+  return node.dialRouteGroup(route.descriptor.source.publicKey, route, signal);
+}
+
 /** What became of a promise, looked at without waiting for it. */
 export function outcomeOf<T>(work: Promise<T>): { value?: T; error?: unknown; done: boolean } {
   const outcome: { value?: T; error?: unknown; done: boolean } = { done: false };

@@ -169,7 +169,7 @@ export class SetupFleet implements AsyncDisposable {
     const listener = setup.listen(SETUP_NODE_PORT);
     void (async () => {
       for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
-        void fleet.node.serve(stream);
+        void fleet.node.serve(stream, stream.remote.publicKey);
       }
     })();
     for (const name of names) fleet.visors.set(name, new VisorUnderTest(network, name, fleet, visors[name]));

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { ConnResetError, memoryPair, TimedOutError } from "../../../lib/base/mod.ts";
+import type { ProvenKey } from "../../../lib/crypto/mod.ts";
 import { DmsgError } from "../../../lib/dmsg/mod.ts";
-import { RouteSetupError } from "../../../lib/routing/setup/mod.ts";
+import {
+  RouteSetupError,
+  SETUP_CALLERS_OF_KEY_MAX,
+  SETUP_REQUESTS_OF_KEY_MAX,
+  SETUP_WAITING_OF_KEY_MAX,
+} from "../../../lib/routing/setup/mod.ts";
 import * as types from "../../../lib/routing/setup/wire_types.ts";
 import { RpcClient, RpcError } from "../../../lib/wire/rpc/mod.ts";
-import { key, outcomeOf, routeAlong, withNode } from "./_fake_visors.ts";
+import { ask, key, outcomeOf, routeAlong, withNode } from "./_fake_visors.ts";
 
 const TRIO = ["alice", "bob", "carol"];
 
@@ -17,7 +23,7 @@ function hang(signal: AbortSignal): Promise<never> {
 
 Deno.test("a route of three visors: ids at all, rules at the relay and the destination, the source's edge back", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     const edge = done.value!;
     assert.equal(edge.descriptor.destination.publicKey, key("alice"));
@@ -35,7 +41,7 @@ Deno.test("a route of three visors: ids at all, rules at the relay and the desti
 
 Deno.test("an invalid route is refused before anything is dialled", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
-    const done = outcomeOf(node.dialRouteGroup({ ...routeAlong("alice", "bob"), reverse: [] }));
+    const done = outcomeOf(ask(node, { ...routeAlong("alice", "bob"), reverse: [] }));
     await clock.advance(0);
     assert(done.error instanceof RouteSetupError);
     assert.equal(done.error.message, "bidirectional route does not have reverse hops");
@@ -48,7 +54,7 @@ Deno.test("RT-2: a transient 202 is tried three times, 1 s and 2 s apart, by ask
     visor("bob").onDial = (attempt) => {
       if (attempt < 3) throw new DmsgError(202);
     };
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(2_999);
     assert.equal(done.done, false);
     await clock.advance(1);
@@ -68,7 +74,7 @@ Deno.test("RT-2: the third failure is the request's, and other failures are not 
     visor("bob").onDial = () => {
       throw new Error("remote says: cannot connect to delegated server");
     };
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(3_000);
     assert(done.error instanceof RouteSetupError);
     assert.match(
@@ -80,7 +86,7 @@ Deno.test("RT-2: the third failure is the request's, and other failures are not 
     visor("bob").onDial = () => {
       throw new DmsgError(100);
     };
-    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const second = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(
       (second.error as Error).message.endsWith("dmsg error 100 - entry is not found in discovery"),
@@ -94,7 +100,7 @@ Deno.test("RT-2: the third failure is the request's, and other failures are not 
 Deno.test("RT-2: a dial without an end is given up after 10 s", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
     visor("alice").onDial = (_, signal) => hang(signal);
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob")));
     await clock.advance(9_999);
     assert.equal(done.done, false);
     await clock.advance(1);
@@ -108,7 +114,7 @@ Deno.test("one hop that fails is told at once; the others finish, and their conn
     visor("bob").onDial = () => {
       throw new DmsgError(100);
     };
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal((done.error as RouteSetupError).visor, key("bob"));
     gate.resolve();
@@ -118,14 +124,14 @@ Deno.test("one hop that fails is told at once; the others finish, and their conn
 
 Deno.test("RT-3: a kept connection that is shut down is dialled anew once, and the new one carries the rest", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
-    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const first = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(first.error, undefined);
     // Bob forgets the connection at the moment at which it is used again.
     visor("bob").before = ({ connection }) => {
       if (connection === 1) visor("bob").conns[0]!.close(new ConnResetError());
     };
-    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const second = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(second.error, undefined);
     assert.equal(second.done, true);
@@ -137,11 +143,11 @@ Deno.test("RT-3: a kept connection that is shut down is dialled anew once, and t
 
 Deno.test("RT-3: a hop that is dead fails after the one new dial", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
-    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const first = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(first.error, undefined);
     visor("bob").before = ({ connection }) => visor("bob").conns[connection - 1]!.close(new ConnResetError());
-    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const second = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert(second.error instanceof RouteSetupError);
     assert.equal(
@@ -162,7 +168,7 @@ function describeShutDown(error: RouteSetupError): string {
 Deno.test("RT-3: a connection that was dialled for the request is not dialled again", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
     visor("bob").before = ({ connection }) => visor("bob").conns[connection - 1]!.close(new ConnResetError());
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob")));
     await clock.advance(0);
     assert.match((done.error as Error).message, /connection is shut down/);
     assert.equal(visor("bob").dials.length, 1);
@@ -173,7 +179,7 @@ Deno.test("RT-4: after a failure at the destination the relay's rules are delete
     visor("carol").before = ({ method }) => {
       if (method === "AddEdgeRules") throw new RouteSetupError("failure code 1 (no room)");
     };
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(
       (done.error as Error).message,
@@ -195,7 +201,7 @@ Deno.test("RT-4: of several relays only those that confirmed are told, also one 
     visor("carol").before = ({ method }) => {
       if (method === "AddIntermediaryRules") throw new RouteSetupError("failure code 1 (full)");
     };
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol", "dave")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol", "dave")));
     await clock.advance(0);
     gate.resolve();
     await clock.advance(0);
@@ -208,7 +214,7 @@ Deno.test("RT-4: a request that ran out of time still has its rules deleted", ()
   withNode(TRIO, async ({ node, clock, visor }) => {
     const gate = Promise.withResolvers<void>();
     visor("carol").before = ({ method }) => method === "AddEdgeRules" ? gate.promise : undefined;
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(30_000);
     assert.equal((done.error as RouteSetupError).reason, "context_deadline");
     assert.deepEqual(visor("bob").of("DelRules").map(({ ids }) => ids), [[100, 101]]);
@@ -218,14 +224,14 @@ Deno.test("RT-4: a request that ran out of time still has its rules deleted", ()
 
 Deno.test("RT-5: a dead visor's connection is let go without waiting for it", () =>
   withNode(["alice", "bob", "carol", "dave"], async ({ node, clock, visor }) => {
-    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    const first = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.equal(first.error, undefined);
     assert.equal(node.pooledConnections, 3);
     await clock.advance(2 * 60_000); // silent for too long: all are at their end
     await clock.advance(30_000);
     assert.equal(node.pooledConnections, 0);
-    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "dave")));
+    const second = outcomeOf(ask(node, routeAlong("alice", "dave")));
     await clock.advance(0);
     assert.equal(second.error, undefined);
     assert.equal(visor("alice").dials.length, 2);
@@ -236,17 +242,17 @@ Deno.test("512 requests at once, then the next waits; who waits 30 s is dropped"
     const gates: (() => void)[] = [];
     visor("carol").before = ({ method }) =>
       method === "AddEdgeRules" ? new Promise((resolve) => gates.push(resolve)) : undefined;
-    const first = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    const first = outcomeOf(ask(node, routeAlong("alice", "carol")));
     await clock.advance(0);
-    const second = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    const second = outcomeOf(ask(node, routeAlong("alice", "carol")));
     await clock.advance(1_000);
     assert.deepEqual([first.done, second.done, gates.length], [false, false, 1]);
     gates.shift()!();
     await clock.advance(0);
     assert.deepEqual([first.done, gates.length], [true, 1]);
-    const third = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol")));
+    const third = outcomeOf(ask(node, routeAlong("alice", "carol")));
     const caller = new AbortController();
-    const fourth = outcomeOf(node.dialRouteGroup(routeAlong("alice", "carol"), caller.signal));
+    const fourth = outcomeOf(ask(node, routeAlong("alice", "carol"), caller.signal));
     caller.abort(new ConnResetError());
     await clock.advance(0);
     assert.equal((fourth.error as RouteSetupError).reason, "concurrency_limit");
@@ -265,7 +271,7 @@ Deno.test("a caller that goes away ends its request, and what was installed is t
     };
     const [near, far] = memoryPair({ ledger });
     const client = new RpcClient(near, { world: { clock } });
-    void node.serve(far);
+    void node.serve(far, key("alice") as ProvenKey);
     const wire = types.wireRoute(routeAlong("alice", "bob", "carol"));
     const call = outcomeOf(
       client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES),
@@ -280,18 +286,18 @@ Deno.test("calls by wire: a route, health, peers, and the texts of refusals", ()
   withNode(TRIO, async ({ node, clock, ledger }) => {
     const [near, far] = memoryPair({ ledger });
     const client = new RpcClient(near, { world: { clock } });
-    void node.serve(far);
-    const ask = async (route: types.BidirectionalRoute) => {
+    void node.serve(far, key("alice") as ProvenKey);
+    const call = async (route: types.BidirectionalRoute) => {
       const wire = types.wireRoute(route);
-      const call = outcomeOf(
+      const outcome = outcomeOf(
         client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES),
       );
       await clock.advance(0);
-      return call;
+      return outcome;
     };
-    const edge = types.edgeOfWire((await ask(routeAlong("alice", "bob", "carol"))).value!);
+    const edge = types.edgeOfWire((await call(routeAlong("alice", "bob", "carol"))).value!);
     assert.equal(edge.descriptor.source.publicKey, key("carol"));
-    const { error } = await ask({ ...routeAlong("alice", "bob"), forward: [] });
+    const { error } = await call({ ...routeAlong("alice", "bob"), forward: [] });
     assert.equal((error as RpcError).text, "bidirectional route does not have forward hops");
     const health = outcomeOf(
       client.call("SetupRPCGateway.HealthCheck", types.HEALTH_CHECK_ARGUMENT, {}, types.HEALTH_CHECK_REPLY),
@@ -316,11 +322,89 @@ Deno.test("calls by wire: a route, health, peers, and the texts of refusals", ()
     await clock.advance(0);
   }, { relayPeers: () => [key("bob")] }));
 
+Deno.test("another's route is refused by the key that the caller proved, and nothing of it happens", async () => {
+  const asked: unknown[] = [];
+  const admit = (visors: unknown) => (asked.push(visors), () => {});
+  await withNode(TRIO, async ({ node, clock, visor, ledger }) => {
+    const [near, far] = memoryPair({ ledger });
+    const client = new RpcClient(near, { world: { clock } });
+    void node.serve(far, key("mallory") as ProvenKey);
+    for (const route of [routeAlong("alice", "bob", "carol"), routeAlong("carol", "mallory")]) {
+      const wire = types.wireRoute(route);
+      const call = outcomeOf(
+        client.call("SetupRPCGateway.DialRouteGroup", types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES),
+      );
+      await clock.advance(0);
+      const source = route.descriptor.source.publicKey;
+      assert.equal(
+        (call.error as RpcError).text,
+        `a visor asks for its own routes: this one begins at ${source}, and ${key("mallory")} asks for it`,
+      );
+    }
+    for (const name of TRIO) assert.equal(visor(name).dials.length, 0);
+    assert.deepEqual(asked, []); // nor does a circuit breaker hear of it
+    assert.deepEqual(node.stats().failures_by_reason, { invalid_route: 2 });
+    assert.equal(node.stats().active_requests, 0);
+    client.close();
+    await clock.advance(0);
+  }, { admit });
+});
+
+Deno.test("a flood of one caller takes 16 places of 512: others are served at once", () =>
+  withNode(["alice", "bob", "mallory", "dave"], async ({ node, clock, visor }) => {
+    visor("dave").onDial = (_, signal) => hang(signal);
+    const waitMax = SETUP_REQUESTS_OF_KEY_MAX + SETUP_WAITING_OF_KEY_MAX;
+    const flood = Array.from(
+      { length: waitMax + 3 },
+      () => outcomeOf(ask(node, routeAlong("mallory", "dave"))),
+    );
+    await clock.advance(0);
+    assert.deepEqual([visor("dave").dials.length, node.stats().active_requests], [16, 16]);
+    assert.equal(node.stats().concurrency_drops, 3); // and what waits of one key is bounded, too
+    const startMs = clock.monotonicMs();
+    for (let each = 0; each < 3; each++) {
+      const honest = outcomeOf(ask(node, routeAlong("alice", "bob")));
+      await clock.advance(0);
+      assert.deepEqual([honest.done, honest.error], [true, undefined]);
+    }
+    assert.equal(clock.monotonicMs(), startMs);
+    await clock.advance(10_000); // the dials are over: the flood's next requests go on
+    assert.deepEqual([visor("dave").dials.length, node.stats().active_requests], [32, 16]);
+    await clock.advance(30_000);
+    await clock.advance(30_000);
+    assert.equal(flood.every(({ done }) => done), true);
+    assert.equal(node.stats().active_requests, 0);
+  }));
+
+Deno.test("connections of one caller are bounded; those that end make room", () =>
+  withNode(TRIO, async ({ node, clock, ledger }) => {
+    const connect = (name: string) => {
+      const [near, far] = memoryPair({ ledger });
+      void node.serve(far, key(name) as ProvenKey);
+      return new RpcClient(near, { world: { clock } });
+    };
+    const clients = Array.from({ length: SETUP_CALLERS_OF_KEY_MAX + 1 }, () => connect("mallory"));
+    const other = connect("alice");
+    await clock.advance(0);
+    assert.deepEqual(clients.map(({ isOpen }) => isOpen), [
+      ...Array(SETUP_CALLERS_OF_KEY_MAX).fill(true),
+      false,
+    ]);
+    assert.equal(other.isOpen, true);
+    clients[0]!.close();
+    await clock.advance(0);
+    const again = connect("mallory");
+    await clock.advance(0);
+    assert.equal(again.isOpen, true);
+    for (const client of [...clients, other, again]) client.close();
+    await clock.advance(0);
+  }));
+
 Deno.test("a visor that gives too few ids, or one twice, ends the request with its key", async () => {
   for (const ids of [[], [7], [7, 7], [7, 8, 9]]) {
     await withNode(TRIO, async ({ node, clock, visor }) => {
       visor("bob").give = () => ids;
-      const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+      const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
       await clock.advance(0);
       assert.equal((done.error as RouteSetupError).visor, key("bob"));
       assert.deepEqual(node.stats().failures_by_reason, { id_reservation: 1 });
@@ -335,14 +419,14 @@ Deno.test("who admits is asked before any dial, and told how it ended", async ()
     return (result: unknown) => void told.push(result);
   };
   await withNode(TRIO, async ({ node, clock, visor }) => {
-    outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     visor("carol").onDial = () => {
       throw new TimedOutError("x", 1);
     };
     for (const conn of visor("carol").conns) conn.close();
     await clock.advance(0);
-    outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob", "carol")));
+    outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(0);
     assert.deepEqual(told[0], { source: key("alice"), destination: key("carol"), relays: [key("bob")] });
     assert.deepEqual(told[1], { failure: undefined, unreachable: undefined });
@@ -350,7 +434,7 @@ Deno.test("who admits is asked before any dial, and told how it ended", async ()
     assert.equal(told.length, 4);
   }, { admit });
   await withNode(TRIO, async ({ node, clock, visor }) => {
-    const done = outcomeOf(node.dialRouteGroup(routeAlong("alice", "bob")));
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob")));
     await clock.advance(0);
     assert.equal((done.error as RouteSetupError).reason, "circuit_open");
     assert.equal(visor("alice").dials.length, 0);

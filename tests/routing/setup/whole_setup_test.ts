@@ -1,5 +1,9 @@
 /** Routes from end to end: dmsg, transports, routers and a setup node, all real, in one simulation. */
 import assert from "node:assert/strict";
+import { SETUP_NODE_PORT } from "../../../lib/dmsg/mod.ts";
+import { BIDIRECTIONAL_ROUTE, EDGE_RULES, wireRoute } from "../../../lib/routing/setup/wire_types.ts";
+import { sleep } from "../../../lib/runtime/mod.ts";
+import { RpcClient, RpcError } from "../../../lib/wire/rpc/mod.ts";
 import { said } from "../../dmsg/client_support.ts";
 import { transportId } from "../../../lib/transport/mod.ts";
 import { inFleet, key } from "./_world.ts";
@@ -132,3 +136,88 @@ Deno.test("a relay that does not trust the setup node is named, and the next rou
     group.close();
     await group.closed;
   }, { visors: { bob: { trusted: [], direct: false } } }));
+
+Deno.test("a stranger cannot have a route made in another's name: the group lives on, and no rule is added", () =>
+  inFleet(9, ["alice", "bob", "carol"], async (fleet) => {
+    await fleet.join("alice", "bob", "carol");
+    fleet.paths = [["alice", "bob", "carol"]];
+    fleet.visor("carol").echo();
+    const group = await fleet.visor("alice").dialer.dial(carol);
+    const mallory = fleet.network.client("mallory");
+    await mallory.whenPublished();
+    const client = new RpcClient(await mallory.dial({ publicKey: key("setup"), port: SETUP_NODE_PORT }), {
+      world: fleet.network.world("mallory"),
+    });
+    const [there] = await fleet.findRoutes([[key("alice"), key("carol")]], {} as never);
+    const [back] = await fleet.findRoutes([[key("carol"), key("alice")]], {} as never);
+    const wire = wireRoute({
+      descriptor: { source: { publicKey: key("alice"), port: group.local.port }, destination: carol },
+      keepAliveNs: 2n ** 63n - 1n,
+      forward: there![0] as never,
+      reverse: back![0] as never,
+    });
+    const count = () => ["bob", "carol"].map((name) => fleet.visor(name).router.rules().length);
+    const before = count();
+    await assert.rejects(
+      client.call("SetupRPCGateway.DialRouteGroup", BIDIRECTIONAL_ROUTE, wire, EDGE_RULES),
+      (error) => error instanceof RpcError && error.text.startsWith("a visor asks for its own routes"),
+    );
+    assert.deepEqual(count(), before);
+    assert.equal(await said(group, "still here"), "still here");
+    assert.deepEqual(fleet.node.stats().failures_by_reason, { invalid_route: 1 });
+    client.close();
+    await client.closed;
+    group.close();
+    await group.closed;
+    await mallory.close();
+  }));
+
+Deno.test("calls of one stranger that lead nowhere do not slow others' routes down", () =>
+  inFleet(10, ["alice", "bob", "carol", "dave"], async (fleet) => {
+    await fleet.join("alice", "bob", "carol");
+    fleet.paths = [["alice", "bob", "carol"]];
+    fleet.visor("carol").echo();
+    const world = fleet.network.world("mallory");
+    const mallory = fleet.network.client("mallory");
+    await mallory.whenPublished();
+    const descriptor = { source: { publicKey: key("mallory"), port: 1 }, destination: { ...carol } };
+    const hop = {
+      transportId: transportId(key("mallory"), key("carol"), "stcp"),
+      from: key("mallory"),
+      to: key("carol"),
+    };
+    const wire = wireRoute({
+      descriptor,
+      keepAliveNs: 1n,
+      forward: [hop],
+      reverse: [{ ...hop, from: hop.to, to: hop.from }],
+    });
+    mallory.listen(136); // which takes connections, and never answers
+    const clients: RpcClient[] = [];
+    const calls: Promise<unknown>[] = [];
+    for (let each = 0; each < 40; each++) {
+      const client = new RpcClient(await mallory.dial({ publicKey: key("setup"), port: SETUP_NODE_PORT }), {
+        world,
+      });
+      clients.push(client);
+      for (let call = 0; call < 8; call++) {
+        calls.push(
+          client.call("SetupRPCGateway.DialRouteGroup", BIDIRECTIONAL_ROUTE, wire, EDGE_RULES).catch(
+            () => {},
+          ),
+        );
+      }
+    }
+    await sleep(world.clock, 500);
+    assert.equal(fleet.node.stats().active_requests, 16);
+    const startMs = world.clock.monotonicMs();
+    const group = await fleet.visor("alice").dialer.dial(carol);
+    assert.equal(await said(group), "hello");
+    const tookMs = world.clock.monotonicMs() - startMs;
+    assert(tookMs < 1_000, `${tookMs} ms`);
+    group.close();
+    await group.closed;
+    for (const client of clients) client.close();
+    await Promise.all([...calls, ...clients.map(({ closed }) => closed)]);
+    await mallory.close();
+  }));
