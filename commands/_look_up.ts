@@ -147,7 +147,7 @@ export async function chosenNetwork(
   if (running?.deploymentFile !== undefined) {
     return networkOfFile(await text(running.deploymentFile), running.deploymentFile);
   }
-  const file = `${home}/visor.json`;
+  const file = running?.configFile ?? `${home}/visor.json`;
   try {
     return networkOfConfig(parseVisorConfig(await text(file), file));
   } catch (error) {

@@ -20,6 +20,8 @@ const controlFileSchema = z.object({
   publicKey: z.string(),
   /** The deployment file that other commands of this home use too; absent: the embedded deployment. */
   deploymentFile: z.string().optional(),
+  /** The visor's configuration; absent: `visor.json` in the home. */
+  configFile: z.string().optional(),
 });
 
 /** How to reach the visor of a home. */

@@ -117,6 +117,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       serversType: config?.dmsg.serversType,
       node: (config ?? EMPTY_CONFIG).node,
       apps: appsOf(config, local),
+      configFile: options.configFile === undefined ? undefined : files.absolute(configFile),
       uptimeSampleMs: (config ?? EMPTY_CONFIG).uptimeSampleMs,
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
       hosted: localNetwork,

@@ -37,6 +37,8 @@ export interface VisorOptions {
   readonly network: DmsgNetwork;
   /** Folder of this visor's files: control file, log. It exists. */
   readonly home: string;
+  /** Absolute; told to other commands of this home. Undefined: `visor.json` in the home. */
+  readonly configFile?: string;
   readonly logFile: LogFile;
   readonly version: string;
   readonly control: {
@@ -277,6 +279,7 @@ export class Visor implements AsyncDisposable {
       pid,
       publicKey: this.publicKey,
       deploymentFile: network.file,
+      configFile: this.#options.configFile,
     });
     serveControl(this.dmsg, this.#scope, log.child("dmsgctrl"));
     serveDmsgHttp({

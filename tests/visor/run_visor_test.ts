@@ -1,5 +1,7 @@
 /** The whole of `visor run` in virtual time: a network of its own, its visor, their files, and their end. */
 import assert from "node:assert/strict";
+import { chosenNetwork } from "../../commands/_look_up.ts";
+import { readControlFile } from "../../lib/control/mod.ts";
 import { ConfigError } from "../../lib/deployment/mod.ts";
 import { AddressInUseError, type World } from "../../lib/runtime/mod.ts";
 import { KeptKeyError, VisorRunningError } from "../../lib/visor/mod.ts";
@@ -322,5 +324,25 @@ Deno.test("every visor of a run has its own token; the control file holds no sec
       }
       assert.equal(tokens.size, 2);
       assert([...tokens].every((token) => /^[0-9a-f]{64}$/.test(token)));
+    });
+  }));
+
+Deno.test("a visor with its configuration elsewhere tells commands of its home where that is", () =>
+  withSimulation(19, async (simulation) => {
+    const world = simulation.node("alice");
+    await simulation.run(async () => {
+      await world.files.makeDirectory("/etc");
+      await world.files.write("/etc/mine.json", new TextEncoder().encode("{}"));
+      const running = await startVisor(world, { local: false, configFile: "/etc/mine.json" });
+      assert.equal((await readControlFile(world.files, "/home")).configFile, "/etc/mine.json");
+      const { network } = running;
+      await running.close();
+      const dmsg = { discovery: "http://127.0.0.1:9090" };
+      await world.files.write("/etc/mine.json", new TextEncoder().encode(JSON.stringify({ dmsg })));
+      const again = await startVisor(world, { local: false, configFile: "/etc/mine.json" });
+      const chosen = await chosenNetwork(world, { home: "/home" });
+      assert.equal(network.name, "production");
+      assert.equal(chosen.discoveryHttp, "http://127.0.0.1:9090");
+      await again.close();
     });
   }));
