@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { describeError, type Log, WorldError } from "../base/mod.ts";
+import { describeError, LimitError, type Log, WorldError } from "../base/mod.ts";
 import type { AskService } from "../dmsg/mod.ts";
-import type { HttpClient } from "../http/mod.ts";
+import type { HttpClient, HttpResponse } from "../http/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
 import type { RequestSigner } from "./request_signer.ts";
 
@@ -19,6 +19,10 @@ export const ASK_TIMEOUT_MS = 10_000;
 export const ASK_TIMEOUT_BEFORE_NEXT_MS = 4_000;
 /** The largest answer that is taken. */
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** The largest answer about everything: 100,000 transports are some 30 MB. */
+export const LARGE_ANSWER_BYTES_MAX = 96 * 1024 * 1024;
+/** For such an answer; its head comes within the bound of every other one, so that a dead way costs no more. */
+export const LARGE_ANSWER_MS = 60_000;
 
 /** One way to a service. */
 export interface ServiceWay {
@@ -49,11 +53,18 @@ export function askOver(
   log: Log,
   onDate: (aheadMs: number) => void = () => {},
 ): AskService {
-  return async ({ method, path, body, headers = [], isSigned = false, isUrgent = false }, signal) => {
+  return async (
+    { method, path, body, headers = [], isSigned = false, isUrgent = false, isLarge = false },
+    signal,
+  ) => {
     const failures: unknown[] = [];
     const ready = ways.filter((way) => way.isReady());
 
-    async function ask({ name, origin, client, signer }: ServiceWay, afterMs: number, ended?: AbortSignal) {
+    async function ask({ name, origin, client, signer }: ServiceWay, headMs: number, ended?: AbortSignal) {
+      const what = `${method} ${path} of the ${service} over ${name}`;
+      const [afterMs, bytesMax] = isLarge
+        ? [LARGE_ANSWER_MS, LARGE_ANSWER_BYTES_MAX]
+        : [headMs, ANSWER_BYTES_MAX];
       const send = async (
         question: { method: string; path: string; body?: string },
         fields: readonly (readonly [string, string])[],
@@ -69,13 +80,18 @@ export function askOver(
           body: question.body,
           repeatable: true,
         };
-        const response = await client.send(request, { signal: ending });
+        const response = isLarge
+          ? await withTimeout(
+            clock,
+            { what, afterMs: headMs },
+            (late) => client.send(request, { signal: AbortSignal.any([ending, late]) }),
+          )
+          : await client.send(request, { signal: ending });
         const saidMs = Date.parse(response.headers.get("date") ?? "");
         if (!Number.isNaN(saidMs)) onDate(saidMs - clock.wallMs());
-        return { status: response.status, text: await response.text(ANSWER_BYTES_MAX) };
+        return { status: response.status, text: await textOf(response, bytesMax) };
       };
       try {
-        const what = `${method} ${path} of the ${service} over ${name}`;
         return await withTimeout(clock, { what, afterMs, signal: ended }, async (ending) => {
           if (!isSigned || signer === undefined) return await send({ method, path, body }, headers, ending);
           return await signer.send({
@@ -114,6 +130,22 @@ export function askOver(
       hint: "skyctl visor status",
     });
   };
+}
+
+/** The body as text. It is decoded as it comes: of a large one there is never a second copy in bytes. */
+async function textOf({ bodyReader }: HttpResponse, bytesMax: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  try {
+    for (let view = await bodyReader.read(); view !== null; view = await bodyReader.read()) {
+      bytes += view.length;
+      if (bytes > bytesMax) throw new LimitError(`The answer exceeds ${bytesMax} bytes`);
+      text += decoder.decode(view, { stream: true });
+    }
+    return text + decoder.decode();
+  } finally {
+    bodyReader.discard();
+  }
 }
 
 /** The first result that is one; the others are ended and waited for. Undefined when there is none. */

@@ -94,9 +94,9 @@ export class TransportDiscoveryClient {
     return this.#list({ method: "GET", path: `/transports/edge:${key}`, isSigned: true }, signal);
   }
 
-  /** Every transport. */
+  /** Every transport: 100,000 are some 30 MB. */
   all(signal?: AbortSignal): Promise<TransportRecord[]> {
-    return this.#list({ method: "GET", path: "/all-transports" }, signal);
+    return this.#list({ method: "GET", path: "/all-transports", isLarge: true }, signal);
   }
 
   /** Tells that the caller is up. False where the service does not offer it. */

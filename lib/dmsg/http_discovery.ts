@@ -59,6 +59,8 @@ export type AskService = (
     readonly isSigned?: boolean;
     /** No time for one way after the other: every way is asked at once, and the first answer counts. */
     readonly isUrgent?: boolean;
+    /** The answer is about everything: it may be far larger than others, and its body takes its time. */
+    readonly isLarge?: boolean;
   },
   signal?: AbortSignal,
 ) => Promise<{ readonly status: number; readonly text: string }>;

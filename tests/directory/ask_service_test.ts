@@ -1,9 +1,17 @@
 /** askOver(): the order of ways, what ends it, the bound of each way, and what a failure says (CL-4). */
 import assert from "node:assert/strict";
 import { describeError, type LogRecord, logTo, silentLog } from "../../lib/base/mod.ts";
-import { ASK_TIMEOUT_BEFORE_NEXT_MS, askOver, type ServiceWay } from "../../lib/directory/mod.ts";
+import {
+  ANSWER_BYTES_MAX,
+  ASK_TIMEOUT_BEFORE_NEXT_MS,
+  ASK_TIMEOUT_MS,
+  askOver,
+  LARGE_ANSWER_BYTES_MAX,
+  LARGE_ANSWER_MS,
+  type ServiceWay,
+} from "../../lib/directory/mod.ts";
 import { HttpClient, serveHttp } from "../../lib/http/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
+import { sleep, type World } from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { tcpHttpClient } from "../../lib/directory/mod.ts";
 import { withSimulation } from "../support/world.ts";
@@ -189,4 +197,57 @@ Deno.test("askOver() takes no endless answer", () =>
       { world, log: silentLog },
     );
     await assert.rejects(ask([way("huge")]), { code: "SERVICE_UNREACHABLE" });
+  }));
+
+/** A way whose answer has `pieces` of 1 MiB, one each `eachMs`, its head after `headMs`. */
+function slowWay(world: World, name: string, pieces: number, eachMs: number, headMs = 0): ServiceWay {
+  const send = async (_request: unknown, { signal }: { signal?: AbortSignal } = {}) => {
+    await sleep(world.clock, headMs, signal);
+    let left = pieces;
+    return {
+      status: 200,
+      headers: { get: () => undefined },
+      bodyReader: {
+        async read() {
+          if (left-- === 0) return null;
+          await sleep(world.clock, eachMs, signal);
+          return new Uint8Array(1024 * 1024).fill(0x20);
+        },
+        discard() {},
+      },
+    };
+  };
+  return { name, origin: "http://slow", client: { send } as unknown as HttpClient, isReady: () => true };
+}
+
+Deno.test("an answer about everything may be larger and take longer; one that is dead takes no longer", () =>
+  inSimulation(12, async ({ world }) => {
+    const large = { method: "GET", path: "/all-transports", isLarge: true };
+    const [mib, mibMax] = [ANSWER_BYTES_MAX >> 20, LARGE_ANSWER_BYTES_MAX >> 20];
+    const askSlow = async (
+      question: typeof large | { method: string; path: string },
+      ...ways: ServiceWay[]
+    ) => {
+      const startedMs = world.clock.monotonicMs();
+      const text = await askOver("discovery", ways, world.clock, silentLog)(question).then(
+        ({ text }) => text.length >> 20,
+        (error) => describeError(error),
+      );
+      return [text, world.clock.monotonicMs() - startedMs];
+    };
+    const small = { method: "GET", path: "/health" };
+    assert.deepEqual(await askSlow(small, slowWay(world, "one", mib, 1)), [mib, mib]);
+    assert.match(String(await askSlow(small, slowWay(world, "one", mib + 1, 1))), /exceeds/);
+    assert.deepEqual(await askSlow(large, slowWay(world, "one", mibMax, 500)), [mibMax, mibMax * 500]);
+    assert.match(String(await askSlow(large, slowWay(world, "one", mibMax + 1, 1))), /exceeds/);
+
+    const [, smallMs] = await askSlow(small, slowWay(world, "one", 16, 1_000));
+    assert.equal(smallMs, ASK_TIMEOUT_MS);
+    const [, largeMs] = await askSlow(large, slowWay(world, "one", 2, LARGE_ANSWER_MS));
+    assert.equal(largeMs, LARGE_ANSWER_MS);
+    const dead = slowWay(world, "one", 1, 1, LARGE_ANSWER_MS);
+    assert.deepEqual(await askSlow(large, dead, slowWay(world, "two", 20, 1_000)), [
+      20,
+      ASK_TIMEOUT_BEFORE_NEXT_MS + 20_000,
+    ]);
   }));

@@ -5,6 +5,7 @@ import {
   BATCH_RECORDS_MAX,
   EDGES_MAX,
   LIST_BYTES_MAX,
+  RECORDS_OF_KEY_MAX,
   REGISTRATION_BYTES_MAX,
   TRANSPORT_TTL_MS,
   type TransportChange,
@@ -60,6 +61,39 @@ Deno.test("a transport lives for 5 min whoever sets the wall clock meanwhile", a
   service.clock.setWallMs(0);
   await service.clock.advance(TRANSPORT_TTL_MS);
   assert.equal((await idsOf(service, alice)).length, 0);
+});
+
+Deno.test("one key registers so many live transports and no more, and takes nobody's place", async () => {
+  await using service = new TransportDiscoveryUnderTest({ ...unlimited, recordsOfKeyMax: 3 });
+  const types = ["stcpr", "sudph", "stcp", "dmsg", "quic"];
+  const records = types.map((type) => transportOf(alice, bob, { type })); // of bob, who knows nothing of it
+  assert.equal((await register(service, alice, records.slice(0, 2))).status, 201);
+  for (const path of ["/v3/transports/", "/transports/"]) {
+    const refused = await register(service, alice, records.slice(2), path);
+    assert.equal(refused.status, 400);
+    assert.deepEqual(JSON.parse(refused.body), { error: "more than 3 live transports of one key" });
+  }
+  assert.equal((await idsOf(service, alice)).length, 2, "nothing of it is stored");
+  assert.equal(service.feed.entries().length, 2, "and nobody is told of it");
+  assert.equal((await register(service, alice, records.slice(0, 3))).status, 201);
+  assert.equal((await register(service, alice, records.slice(0, 3))).status, 201, "renewals go on");
+  assert.equal((await register(service, alice, [records[3]!])).status, 400);
+  assert.equal((await register(service, bob, [records[3]!])).status, 201, "bob's places are his own");
+  await service.clock.advance(TRANSPORT_TTL_MS);
+  assert.equal((await register(service, alice, records.slice(2))).status, 201);
+});
+
+Deno.test("the maximum of a key holds without being set", async () => {
+  await using service = new TransportDiscoveryUnderTest(unlimited);
+  const records = Array.from(
+    { length: RECORDS_OF_KEY_MAX + 1 },
+    (_, number) => transportOf(alice, bob, { type: `t${number}` }),
+  );
+  for (let at = 0; at < RECORDS_OF_KEY_MAX; at += BATCH_RECORDS_MAX) {
+    assert.equal((await register(service, alice, records.slice(at, at + BATCH_RECORDS_MAX))).status, 201);
+  }
+  assert.equal((await register(service, alice, records.slice(RECORDS_OF_KEY_MAX))).status, 400);
+  assert.equal((await idsOf(service, alice)).length, RECORDS_OF_KEY_MAX);
 });
 
 Deno.test("entryTimeoutMs 0 keeps transports until they are deleted, for visors that register once", async () => {

@@ -19,6 +19,14 @@ export const SERVICE_STORE_BYTES_MAX = 1024 * 1024 * 1024;
 
 export type Row = Record<string, unknown>;
 
+/** A column that tables of older files lack. */
+export interface LaterColumn {
+  readonly table: string;
+  readonly column: string;
+  /** Type and default. */
+  readonly definition: string;
+}
+
 export class Sqlite {
   readonly #clock: Pick<Clock, "monotonicMs">;
   /** Added to the monotonic clock it is Unix time as the wall clock had it when the store was opened. */
@@ -32,7 +40,11 @@ export class Sqlite {
   #open = true;
 
   /** Throws `StoreError`. */
-  constructor({ path, clock, ledger, bytesMax = SERVICE_STORE_BYTES_MAX }: SqliteOptions, tables: string) {
+  constructor(
+    { path, clock, ledger, bytesMax = SERVICE_STORE_BYTES_MAX }: SqliteOptions,
+    tables: string,
+    { later = [], indexes = "" }: { readonly later?: readonly LaterColumn[]; readonly indexes?: string } = {},
+  ) {
     this.#clock = clock;
     this.#epochMs = clock.wallMs() - clock.monotonicMs();
     this.#name = path === undefined ? "the store in memory" : `the store ${path}`;
@@ -41,6 +53,12 @@ export class Sqlite {
       this.#database.exec(SETTINGS);
       this.#database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
       this.#database.exec(tables);
+      for (const { table, column, definition } of later) {
+        const known = this.#database.prepare("SELECT 1 FROM pragma_table_info(?) WHERE name = ?");
+        if (known.get(table, column) !== undefined) continue;
+        this.#database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`);
+      }
+      this.#database.exec(indexes);
       this.#begin = this.#database.prepare("BEGIN IMMEDIATE");
       this.#commit = this.#database.prepare("COMMIT");
       this.#rollback = this.#database.prepare("ROLLBACK");

@@ -3,7 +3,7 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportLatency, TransportRecord } from "../../directory/mod.ts";
 import { NO_END_MS, PURGED_PER_PUT, type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
 import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
-import type { TransportStore } from "./transport_store.ts";
+import type { PutTransports, TransportStore } from "./transport_store.ts";
 
 /** How long a latency is kept after it was measured last: a visor that was off for a night is ranked as before. */
 export const LATENCY_TTL_MS = 24 * 60 * 60_000;
@@ -20,24 +20,34 @@ export class SqliteTransportStore implements TransportStore {
   readonly #statements: Statements;
 
   constructor({ noncesMax, ...options }: SqliteTransportStoreOptions) {
-    this.#sqlite = new Sqlite(options, TABLES);
+    this.#sqlite = new Sqlite(options, TABLES, { later: [OWNER], indexes: INDEXES });
     this.#statements = prepare(this.#sqlite);
     this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
   }
 
   put(
     records: readonly TransportRecord[],
-    { ttlMs }: { readonly ttlMs: number },
-  ): Promise<TransportRecord[]> {
+    { ttlMs, owner }: PutTransports,
+  ): Promise<TransportRecord[] | undefined> {
     return this.#sqlite.ask(() => {
       const nowMs = this.#sqlite.nowMs();
       const endsMs = this.#sqlite.endMs(ttlMs);
-      return this.#sqlite.transaction(() => {
-        const changed = records.flatMap((record) => this.#put(record, nowMs, endsMs) ?? []);
-        this.#statements.purge.run(nowMs, PURGED_PER_PUT);
-        this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
-        return changed;
-      });
+      try {
+        return this.#sqlite.transaction(() => {
+          const given = { nowMs, endsMs, owner: owner?.key ?? "" };
+          const changed = records.flatMap((record) => this.#put(record, given) ?? []);
+          if (changed.length > 0 && owner !== undefined) {
+            const owned = this.#statements.countOwned.get(owner.key, nowMs)!.count as number;
+            if (owned > owner.recordsMax) throw new OwnerFull();
+          }
+          this.#statements.purge.run(nowMs, PURGED_PER_PUT);
+          this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
+          return changed;
+        });
+      } catch (error) {
+        if (error instanceof OwnerFull) return undefined;
+        throw error;
+      }
     });
   }
 
@@ -93,13 +103,16 @@ export class SqliteTransportStore implements TransportStore {
   }
 
   /** Gives the record as it is now where it is new, or other than before. */
-  #put(record: TransportRecord, nowMs: number, endsMs: number): TransportRecord | undefined {
+  #put(
+    record: TransportRecord,
+    { nowMs, endsMs, owner }: { nowMs: number; endsMs: number; owner: string },
+  ): TransportRecord | undefined {
     const { id, edges, type, label, latency } = record;
     // Nearly every registration renews what is there, and most without a new measurement: one statement.
     const isRenewed = this.#statements.renew.run(endsMs, id, label, nowMs).changes !== 0;
     if (isRenewed && latency === undefined) return undefined;
     const before = isRenewed ? this.#get(id, nowMs) : undefined;
-    if (!isRenewed) this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs);
+    if (!isRenewed) this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs, owner, nowMs);
     if (latency !== undefined) {
       this.#statements.putLatency.run(id, latency.min, latency.max, latency.avg, nowMs);
       if (isSame(before?.latency, latency)) return undefined;
@@ -135,6 +148,9 @@ function isSame(one: TransportLatency | undefined, other: TransportLatency): boo
   return one?.avg === other.avg && one.min === other.min && one.max === other.max;
 }
 
+/** Undoes a put; nobody outside sees it. */
+class OwnerFull extends Error {}
+
 const PREFIX = "transport_discovery";
 
 const TABLES = `
@@ -161,6 +177,10 @@ const TABLES = `
   ${nonceTables(PREFIX)}
 `;
 
+/** Who registered a transport first. Those of older files have nobody: they end soon, or count for nobody. */
+const OWNER = { table: "transports", column: "owner", definition: "TEXT NOT NULL DEFAULT ''" };
+const INDEXES = "CREATE INDEX IF NOT EXISTS transports_by_owner ON transports (owner, ends_ms)";
+
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(sqlite: Sqlite) {
@@ -178,8 +198,10 @@ function prepare(sqlite: Sqlite) {
     ),
     shorten: sqlite.statement("UPDATE transports SET ends_ms = ? WHERE ends_ms > ?"),
     put: sqlite.statement(`
-      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
-      ON CONFLICT (id) DO UPDATE SET label = excluded.label, ends_ms = excluded.ends_ms`),
+      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms, owner) VALUES (?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET label = excluded.label, ends_ms = excluded.ends_ms,
+        owner = CASE WHEN ends_ms > ? THEN owner ELSE excluded.owner END`),
+    countOwned: sqlite.statement("SELECT count(*) AS count FROM transports WHERE owner = ? AND ends_ms > ?"),
     putLatency: sqlite.statement(`
       INSERT INTO transport_latencies (id, least, most, average, measured_ms) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET least = excluded.least, most = excluded.most,

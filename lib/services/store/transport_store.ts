@@ -3,6 +3,13 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
 import type { NonceStore } from "./nonce_store.ts";
 
+/** How transports are stored. */
+export interface PutTransports {
+  readonly ttlMs: number;
+  /** Who registers: what was not there counts as the key's until it ends or is removed, whoever renews it. */
+  readonly owner?: { readonly key: PublicKey; readonly recordsMax: number };
+}
+
 /**
  * Transports by id, each with its time to live. Whatever is past its time is in no answer. The latency of a
  * transport is kept for longer than the transport: it is there again when that comes back. Lists are in the order
@@ -12,9 +19,10 @@ export interface TransportStore extends AsyncDisposable {
   readonly nonces: NonceStore;
   /**
    * Stores all of `records` in one step, or renews them. `ttlMs` 0: until they are removed. Gives those that were
-   * not there, or have another label or latency than before, as they are now.
+   * not there, or have another label or latency than before, as they are now. Undefined, and nothing is stored,
+   * where `owner` would have more than its maximum.
    */
-  put(records: readonly TransportRecord[], options: { readonly ttlMs: number }): Promise<TransportRecord[]>;
+  put(records: readonly TransportRecord[], options: PutTransports): Promise<TransportRecord[] | undefined>;
   byId(id: string): Promise<TransportRecord | undefined>;
   /** Each transport with an edge at one of `keys`, once. */
   byEdges(keys: readonly PublicKey[]): Promise<TransportRecord[]>;

@@ -32,6 +32,7 @@ import {
   EDGES_MAX,
   LIST_BYTES_MAX,
   NO_BODY_BYTES_MAX,
+  RECORDS_OF_KEY_MAX,
   REGISTRATION_BYTES_MAX,
   REQUESTS_BURST,
   REQUESTS_PER_MINUTE,
@@ -50,6 +51,7 @@ export interface TransportDiscoveryOptions {
 export function createTransportDiscovery(options: TransportDiscoveryOptions): ServiceApi {
   const { store, feed, world: { clock }, settings = {}, dmsgStatus } = options;
   const { entryTimeoutMs = TRANSPORT_TTL_MS, requestsPerMinute = REQUESTS_PER_MINUTE } = settings;
+  const { recordsOfKeyMax: recordsMax = RECORDS_OF_KEY_MAX } = settings;
   const whitelist = new Set<string>(settings.whitelistKeys);
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
@@ -76,7 +78,10 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
       const registration = readRegistration(body, key);
       if ("error" in registration) return refused(registration);
       const { records } = registration;
-      const changed = await store.put(records, { ttlMs: entryTimeoutMs });
+      const changed = await store.put(records, { ttlMs: entryTimeoutMs, owner: { key, recordsMax } });
+      if (changed === undefined) {
+        return refused({ status: 400, error: `more than ${recordsMax} live transports of one key` });
+      }
       if (changed.length > 0) listing.changed();
       feed.registered(records, changed, entryTimeoutMs);
       if (queryValue(question.query, "sync") === "true") {

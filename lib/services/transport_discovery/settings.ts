@@ -15,6 +15,8 @@ export interface TransportDiscoverySettings {
   readonly requestsPerMinute?: number;
   /** At once. Default {@link REQUESTS_BURST}. */
   readonly requestsBurst?: number;
+  /** Live transports that one key registered first, at most. Default {@link RECORDS_OF_KEY_MAX}. */
+  readonly recordsOfKeyMax?: number;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
@@ -25,6 +27,11 @@ export const TRANSPORT_TTL_MS = 5 * 60_000;
 export const REQUESTS_PER_MINUTE = 30;
 /** The same at once. */
 export const REQUESTS_BURST = 10;
+/**
+ * Live transports that one key registered first: an edge proves its own key and not that of the other one, so that
+ * it could name any number of them. A visor takes 1,024 of peers, and dials some.
+ */
+export const RECORDS_OF_KEY_MAX = 2_048;
 /** Transports in one registration, and ids in one deletion. A visor has some hundred. */
 export const BATCH_RECORDS_MAX = 1_024;
 /** The body of one registration: 1,024 signed entries need 0.6 MB. */

@@ -1,5 +1,6 @@
 /** One suite per store of a service, run by every implementation: SQLite in memory and in a file. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import {
@@ -44,6 +45,55 @@ const onTransports = (name: string, test: (opened: Opened<TransportStore>) => Pr
   everyStore(openTransportStore, name, test);
 const onBindings = (name: string, test: (opened: Opened<BindingStore>) => Promise<void>) =>
   everyStore(openBindingStore, name, test);
+
+onTransports("put() stores no more than an owner's maximum, and nothing of what is beyond it", async (
+  { store, clock },
+) => {
+  const others = ["one", "two", "three", "four", "five"].map((name) => transportOf(alice, pair(name)));
+  const ofAlice = { ttlMs: 1_000, owner: { key: alice.publicKey, recordsMax: 3 } };
+  assert.equal((await store.put(others.slice(0, 2), ofAlice))!.length, 2);
+  assert.equal(await store.put(others.slice(2), ofAlice), undefined);
+  assert.deepEqual(await store.all(), others.slice(0, 2), "all or nothing");
+  assert.equal((await store.put(others.slice(1, 3), ofAlice))!.length, 1);
+  assert.deepEqual(await store.put(others.slice(0, 3), ofAlice), [], "renewed");
+  assert.equal(await store.put(others.slice(3), ofAlice), undefined);
+
+  const ofBob = { ttlMs: 1_500, owner: { key: bob.publicKey, recordsMax: 1 } };
+  const relabelled = { ...others[0]!, label: "automatic" };
+  assert.equal((await store.put([relabelled], ofBob))!.length, 1, "what another one registered is not his");
+  assert.equal((await store.put([others[3]!], ofBob))!.length, 1);
+  assert.equal(await store.put([others[4]!], ofBob), undefined);
+  assert.deepEqual(await store.remove([others[1]!.id]), [others[1]!.id]);
+  assert.equal((await store.put([others[4]!], ofAlice))!.length, 1, "a place is free again");
+  assert.equal(await store.put([others[1]!], ofAlice), undefined, "what was relabelled is hers still");
+
+  await clock.advance(1_000);
+  assert.deepEqual((await store.all()).map(({ id }) => id), [others[0]!.id, others[3]!.id]);
+  await clock.advance(500);
+  assert.equal((await store.put(others.slice(0, 3), ofAlice))!.length, 3, "what has ended counts for nobody");
+  assert.deepEqual(await store.put(others, { ttlMs: 1_000 }).then((changed) => changed!.length), 2);
+});
+
+Deno.test("a file of before transports had owners is taken as it is", async () => {
+  const folder = await Deno.makeTempDir();
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  const file = new DatabaseSync(`${folder}/store.db`);
+  file.exec(`
+    CREATE TABLE transports (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, edge_a TEXT NOT NULL,
+      edge_b TEXT NOT NULL, type TEXT NOT NULL, label TEXT NOT NULL, ends_ms INTEGER NOT NULL) STRICT`);
+  const [old, fresh] = [transportOf(alice, bob), transportOf(alice, carol)];
+  file.prepare("INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms) VALUES (?, ?, ?, ?, ?, ?)")
+    .run(old.id, ...old.edges, old.type, old.label, Number.MAX_SAFE_INTEGER);
+  file.close();
+  const owner = { key: alice.publicKey, recordsMax: 1 };
+  for (const expected of [[old], [old, fresh]]) {
+    await using store = openTransportStore(`${folder}/store.db`, world);
+    assert.deepEqual(await store.all(), expected);
+    await store.put([fresh], { ttlMs: 1_000, owner });
+    assert.equal(await store.put([transportOf(alice, pair("dave"))], { ttlMs: 1_000, owner }), undefined);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
 
 onTransports("put() gives what is new or other, and stores all or nothing", async ({ store }) => {
   const [first, second] = [transportOf(alice, bob), transportOf(bob, carol)];
