@@ -11,7 +11,7 @@
  * @module
  */
 import { ConnClosedError, ConnResetError, describeError, type Log, Scope } from "../base/mod.ts";
-import type { KeyPair } from "../crypto/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type HandshakenConn, kkAccept, kkConnect, PostQuantum } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import {
@@ -39,6 +39,8 @@ import { RoutingTable, type RuleEntry } from "./table.ts";
 
 /** Edges that wait for their group; more than these are refused. */
 export const ACCEPT_QUEUE_MAX = 1_024;
+/** Edges of one source that wait or are in their handshakes: one neighbour does not keep the others out. */
+export const ACCEPTS_OF_KEY_MAX = 128;
 /** Groups of others that are in their handshakes at once; the rest waits in the queue. */
 export const ACCEPTING_MAX = 256;
 
@@ -77,6 +79,7 @@ export class Router {
   readonly #queue: EdgeRules[] = [];
   readonly #scope = new Scope();
   readonly #counters = newCounters();
+  readonly #acceptsOf = new Map<PublicKey, number>(); // by source, waiting or in their handshakes
   #accepting = 0;
 
   constructor({ world, local, transports, log, postQuantum, settings = {} }: RouterOptions) {
@@ -153,14 +156,19 @@ export class Router {
    * `RouteRuleError`, `RouteTransportMissingError`, `RouteBusyError`, `RouteTableFullError`; nothing is saved then.
    */
   addEdgeRules(edge: EdgeRules): void {
+    const source = edge.descriptor.source.publicKey;
     this.#refusing(() => {
       this.#checkEdge(edge);
       if (this.#queue.length >= ACCEPT_QUEUE_MAX) {
         throw new RouteBusyError("The accept queue of routes is full");
       }
+      if ((this.#acceptsOf.get(source) ?? 0) >= ACCEPTS_OF_KEY_MAX) {
+        throw new RouteBusyError(`${ACCEPTS_OF_KEY_MAX} routes of ${source} wait to be accepted`);
+      }
       this.#saveAll([edge.forward, edge.reverse]);
     });
     this.#queue.push(edge);
+    this.#acceptsOf.set(source, (this.#acceptsOf.get(source) ?? 0) + 1);
     this.#acceptNext();
   }
 
@@ -427,10 +435,17 @@ export class Router {
           });
         } finally {
           this.#accepting--;
+          this.#accepted(edge.descriptor.source.publicKey);
           this.#acceptNext();
         }
       });
     }
+  }
+
+  #accepted(source: PublicKey): void {
+    const left = this.#acceptsOf.get(source)! - 1;
+    if (left === 0) this.#acceptsOf.delete(source);
+    else this.#acceptsOf.set(source, left);
   }
 
   async #accept(edge: EdgeRules, signal: AbortSignal): Promise<void> {

@@ -5,12 +5,12 @@ import {
   encodeRule,
   invertDescriptor,
   parseRule,
-  RouteBusyError,
   RouteRuleError,
   RouteTransportMissingError,
   type Rule,
 } from "../../lib/routing/mod.ts";
 import { encodePacket, type Packet, PacketType, parsePackets } from "../../lib/transport/mod.ts";
+import { addEdges } from "./_accepts.ts";
 import { type RoutingBench, withRouting } from "./_bench.ts";
 import { decode, encode, layRoute, link, type MemoryTransport, openRoute } from "./_rig.ts";
 
@@ -260,9 +260,7 @@ Deno.test("packets that come before their group are parked for it: 16 of each, a
   withRouting(async (bench) => {
     const { alice, carol, bob } = line(bench);
     // As many groups in their handshakes as there may be, so that the next one has rules and must wait.
-    for (let index = 0; index < 256; index++) {
-      bob.router.addEdgeRules(layRoute([alice, carol, bob]).destination);
-    }
+    addEdges([bench.node("dave"), bench.node("erin")], [carol, bob], 128);
     await bench.clock.advance(4_500);
     const { source, destination } = layRoute([alice, carol, bob]);
     const listener = bob.router.listen(3);
@@ -286,9 +284,7 @@ Deno.test("packets that come before their group are parked for it: 16 of each, a
 Deno.test("parked packets whose group does not come are dropped after 2 s", () =>
   withRouting(async (bench) => {
     const { alice, carol, bob } = line(bench);
-    for (let index = 0; index < 256; index++) {
-      bob.router.addEdgeRules(layRoute([alice, carol, bob]).destination);
-    }
+    addEdges([bench.node("dave"), bench.node("erin")], [carol, bob], 128);
     const { destination } = layRoute([alice, carol, bob]);
     bob.router.addEdgeRules(destination);
     await bob.router.handlePackets(
@@ -299,28 +295,6 @@ Deno.test("parked packets whose group does not come are dropped after 2 s", () =
     await bench.clock.advance(1_100);
     assert.equal(bob.router.counters().parkedDropped, 1);
     await bench.clock.advance(20_000);
-  }));
-
-Deno.test("the accept queue is bounded, and one group that fails does not end it", () =>
-  withRouting(async (bench) => {
-    const { alice, carol, bob } = line(bench);
-    const refused: unknown[] = [];
-    for (let index = 0; index < 256 + 1_024 + 3; index++) {
-      try {
-        bob.router.addEdgeRules(layRoute([alice, carol, bob], { from: 1 + index }).destination);
-      } catch (error) {
-        refused.push(error);
-      }
-    }
-    assert.equal(refused.length, 3);
-    assert.ok(refused.every((error) => error instanceof RouteBusyError));
-    await bench.clock.advance(60_000); // nobody came to any of them
-    assert.deepEqual([bob.router.rules(), bob.router.groups()], [[], []]);
-    assert.equal(bob.router.counters().groupsFailed, 256 + 1_024);
-    const listener = bob.router.listen(3);
-    const group = await bench.within(1_000, openRoute([alice, carol, bob]));
-    group.close();
-    (await listener.accept())!.close();
   }));
 
 Deno.test("after close() nothing is taken any more", () =>

@@ -1,0 +1,54 @@
+/** Routes that wait for their groups: how many there may be, in all and of one source. @module */
+import assert from "node:assert/strict";
+import {
+  ACCEPT_QUEUE_MAX,
+  ACCEPTING_MAX,
+  ACCEPTS_OF_KEY_MAX,
+  RouteBusyError,
+} from "../../lib/routing/mod.ts";
+import { addEdges } from "./_accepts.ts";
+import { type RoutingBench, withRouting } from "./_bench.ts";
+import { link, openRoute } from "./_rig.ts";
+
+/** alice - carol - bob. */
+function line(bench: RoutingBench) {
+  const [alice, carol, bob] = [bench.node("alice"), bench.node("carol"), bench.node("bob")];
+  link(alice, carol);
+  link(carol, bob);
+  return { alice, carol, bob };
+}
+
+Deno.test("the accept queue is bounded, and one group that fails does not end it", () =>
+  withRouting(async (bench) => {
+    const { alice, carol, bob } = line(bench);
+    const all = ACCEPTING_MAX + ACCEPT_QUEUE_MAX;
+    const sources = Array.from({ length: all / ACCEPTS_OF_KEY_MAX }, (_, at) => bench.node(`source ${at}`));
+    assert.deepEqual(addEdges(sources, [carol, bob], ACCEPTS_OF_KEY_MAX), []);
+    const refused = addEdges([bench.node("one more")], [carol, bob], 3);
+    assert.equal(refused.length, 3);
+    assert.ok(refused.every((error) => error instanceof RouteBusyError));
+    await bench.clock.advance(60_000); // nobody came to any of them
+    assert.deepEqual([bob.router.rules(), bob.router.groups()], [[], []]);
+    assert.equal(bob.router.counters().groupsFailed, all);
+    const listener = bob.router.listen(3);
+    const group = await bench.within(1_000, openRoute([alice, carol, bob]));
+    group.close();
+    (await listener.accept())!.close();
+  }));
+
+Deno.test("one source has 128 places of the accept queue: it does not keep the others out", () =>
+  withRouting(async (bench) => {
+    const { alice, carol, bob } = line(bench);
+    const mallory = bench.node("mallory");
+    const refused = addEdges([mallory], [carol, bob], 1_600);
+    assert.equal(refused.length, 1_600 - ACCEPTS_OF_KEY_MAX);
+    assert.ok(refused.every((error) => error instanceof RouteBusyError));
+    assert.equal(bob.router.rules().length, 2 * ACCEPTS_OF_KEY_MAX); // what is refused is not saved
+    const listener = bob.router.listen(3);
+    const group = await bench.within(100, openRoute([alice, carol, bob]));
+    group.close();
+    (await listener.accept())!.close();
+    await bench.clock.advance(10_000); // the source's routes came to nothing: it may try again
+    assert.equal(addEdges([mallory], [carol, bob], ACCEPTS_OF_KEY_MAX + 1).length, 1);
+    await bench.clock.advance(10_000);
+  }));
