@@ -90,6 +90,21 @@ export function appNameIn(args: readonly string[]): string | undefined {
   return args[0] === "app" ? args[1] : undefined;
 }
 
+/**
+ * Arguments as they may be shown: whoever looks at a visor must not learn what lets one use its proxy. Apps that
+ * are not built in call it the same. An empty passcode hides nothing, and says that there is none.
+ */
+export function shownArguments(args: readonly string[]): string[] {
+  return args.map((arg, index) => {
+    const inline = /^(--?passcode=)./is.exec(arg);
+    if (inline !== null) return inline[1] + HIDDEN;
+    return arg !== "" && index > 0 && /^--?passcode$/i.test(args[index - 1]!) ? HIDDEN : arg;
+  });
+}
+
+/** Of any length, so that not even that is told. */
+const HIDDEN = "***";
+
 function withoutAppName(args: readonly string[]): readonly string[] {
   return args[0] === "app" ? args.slice(2) : args;
 }

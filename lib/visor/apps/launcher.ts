@@ -7,7 +7,7 @@
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { AppEntry, AppNetwork, AppProgram, AppStatus, ProxyState } from "./app.ts";
-import { appNameIn } from "./arguments.ts";
+import { appNameIn, shownArguments } from "./arguments.ts";
 import { AppNotBuiltInError, AppNotFoundError } from "./errors.ts";
 import { RunningApp } from "./_running_app.ts";
 import { skysocksApp } from "./skysocks_app.ts";
@@ -38,6 +38,7 @@ export interface AppState {
   readonly app: string;
   /** False: an app of the configuration that this program does not have. */
   readonly builtIn: boolean;
+  /** As {@link shownArguments} gives them. */
   readonly args: string[];
   readonly port: number;
   readonly autoStart: boolean;
@@ -149,7 +150,15 @@ export class Launcher implements AsyncDisposable {
   #state({ entry, app, running, failure }: Known): AppState {
     const { name, args, port, autoStart } = entry;
     const builtIn = Object.hasOwn(this.#programs, app);
-    const rest = { name, app, builtIn, args: [...args], port, autoStart, restarts: running?.restarts ?? 0 };
+    const rest = {
+      name,
+      app,
+      builtIn,
+      args: shownArguments(args),
+      port,
+      autoStart,
+      restarts: running?.restarts ?? 0,
+    };
     if (running === undefined) {
       if (failure !== undefined) return { ...rest, status: "errored", detailedStatus: failure };
       return { ...rest, status: "stopped", detailedStatus: builtIn ? "Stopped" : "not built in" };

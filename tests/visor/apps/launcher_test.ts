@@ -1,6 +1,6 @@
 /** Apps by name: arguments, states, restarts, and skysocks over them. */
 import assert from "node:assert/strict";
-import { ConnResetError, memoryPair, silentLog } from "../../../lib/base/mod.ts";
+import { ConnResetError, type LogRecord, logTo, memoryPair, silentLog } from "../../../lib/base/mod.ts";
 import { connectSocks } from "../../../lib/proxy/mod.ts";
 import { sleep, type World } from "../../../lib/runtime/mod.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type AppProgram,
   Launcher,
   LAUNCHER_APPS_MAX,
+  shownArguments,
 } from "../../../lib/visor/apps/mod.ts";
 import { withSimulation } from "../../support/world.ts";
 import { echo, keyOf, Offers, readText, target, utf8 } from "../../proxy/skysocks/_bench.ts";
@@ -335,3 +336,63 @@ Deno.test("there is a bound of apps", () => {
     await launcher.start("m0", { app: "m" });
   }, programs);
 });
+
+Deno.test("a passcode is in no shown arguments, however it is given", () => {
+  const cases: [string[], string[]][] = [
+    [["--passcode", "secret"], ["--passcode", "***"]],
+    [["-passcode", "secret"], ["-passcode", "***"]],
+    [["--passcode=secret"], ["--passcode=***"]],
+    [["-passcode=secret=more\nand more"], ["-passcode=***"]],
+    [["app", "skysocks", "--whitelist", "k", "--passcode", "secret", "--port", "3"], [
+      "app",
+      "skysocks",
+      "--whitelist",
+      "k",
+      "--passcode",
+      "***",
+      "--port",
+      "3",
+    ]],
+    [["--passcode", "--passcode", "secret"], ["--passcode", "***", "***"]],
+    [["--passcode", "one", "--passcode=secret"], ["--passcode", "***", "--passcode=***"]],
+    [["--Passcode", "secret"], ["--Passcode", "***"]],
+    [["--passcode="], ["--passcode="]],
+    [["--passcode", ""], ["--passcode", ""]],
+    [["--passcode"], ["--passcode"]],
+    [["passcode", "word"], ["passcode", "word"]],
+    [[], []],
+  ];
+  for (const [given, shown] of cases) assert.deepEqual(shownArguments(given), shown);
+});
+
+Deno.test("a passcode works and is neither in states nor in logs", () =>
+  withSimulation("passcode", async (simulation) => {
+    const world = simulation.node("visor");
+    await simulation.run(async () => {
+      const logged: LogRecord[] = [];
+      const log = logTo((record) => logged.push(record), () => simulation.nowMs);
+      const entry = { name: "skysocks", binary: "skysocks", autoStart: true, port: 3 };
+      const entries = [
+        { ...entry, args: ["--passcode", "secret"] },
+        { ...entry, name: "vpn-server", binary: "vpn-server", args: ["--passcode=secret"] },
+      ];
+      await using launcher = new Launcher({ world, network: new LoopNetwork(world), log, entries });
+      launcher.startConfigured();
+      await sleep(world.clock, 1_000);
+      const shown = [launcher.apps(), launcher.app("skysocks")];
+      shown.push(await launcher.start("skysocks", { args: ["--passcode=secret two"] }));
+      assert.equal(launcher.app("skysocks")!.status, "running");
+      assert.deepEqual(launcher.app("skysocks")!.args, ["--passcode=***"]);
+      await assert.rejects(
+        launcher.start("skysocks", { args: ["--passcode", "secret", "--other"] }),
+        (error) => shown.push(String(error) as never) > 0,
+      );
+      await assert.rejects(
+        launcher.start("skysocks", { args: ["--passcode", "x", "secret"] }),
+        (error) => shown.push(String(error) as never) > 0,
+      );
+      shown.push(await launcher.stop("skysocks"));
+      assert.ok(logged.length > 0);
+      assert.doesNotMatch(JSON.stringify([shown, logged]), /secret/);
+    });
+  }));
