@@ -296,6 +296,12 @@ export class GroupWire {
     this.conn.fail(reason);
   }
 
+  /** As {@link fail}, but the peer is told, if our way to it is still there. */
+  abort(reason: Error): void {
+    this.#failPeer(reason);
+    this.conn.abort(reason);
+  }
+
   /** Measures the round trip once, in ms. Errors: `TimedOutError` after 5 s, the signal's reason. */
   async ping(signal?: AbortSignal): Promise<number> {
     const { clock } = this.#options;

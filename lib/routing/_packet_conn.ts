@@ -33,7 +33,7 @@ import { CLOSE_CODE } from "./payloads.ts";
 /** What a group holds that nobody reads; one read of a transport may come on top. Packets are not counted: they cost nothing. */
 export const RECEIVE_BYTES_MAX = 1024 * 1024;
 /** How long a full group may hold up its transport; then it ends. */
-export const RECEIVE_STALL_MS = 30_000;
+export const RECEIVE_STALL_MS = 8_000;
 /** How long a close waits for writes under way and for the peer's answer. */
 export const CLOSE_WAIT_MS = 2_000;
 
@@ -116,8 +116,7 @@ export class PacketConn implements Conn {
       const timer = this.#options.clock.timer(RECEIVE_STALL_MS, () => {
         const stalled = new TimedOutError("Reading from a route group that is full", RECEIVE_STALL_MS);
         this.#options.onStalled(stalled);
-        this.#sayClose(ABORT_TEXT);
-        this.fail(stalled);
+        this.abort(stalled);
       });
       this.#room = { promise, resolve, timer };
     }
@@ -147,6 +146,12 @@ export class PacketConn implements Conn {
     this.#endInput(failure);
     this.#breakWrites(failure);
     this.#leave();
+  }
+
+  /** As {@link fail}, but our way to the peer may still be there: it is told. */
+  abort(reason: Error): void {
+    if (this.#phase === "open") this.#sayClose(ABORT_TEXT);
+    this.fail(reason);
   }
 
   // --- Conn --------------------------------------------------------------------------------------
@@ -318,7 +323,7 @@ function frameEnd(frames: Uint8Array, at: number): number {
 }
 
 /** The text, if there is one, and the close. */
-function closePackets(routeId: number, text: string | undefined): Uint8Array {
+export function closePackets(routeId: number, text: string | undefined): Uint8Array {
   const close = encodePacket(PacketType.close, routeId, Uint8Array.of(CLOSE_CODE.requested));
   if (text === undefined) return close;
   const error = encodePacket(PacketType.error, routeId, encoder.encode(text));

@@ -8,10 +8,16 @@ export interface RouterCounters {
   packetsConsumed: number;
   /** Without a rule, or with one that had timed out. A few come behind every close. */
   unknownRoute: number;
+  /** Came over another transport than the packets of their rule before, or with the id of a rule of our own. */
+  wrongTransport: number;
   /** The rule's next transport is not there. */
   transportMissing: number;
-  /** The next transport failed while it was written to. */
+  /** The next transport failed or stalled while they waited for it. */
   forwardFailed: number;
+  /** Next transports that took nothing for too long, so that all routes over them were ended. */
+  transportsStalled: number;
+  /** Of relayed routes, ended with a transport of theirs that closed or stalled. */
+  rulesBroken: number;
   /** Of a type that is not known, or that was not offered. */
   unknownType: number;
   /** Of a known type, but too short. */
@@ -35,8 +41,11 @@ export function newCounters(): RouterCounters {
     bytesForwarded: 0,
     packetsConsumed: 0,
     unknownRoute: 0,
+    wrongTransport: 0,
     transportMissing: 0,
     forwardFailed: 0,
+    transportsStalled: 0,
+    rulesBroken: 0,
     unknownType: 0,
     malformed: 0,
     parkedDropped: 0,

@@ -5,8 +5,11 @@
  *                                            +-- consume rule: data --> route group --> app
  *
  * A batch is looked at once, packet by packet, without waiting. Packets in a row for one next transport are
- * changed in place and leave as one write. What the batch is still needed for (writes under way, a group that
- * is full) is in the promise that the transport waits for: that is the back-pressure.
+ * changed in place and copied into the queue of that transport as one run. What is full (such a queue, a group) is
+ * in the promise that the arriving transport waits for: that is the back-pressure.
+ *
+ * A rule belongs to the transport that its first packet came over: nobody else can use it. A transport that closes,
+ * or takes nothing for too long, takes its rules with it, and those behind them are told.
  *
  * @module
  */
@@ -22,7 +25,9 @@ import {
   setPacketRouteId,
   type TransportId,
 } from "../transport/mod.ts";
+import { ForwardQueue } from "./_forward_queue.ts";
 import { GroupWire, HANDSHAKE_WAIT_MS, type RouteTransport } from "./_group_wire.ts";
+import { closePackets } from "./_packet_conn.ts";
 import { ParkedPackets } from "./_parked.ts";
 import { newCounters, type RouterCounters } from "./counters.ts";
 import { descriptorKey, descriptorText, invertDescriptor } from "./descriptor.ts";
@@ -73,7 +78,7 @@ export class Router {
   readonly #table: RoutingTable<GroupWire>;
   readonly #wires = new Map<string, GroupWire>(); // by descriptor: one group of a name
   readonly #groups = new Map<GroupWire, RouteGroup>(); // those that are ready
-  readonly #byTransport = new Map<TransportId, Set<GroupWire>>();
+  readonly #queues = new Map<TransportId, ForwardQueue>();
   readonly #parked: ParkedPackets;
   readonly #ports = new RoutePorts();
   readonly #queue: EdgeRules[] = [];
@@ -99,29 +104,40 @@ export class Router {
 
   // --- packets -----------------------------------------------------------------------------------
 
-  /** A `PacketSink`: whole packets with route ids other than 0. Never rejects. */
-  readonly handlePackets = (packets: Uint8Array): void | Promise<void> => {
+  /** A `PacketSink`: whole packets with route ids other than 0, and what they came over. Never rejects. */
+  readonly handlePackets = (
+    packets: Uint8Array,
+    from: { readonly id: TransportId },
+  ): void | Promise<void> => {
     const nowMs = this.#world.clock.monotonicMs();
-    const batch = new Batch(packets, this.#transports, this.#counters, this.#world.clock);
+    const batch = new Batch(packets, (id) => this.#queueTo(id), this.#counters);
     for (let at = 0; at < packets.length;) {
       const end = packetEndAt(packets, at);
       const type = packetTypeAt(packets, at);
       const entry = this.#table.lookUp(packetRouteIdAt(packets, at), nowMs);
       if (entry === undefined) this.#counters.unknownRoute++;
+      else if (!this.#isOwn(entry, from.id)) this.#counters.wrongTransport++;
       else if (entry.rule.kind === "consume") {
         this.#counters.packetsConsumed++;
         const wire = entry.owner;
         if (wire !== undefined) batch.consume(wire, type, at, end);
         else this.#park(entry, packets.subarray(at, end));
-      } else if (passes(type, entry)) {
+      } else if (passes(type)) {
         batch.pass(entry, at, end);
         if (type === PacketType.close) this.#table.remove(entry);
-      } else if (type === PacketType.close) this.#table.remove(entry);
-      else if (type !== PacketType.keepAlive) this.#counters.unknownType++;
+      } else this.#counters.unknownType++;
       at = end;
     }
     return batch.done();
   };
+
+  /** Whether a packet that came over `from` may use the rule: the first one says where all come from. */
+  #isOwn(entry: Entry, from: TransportId): boolean {
+    if (entry.from === from) return true;
+    if (entry.from !== undefined || entry.rule.kind === "forward") return false; // none comes for what leaves here
+    this.#table.learn(entry, from);
+    return true;
+  }
 
   /** Rules exist, but not their group: packets wait a little for it. */
   #park(entry: Entry, packet: Uint8Array): void {
@@ -186,9 +202,9 @@ export class Router {
     return this.#table.states();
   }
 
-  /** Whether a rule sends over that transport. Looks at all: for rare questions, never for a packet. */
+  /** Whether a rule needs that transport, in either direction. */
   usesTransport(id: TransportId): boolean {
-    return this.#table.rules().some((rule) => rule.kind !== "consume" && rule.nextTransportId === id);
+    return this.#table.uses(id);
   }
 
   #refusing(check: () => void): void {
@@ -292,11 +308,73 @@ export class Router {
     );
   }
 
-  /** A transport is gone: groups that send on it end at once. Its rules stay, as it may come back. */
+  /**
+   * A transport is gone, and every route over it with it, even if it comes back: what was under way is lost. Groups
+   * end, rules go, and the ends that lie behind other transports are told.
+   */
   transportClosed({ id }: { readonly id: TransportId }): void {
-    for (const wire of [...this.#byTransport.get(id) ?? []]) {
-      wire.fail(new ConnResetError(`Transport ${id} of the route was closed`));
+    this.#queues.get(id)?.close();
+    this.#queues.delete(id);
+    for (const entry of this.#table.leavingOver(id)) {
+      const wire = entry.owner;
+      if (wire === undefined) this.#dropBroken(entry);
+      else wire.fail(new ConnResetError(`Transport ${id} of the route was closed`));
     }
+    this.#endComing(id, `Transport ${id} of the route was closed`);
+  }
+
+  /** Who is behind the transport does not read: as if it were gone, but that end may still come to hear of it. */
+  #transportStalled(id: TransportId): void {
+    const queue = this.#queues.get(id);
+    if (queue === undefined) return;
+    this.#counters.transportsStalled++;
+    this.#log.warn("Routes ended: their next transport takes nothing", { transport: id });
+    queue.discard();
+    const text = `Transport ${id} of the route takes nothing`;
+    for (const entry of this.#table.leavingOver(id)) {
+      const { rule, owner: wire } = entry;
+      if (wire !== undefined) wire.abort(new ConnResetError(text));
+      else {
+        this.#dropBroken(entry);
+        if (rule.kind === "intermediary") queue.push(closePackets(rule.nextRouteId, BROKEN_TEXT), 2, []);
+      }
+    }
+    this.#endComing(id, text);
+  }
+
+  /** Ends the routes whose packets came over that transport; those behind are told. */
+  #endComing(id: TransportId, text: string): void {
+    for (const entry of this.#table.comingOver(id)) {
+      const { rule, owner: wire } = entry;
+      if (wire !== undefined) wire.abort(new ConnResetError(text)); // its way there may be another one
+      else {
+        this.#dropBroken(entry);
+        if (rule.kind !== "intermediary") continue;
+        this.#queueTo(rule.nextTransportId)?.push(closePackets(rule.nextRouteId, BROKEN_TEXT), 2, []);
+      }
+    }
+  }
+
+  #dropBroken(entry: Entry): void {
+    if (entry.rule.kind === "intermediary") this.#counters.rulesBroken++;
+    this.#table.remove(entry);
+  }
+
+  /** What waits for a transport; undefined when it is not there. */
+  #queueTo(id: TransportId): ForwardQueue | undefined {
+    if (this.#transports.find(id) === undefined) return undefined;
+    let queue = this.#queues.get(id);
+    if (queue === undefined) {
+      queue = new ForwardQueue({
+        clock: this.#world.clock,
+        id,
+        find: (id) => this.#transports.find(id),
+        counters: this.#counters,
+        onStalled: () => this.#transportStalled(id),
+      });
+      this.#queues.set(id, queue);
+    }
+    return queue;
   }
 
   /** What was forwarded, and what could not be used, since the start. */
@@ -325,6 +403,8 @@ export class Router {
       });
     await Promise.all(groups);
     timer?.cancel();
+    for (const queue of this.#queues.values()) queue.close();
+    this.#queues.clear();
     this.#parked.close();
     await this.#scope[Symbol.asyncDispose]();
     this.#table.clear();
@@ -368,9 +448,6 @@ export class Router {
     });
     forward.owner = reverse.owner = wire;
     this.#wires.set(key, wire);
-    const ofTransport = this.#byTransport.get(wire.transportId);
-    if (ofTransport === undefined) this.#byTransport.set(wire.transportId, new Set([wire]));
-    else ofTransport.add(wire);
     if (isInitiator) this.#ports.use(wire.local.port);
     for (const packet of this.#parked.take(key)) {
       wire.receive(packetTypeAt(packet, 0), packet, 0, packet.length);
@@ -382,9 +459,6 @@ export class Router {
   #unregister(wire: GroupWire, key: string): void {
     if (this.#wires.get(key) === wire) this.#wires.delete(key);
     this.#groups.delete(wire);
-    const ofTransport = this.#byTransport.get(wire.transportId);
-    ofTransport?.delete(wire);
-    if (ofTransport?.size === 0) this.#byTransport.delete(wire.transportId);
     if (wire.isInitiator) this.#ports.free(wire.local.port);
     this.#table.remove(wire.forward);
     this.#table.remove(wire.reverse);
@@ -453,6 +527,9 @@ export class Router {
     const forward = this.#table.lookUp(edge.forward.routeId, nowMs);
     const reverse = this.#table.lookUp(edge.reverse.routeId, nowMs);
     if (forward?.rule !== edge.forward || reverse?.rule !== edge.reverse) {
+      for (const entry of [forward, reverse]) {
+        if (entry?.rule === edge.forward || entry?.rule === edge.reverse) this.#table.remove(entry);
+      }
       throw new RouteRuleError("The rules went before their group was made");
     }
     try {
@@ -469,31 +546,30 @@ export class Router {
   }
 }
 
+/** What the ends of a relayed route are told. Without a text they would take it for an orderly end. */
+const BROKEN_TEXT = "a transport of the route failed";
+
 /** What happens with one batch of packets: runs that go on, groups that got something. */
 class Batch {
   readonly #packets: Uint8Array;
-  readonly #transports: RouterOptions["transports"];
+  readonly #queueTo: (id: TransportId) => ForwardQueue | undefined;
   readonly #counters: RouterCounters;
-  readonly #clock: World["clock"];
   #start = 0;
   #end = -1; // of the run; -1: none
   #count = 0;
-  #first: Entry | undefined; // of the run
-  #others: Entry[] | undefined; // further rules of the run
+  #entries: Entry[] = []; // of the run
   #last: Entry | undefined;
   #wire: GroupWire | undefined; // to be flushed
   #waits: Promise<void> | Promise<void>[] | undefined;
 
   constructor(
     packets: Uint8Array,
-    transports: RouterOptions["transports"],
+    queueTo: (id: TransportId) => ForwardQueue | undefined,
     counters: RouterCounters,
-    clock: World["clock"],
   ) {
     this.#packets = packets;
-    this.#transports = transports;
+    this.#queueTo = queueTo;
     this.#counters = counters;
-    this.#clock = clock;
   }
 
   /** The packet goes on by `entry`. */
@@ -507,8 +583,8 @@ class Batch {
     if (!isSameRun) {
       this.#finishRun();
       this.#start = at;
-      this.#first = entry;
-    } else if (entry !== this.#last) (this.#others ??= []).push(entry);
+    }
+    if (entry !== this.#last) this.#entries.push(entry);
     this.#last = entry;
     this.#end = end;
     this.#count++;
@@ -532,29 +608,19 @@ class Batch {
   }
 
   #finishRun(): void {
-    const first = this.#first;
-    if (first === undefined || first.rule.kind === "consume") return;
-    const [others, count, counters, clock] = [this.#others, this.#count, this.#counters, this.#clock];
-    const packets = this.#packets.subarray(this.#start, this.#end);
-    this.#first = this.#last = this.#others = undefined;
+    const last = this.#last;
+    if (last === undefined || last.rule.kind === "consume") return;
+    const queue = this.#queueTo(last.rule.nextTransportId);
+    if (queue === undefined) this.#counters.transportMissing += this.#count;
+    else {
+      queue.push(this.#packets.subarray(this.#start, this.#end), this.#count, this.#entries);
+      const room = queue.room();
+      if (room !== undefined) this.#wait(room);
+    }
+    this.#last = undefined;
+    this.#entries = [];
     this.#end = -1;
     this.#count = 0;
-    const transport = this.#transports.find(first.rule.nextTransportId);
-    if (transport === undefined) {
-      counters.transportMissing += count;
-      return;
-    }
-    this.#wait(
-      transport.write(packets).then(() => {
-        const nowMs = clock.monotonicMs();
-        first.touch(nowMs);
-        if (others !== undefined) { for (const entry of others) entry.touch(nowMs); }
-        counters.packetsForwarded += count;
-        counters.bytesForwarded += packets.length;
-      }, () => {
-        counters.forwardFailed += count; // the transport ends and says so itself
-      }),
-    );
   }
 
   #finishWire(): void {
@@ -566,16 +632,18 @@ class Batch {
   }
 
   #wait(promise: Promise<void>): void {
-    if (this.#waits === undefined) this.#waits = promise;
+    if (this.#waits === undefined || this.#waits === promise) this.#waits = promise;
     else if (Array.isArray(this.#waits)) this.#waits.push(promise);
     else this.#waits = [this.#waits, promise];
   }
 }
 
-/** True for packets that a rule passes on. */
-function passes(type: number, { rule }: Entry): boolean {
+/** True for packets that a relay passes on. */
+function passes(type: number): boolean {
   switch (type) {
     case PacketType.data:
+    case PacketType.close:
+    case PacketType.keepAlive:
     case PacketType.handshake:
     case PacketType.ping:
     case PacketType.pong:
@@ -587,9 +655,6 @@ function passes(type: number, { rule }: Entry): boolean {
     case PacketType.direction:
     case PacketType.legRehome:
       return true;
-    case PacketType.keepAlive:
-    case PacketType.close:
-      return rule.kind === "intermediary";
     default:
       return false;
   }

@@ -3,6 +3,7 @@
  * section 5).
  *
  *     rules:   route id -> entry                       one look-up per packet
+ *     leaving, coming: transport -> entries            all that end with it, without a look at the others
  *     due:     10 s slot -> entries to look at then    a rule is looked at once per keep-alive, not each time
  *
  * A look-up of a consume rule is its activity; the other kinds are active when a packet went out by them. One
@@ -11,6 +12,7 @@
  * @module
  */
 import type { Timer, World } from "../runtime/mod.ts";
+import type { TransportId } from "../transport/mod.ts";
 import { RouteRuleError, RouteTableFullError } from "./errors.ts";
 import { grantedKeepAlive, type Rule } from "./rule.ts";
 
@@ -30,6 +32,8 @@ export class RuleEntry<Owner = unknown> {
   lastActiveMs: number;
   /** Whose packets a consume rule's are, and whose a forward rule's were. */
   owner: Owner | undefined;
+  /** The transport that its packets come over; undefined before the first one. */
+  from: TransportId | undefined;
   /** Uncounts it in the ledger. */
   readonly release: () => void;
   slot = 0;
@@ -56,6 +60,8 @@ export class RoutingTable<Owner = unknown> {
   readonly #rulesMax: number;
   readonly #onGone: (entry: RuleEntry<Owner>) => void;
   readonly #entries = new Map<number, RuleEntry<Owner>>();
+  readonly #leaving = new TransportIndex<Owner>();
+  readonly #coming = new TransportIndex<Owner>();
   readonly #due = new Map<number, Set<RuleEntry<Owner>>>();
   #lastId = 0;
   #nextSlot = 0;
@@ -105,6 +111,7 @@ export class RoutingTable<Owner = unknown> {
     const nowMs = this.#world.clock.monotonicMs();
     const entry = new RuleEntry<Owner>(rule, nowMs, this.#world.ledger.open("route-rule"));
     this.#entries.set(routeId, entry);
+    if (rule.kind !== "consume") this.#leaving.add(rule.nextTransportId, entry);
     if (this.#timer === undefined) {
       this.#nextSlot = slotOf(nowMs);
       this.#arm();
@@ -123,6 +130,27 @@ export class RoutingTable<Owner = unknown> {
     }
     if (entry.rule.kind === "consume") entry.lastActiveMs = nowMs;
     return entry;
+  }
+
+  /** Its packets come over that transport: from now on over no other. */
+  learn(entry: RuleEntry<Owner>, from: TransportId): void {
+    entry.from = from;
+    this.#coming.add(from, entry);
+  }
+
+  /** The rules that send over a transport. */
+  leavingOver(id: TransportId): RuleEntry<Owner>[] {
+    return this.#leaving.of(id);
+  }
+
+  /** The rules whose packets come over a transport. */
+  comingOver(id: TransportId): RuleEntry<Owner>[] {
+    return this.#coming.of(id);
+  }
+
+  /** Whether a rule needs that transport, in either direction. */
+  uses(id: TransportId): boolean {
+    return this.#leaving.has(id) || this.#coming.has(id);
   }
 
   /** The rule of an id, without any effect. */
@@ -146,6 +174,8 @@ export class RoutingTable<Owner = unknown> {
   remove(entry: RuleEntry<Owner>): void {
     if (this.#entries.get(entry.rule.routeId) !== entry) return;
     this.#entries.delete(entry.rule.routeId);
+    if (entry.rule.kind !== "consume") this.#leaving.delete(entry.rule.nextTransportId, entry);
+    if (entry.from !== undefined) this.#coming.delete(entry.from, entry);
     const peers = this.#due.get(entry.slot);
     peers?.delete(entry);
     if (peers?.size === 0) this.#due.delete(entry.slot);
@@ -206,6 +236,31 @@ export class RoutingTable<Owner = unknown> {
         else if (this.#entries.get(entry.rule.routeId) === entry) this.#enrol(entry, last + 1);
       }
     }
+  }
+}
+
+/** Entries by transport. */
+class TransportIndex<Owner> {
+  readonly #sets = new Map<TransportId, Set<RuleEntry<Owner>>>();
+
+  add(id: TransportId, entry: RuleEntry<Owner>): void {
+    const entries = this.#sets.get(id);
+    if (entries === undefined) this.#sets.set(id, new Set([entry]));
+    else entries.add(entry);
+  }
+
+  delete(id: TransportId, entry: RuleEntry<Owner>): void {
+    const entries = this.#sets.get(id);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#sets.delete(id);
+  }
+
+  has(id: TransportId): boolean {
+    return this.#sets.has(id);
+  }
+
+  of(id: TransportId): RuleEntry<Owner>[] {
+    return [...this.#sets.get(id) ?? []];
   }
 }
 

@@ -51,9 +51,9 @@ async function measureForwarding(payloadBytes: number, rules: number): Promise<n
     const routeId = 1 + (index * 7_919) % rules;
     at = writePacketHeader(packets, at, PacketType.data, routeId, payloadBytes) + payloadBytes;
   }
-  for (let batch = 0; batch < BATCHES / 10; batch++) await router.handlePackets(packets);
+  for (let batch = 0; batch < BATCHES / 10; batch++) await router.handlePackets(packets, transport);
   const startedMs = world.clock.monotonicMs();
-  for (let batch = 0; batch < BATCHES; batch++) await router.handlePackets(packets);
+  for (let batch = 0; batch < BATCHES; batch++) await router.handlePackets(packets, transport);
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
   await router.close();
   return BATCHES * BATCH_PACKETS / seconds;
@@ -67,7 +67,10 @@ async function measureGroup(): Promise<number> {
       world,
       local,
       transports: {
-        find: () => ({ id, write: async (packets: Uint8Array) => await sink().handlePackets(packets) }),
+        find: () => ({
+          id,
+          write: async (packets: Uint8Array) => await sink().handlePackets(packets, { id }),
+        }),
       },
       log: silentLog,
       postQuantum: new PostQuantum({ random: world.random, mode: "off" }),

@@ -21,7 +21,7 @@ export function keysOf(name: string): KeyPair {
   return keyPairFromSeed(encode(name));
 }
 
-type Sink = (packets: Uint8Array, from: unknown) => void | Promise<void>;
+type Sink = (packets: Uint8Array, from: { readonly id: TransportId }) => void | Promise<void>;
 
 /** What one read of a transport gives at most. */
 const BATCH_BYTES_MAX = 256 * 1024;
@@ -139,6 +139,11 @@ export function link(a: Node, b: Node, type = "stcpr"): MemoryTransport {
   a.transports.set(id, near);
   b.transports.set(id, far);
   return near;
+}
+
+/** What packets between two nodes come over. */
+export function over(a: Node, b: Node, type = "stcpr"): { readonly id: TransportId } {
+  return { id: transportId(a.key, b.key, type) };
 }
 
 /** Cuts a link and tells both routers, as their managers would. */

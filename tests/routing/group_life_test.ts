@@ -14,7 +14,17 @@ import {
 } from "../../lib/routing/mod.ts";
 import { encodePacket, PacketType, parsePackets } from "../../lib/transport/mod.ts";
 import { type RoutingBench, withRouting } from "./_bench.ts";
-import { decode, encode, layRoute, link, type MemoryTransport, Node, openRoute, unlink } from "./_rig.ts";
+import {
+  decode,
+  encode,
+  layRoute,
+  link,
+  type MemoryTransport,
+  Node,
+  openRoute,
+  over,
+  unlink,
+} from "./_rig.ts";
 
 /** Two visors with one transport between them. */
 function pair(bench: RoutingBench, options: ConstructorParameters<typeof Node>[2] = {}) {
@@ -99,7 +109,10 @@ Deno.test("a handshake whose answer is lost is answered again, also when the gro
     const said = types(near).filter((type) => type === handshake);
     assert.equal(said.length, 4, "the source repeats each second, and answers nothing");
     const { routeId } = bob.router.groups()[0]!;
-    await bob.router.handlePackets(encodePacket(handshake, routeId, Uint8Array.of(1, 3, 0)));
+    await bob.router.handlePackets(
+      encodePacket(handshake, routeId, Uint8Array.of(1, 3, 0)),
+      over(alice, bob),
+    );
     assert.deepEqual(types(far), [handshake]);
     await group.write(encode("still here"));
     assert.equal(decode(await other.read()), "still here");
@@ -108,6 +121,7 @@ Deno.test("a handshake whose answer is lost is answered again, also when the gro
     types(near);
     await alice.router.handlePackets(
       encodePacket(handshake, alice.router.groups()[0]!.routeId, Uint8Array.of(1)),
+      over(alice, bob),
     );
     await bench.settle();
     assert.deepEqual(types(near), [], "the source answered a handshake");
@@ -126,6 +140,7 @@ Deno.test("a peer that offers mux and SACK, or is of 2024, gets plain data packe
       // The source's own handshake comes as a duplicate of this one.
       await bob.router.handlePackets(
         encodePacket(handshake, destination.reverse.routeId, Uint8Array.from(offer)),
+        over(alice, bob),
       );
       const group = await bench.within(1_000, alice.router.open(source));
       const other = (await listener.accept())!;
@@ -148,11 +163,13 @@ Deno.test("data in front of any handshake, or a handshake without encryption, is
       const failing = failureOf(alice.router.open(source));
       await alice.router.handlePackets(
         encodePacket(type, source.reverse.routeId, Uint8Array.from(payload)),
+        over(alice, bob),
       );
       assert.ok(await bench.within(100, failing) instanceof RouteUnencryptedError);
       bob.router.addEdgeRules(destination);
       await bob.router.handlePackets(
         encodePacket(type, destination.reverse.routeId, Uint8Array.from(payload)),
+        over(alice, bob),
       );
       await bench.settle();
       assert.deepEqual([alice.router.rules(), bob.router.rules()], [[], []]);
@@ -185,6 +202,7 @@ Deno.test("the noise handshake proves the descriptor's keys, and ends after 5 s"
     near.written = [];
     await alice.router.handlePackets(
       encodePacket(handshake, silent.source.reverse.routeId, Uint8Array.of(1)),
+      over(alice, bob),
     );
     await bench.clock.advance(4_900);
     assert.equal(alice.router.groups().length, 1);
@@ -192,7 +210,10 @@ Deno.test("the noise handshake proves the descriptor's keys, and ends after 5 s"
     const garbled = layRoute([alice, bob]);
     const refusing = failureOf(alice.router.open(garbled.source));
     const say = (type: number, payload: Uint8Array) =>
-      alice.router.handlePackets(encodePacket(type, garbled.source.reverse.routeId, payload));
+      alice.router.handlePackets(
+        encodePacket(type, garbled.source.reverse.routeId, payload),
+        over(alice, bob),
+      );
     await say(handshake, Uint8Array.of(1));
     await say(data, Uint8Array.from([0, 49, ...new Array(49).fill(2)]));
     assert.ok(await bench.within(200, refusing) instanceof HandshakeError);
@@ -245,7 +266,10 @@ Deno.test("an empty data packet is no end", () =>
   withRouting(async (bench) => {
     const { alice, bob } = pair(bench);
     const { group, other } = await open(bench, [alice, bob]);
-    await alice.router.handlePackets(encodePacket(data, alice.router.groups()[0]!.routeId, NOTHING));
+    await alice.router.handlePackets(
+      encodePacket(data, alice.router.groups()[0]!.routeId, NOTHING),
+      over(alice, bob),
+    );
     await other.write(encode("after"));
     assert.equal(decode(await group.read()), "after");
     closeBoth({ group, other });
@@ -373,6 +397,7 @@ Deno.test("a close of one leg ends a group that has only that one", () =>
     const { group, other } = await open(bench, [alice, bob]);
     await alice.router.handlePackets(
       encodePacket(close, alice.router.groups()[0]!.routeId, Uint8Array.of(1)),
+      over(alice, bob),
     );
     assert.equal(await group.read(), null);
     assert.deepEqual(alice.router.groups(), []);
@@ -476,12 +501,12 @@ Deno.test("short pings, pongs and handshakes are counted, and end nothing", () =
     const { routeId } = bob.router.groups()[0]!;
     for (const type of [ping, pong]) {
       for (const length of [0, 1, 8, 15]) {
-        await bob.router.handlePackets(encodePacket(type, routeId, new Uint8Array(length)));
+        await bob.router.handlePackets(encodePacket(type, routeId, new Uint8Array(length)), over(alice, bob));
       }
     }
-    await bob.router.handlePackets(encodePacket(handshake, routeId, NOTHING));
+    await bob.router.handlePackets(encodePacket(handshake, routeId, NOTHING), over(alice, bob));
     for (const type of [PacketType.sack, PacketType.datagram, 200]) {
-      await bob.router.handlePackets(encodePacket(type, routeId, new Uint8Array(5)));
+      await bob.router.handlePackets(encodePacket(type, routeId, new Uint8Array(5)), over(alice, bob));
     }
     const { malformed, unknownType } = bob.router.counters();
     assert.deepEqual([malformed, unknownType], [9, 3]);
@@ -499,7 +524,7 @@ Deno.test("a flood of pings costs a bounded queue, not memory", () =>
     const stuck = other.write(encode("stuck"));
     far.written = [];
     for (let index = 0; index < 1_000; index++) {
-      await bob.router.handlePackets(encodePacket(ping, routeId, new Uint8Array(16)));
+      await bob.router.handlePackets(encodePacket(ping, routeId, new Uint8Array(16)), over(alice, bob));
     }
     assert.ok(far.written.length <= 2, `${far.written.length} writes`);
     assert.ok(bob.router.counters().serviceDropped > 980);

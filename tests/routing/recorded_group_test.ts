@@ -77,7 +77,7 @@ class End {
   }
 
   async hear(hex: string): Promise<void> {
-    await this.router.handlePackets(fromHex(hex));
+    await this.router.handlePackets(fromHex(hex), { id: this.edge.forward.nextTransportId });
     await this.clock.advance(0);
   }
 

@@ -12,7 +12,7 @@ import {
 import { encodePacket, type Packet, PacketType, parsePackets } from "../../lib/transport/mod.ts";
 import { addEdges } from "./_accepts.ts";
 import { type RoutingBench, withRouting } from "./_bench.ts";
-import { decode, encode, layRoute, link, type MemoryTransport, openRoute } from "./_rig.ts";
+import { decode, encode, layRoute, link, type MemoryTransport, openRoute, over } from "./_rig.ts";
 
 /** alice - carol - bob, carol a relay; what carol sends to bob is kept. */
 function line(bench: RoutingBench) {
@@ -53,7 +53,7 @@ Deno.test("a run of packets for one transport leaves as one write, ids changed i
       encodePacket(PacketType.data, two.routeId, payloads[1]!),
       encodePacket(PacketType.handshake, one.routeId, payloads[2]!), // whole: relays of 2024 cut it
     );
-    await carol.router.handlePackets(batch);
+    await carol.router.handlePackets(batch, over(alice, carol));
     assert.equal(second.written!.length, 1);
     assert.equal(second.written![0]!.length, batch.length);
     assert.deepEqual(
@@ -64,11 +64,12 @@ Deno.test("a run of packets for one transport leaves as one write, ids changed i
         [PacketType.handshake, one.nextRouteId, "third"],
       ],
     );
+    await bench.settle();
     assert.equal(carol.router.counters().packetsForwarded, 3);
     assert.equal(carol.router.counters().bytesForwarded, batch.length);
   }));
 
-Deno.test("packets for two transports in turn keep their order on each, and one that stalls holds up the batch", () =>
+Deno.test("packets for two transports in turn keep their order on each, and one that stalls holds up nothing yet", () =>
   withRouting(async (bench) => {
     const { alice, carol, bob, second } = line(bench);
     const dave = bench.node("dave");
@@ -84,13 +85,17 @@ Deno.test("packets for two transports in turn keep their order on each, and one 
     );
     third.isStalled = true;
     let isDone = false;
-    const handled = Promise.resolve(carol.router.handlePackets(batch)).then(() => isDone = true);
+    const handled = Promise.resolve(carol.router.handlePackets(batch, over(alice, carol))).then(() =>
+      isDone = true
+    );
     await bench.settle();
     assert.deepEqual(writtenPackets(second).map(({ payload }) => payload[0]), [0, 2]);
-    assert.deepEqual(writtenPackets(third).map(({ payload }) => payload[0]), [1, 3]);
-    assert.equal(isDone, false);
-    third.resume();
+    assert.deepEqual(writtenPackets(third).map(({ payload }) => payload[0]), [1]);
+    assert.equal(isDone, true); // the arriving transport reads on
     await handled;
+    third.resume();
+    await bench.settle();
+    assert.deepEqual(writtenPackets(third).map(({ payload }) => payload[0]), [1, 3]);
   }));
 
 Deno.test("unknown ids, unknown types and missing transports are dropped and counted; what is around them goes on", () =>
@@ -99,21 +104,25 @@ Deno.test("unknown ids, unknown types and missing transports are dropped and cou
     layRoute([alice, carol, bob]);
     const { routeId, nextRouteId } = relayRule(carol);
     const data = (text: string) => encodePacket(PacketType.data, routeId, encode(text));
-    await carol.router.handlePackets(joined(
-      data("a"),
-      encodePacket(PacketType.data, 999, encode("x")),
-      data("b"),
-      encodePacket(60, routeId, encode("y")),
-      encodePacket(PacketType.transportPing, routeId, new Uint8Array(8)),
-      data("c"),
-    ));
+    await carol.router.handlePackets(
+      joined(
+        data("a"),
+        encodePacket(PacketType.data, 999, encode("x")),
+        data("b"),
+        encodePacket(60, routeId, encode("y")),
+        encodePacket(PacketType.transportPing, routeId, new Uint8Array(8)),
+        data("c"),
+      ),
+      over(alice, carol),
+    );
+    await bench.settle();
     assert.deepEqual(writtenPackets(second).map((each) => [each.routeId, decode(each.payload)]), [
       [nextRouteId, "a"],
       [nextRouteId, "b"],
       [nextRouteId, "c"],
     ]);
     second.cut();
-    await carol.router.handlePackets(data("d"));
+    await carol.router.handlePackets(data("d"), over(alice, carol));
     const { unknownRoute, unknownType, transportMissing } = carol.router.counters();
     assert.deepEqual({ unknownRoute, unknownType, transportMissing }, {
       unknownRoute: 1,
@@ -129,11 +138,14 @@ Deno.test("a relay passes a keep-alive and a close on, and then has the rule no 
     const { source } = layRoute([alice, carol, bob]);
     const { routeId } = relayRule(carol);
     const close = encodePacket(PacketType.close, routeId, Uint8Array.of(0));
-    await carol.router.handlePackets(joined(
-      encodePacket(PacketType.keepAlive, routeId, new Uint8Array()),
-      close,
-      encodePacket(PacketType.data, routeId, encode("too late")),
-    ));
+    await carol.router.handlePackets(
+      joined(
+        encodePacket(PacketType.keepAlive, routeId, new Uint8Array()),
+        close,
+        encodePacket(PacketType.data, routeId, encode("too late")),
+      ),
+      over(alice, carol),
+    );
     assert.deepEqual(writtenPackets(second).map(({ type }) => type), [
       PacketType.keepAlive,
       PacketType.close,
@@ -146,10 +158,12 @@ Deno.test("a relay passes a keep-alive and a close on, and then has the rule no 
     near.written = [];
     await alice.router.handlePackets(
       encodePacket(PacketType.keepAlive, source.forward.routeId, new Uint8Array()),
+      near,
     );
     assert.deepEqual(near.written, []);
     await alice.router.handlePackets(
       encodePacket(PacketType.close, source.forward.routeId, Uint8Array.of(0)),
+      near,
     );
     assert.ok(await bench.within(10_000, opening) instanceof Error);
     assert.deepEqual(alice.router.rules(), []);
@@ -162,11 +176,14 @@ Deno.test("a relay's rules live while packets go by, and die 30 s after the last
     const { routeId } = relayRule(carol);
     for (let round = 0; round < 5; round++) {
       await bench.clock.advance(25_000);
-      await carol.router.handlePackets(encodePacket(PacketType.data, routeId, encode("x")));
+      await carol.router.handlePackets(
+        encodePacket(PacketType.data, routeId, encode("x")),
+        over(alice, carol),
+      );
     }
     assert.equal(carol.router.rules().length, 1);
     await bench.clock.advance(31_000);
-    await carol.router.handlePackets(encodePacket(PacketType.data, routeId, encode("x")));
+    await carol.router.handlePackets(encodePacket(PacketType.data, routeId, encode("x")), over(alice, carol));
     assert.deepEqual(carol.router.rules(), []);
   }));
 
@@ -177,7 +194,10 @@ Deno.test("a rule whose transport fails is not kept alive by packets that did no
     const { routeId } = relayRule(carol);
     second.write = () => Promise.reject(new Error("The test fails every write"));
     for (let round = 0; round < 4; round++) {
-      await carol.router.handlePackets(encodePacket(PacketType.data, routeId, encode("x")));
+      await carol.router.handlePackets(
+        encodePacket(PacketType.data, routeId, encode("x")),
+        over(alice, carol),
+      );
       await bench.clock.advance(15_000);
     }
     assert.deepEqual(carol.router.rules(), []);
@@ -271,6 +291,7 @@ Deno.test("packets that come before their group are parked for it: 16 of each, a
     for (let index = 0; index < 20; index++) {
       await bob.router.handlePackets(
         encodePacket(PacketType.keepAlive, destination.reverse.routeId, new Uint8Array()),
+        over(carol, bob),
       );
     }
     assert.equal(bob.router.counters().parkedDropped, 20 + 2 - 16);
@@ -289,6 +310,7 @@ Deno.test("parked packets whose group does not come are dropped after 2 s", () =
     bob.router.addEdgeRules(destination);
     await bob.router.handlePackets(
       encodePacket(PacketType.handshake, destination.reverse.routeId, Uint8Array.of(1)),
+      over(carol, bob),
     );
     await bench.clock.advance(1_900);
     assert.equal(bob.router.counters().parkedDropped, 0);

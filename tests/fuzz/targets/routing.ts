@@ -27,6 +27,7 @@ import {
   parsePacket,
   parsePackets,
   setPacketRouteId,
+  type TransportId,
   transportId,
 } from "../../../lib/transport/mod.ts";
 import group from "../../vectors/routing/route_group.json" with { type: "json" };
@@ -92,8 +93,8 @@ function feedRouter(role: Role, bytes: Uint8Array): Promise<unknown> {
     if (role === "responder") router.addEdgeRules(edge);
     try {
       const batch = wholePackets(bytes);
-      if (bytes.length % 2 === 0) await router.handlePackets(batch);
-      else await oneByOne(router, clock, batch);
+      if (bytes.length % 2 === 0) await router.handlePackets(batch, { id });
+      else await oneByOne(router, clock, batch, id);
       await clock.advance(0);
     } finally {
       await ended(clock, router.close());
@@ -113,10 +114,15 @@ async function useUp(opened: RouteGroup): Promise<void> {
 }
 
 /** So that a group gets through its handshakes before its close comes. */
-async function oneByOne(router: Router, clock: VirtualClock, batch: Uint8Array): Promise<void> {
+async function oneByOne(
+  router: Router,
+  clock: VirtualClock,
+  batch: Uint8Array,
+  id: TransportId,
+): Promise<void> {
   for (let at = 0; at < batch.length;) {
     const end = packetEndAt(batch, at);
-    await router.handlePackets(batch.subarray(at, end));
+    await router.handlePackets(batch.subarray(at, end), { id });
     await clock.advance(0);
     at = end;
   }

@@ -54,7 +54,7 @@ export class VisorUnderTest {
       local,
       log,
       carriers: [stcpCarrier({ world, local, table, listen: { hostname: "0.0.0.0", port: STCP_PORT } })],
-      onPackets: (packets) => this.router.handlePackets(packets),
+      onPackets: (packets, from) => this.router.handlePackets(packets, from),
     });
     this.router = new Router({ world, local, log, transports: this.transports });
     this.transports.onClosed((transport) => this.router.transportClosed(transport));
