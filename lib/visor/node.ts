@@ -23,6 +23,7 @@ import {
   serveDirectSetupStream,
   serveSetupCalls,
   serveTransportGateway,
+  SetupConnections,
 } from "../routing/setup/mod.ts";
 import type { SocketAddress, World } from "../runtime/mod.ts";
 import {
@@ -207,6 +208,7 @@ export class VisorNode implements AsyncDisposable {
     const scope = this.#scope;
     const setupLog = log.child("setup");
     const counters = this.#setupCounters;
+    const connections = new SetupConnections(); // about rules, of both ways to ask
     const setupNodes = new Set<PublicKey>(network.setupNodes ?? []);
     serveSetupCalls({
       world,
@@ -215,6 +217,7 @@ export class VisorNode implements AsyncDisposable {
       router,
       transports,
       trusts: (key) => setupNodes.has(key),
+      connections,
       scope,
       log: setupLog,
       counters,
@@ -241,6 +244,7 @@ export class VisorNode implements AsyncDisposable {
               local,
               router,
               transports,
+              connections,
               log: setupLog,
               counters,
               signal,

@@ -33,6 +33,7 @@ export * from "./generate_rules.ts";
 export * from "./hops.ts";
 export type { DialVisor } from "./_reservation.ts";
 export * from "./route_dialer.ts";
+export * from "./setup_connections.ts";
 export * from "./setup_calls.ts";
 export * from "./setup_client.ts";
 export * from "./setup_node.ts";

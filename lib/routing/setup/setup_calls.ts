@@ -18,6 +18,7 @@ import type { GobValue } from "../../wire/gob/mod.ts";
 import { rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
 import { RouteRuleError } from "../errors.ts";
 import type { EdgeRules, Rule } from "../rule.ts";
+import type { SetupConnections } from "./setup_connections.ts";
 import { newSetupCounters, type SetupCounters } from "./counters.ts";
 import { refusal, SetupRefusedError } from "./errors.ts";
 import { DONE, EDGE_RULES, edgeOfWire, ID_COUNT, ROUTE_IDS, RULES, rulesOfWire } from "./wire_types.ts";
@@ -26,10 +27,6 @@ import { DONE, EDGE_RULES, edgeOfWire, ID_COUNT, ROUTE_IDS, RULES, rulesOfWire }
 export const SETUP_CALLS_MS = 2 * 60_000;
 /** A connection for one direct set-up lives so long (routing.md 8.8). */
 export const DIRECT_CALLS_MS = 60_000;
-/** Connections at once, of everybody; further ones are closed. */
-export const SETUP_CONNECTIONS_MAX = 512;
-/** Connections at once of one visor that is not trusted. */
-export const DIRECT_CONNECTIONS_MAX = 8;
 /** Route ids of one direct set-up; it needs two. */
 export const DIRECT_IDS_MAX = 4;
 /** Rules in one call: a relay of the longest route needs two. */
@@ -59,6 +56,8 @@ export interface ServeSetupCallsOptions {
   readonly transports: LiveTransports;
   /** The setup nodes of the configuration, and the visor's own. */
   readonly trusts: (key: PublicKey) => boolean;
+  /** What is served now; the same object for the streams of `serveDirectSetupStream`. */
+  readonly connections: SetupConnections;
   readonly scope: Scope;
   readonly log: Log;
   /** What is refused is added to it. */
@@ -69,15 +68,12 @@ export interface ServeSetupCallsOptions {
 export function serveSetupCalls(options: ServeSetupCallsOptions): void {
   const { dmsg, scope, counters = newSetupCounters() } = options;
   const listener = dmsg.listen(AWAIT_SETUP_PORT);
-  const callers = new Map<PublicKey, number>(); // connections of those that are not trusted
   scope.spawn("calls of setup nodes", async (signal) => {
     if (signal.aborted) listener.close();
     signal.addEventListener("abort", () => listener.close(), { once: true });
     const serving = new Set<Promise<void>>();
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
-      const answering = serving.size < SETUP_CONNECTIONS_MAX
-        ? admit(stream, callers, { ...options, counters })
-        : undefined;
+      const answering = admit(stream, { ...options, counters });
       if (answering === undefined) {
         counters.connectionsRefused++;
         stream.close(); // without a word: whoever is not served has no business here
@@ -92,21 +88,25 @@ export function serveSetupCalls(options: ServeSetupCallsOptions): void {
   });
 }
 
-/** Serves one direct set-up on a virtual stream of type 13. Never rejects. */
-export function serveDirectSetupStream(
+/** Serves one direct set-up on a virtual stream of type 13, or closes it above the bounds. Never rejects. */
+export async function serveDirectSetupStream(
   stream: Conn & { readonly transport: { readonly id: TransportId; readonly remote: PublicKey } },
-  options: Pick<ServeSetupCallsOptions, "world" | "local" | "router" | "transports" | "log" | "counters"> & {
-    readonly signal: AbortSignal;
-  },
+  options: Omit<ServeSetupCallsOptions, "dmsg" | "trusts" | "scope"> & { readonly signal: AbortSignal },
 ): Promise<void> {
   const { transport } = stream;
+  const done = options.connections.enterPeer(transport.remote);
+  if (done === undefined) {
+    if (options.counters !== undefined) options.counters.connectionsRefused++;
+    return stream.close();
+  }
   const methods = directMethods("DirectSetupGateway", {
     ...options,
     caller: transport.remote,
     transportId: transport.id,
     eitherOrder: true,
   });
-  return serveFor(stream, methods, { ...options, afterMs: DIRECT_CALLS_MS });
+  await serveFor(stream, methods, { ...options, afterMs: DIRECT_CALLS_MS });
+  done();
 }
 
 interface Answering {
@@ -118,22 +118,17 @@ interface Answering {
 /** What a caller is served; undefined: nothing. */
 function admit(
   stream: DmsgStream,
-  callers: Map<PublicKey, number>,
   options: ServeSetupCallsOptions & { readonly counters: SetupCounters },
 ): Answering | undefined {
+  const { connections, transports } = options;
   const caller = stream.remote.publicKey;
   if (options.trusts(caller)) {
-    return { methods: trustedMethods(options), afterMs: SETUP_CALLS_MS, done: () => {} };
+    const done = connections.enter();
+    return done && { methods: trustedMethods(options), afterMs: SETUP_CALLS_MS, done };
   }
-  const connections = callers.get(caller) ?? 0;
-  if (options.transports.to(caller).length === 0 || connections >= DIRECT_CONNECTIONS_MAX) return undefined;
-  callers.set(caller, connections + 1);
-  const done = () => {
-    const left = callers.get(caller)! - 1;
-    if (left === 0) callers.delete(caller);
-    else callers.set(caller, left);
-  };
-  return { methods: directMethods("RPCGateway", { ...options, caller }), afterMs: DIRECT_CALLS_MS, done };
+  const done = transports.to(caller).length === 0 ? undefined : connections.enterPeer(caller);
+  return done &&
+    { methods: directMethods("RPCGateway", { ...options, caller }), afterMs: DIRECT_CALLS_MS, done };
 }
 
 /** Serves a connection for at most `afterMs`, then ends it. */

@@ -11,6 +11,7 @@ import {
   serveAppDirect,
   serveDirectSetupStream,
   serveSetupCalls,
+  SetupConnections,
   SetupNode,
   type SetupNodeOptions,
 } from "../../../lib/routing/setup/mod.ts";
@@ -58,8 +59,10 @@ export class VisorUnderTest {
     });
     this.router = new Router({ world, local, log, transports: this.transports });
     this.transports.onClosed((transport) => this.router.transportClosed(transport));
+    const connections = new SetupConnections();
     serveSetupCalls({
       world,
+      connections,
       log,
       local: key(name),
       dmsg: this.dmsg,
@@ -75,6 +78,7 @@ export class VisorUnderTest {
           this.scope.spawn("direct set-up", (signal) =>
             serveDirectSetupStream(stream, {
               world,
+              connections,
               log,
               signal,
               local: key(name),

@@ -7,9 +7,13 @@ import { encodeRule, type Hop, parseRule, Router } from "../../../lib/routing/mo
 import {
   type BidirectionalRoute,
   DIRECT_CONNECTIONS_MAX,
+  DIRECT_OF_PEER_MAX,
   generateRules,
+  newSetupCounters,
   serveDirectSetupStream,
   serveSetupCalls,
+  SETUP_CONNECTIONS_MAX,
+  SetupConnections,
   wireEdge,
 } from "../../../lib/routing/setup/mod.ts";
 import * as types from "../../../lib/routing/setup/wire_types.ts";
@@ -28,6 +32,8 @@ class Rig {
   readonly clock = new VirtualClock({ ledger: this.ledger });
   readonly listener = new Listener(136, () => {});
   readonly scope = new Scope();
+  readonly connections = new SetupConnections();
+  readonly counters = newSetupCounters();
   readonly remotes = new Map<TransportId, PublicKey>([[SHARED, key("peer")], [OTHER, key("third")]]);
   readonly transports = {
     find: (id: TransportId) => {
@@ -52,6 +58,8 @@ class Rig {
       router: this.router,
       transports: this.transports,
       trusts: (caller) => caller === key("setup"),
+      connections: this.connections,
+      counters: this.counters,
       scope: this.scope,
       log: silentLog,
     });
@@ -80,6 +88,8 @@ class Rig {
         local: local.publicKey,
         router: this.router,
         transports: this.transports,
+        connections: this.connections,
+        counters: this.counters,
         log: silentLog,
         signal,
       }));
@@ -251,16 +261,58 @@ Deno.test("what a direct set-up must not do is refused with Skywire's texts", ()
 
 Deno.test("connections of one visor that is not trusted are few", () =>
   withCalls(async (rig) => {
-    const clients = Array.from({ length: DIRECT_CONNECTIONS_MAX + 1 }, () => rig.connect("peer"));
+    const clients = Array.from({ length: DIRECT_OF_PEER_MAX + 1 }, () => rig.connect("peer"));
     await rig.clock.advance(0);
     assert.deepEqual(clients.map(({ isOpen }) => isOpen), [
-      ...Array(DIRECT_CONNECTIONS_MAX).fill(true),
+      ...Array(DIRECT_OF_PEER_MAX).fill(true),
       false,
     ]);
     clients[0]!.close();
     await rig.clock.advance(0);
     assert.deepEqual((await rig.reserve(rig.connect("peer"))).value, [1, 2]);
   }));
+
+Deno.test("virtual streams of one visor count with its connections on port 136, and make room when they end", () =>
+  withCalls(async (rig) => {
+    const half = DIRECT_OF_PEER_MAX / 2;
+    const first = Array.from({ length: half }, () => rig.connect("peer"));
+    await rig.clock.advance(0);
+    const clients = [
+      ...first,
+      ...Array.from({ length: half + 1 }, () => rig.stream("peer")),
+      rig.connect("peer"),
+    ];
+    await rig.clock.advance(0);
+    assert.deepEqual(clients.map(({ isOpen }) => isOpen), [
+      ...Array(DIRECT_OF_PEER_MAX).fill(true),
+      false,
+      false,
+    ]);
+    assert.equal(rig.counters.connectionsRefused, 2);
+    const other = rig.stream("third", OTHER); // another visor has its own
+    assert.deepEqual((await rig.reserve(other, 2, "DirectSetupGateway")).value, [1, 2]);
+    clients[half]!.close();
+    await rig.clock.advance(0);
+    assert.deepEqual((await rig.reserve(rig.stream("peer"), 2, "DirectSetupGateway")).value, [3, 4]);
+  }));
+
+Deno.test("visors that are not trusted leave half of all connections to setup nodes", () => {
+  const connections = new SetupConnections();
+  const leave: (() => void)[] = [];
+  for (let peer = 0; leave.length < DIRECT_CONNECTIONS_MAX; peer++) {
+    const name = key(`peer ${peer}`);
+    for (let each = 0; each < DIRECT_OF_PEER_MAX; each++) leave.push(connections.enterPeer(name)!);
+    assert.equal(connections.enterPeer(name), undefined);
+  }
+  assert.equal(connections.enterPeer(key("one more")), undefined);
+  while (leave.length < SETUP_CONNECTIONS_MAX) leave.push(connections.enter()!);
+  assert.equal(connections.enter(), undefined);
+  leave.shift()!(); // a peer's: there is room for anybody
+  const again = connections.enterPeer(key("one more"))!;
+  assert.equal(connections.enter(), undefined);
+  for (const each of [...leave, again]) each();
+  assert.notEqual(connections.enterPeer(key("peer 0")), undefined);
+});
 
 Deno.test("the older form on a virtual stream: its own service name, its own transport, either order", () =>
   withCalls(async (rig) => {
