@@ -327,15 +327,20 @@ export class TransportManager implements AsyncDisposable {
     const existing = this.find(id);
     if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
     this.#checkRoom(id); // others have settled meanwhile
-    if (!this.#persistent.has(id)) this.#unasked.add(id);
+    if (!this.#isWanted(id)) this.#unasked.add(id);
     this.#add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
   }
 
   /** Throws `TransportsFullError` where a transport that a peer opens would be one too many. */
   #checkRoom(id: TransportId): void {
     const { unaskedMax = UNASKED_TRANSPORTS_MAX } = this.#options;
-    if (this.#unasked.size < unaskedMax || this.#persistent.has(id) || this.find(id) !== undefined) return;
+    if (this.#unasked.size < unaskedMax || this.#isWanted(id) || this.find(id) !== undefined) return;
     throw new TransportsFullError(unaskedMax);
+  }
+
+  /** Configured, or being dialled just now. */
+  #isWanted(id: TransportId): boolean {
+    return this.#persistent.has(id) || this.#dials.has(id);
   }
 
   /** False when a connection of the peer must not take the place of the one that is there. */
