@@ -172,3 +172,23 @@ Deno.test("remove() leaves a rule that took the place of another", () => {
   assert.equal(table.size, 1);
   table.clear();
 });
+
+Deno.test("rules are found by transport, in both directions, for as long as they are there", async () => {
+  const { table, ledger } = make();
+  const other = transportId(alice, bob, "dmsg");
+  table.reserve(3);
+  const [relay, end] = [table.save(passing(1)), table.save(consuming(2))];
+  assert.deepEqual([table.leavingOver(id), table.comingOver(id), table.uses(other)], [[relay], [], false]);
+  table.learn(relay, other);
+  table.learn(end, other);
+  assert.deepEqual([table.leavingOver(other), table.comingOver(other)], [[], [relay, end]]);
+  assert.ok(table.uses(other) && table.uses(id));
+  table.save(passing(1)); // in its place; where its packets come from is open again
+  assert.deepEqual(table.comingOver(other), [end]);
+  table.delete([1]);
+  assert.ok(table.uses(other) && !table.uses(id));
+  table.clear();
+  assert.deepEqual([table.uses(id), table.uses(other), table.comingOver(other)], [false, false, []]);
+  await Promise.resolve();
+  assertNothingAlive(ledger);
+});
