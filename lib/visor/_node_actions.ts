@@ -2,7 +2,13 @@
 import { TimedOutError } from "../base/mod.ts";
 import type { AppSummary, HopSummary, NodeStatus, RuleSummary, TransportSummary } from "../control/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
-import { type Hop, RouteClosedByPeerError, type RouteGroup, type Rule } from "../routing/mod.ts";
+import {
+  grantedKeepAlive,
+  type Hop,
+  RouteClosedByPeerError,
+  type RouteGroup,
+  type Rule,
+} from "../routing/mod.ts";
 import { type HopLabel, RouteHopError } from "../routing/setup/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
 import {
@@ -211,7 +217,7 @@ function ruleSummary(rule: Rule, idleMs: number): RuleSummary {
   const common = {
     id: rule.routeId,
     type: rule.kind,
-    keepAliveMs: Number(rule.keepAliveNs / 1_000_000n),
+    keepAliveMs: Number(grantedKeepAlive(rule.keepAliveNs) / 1_000_000n),
     idleMs: Math.round(idleMs),
   };
   if (rule.kind === "intermediary") {

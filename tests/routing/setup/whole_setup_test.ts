@@ -1,11 +1,21 @@
 /** Routes from end to end: dmsg, transports, routers and a setup node, all real, in one simulation. */
 import assert from "node:assert/strict";
 import { SETUP_NODE_PORT } from "../../../lib/dmsg/mod.ts";
-import { BIDIRECTIONAL_ROUTE, EDGE_RULES, wireRoute } from "../../../lib/routing/setup/wire_types.ts";
+import { ACCEPTS_OF_KEY_MAX } from "../../../lib/routing/mod.ts";
+import { generateRules, mirrored } from "../../../lib/routing/setup/mod.ts";
+import {
+  BIDIRECTIONAL_ROUTE,
+  DONE,
+  EDGE_RULES,
+  ID_COUNT,
+  ROUTE_IDS,
+  wireEdge,
+  wireRoute,
+} from "../../../lib/routing/setup/wire_types.ts";
 import { sleep } from "../../../lib/runtime/mod.ts";
-import { RpcClient, RpcError } from "../../../lib/wire/rpc/mod.ts";
+import { RpcClient, RpcError, RpcShutDownError } from "../../../lib/wire/rpc/mod.ts";
 import { said } from "../../dmsg/client_support.ts";
-import { transportId } from "../../../lib/transport/mod.ts";
+import { PacketType, transportId } from "../../../lib/transport/mod.ts";
 import { inFleet, key } from "./_world.ts";
 
 const bob = { publicKey: key("bob"), port: 3 };
@@ -220,4 +230,46 @@ Deno.test("calls of one stranger that lead nowhere do not slow others' routes do
     for (const client of clients) client.close();
     await Promise.all([...calls, ...clients.map(({ closed }) => closed)]);
     await mallory.close();
+  }));
+
+Deno.test("one neighbour's flood of set-ups over virtual streams leaves others their routes to the same visor", () =>
+  inFleet(11, ["alice", "bob", "carol"], async (fleet) => {
+    await fleet.join("alice", "bob");
+    await fleet.join("carol", "bob");
+    fleet.visor("bob").echo();
+    const { world, transports } = fleet.visor("carol");
+    const transport = transports.to(key("bob"))[0]!;
+    const service = "DirectSetupGateway";
+    let installed = 0;
+    const setUp = async (port: number) => {
+      const client = new RpcClient(transport.openStream(PacketType.setupRpc), { world });
+      try {
+        const [first, second] = await client.call(`${service}.ReserveIDs`, ID_COUNT, 2, ROUTE_IDS);
+        const path = [{ transportId: transport.id, from: key("carol"), to: key("bob") }];
+        const { responding } = generateRules({
+          descriptor: { source: { publicKey: key("carol"), port }, destination: bob },
+          keepAliveNs: 2n ** 63n - 1n,
+          forward: path,
+          reverse: mirrored(path),
+        }, new Map([[key("carol"), [1, 2]], [key("bob"), [first!, second!]]]));
+        await client.call(`${service}.AddEdgeRules`, EDGE_RULES, wireEdge(responding), DONE);
+        installed++;
+      } catch (error) {
+        assert(error instanceof RpcError || error instanceof RpcShutDownError, `${error}`);
+      } finally {
+        client.close();
+        await client.closed;
+      }
+    };
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(Array.from({ length: 20 }, (_, at) => setUp(1 + round * 20 + at)));
+    }
+    assert.equal(installed, ACCEPTS_OF_KEY_MAX);
+    const startMs = world.clock.monotonicMs();
+    const group = await fleet.visor("alice").dialer.dial(bob);
+    assert.equal(await said(group), "hello");
+    const tookMs = world.clock.monotonicMs() - startMs;
+    assert(tookMs < 1_000, `${tookMs} ms`);
+    group.close();
+    await group.closed;
   }));
