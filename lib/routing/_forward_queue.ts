@@ -47,6 +47,7 @@ export class ForwardQueue {
   #bytes = 0; // with what is being written
   #isWriting = false;
   #isClosed = false;
+  #hasStalled = false; // and nothing moved since
   #room: { readonly promise: Promise<void>; readonly resolve: () => void; timer: Timer } | undefined;
 
   constructor(options: ForwardQueueOptions) {
@@ -99,7 +100,11 @@ export class ForwardQueue {
   }
 
   #watch(): Timer {
-    return this.#options.clock.timer(FORWARD_STALL_MS, () => this.#options.onStalled());
+    const waitMs = this.#hasStalled ? 0 : FORWARD_STALL_MS; // nobody waits for it twice
+    return this.#options.clock.timer(waitMs, () => {
+      this.#hasStalled = true;
+      this.#options.onStalled();
+    });
   }
 
   #giveRoom(): void {
@@ -138,6 +143,7 @@ export class ForwardQueue {
   }
 
   #over({ length }: Chunk): void {
+    this.#hasStalled = false;
     this.#bytes -= length;
     if (this.#room !== undefined) {
       if (this.#bytes < FORWARD_QUEUE_BYTES_MAX) this.#giveRoom();

@@ -186,6 +186,40 @@ Deno.test("a peer behind a relay that does not read: other routes wait for it 10
     }
   }));
 
+Deno.test("a transport that took nothing for 10 s holds nobody up again before it takes something", () =>
+  withRouting(async (bench) => {
+    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
+      Node,
+      Node,
+      Node,
+    ];
+    link(alice, carol);
+    const next = link(carol, bob);
+    next.isStalled = true;
+    const flood = async () => {
+      layRoute([alice, carol, bob]);
+      const { routeId } = carol.router.rules()[0]!;
+      const packet = () => encodePacket(PacketType.data, routeId, new Uint8Array(65_000));
+      for (;;) {
+        const waiting = carol.router.handlePackets(packet(), over(alice, carol));
+        if (waiting === undefined) continue;
+        const startMs = bench.clock.monotonicMs();
+        await bench.within(20_000, waiting);
+        assert.deepEqual(carol.router.rules().map(({ routeId }) => routeId), [routeId + 1]); // its way back: unused
+        carol.router.deleteRules([routeId + 1]);
+        return bench.clock.monotonicMs() - startMs;
+      }
+    };
+    assert.deepEqual([await flood(), await flood(), await flood()], [10_000, 0, 0]);
+    next.resume();
+    await bench.settle();
+    next.isStalled = true;
+    assert.equal(await flood(), 10_000); // it gets a new chance
+    assert.equal(carol.router.counters().transportsStalled, 4);
+    next.resume();
+    await bench.settle();
+  }));
+
 Deno.test("a next transport that is slow, but takes something each 9 s, is waited for", () =>
   withRouting(async (bench) => {
     const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
