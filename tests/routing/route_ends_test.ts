@@ -28,7 +28,8 @@ async function talks(bench: RoutingBench, { group, other }: { group: RouteGroup;
 
 /** Writes until no write is taken any more. */
 async function fill(bench: RoutingBench, group: RouteGroup): Promise<void> {
-  for (;;) {
+  for (let bytes = 0;; bytes += CHUNK.length) {
+    assert.ok(bytes < 64 << 20, "everything is taken");
     let isTaken = false;
     const write = group.write(CHUNK).then(() => isTaken = true);
     write.catch(() => {});
@@ -200,7 +201,8 @@ Deno.test("a transport that took nothing for 10 s holds nobody up again before i
       layRoute([alice, carol, bob]);
       const { routeId } = carol.router.rules()[0]!;
       const packet = () => encodePacket(PacketType.data, routeId, new Uint8Array(65_000));
-      for (;;) {
+      for (let count = 0;; count++) {
+        assert.ok(count < 1_000, "everything is taken");
         const waiting = carol.router.handlePackets(packet(), over(alice, carol));
         if (waiting === undefined) continue;
         const startMs = bench.clock.monotonicMs();

@@ -20,6 +20,7 @@ async function open(bench: RoutingBench, path: readonly Node[]) {
 /** Writes until nothing more is taken; how much was, and the write that waits. */
 async function fill(bench: RoutingBench, group: RouteGroup) {
   for (let bytes = 0;; bytes += CHUNK.length) {
+    assert.ok(bytes < 64 * RECEIVE_BYTES_MAX, "everything is taken");
     let isTaken = false;
     const write = group.write(CHUNK).then(() => isTaken = true);
     write.catch(() => {});
