@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ConnResetError } from "../../lib/base/mod.ts";
 import { RouteClosedByPeerError, type RouteGroup, type RouteListener } from "../../lib/routing/mod.ts";
-import { encodePacket, PacketType } from "../../lib/transport/mod.ts";
+import { encodePacket, PacketType, parsePackets } from "../../lib/transport/mod.ts";
 import { type RoutingBench, withRouting } from "./_bench.ts";
 import { decode, encode, layRoute, link, type Node, openRoute, over, unlink } from "./_rig.ts";
 
@@ -112,6 +112,34 @@ for (const isClosedAt of ["alice", "dave"]) {
     }));
 }
 
+Deno.test("the way there breaks in front of the far end: its rule goes at once, the source is told by the way back", () =>
+  withRouting(async (bench) => {
+    const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map((name) => bench.node(name)) as [
+      Node,
+      Node,
+      Node,
+      Node,
+    ];
+    for (const [a, b] of [[alice, bob], [carol, dave], [dave, alice]] as const) link(a, b);
+    const broken = link(bob, carol);
+    const there = layRoute([alice, bob, carol], { from: 60_000 });
+    const back = layRoute([alice, dave, carol], { from: 60_000 });
+    const listener = carol.router.listen(3);
+    carol.router.addEdgeRules({ ...there.destination, forward: back.destination.forward });
+    const group = await bench.within(
+      1_000,
+      alice.router.open({ ...there.source, reverse: back.source.reverse }),
+    );
+    const other = (await listener.accept())!;
+    bob.router.deleteRules([bob.router.rules()[1]!.routeId]); // never used: of the ways that are not taken
+    assert.deepEqual(rulesOf(bob), [1]);
+    const heard = failureOf(group.read());
+    unlink(broken, bob, carol);
+    assert.deepEqual(rulesOf(bob), [0]);
+    assert.ok(await bench.within(0, heard) instanceof RouteClosedByPeerError);
+    for (const each of [group, other, listener]) each.close();
+  }));
+
 Deno.test("a neighbour cannot use or end the routes of others: neither at a relay nor at an end", () =>
   withRouting(async (bench) => {
     const [alice, carol, bob, mallory] = ["alice", "carol", "bob", "mallory"].map((name) =>
@@ -185,6 +213,39 @@ Deno.test("a peer behind a relay that does not read: other routes wait for it 10
       group.close();
       other.close();
     }
+  }));
+
+Deno.test("a full queue that moves is waited for, though it stays full", () =>
+  withRouting(async (bench) => {
+    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
+      Node,
+      Node,
+      Node,
+    ];
+    link(alice, carol);
+    const next = link(carol, bob);
+    const taken: (() => void)[] = [];
+    next.write = () => new Promise((resolve) => taken.push(resolve));
+    layRoute([alice, carol, bob]);
+    const { routeId } = carol.router.rules()[0]!;
+    let waiting = 0;
+    for (let count = 0; count < 40; count++) { // as from many transports, each with a read of its own
+      const packet = encodePacket(PacketType.data, routeId, new Uint8Array(65_000));
+      void carol.router.handlePackets(packet, over(alice, carol))?.then(() => waiting--);
+      waiting++;
+    }
+    for (let round = 0; round < 3; round++) {
+      await bench.clock.advance(9_000);
+      taken.shift()!();
+    }
+    await bench.clock.advance(9_500);
+    assert.equal(carol.router.counters().transportsStalled, 0);
+    await bench.clock.advance(1_000);
+    assert.equal(carol.router.counters().transportsStalled, 1);
+    assert.equal(carol.router.counters().packetsForwarded, 3);
+    assert.equal(waiting, 16); // those that had room never waited
+    taken.forEach((resolve) => resolve());
+    await bench.settle();
   }));
 
 Deno.test("a transport that took nothing for 10 s holds nobody up again before it takes something", () =>
@@ -262,6 +323,7 @@ Deno.test("what a relay holds for a transport is bounded, and leaves in large wr
     layRoute([alice, carol, bob]);
     const { routeId } = carol.router.rules()[0]!;
     next.isStalled = true;
+    next.written = [];
     let taken = 0;
     let isWaiting = false;
     for (; !isWaiting && taken < 4 << 20; taken += 4_103) {
@@ -270,11 +332,14 @@ Deno.test("what a relay holds for a transport is bounded, and leaves in large wr
       packet.fill(0xee); // the view was the transport's
     }
     assert.ok(taken >= 1 << 20 && taken < (1 << 20) + 8_192, `${taken} bytes`);
-    next.written = [];
     next.resume();
     await bench.settle();
     const sizes = next.written.map(({ length }) => length);
     assert.ok(sizes.every((size) => size <= 65_536) && sizes.length <= 18, `${sizes}`);
     assert.equal(carol.router.counters().bytesForwarded, taken);
-    assert.ok(next.written.every((bytes) => bytes[7] !== 0xee));
+    const passed = next.written.flatMap((bytes) => parsePackets(bytes));
+    assert.equal(passed.length, taken / 4_103);
+    passed.forEach(({ payload }, index) => {
+      assert.ok(payload.every((byte) => byte === (index * 4_103 & 255)), `packet ${index}`);
+    });
   }));
