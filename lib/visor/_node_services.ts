@@ -3,25 +3,18 @@
  *
  * @module
  */
-import type { Log } from "../base/mod.ts";
-import type { KeyPair } from "../crypto/mod.ts";
 import {
   AddressResolverClient,
-  askOver,
   type DmsgNetwork,
   type FindLimits,
   type FoundHop,
   type NetworkClient,
-  RequestSigners,
   RouteFinderClient,
   type ServiceAddress,
-  type ServiceWay,
-  tcpHttpClient,
   TransportDiscoveryClient,
 } from "../directory/mod.ts";
-import { type AskService, HTTP_PORT, renderDmsgAddress } from "../dmsg/mod.ts";
+import type { AskService } from "../dmsg/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import type { HttpClient } from "../http/mod.ts";
 import { NoRouteError } from "../routing/setup/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 
@@ -38,51 +31,27 @@ export interface NodeServices {
     limits: FindLimits,
     signal?: AbortSignal,
   ) => Promise<FoundHop[][][]>;
-  close(): Promise<void>;
+  /** Nothing waits any more. */
+  close(): void;
 }
 
 export interface NodeServicesOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
-  readonly keys: KeyPair;
   readonly network: DmsgNetwork;
   readonly client: NetworkClient;
   /** For one question to the route finder; 0: the default. */
   readonly settings: { readonly routeFinderTimeoutMs: number };
-  readonly log: Log;
   readonly version: string;
 }
 
 export function openServices(
-  { world, keys, network, client, settings, log, version }: NodeServicesOptions,
+  { world, network, client, settings, version }: NodeServicesOptions,
 ): NodeServices {
-  const signers = new RequestSigners(keys);
-  const opened: HttpClient[] = [];
   const closing = new AbortController();
   const startedMs = world.clock.monotonicMs();
 
   function askOf(name: string, address: ServiceAddress | undefined): AskService | undefined {
-    if (address?.http === undefined && address?.dmsg === undefined) return undefined;
-    const ways: ServiceWay[] = [];
-    if (address.dmsg !== undefined) {
-      const { publicKey, port } = address.dmsg;
-      const origin = `http://${renderDmsgAddress({ publicKey, port: port || HTTP_PORT })}`;
-      const signer = signers.of(origin, { onlyWhenAsked: true });
-      ways.push({
-        name: "dmsg",
-        origin,
-        client: client.http,
-        isReady: () => client.dmsg.isConnected,
-        signer,
-      });
-    }
-    if (address.http !== undefined) {
-      const tls = address.http.startsWith("https:");
-      const plain = tcpHttpClient(world, `skyctl/${version}`, { tls });
-      opened.push(plain);
-      const signer = signers.of(address.http);
-      ways.push({ name: "http", origin: address.http, client: plain, isReady: () => true, signer });
-    }
-    return askOver(name, ways, world.clock, log);
+    return address === undefined ? undefined : client.askService(name, address);
   }
 
   /** The first question waits for dmsg, for a bounded time; the others come after it. */
@@ -113,9 +82,8 @@ export function openServices(
       if (routes !== undefined) return routes.routes(pairs, limits, signal);
       return Promise.reject(new NoRouteError(pairs[0]![1], "this network has no route finder"));
     },
-    async close() {
+    close() {
       closing.abort();
-      await Promise.all(opened.map((plain) => plain.close()));
     },
   };
 }
