@@ -31,8 +31,6 @@ export interface NodeServices {
     limits: FindLimits,
     signal?: AbortSignal,
   ) => Promise<FoundHop[][][]>;
-  /** Nothing waits any more. */
-  close(): void;
 }
 
 export interface NodeServicesOptions {
@@ -47,7 +45,6 @@ export interface NodeServicesOptions {
 export function openServices(
   { world, network, client, settings, version }: NodeServicesOptions,
 ): NodeServices {
-  const closing = new AbortController();
   const startedMs = world.clock.monotonicMs();
 
   function askOf(name: string, address: ServiceAddress | undefined): AskService | undefined {
@@ -60,7 +57,7 @@ export function openServices(
     return async (question, signal) => {
       if (!client.dmsg.isConnected && question.isUrgent !== true) {
         const afterMs = Math.max(0, startedMs + DMSG_WAIT_MS - world.clock.monotonicMs());
-        const limit = { what: "Waiting for dmsg", afterMs, signal: closing.signal };
+        const limit = { what: "Waiting for dmsg", afterMs }; // the client's close ends it, too
         waited ??= withTimeout(world.clock, limit, (ended) => client.dmsg.whenReady(ended)).catch(() => {}); // then over plain HTTP, or the question fails and is repeated
         await Promise.race([waited, aborted(signal)]);
       }
@@ -81,9 +78,6 @@ export function openServices(
     findRoutes(pairs, limits, signal) {
       if (routes !== undefined) return routes.routes(pairs, limits, signal);
       return Promise.reject(new NoRouteError(pairs[0]![1], "this network has no route finder"));
-    },
-    close() {
-      closing.abort();
     },
   };
 }

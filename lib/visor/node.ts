@@ -162,7 +162,6 @@ export class VisorNode implements AsyncDisposable {
       await this.#scope[Symbol.asyncDispose]();
       await this.router.close({ waitMs: ROUTES_CLOSE_MS }); // over transports that still live
       await this.transports.close();
-      this.services.close();
     })();
     return this.#closing;
   }
