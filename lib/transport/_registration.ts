@@ -2,6 +2,7 @@
  * What the transport discovery knows of our transports (protocol: transport, section 10).
  *
  *     opened ── 5 s ──▶ register all        and again every 90 s, an empty list too
+ *        └─ after quiet, at once as well: a route over the first transport need not wait
  *     closed ── 5 s ──▶ remove a batch      what is left goes out at the end, within a bound
  *
  * @module
@@ -12,7 +13,7 @@ import { type Clock, sleep, withTimeout } from "../runtime/mod.ts";
 import type { TransportId } from "./id.ts";
 
 export const REGISTER_INTERVAL_MS = 90_000;
-/** A burst of new transports is registered by one call, one of ended ones removed by one. */
+/** A burst of new transports is registered by one call, one of ended ones removed by one; the quiet before a first. */
 export const DEBOUNCE_MS = 5_000;
 /** After a call that failed. */
 export const REGISTER_RETRY_MS = 15_000;
@@ -54,6 +55,8 @@ export class Registration {
   readonly #scope = new Scope();
   readonly #removed = new Set<TransportId>();
   #dueMs: number; // of the next registration, on the monotonic clock
+  #askedMs = -Infinity; // when the last one began
+  #isFirst = false; // a transport opened after quiet: it is registered now, and again with those that follow it
   #removeDueMs = Infinity;
   #wake = () => {};
 
@@ -64,8 +67,10 @@ export class Registration {
   }
 
   onOpened(id: TransportId): void {
+    const nowMs = this.#options.clock.monotonicMs();
     this.#removed.delete(id);
-    this.#dueMs = Math.min(this.#dueMs, this.#options.clock.monotonicMs() + DEBOUNCE_MS);
+    this.#dueMs = Math.min(this.#dueMs, nowMs + DEBOUNCE_MS);
+    if (nowMs - this.#askedMs >= DEBOUNCE_MS) this.#isFirst = true;
     this.#wake();
   }
 
@@ -86,7 +91,7 @@ export class Registration {
     const { clock } = this.#options;
     while (!signal.aborted) {
       const nowMs = clock.monotonicMs();
-      const dueMs = Math.min(this.#dueMs, this.#removeDueMs);
+      const dueMs = this.#isFirst ? nowMs : Math.min(this.#dueMs, this.#removeDueMs);
       if (dueMs > nowMs) await this.#wait(dueMs - nowMs, signal);
       else if (this.#removeDueMs <= nowMs) await this.#remove(REGISTRAR_TIMEOUT_MS, signal);
       else await this.#register(signal);
@@ -106,7 +111,10 @@ export class Registration {
 
   async #register(signal: AbortSignal): Promise<void> {
     const { clock, registrar, transports, log } = this.#options;
-    this.#dueMs = Infinity; // what opens from here on asks for a call of its own
+    this.#askedMs = clock.monotonicMs();
+    // What opens from here on asks for a call of its own; after a first there is one anyway, with what pings measured.
+    this.#dueMs = this.#isFirst ? this.#askedMs + DEBOUNCE_MS : Infinity;
+    this.#isFirst = false;
     const limit = { what: "Registering transports", afterMs: REGISTRAR_TIMEOUT_MS, signal };
     let pauseMs = REGISTER_INTERVAL_MS;
     try {

@@ -14,7 +14,7 @@ function registrationsOf(fleet: Fleet, name: string): { atMs: number; transports
   return seen;
 }
 
-Deno.test("TP-1: a transport is registered by both within 5 s, again every 90 s with its latency, and gone 5 s after its end", () =>
+Deno.test("TP-1: a first transport is registered by both at once, after 5 s with its latency, again every 90 s, and gone 5 s after its end", () =>
   withFleet(320, ["A", "B"], async (fleet) => {
     await fleet.sleep(10_000); // past the first registration, of none
     const registrations = { A: registrationsOf(fleet, "A"), B: registrationsOf(fleet, "B") };
@@ -24,14 +24,16 @@ Deno.test("TP-1: a transport is registered by both within 5 s, again every 90 s 
       "it is registered",
       async () => (await fleet.registered("B")).length === 1,
     );
-    assert(took <= 5_500, `${took} ms`);
+    assert(took <= 500, `${took} ms`);
     const [record] = await fleet.registered("A");
     assert.deepEqual([record?.id, record?.type, record?.label], [id, "stcpr", "user"]);
     assert.deepEqual(new Set(record?.edges), new Set([keyOf("A"), keyOf("B")]));
 
     await fleet.sleep(300_000);
     for (const seen of Object.values(registrations)) {
-      assert(seen[0]!.atMs - openedMs <= 5_100);
+      const [firstMs, secondMs] = seen.slice(0, 2).map(({ atMs }) => atMs - openedMs);
+      assert(firstMs! <= 100 && secondMs! >= 4_900 && secondMs! <= 5_100, `${firstMs}, ${secondMs} ms`);
+      seen.shift();
       const pauses = seen.slice(1).map(({ atMs }, index) => Math.round((atMs - seen[index]!.atMs) / 1_000));
       assert(pauses.length >= 3 && pauses.every((pause) => pause === 90), pauses.join());
       assert(seen.every(({ transports }) => transports === 1));
