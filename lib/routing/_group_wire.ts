@@ -58,6 +58,9 @@ const PINGS_MAX = 64;
 
 const NOTHING = new Uint8Array(0);
 
+/** A rule of a router's table: its owner is the group whose packets it leads. */
+export type RouteEntry = RuleEntry<GroupWire>;
+
 /** What a group needs of a transport; a `Transport` is one. */
 export interface RouteTransport {
   readonly id: TransportId;
@@ -70,8 +73,8 @@ export interface GroupWireOptions {
   readonly descriptor: RouteDescriptor;
   readonly isInitiator: boolean;
   /** The rule that our packets leave by. */
-  readonly forward: RuleEntry<GroupWire>;
-  readonly reverse: RuleEntry<GroupWire>;
+  readonly forward: RouteEntry;
+  readonly reverse: RouteEntry;
   readonly transport: (id: TransportId) => RouteTransport | undefined;
   readonly counters: RouterCounters;
   readonly onGone: (wire: GroupWire) => void;
@@ -81,8 +84,8 @@ export interface GroupWireOptions {
 export class GroupWire {
   readonly descriptor: RouteDescriptor;
   readonly isInitiator: boolean;
-  readonly forward: RuleEntry<GroupWire>;
-  readonly reverse: RuleEntry<GroupWire>;
+  readonly forward: RouteEntry;
+  readonly reverse: RouteEntry;
   readonly conn: PacketConn;
   readonly createdMs: number;
   readonly #options: GroupWireOptions;

@@ -120,6 +120,18 @@ export class RoutingTable<Owner = unknown> {
     return entry;
   }
 
+  /** Puts rules in, all or none. Errors: as {@link save}. */
+  saveAll(rules: readonly Rule[]): RuleEntry<Owner>[] {
+    const saved: RuleEntry<Owner>[] = [];
+    try {
+      for (const rule of rules) saved.push(this.save(rule));
+    } catch (error) {
+      for (const entry of saved) this.remove(entry);
+      throw error;
+    }
+    return saved;
+  }
+
   /** The rule for a packet that just came; undefined when there is none, or it timed out. */
   lookUp(routeId: number, nowMs: number): RuleEntry<Owner> | undefined {
     const entry = this.#entries.get(routeId);
