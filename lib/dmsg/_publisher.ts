@@ -21,8 +21,11 @@ export const PUBLISH_QUIET_MS = 1_000;
 export const PUBLISH_TIMEOUT_MS = 30_000;
 export const PUBLISH_RETRY_FIRST_MS = 1_000;
 export const PUBLISH_RETRY_MAX_MS = 30_000;
-/** Deleting the entry on close must not hold the process up: sockets linger after it, and all is over within 2 s. */
-export const DELETE_TIMEOUT_MS = 800;
+/**
+ * Deleting the entry on close, with the post before it, must not hold the process up: sockets linger after it, and all
+ * is over within a second.
+ */
+export const DELETE_TIMEOUT_MS = 600;
 /** A post under way on close may end: one that is cut off could reach the discovery after the deletion (DC-10). */
 export const POST_LINGER_MS = 400;
 /** Posts without an answer that are remembered; the oldest goes first. */
@@ -127,8 +130,9 @@ export class EntryPublisher {
    * cannot be deleted expires.
    */
   async remove(): Promise<void> {
-    await this.#loop;
     const { discovery, world, log } = this.#options;
+    const untilMs = world.clock.monotonicMs() + DELETE_TIMEOUT_MS;
+    await this.#loop;
     const last = this.#unanswered.at(-1) ?? this.#last;
     if (last === undefined) return;
     this.#last = undefined;
@@ -136,7 +140,7 @@ export class EntryPublisher {
     const what = "Deleting the entry";
     await withTimeout(
       world.clock,
-      { what, afterMs: DELETE_TIMEOUT_MS },
+      { what, afterMs: untilMs - world.clock.monotonicMs() },
       (signal) => discovery.remove(this.#signed(last, last), signal),
     ).catch((error) => log.warn("Entry not deleted; it expires by itself", { cause: describeError(error) }));
   }

@@ -66,8 +66,8 @@ export const HEALTHY_SESSION_MS = 30_000;
 export const REFUSED_SESSION_MS = 1_000;
 /** A refusal is told of for so long after the last one: the next dial comes sooner, while one is due. */
 export const REFUSAL_TOLD_MS = 60_000;
-/** On close: what the last bytes of all sessions have; a visor's whole end is to take less than 2 s. */
-export const SESSIONS_LINGER_MS = 400;
+/** On close: what the last bytes of all sessions have; a visor's whole end is to take less than a second. */
+export const SESSIONS_LINGER_MS = 300;
 /** A lost session is dialled again after a random part of this: a restarted server meets its fleet spread out. */
 export const RECONNECT_JITTER_MS = 500;
 

@@ -94,6 +94,7 @@ export class DmsgClient implements AsyncDisposable {
   readonly #publisher: EntryPublisher | undefined;
   readonly #watchers = new Set<() => void>();
   readonly #responding = new Set<Promise<void>>();
+  #withdrawing: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: DmsgClientOptions) {
@@ -269,6 +270,15 @@ export class DmsgClient implements AsyncDisposable {
   }
 
   /**
+   * Takes the own entry off the discovery, for good, while everything else still works: the first step of the end,
+   * for who has more to say over the sessions and would otherwise wait for one after the other. Never rejects.
+   */
+  withdraw(): Promise<void> {
+    this.#publishing.end(new ConnClosedError(undefined, "The entry is withdrawn"));
+    return this.#withdrawing ??= this.#publisher?.remove() ?? Promise.resolve();
+  }
+
+  /**
    * Ends everything in order: listeners, publishing (joined), the entry (deleted), sessions. Nothing is held when
    * it resolves; it never rejects. Calling it again waits for the same end.
    */
@@ -286,8 +296,7 @@ export class DmsgClient implements AsyncDisposable {
     for (const listener of this.#ports.listeners()) listener.close();
     this.#wakeWatchers();
     // Streams still work here: a discovery behind dmsg is told over them.
-    this.#publishing.end(reason);
-    await this.#publisher?.remove();
+    await this.withdraw();
     this.#scope.end(reason);
     await this.#sessions.close();
     await Promise.all(this.#responding);

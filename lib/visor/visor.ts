@@ -368,9 +368,9 @@ export class Visor implements AsyncDisposable {
     return warnings;
   }
 
-  /** Routes and transports say goodbye over dmsg. */
+  /** Routes and transports say goodbye over dmsg, while the discovery is told that this visor goes. */
   async #closeNetwork(): Promise<void> {
-    await this.node.close();
+    await Promise.all([this.node.close(), this.dmsg.withdraw()]);
     await this.#network.close();
   }
 

@@ -308,8 +308,8 @@ Deno.test("EntryPublisher.remove() deletes also what may have been taken, and en
     await bench.close();
     assert.equal(
       network.simulation.nowMs,
-      100 + 400 + 800,
-      "the post's linger, then the deletion's bound",
+      100 + 600,
+      "the post's linger and the deletion have one bound",
     );
     const [removal] = network.discovery.of("remove");
     assert.equal(removal!.entry!.sequence, 1n);
