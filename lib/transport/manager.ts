@@ -4,45 +4,39 @@
  *
  *     dial ──▶ carrier ──▶ settlement ──┐
  *                                       ├──▶ live, found by id ──▶ closed: found no more, from that moment on
- *     carrier ──▶ onLink ─▶ settlement ─┘
+ *     carrier ──▶ link ───▶ settlement ─┘
  *
- * There is one transport for a peer and type. A newer connection takes the place of the older one; when both ends
- * dial at the same time, that of the smaller key stays.
+ * There is one transport for a peer and type. Carriers and dials are here; links that peers open, the rule of which
+ * of two connections stays, and the table of what is live are each in a file of their own.
  *
  * @module
  */
 import { type Conn, ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
+import { AcceptedLinks, UNASKED_TRANSPORTS_MAX } from "./_accepted_links.ts";
 import { SharedDial } from "./_dial.ts";
-import { Settlements } from "./_settlements.ts";
+import { LiveTransports } from "./_live_transports.ts";
 import { keepPersistent, PERSISTENT_DIAL_MS, type PersistentTransport } from "./_persistent.ts";
-import { type RegisteredTransport, Registration, type TransportRegistrar } from "./_registration.ts";
+import { Precedence } from "./_precedence.ts";
+import type { TransportRegistrar } from "./_registration.ts";
 import type { StreamKind } from "./_stream_mux.ts";
 import type { TransportCarrier } from "./carrier.ts";
-import { RefusalCounters, type RefusalReason } from "./counters.ts";
+import { RefusalCounters } from "./counters.ts";
 import {
   CarrierUnavailableError,
   TransportClosedError,
   TransportDialError,
   TransportNotFoundError,
-  TransportsFullError,
 } from "./errors.ts";
 import { type TransportId, transportId } from "./id.ts";
-import { DuplicateLinkError, settleAsInitiator, settleAsResponder } from "./settlement.ts";
-import { type PacketSink, Transport } from "./transport.ts";
+import { DuplicateLinkError, settleAsInitiator } from "./settlement.ts";
+import type { PacketSink, Transport } from "./transport.ts";
 import { byPreference, type TransportType } from "./types.ts";
 import type { VirtualStream } from "./virtual_stream.ts";
 
 /** A link, from the look-up of the peer to its proof; the settlement has a bound of its own. */
 export const DIAL_TIMEOUT_MS = 30_000;
-/**
- * Live transports that nobody here asked for: keys cost nothing. Public visors of the original take 1,000 and are
- * told so by their configuration (`public_visor.max_transports`).
- */
-export const UNASKED_TRANSPORTS_MAX = 1_024;
-/** Both ends may dial at once: for so long, a connection of the peer that dialled second is not taken for a newer one. */
-export const CROSSING_MS = 5_000;
 /** After a carrier could not start. */
 export const CARRIER_RETRY_MS = 10_000;
 
@@ -83,21 +77,17 @@ export class TransportManager implements AsyncDisposable {
   readonly #scope = new Scope();
   readonly #carriers: ReadonlyMap<string, TransportCarrier>;
   readonly #carrierFailures = new Map<TransportType, unknown>();
-  readonly #registration: Registration | undefined;
-  readonly #live = new Map<TransportId, Transport>();
-  readonly #byRemote = new Map<PublicKey, Set<Transport>>();
-  readonly #ending = new Set<Transport>(); // closed, with something still held; far ends of self-transports, too
+  readonly #live: LiveTransports;
+  readonly #byId: ReadonlyMap<TransportId, Transport>; // of the live ones, at hand: asked for each run of packets
+  readonly #precedence: Precedence;
+  readonly #accepted: AcceptedLinks;
   readonly #dials = new Map<TransportId, SharedDial<Transport>>();
-  readonly #streamHandlers = new Map<StreamKind, (stream: VirtualStream) => void>();
-  readonly #openedListeners = new Set<(transport: Transport) => void>();
-  readonly #closedListeners = new Set<(transport: Transport) => void>();
-  readonly #settlements = new Settlements();
   readonly #persistent: ReadonlySet<TransportId>;
-  readonly #unasked = new Set<TransportId>(); // live, and nobody here asked for them
   #closing: Promise<void> | undefined;
 
   constructor(options: TransportManagerOptions) {
-    const { local, carriers, registrar, world, persistent = [], log = silentLog } = options;
+    const { world, local, carriers, registrar, onPackets, isUsed, persistent = [], log = silentLog } =
+      options;
     this.#options = options;
     this.local = local.publicKey;
     this.refusals = options.refusals ?? new RefusalCounters();
@@ -106,12 +96,30 @@ export class TransportManager implements AsyncDisposable {
       persistent.map(({ remote, type }) => transportId(this.local, remote, type)),
     );
     this.#carriers = new Map(carriers.map((carrier) => [carrier.type, carrier]));
+    const { refusals } = this;
+    const live = this.#live = new LiveTransports({
+      world,
+      local: this.local,
+      onPackets,
+      registrar,
+      refusals,
+      log: this.#log,
+    });
+    this.#byId = live.byId;
+    const precedence = this.#precedence = new Precedence({ local: this.local, live: live.byId, isUsed });
+    this.#accepted = new AcceptedLinks({
+      clock: world.clock,
+      local,
+      scope: this.#scope,
+      live,
+      precedence,
+      isWanted: (id) => this.#persistent.has(id) || this.#dials.has(id),
+      unaskedMax: options.unaskedMax ?? UNASKED_TRANSPORTS_MAX,
+      refusals,
+      log: this.#log,
+    });
     for (const carrier of carriers) {
       this.#scope.spawn(`start ${carrier.type}`, (signal) => this.#start(carrier, signal));
-    }
-    if (registrar !== undefined) {
-      const transports = () => this.#toRegister();
-      this.#registration = new Registration({ clock: world.clock, registrar, transports, log: this.#log });
     }
     if (persistent.length > 0) {
       this.#scope.spawn("persistent transports", (signal) => this.#keepPersistent(persistent, signal));
@@ -130,17 +138,17 @@ export class TransportManager implements AsyncDisposable {
 
   /** Every live transport, in the order in which they came. */
   transports(): Transport[] {
-    return [...this.#live.values()];
+    return [...this.#byId.values()];
   }
 
   /** The live transport of that id. */
   find(id: TransportId): Transport | undefined {
-    return this.#live.get(id); // what closes leaves the table in the same moment
+    return this.#byId.get(id); // what closes leaves the table in the same moment
   }
 
   /** Live transports to a visor, the preferred type first. */
   to(remote: PublicKey): Transport[] {
-    return [...this.#byRemote.get(remote) ?? []].sort((a, b) => byPreference(a.type, b.type));
+    return this.#live.to(remote);
   }
 
   /**
@@ -183,23 +191,17 @@ export class TransportManager implements AsyncDisposable {
 
   /** Takes every stream of that kind that a peer opens; one handler for each kind (`TypeError`). Gives the undo. */
   onStream(kind: StreamKind, handler: (stream: VirtualStream) => void): () => void {
-    if (this.#streamHandlers.has(kind)) throw new TypeError(`Streams of kind ${kind} are taken already`);
-    this.#streamHandlers.set(kind, handler);
-    return () => {
-      if (this.#streamHandlers.get(kind) === handler) this.#streamHandlers.delete(kind);
-    };
+    return this.#live.onStream(kind, handler);
   }
 
   /** Told of each new transport. Gives the undo. */
   onOpened(listener: (transport: Transport) => void): () => void {
-    this.#openedListeners.add(listener);
-    return () => this.#openedListeners.delete(listener);
+    return this.#live.onOpened(listener);
   }
 
   /** Told of each transport that ended, when it is not found any more. Gives the undo. */
   onClosed(listener: (transport: Transport) => void): () => void {
-    this.#closedListeners.add(listener);
-    return () => this.#closedListeners.delete(listener);
+    return this.#live.onClosed(listener);
   }
 
   /** Ends everything and joins it; the discovery is told, within half a second. Never rejects. */
@@ -216,10 +218,9 @@ export class TransportManager implements AsyncDisposable {
     this.#scope.end(reason);
     for (const dial of this.#dials.values()) dial.abort(reason);
     const carriers = [...this.#carriers.values()].map((carrier) => carrier.close());
-    for (const transport of [...this.#live.values(), ...this.#ending]) transport.close();
-    const gone = [...this.#ending].map(({ closed }) => closed);
+    const live = this.#live.close();
     const dials = [...this.#dials.values()].map(({ done }) => done);
-    await Promise.allSettled([...carriers, ...dials, ...gone, this.#registration?.close()]);
+    await Promise.allSettled([...carriers, ...dials, live]);
     await this.#scope[Symbol.asyncDispose]();
   }
 
@@ -229,7 +230,7 @@ export class TransportManager implements AsyncDisposable {
     const { type } = carrier;
     while (!signal.aborted) {
       try {
-        await carrier.start((conn, remote) => this.#onLink(type, conn, remote));
+        await carrier.start((conn, remote) => this.#accepted.take(type, conn, remote));
         this.#carrierFailures.delete(type);
         return;
       } catch (error) {
@@ -254,7 +255,7 @@ export class TransportManager implements AsyncDisposable {
       const limit = { what: `Dialling ${remote} over ${type}`, afterMs: DIAL_TIMEOUT_MS, signal };
       conn = await withTimeout(clock, limit, (ended) => carrier.dial(remote, { signal: ended }));
       // As for accepted links, asked before both ends agree: once they do, the peer has left the older one.
-      if (this.find(id) !== undefined && this.#isInUse(id)) {
+      if (this.find(id) !== undefined && this.#precedence.isInUse(id)) {
         const reason = new DuplicateLinkError();
         conn.close(reason);
         throw reason;
@@ -274,181 +275,16 @@ export class TransportManager implements AsyncDisposable {
       throw closing.reason;
     }
     const crossed = this.find(id);
-    if (crossed === undefined) return this.#add(type, remote, { label, conn, isInitiator: true });
-    if (this.#isOurDialPreferred(remote)) crossed.replaceConn(conn, { isInitiator: true });
+    if (crossed === undefined) return this.#live.add(type, remote, { label, conn, isInitiator: true });
+    if (this.#precedence.isOurDialPreferred(remote)) crossed.replaceConn(conn, { isInitiator: true });
     else conn.close(new ConnClosedError(undefined, "The peer's own connection was there first"));
     return this.#asked(crossed);
   }
 
   /** Somebody here wants it, whoever opened it. */
   #asked(transport: Transport): Transport {
-    this.#unasked.delete(transport.id);
+    this.#accepted.asked(transport.id);
     return transport;
-  }
-
-  /** When both dial at once, the connection of the smaller key stays: both ends see it alike. */
-  #isOurDialPreferred(remote: PublicKey): boolean {
-    return this.local < remote;
-  }
-
-  // Accepting
-
-  #onLink(type: TransportType, conn: Conn, remote: PublicKey): void {
-    if (this.#scope.signal.aborted) return conn.close(this.#scope.signal.reason);
-    if (remote === this.local) return this.#acceptSelf(type, conn);
-    const settling = { conn, remote };
-    if (this.#settlements.enter(settling) !== undefined) this.refusals.add("busy");
-    this.#scope.spawn("settle a transport", async (signal) => {
-      try {
-        await this.#accept(type, conn, { remote, signal });
-      } catch (error) {
-        conn.close(error);
-        if (!this.#settlements.leave(settling)) return; // counted when it had to make room
-        this.refusals.add(refusalOf(error));
-        this.#log.info("Refused a transport", { type, remote, cause: describeError(error) });
-      } finally {
-        this.#settlements.leave(settling);
-      }
-    });
-  }
-
-  async #accept(
-    type: TransportType,
-    conn: Conn,
-    { remote, signal }: { readonly remote: PublicKey; readonly signal: AbortSignal },
-  ): Promise<void> {
-    const { world: { clock }, local } = this.#options;
-    const id = transportId(this.local, remote, type);
-    if (!this.#mayReplace(id)) throw new DuplicateLinkError();
-    this.#checkRoom(id);
-    const isWelcome = () => this.#mayReplace(id);
-    const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
-    if (signal.aborted) return settled.conn.close(signal.reason);
-    const existing = this.find(id);
-    if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
-    this.#checkRoom(id); // others have settled meanwhile
-    if (!this.#isWanted(id)) this.#unasked.add(id);
-    this.#add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
-  }
-
-  /** Throws `TransportsFullError` where a transport that a peer opens would be one too many. */
-  #checkRoom(id: TransportId): void {
-    const { unaskedMax = UNASKED_TRANSPORTS_MAX } = this.#options;
-    if (this.#unasked.size < unaskedMax || this.#isWanted(id) || this.find(id) !== undefined) return;
-    throw new TransportsFullError(unaskedMax);
-  }
-
-  /** Configured, or being dialled just now. */
-  #isWanted(id: TransportId): boolean {
-    return this.#persistent.has(id) || this.#dials.has(id);
-  }
-
-  /** False when a connection of the peer must not take the place of the one that is there. */
-  #mayReplace(id: TransportId): boolean {
-    const existing = this.find(id);
-    if (existing === undefined) return true;
-    const isCrossing = existing.isInitiator && existing.connAgeMs < CROSSING_MS &&
-      this.#isOurDialPreferred(existing.remote);
-    return !isCrossing && !this.#isInUse(id);
-  }
-
-  /** Whether a routing rule needs the transport. */
-  #isInUse(id: TransportId): boolean {
-    return this.#options.isUsed?.(id) ?? false;
-  }
-
-  /** The far end of a transport to ourselves: it has no settlement, and no entry of its own. */
-  #acceptSelf(type: TransportType, conn: Conn): void {
-    const far = this.#transport(type, this.local, {
-      label: "user",
-      conn,
-      isInitiator: false,
-      onPackets: (packets) => this.#options.onPackets(packets, this.find(far.id) ?? far),
-    });
-    this.#keepUntilGone(far);
-  }
-
-  // Life
-
-  #add(
-    type: TransportType,
-    remote: PublicKey,
-    link: { readonly label: string; readonly conn: Conn; readonly isInitiator: boolean },
-  ): Transport {
-    const transport = this.#transport(type, remote, { ...link, onPackets: this.#options.onPackets });
-    this.#live.set(transport.id, transport);
-    let siblings = this.#byRemote.get(remote);
-    if (siblings === undefined) this.#byRemote.set(remote, siblings = new Set());
-    siblings.add(transport);
-    this.#keepUntilGone(transport);
-    this.#log.info("Transport is up", { id: transport.id, type, remote, dialled: link.isInitiator });
-    if (!transport.isSelf) this.#registration?.onOpened(transport.id);
-    this.#tell(this.#openedListeners, transport);
-    return transport;
-  }
-
-  #transport(
-    type: TransportType,
-    remote: PublicKey,
-    link: { label: string; conn: Conn; isInitiator: boolean; onPackets: PacketSink },
-  ): Transport {
-    return new Transport({
-      ...link,
-      world: this.#options.world,
-      local: this.local,
-      remote,
-      type,
-      refusals: this.refusals,
-      log: this.#log,
-      onStream: (kind, stream) => this.#onStream(kind, stream),
-      onClosed: (transport, reason) => this.#onClosed(transport, reason),
-    });
-  }
-
-  #keepUntilGone(transport: Transport): void {
-    this.#ending.add(transport);
-    transport.closed.then(() => this.#ending.delete(transport));
-  }
-
-  #onClosed(transport: Transport, reason: unknown): void {
-    if (this.#live.get(transport.id) !== transport) return; // the far end of a self-transport
-    this.#live.delete(transport.id);
-    this.#unasked.delete(transport.id);
-    const siblings = this.#byRemote.get(transport.remote);
-    siblings?.delete(transport);
-    if (siblings?.size === 0) this.#byRemote.delete(transport.remote);
-    const { id, type, remote } = transport;
-    const cause = reason === undefined ? undefined : describeError(reason);
-    this.#log.info("Transport is closed", { id, type, remote, cause });
-    if (!transport.isSelf) this.#registration?.onClosed(id);
-    this.#tell(this.#closedListeners, transport);
-  }
-
-  #onStream(kind: StreamKind, stream: VirtualStream): boolean {
-    const handler = this.#streamHandlers.get(kind);
-    handler?.(stream);
-    return handler !== undefined;
-  }
-
-  /** A listener that throws must not keep the others, or the transport, from what they do next. */
-  #tell(listeners: ReadonlySet<(transport: Transport) => void>, transport: Transport): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(transport);
-      } catch (error) {
-        this.#log.error("A listener to transports failed", { cause: describeError(error) });
-      }
-    }
-  }
-
-  #toRegister(): RegisteredTransport[] {
-    return this.transports().filter(({ isSelf }) => !isSelf).map(({ entry, latencyMs }) => {
-      if (latencyMs === undefined) return entry;
-      const [min, max, avg] = [latencyMs.min, latencyMs.max, latencyMs.avg].map((ms) =>
-        Math.round(ms * 1_000)
-      );
-      return { ...entry, latency: { min: min!, max: max!, avg: avg! } };
-    });
   }
 
   #keepPersistent(wanted: readonly PersistentTransport[], signal: AbortSignal): Promise<void> {
@@ -473,10 +309,4 @@ export class TransportManager implements AsyncDisposable {
       },
     });
   }
-}
-
-/** Under which reason a link that did not become a transport is counted. */
-function refusalOf(error: unknown): RefusalReason {
-  if (error instanceof DuplicateLinkError) return "duplicate";
-  return error instanceof TransportsFullError ? "full" : "settlement";
 }

@@ -4,7 +4,7 @@ import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { type KeyPair, keyPairFromSeed, type ProvenKey } from "../../lib/crypto/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { SETTLEMENTS_MAX, SETTLEMENTS_OF_KEY_MAX } from "../../lib/transport/_settlements.ts";
-import { UNASKED_TRANSPORTS_MAX } from "../../lib/transport/manager.ts";
+import { UNASKED_TRANSPORTS_MAX } from "../../lib/transport/_accepted_links.ts";
 import { type LinkHandler, TransportManager, type TransportManagerOptions } from "../../lib/transport/mod.ts";
 import { settleAsInitiator, settleAsResponder } from "../../lib/transport/settlement.ts";
 import { assertNothingAlive } from "../support/world.ts";

@@ -1,0 +1,109 @@
+/**
+ * Links that peers open, until they are transports: settled side by side, a bounded number of them, and refused where
+ * a transport would be one too many or would take the place of one in use (protocol: transport, sections 8.4 and 9).
+ *
+ *     take ──▶ may it replace? is there room? ──▶ settlement ──▶ a transport, or the new connection of one
+ *
+ * @module
+ */
+import { type Conn, describeError, type Log, type Scope } from "../base/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
+import type { Clock } from "../runtime/mod.ts";
+import type { LiveTransports } from "./_live_transports.ts";
+import type { Precedence } from "./_precedence.ts";
+import { Settlements } from "./_settlements.ts";
+import type { RefusalCounters, RefusalReason } from "./counters.ts";
+import { TransportsFullError } from "./errors.ts";
+import { type TransportId, transportId } from "./id.ts";
+import { DuplicateLinkError, settleAsResponder } from "./settlement.ts";
+import type { TransportType } from "./types.ts";
+
+/**
+ * Live transports that nobody here asked for: keys cost nothing. Public visors of the original take 1,000 and are
+ * told so by their configuration (`public_visor.max_transports`).
+ */
+export const UNASKED_TRANSPORTS_MAX = 1_024;
+
+export interface AcceptedLinksOptions {
+  readonly clock: Clock;
+  readonly local: KeyPair;
+  /** The settlements run in it. */
+  readonly scope: Scope;
+  readonly live: LiveTransports;
+  readonly precedence: Precedence;
+  /** Configured, or being dialled just now: finds room always. */
+  readonly isWanted: (id: TransportId) => boolean;
+  /** Live transports that peers opened, at most. */
+  readonly unaskedMax: number;
+  readonly refusals: RefusalCounters;
+  readonly log: Log;
+}
+
+export class AcceptedLinks {
+  readonly #options: AcceptedLinksOptions;
+  readonly #settlements = new Settlements();
+  readonly #unasked = new Set<TransportId>(); // live, and nobody here asked for them
+
+  constructor(options: AcceptedLinksOptions) {
+    this.#options = options;
+    options.live.onClosed(({ id }) => this.#unasked.delete(id));
+  }
+
+  /** Somebody here wants the transport, whoever opened it. */
+  asked(id: TransportId): void {
+    this.#unasked.delete(id);
+  }
+
+  /** Takes a link that a carrier accepted; `remote` proved its key. */
+  take(type: TransportType, conn: Conn, remote: PublicKey): void {
+    const { scope, local, live, refusals, log } = this.#options;
+    if (scope.signal.aborted) return conn.close(scope.signal.reason);
+    if (remote === local.publicKey) return live.addFarEnd(type, conn);
+    const settling = { conn, remote };
+    if (this.#settlements.enter(settling) !== undefined) refusals.add("busy");
+    scope.spawn("settle a transport", async (signal) => {
+      try {
+        await this.#accept(type, conn, { remote, signal });
+      } catch (error) {
+        conn.close(error);
+        if (!this.#settlements.leave(settling)) return; // counted when it had to make room
+        refusals.add(refusalOf(error));
+        log.info("Refused a transport", { type, remote, cause: describeError(error) });
+      } finally {
+        this.#settlements.leave(settling);
+      }
+    });
+  }
+
+  async #accept(
+    type: TransportType,
+    conn: Conn,
+    { remote, signal }: { readonly remote: PublicKey; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { clock, local, live, precedence, isWanted } = this.#options;
+    const id = transportId(local.publicKey, remote, type);
+    const isWelcome = () => precedence.mayReplace(id);
+    if (!isWelcome()) throw new DuplicateLinkError();
+    this.#checkRoom(id);
+    const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
+    if (signal.aborted) return settled.conn.close(signal.reason);
+    const existing = live.byId.get(id);
+    if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
+    this.#checkRoom(id); // others have settled meanwhile
+    if (!isWanted(id)) this.#unasked.add(id);
+    live.add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
+  }
+
+  /** Throws `TransportsFullError` where a transport that a peer opens would be one too many. */
+  #checkRoom(id: TransportId): void {
+    const { live, isWanted, unaskedMax } = this.#options;
+    if (this.#unasked.size < unaskedMax || isWanted(id) || live.byId.has(id)) return;
+    throw new TransportsFullError(unaskedMax);
+  }
+}
+
+/** Under which reason a link that did not become a transport is counted. */
+function refusalOf(error: unknown): RefusalReason {
+  if (error instanceof DuplicateLinkError) return "duplicate";
+  return error instanceof TransportsFullError ? "full" : "settlement";
+}
