@@ -6,7 +6,7 @@
 import type { Conn } from "../base/mod.ts";
 import { type BodyReader, HttpClient } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
-import { type ControlFile, NoVisorError, readControlFile } from "./control_file.ts";
+import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
 import {
   CONTROL_CALLS,
   type ControlInput,

@@ -9,8 +9,8 @@
  * @module
  */
 export * from "./client.ts";
-export * from "./control_file.ts";
 export * from "./errors.ts";
+export * from "./file/mod.ts";
 export type {
   AppSummary,
   HopSummary,

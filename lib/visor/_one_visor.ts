@@ -1,6 +1,6 @@
 /** One home, one visor. @module */
 import { TimedOutError } from "../base/mod.ts";
-import { ControlClient, ControlError, controlFilePath, readControlFile } from "../control/mod.ts";
+import { controlFilePath, readControlFile } from "../control/file/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import { VisorRunningError } from "./errors.ts";
 
@@ -11,6 +11,7 @@ const SECOND_VISOR_TIMEOUT_MS = 2_000;
 export async function refuseSecondVisor(world: World, home: string): Promise<void> {
   const other = await readControlFile(world.files, home).catch(() => undefined);
   if (other === undefined) return; // none, or none that anybody could use: it is written anew
+  const { ControlClient, ControlError } = await world.outside(() => import("../control/mod.ts"));
   await using client = new ControlClient(other, home, world);
   const asking = { what: "A look at the visor of this home", afterMs: SECOND_VISOR_TIMEOUT_MS };
   try {

@@ -40,8 +40,6 @@ export interface ControlHandlerOptions {
 
 /** Between two lines of a mounted folder's answer. */
 export const SERVE_BEAT_MS = 5_000;
-/** The longest body of a call, for the HTTP server below the handler. */
-export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 
 const SCHEMA_PATH = "/v1/schema";
 const STATUS_OF = { caller: 400, peer: 502, world: 503 } as const;

@@ -5,14 +5,8 @@
  * @module
  */
 import { describeError, Scope } from "../base/mod.ts";
-import {
-  type HostedService,
-  makeToken,
-  removeControlFile,
-  type VisorStatus,
-  type VisorWarning,
-  writeControlFile,
-} from "../control/mod.ts";
+import { makeToken, removeControlFile, writeControlFile } from "../control/file/mod.ts";
+import type { HostedService, VisorStatus, VisorWarning } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
 import { DmsgError, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
@@ -20,7 +14,7 @@ import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
-import { CONTROL_BODY_BYTES_MAX, controlHandler } from "./control_server.ts";
+import { CONTROL_BODY_BYTES_MAX, controlWhenCalled } from "./_control_when_called.ts";
 import { folderHandler } from "./folder_handler.ts";
 import { DmsgPortTakenError, NotAFolderError } from "./errors.ts";
 import type { AppConfig } from "./config.ts";
@@ -260,7 +254,7 @@ export class Visor implements AsyncDisposable {
     const { world, home, logFile, network, pid } = this.#options;
     const log = logFile.log;
     this.#controlAddress = listener.address;
-    const handler = controlHandler({
+    const handler = controlWhenCalled(world, {
       token: this.#token,
       actions: controlActions(this, { onStop: () => this.#stopAsked.resolve(), clock: world.clock }),
       mount: (input) => this.mount(input),

@@ -5,11 +5,11 @@ import { CONTROL_CALLS, ControlClient, describeControl, SERVE_PATH } from "../..
 import { type AnyHandler, HttpClient, serveHttp } from "../../lib/http/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import {
-  CONTROL_BODY_BYTES_MAX,
   type ControlActions,
   controlHandler,
   type ControlHandlerOptions,
 } from "../../lib/visor/control_server.ts";
+import { CONTROL_BODY_BYTES_MAX } from "../../lib/visor/_control_when_called.ts";
 import { withSimulation } from "../support/world.ts";
 
 const TOKEN = "ab".repeat(32);

@@ -7,9 +7,9 @@ import {
   readControlFile,
   removeControlFile,
   writeControlFile,
-} from "../../lib/control/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
-import { withSimulation } from "../support/world.ts";
+} from "../../../lib/control/mod.ts";
+import type { World } from "../../../lib/runtime/mod.ts";
+import { withSimulation } from "../../support/world.ts";
 
 const CONTROL: ControlFile = {
   address: { hostname: "127.0.0.1", port: 3435 },

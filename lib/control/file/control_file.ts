@@ -3,29 +3,26 @@
  *
  * @module
  */
-import { CallerError, WorldError } from "../base/mod.ts";
-import { toHex } from "../crypto/mod.ts";
-import { FileNotFoundError, type World } from "../runtime/mod.ts";
-import { z } from "zod";
+import { CallerError, WorldError } from "../../base/mod.ts";
+import { toHex } from "../../crypto/mod.ts";
+import { FileNotFoundError, type SocketAddress, type World } from "../../runtime/mod.ts";
 
 /** Bytes of a token: as strong as a key. */
 const TOKEN_BYTES = 32;
 const CONTROL_FILE_BYTES_MAX = 64 * 1024;
 
-const controlFileSchema = z.object({
-  address: z.object({ hostname: z.string(), port: z.int().min(1).max(65_535) }),
-  token: z.string().min(1),
-  /** Absent where the system has no process numbers. */
-  pid: z.int().optional(),
-  publicKey: z.string(),
-  /** The deployment file that other commands of this home use too; absent: the embedded deployment. */
-  deploymentFile: z.string().optional(),
-  /** The visor's configuration; absent: `visor.json` in the home. */
-  configFile: z.string().optional(),
-});
-
 /** How to reach the visor of a home. */
-export type ControlFile = z.infer<typeof controlFileSchema>;
+export interface ControlFile {
+  readonly address: SocketAddress;
+  readonly token: string;
+  /** Absent where the system has no process numbers. */
+  readonly pid?: number | undefined;
+  readonly publicKey: string;
+  /** The deployment file that other commands of this home use too; absent: the embedded deployment. */
+  readonly deploymentFile?: string | undefined;
+  /** The visor's configuration; absent: `visor.json` in the home. */
+  readonly configFile?: string | undefined;
+}
 
 /** No visor runs with this home, as far as its files say. */
 export class NoVisorError extends WorldError {
@@ -75,13 +72,26 @@ export async function readControlFile(files: World["files"], home: string): Prom
     throw cause;
   }
   try {
-    return controlFileSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    return parseControlFile(new TextDecoder().decode(bytes));
   } catch {
     // The parser's message may quote the token.
     throw new ControlFileError(`${path} is no control file`, {
       hint: `remove ${path} and start the visor again`,
     });
   }
+}
+
+/** Checked by hand: a visor looks for another one's file as it starts, and loads no library of schemas for it. */
+function parseControlFile(text: string): ControlFile {
+  const control = JSON.parse(text);
+  const { address: { hostname, port }, token, pid, publicKey, deploymentFile, configFile } = control;
+  const isText = (value: unknown) => typeof value === "string";
+  const isSound = isText(hostname) && Number.isInteger(port) && port >= 1 && port <= 65_535 &&
+    isText(token) && token !== "" && isText(publicKey) &&
+    (pid === undefined || Number.isSafeInteger(pid)) &&
+    [deploymentFile, configFile].every((path) => path === undefined || isText(path));
+  if (!isSound) throw new TypeError("A member is missing or wrong");
+  return control;
 }
 
 /** Removes it if it is still the one of `token`: a newer visor's file is not ours. */
