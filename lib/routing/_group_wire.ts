@@ -1,14 +1,13 @@
 /**
- * One end of a route group as its router sees it: what to do with each packet that arrives, and the packets
- * that are not data (protocol: routing, sections 6.1, 6.2, 6.5, 6.6).
+ * One end of a route group as its router sees it: what to do with each packet that arrives, the handshake packets,
+ * and the keep-alive (protocol: routing, sections 6.1, 6.2, 6.5, 6.6).
  *
  * The group is here from the moment its rules are saved; the connection that apps see is made of it once the
- * handshakes are through. Handshake answers, pongs and keep-alives share one small queue and never wait for
- * anybody: a peer that asks faster than the transport takes answers loses answers.
+ * handshakes are through.
  *
  * @module
  */
-import { ConnResetError, LimitError, TimedOutError } from "../base/mod.ts";
+import { ConnResetError } from "../base/mod.ts";
 import type { Clock, Timer } from "../runtime/mod.ts";
 import {
   encodePacket,
@@ -18,6 +17,8 @@ import {
   type TransportId,
 } from "../transport/mod.ts";
 import { PacketConn } from "./_packet_conn.ts";
+import { RoutePings } from "./_route_pings.ts";
+import { ServicePackets } from "./_service_packets.ts";
 import type { RouterCounters } from "./counters.ts";
 import type { RouteAddress, RouteDescriptor } from "./descriptor.ts";
 import {
@@ -28,7 +29,6 @@ import {
 } from "./errors.ts";
 import {
   encodeHandshake,
-  encodePing,
   parseErrorText,
   parseHandshake,
   parsePing,
@@ -44,17 +44,9 @@ export const HANDSHAKE_WAIT_MS = 6_000;
 export const HANDSHAKE_REPEAT_MS = 1_000;
 /** A group that sends nothing says that it is there this often, or at half the keep-alive of its rule. */
 export const KEEP_ALIVE_MS = 300_000;
-/** Between the pings of one measurement. */
-export const PING_INTERVAL_MS = 100;
-/** Waiting for a pong. */
-export const PONG_WAIT_MS = 5_000;
 
 /** A rule whose keep-alive is shorter still is not kept alive more often. */
 const KEEP_ALIVE_MS_MIN = 1_000;
-/** Service packets that wait for the transport; further ones are left out. */
-const SERVICE_QUEUE_MAX = 16;
-/** Pings of ours that are under way. */
-const PINGS_MAX = 64;
 
 const NOTHING = new Uint8Array(0);
 
@@ -98,15 +90,11 @@ export class GroupWire {
   #onPeer: (() => void) | undefined;
   #hasAnswered = false;
 
-  #service: Uint8Array[] = [];
-  #isServing = false;
+  readonly #service: ServicePackets;
   #lastSentMs: number;
   #keepAliveTimer: Timer | undefined;
 
-  readonly #pings = new Map<bigint, { resolve: (atMs: number) => void; reject: (reason: unknown) => void }>();
-  #lastPing = 0n;
-  /** Of the last ping that was answered. */
-  latencyMs: number | undefined;
+  readonly #pings: RoutePings;
   /** Of data packets, headers not counted; on the wire, so with the noise around the bytes of the app. */
   bytesSent = 0;
   bytesReceived = 0;
@@ -129,6 +117,18 @@ export class GroupWire {
       onGone: () => this.#gone(),
       onStalled: (error) => options.onStalled(this, error),
     });
+    this.#service = new ServicePackets({
+      send: (packets) => this.#send(packets),
+      onFailed: (error) => this.fail(error),
+    });
+    this.#pings = new RoutePings({
+      clock: options.clock,
+      remote: this.remote.publicKey,
+      send: (payload) => {
+        if (this.#isGone) throw this.#peerFailure!;
+        this.#serve(PacketType.ping, payload);
+      },
+    });
   }
 
   /** Both addresses, as at either end: the descriptor's destination is ours. */
@@ -146,6 +146,11 @@ export class GroupWire {
 
   get nextRouteId(): number {
     return this.#rule.nextRouteId;
+  }
+
+  /** Of the last ping that was answered. */
+  get latencyMs(): number | undefined {
+    return this.#pings.latencyMs;
   }
 
   get isReady(): boolean {
@@ -227,8 +232,7 @@ export class GroupWire {
 
   #receivePong(payload: Uint8Array): void {
     try {
-      const { timestampMs } = parsePing(payload);
-      this.#pings.get(timestampMs)?.resolve(this.#options.clock.monotonicMs());
+      this.#pings.pong(payload);
     } catch {
       this.#options.counters.malformed++;
     }
@@ -306,33 +310,8 @@ export class GroupWire {
   }
 
   /** Measures the round trip once, in ms. Errors: `TimedOutError` after 5 s, the signal's reason. */
-  async ping(signal?: AbortSignal): Promise<number> {
-    const { clock } = this.#options;
-    if (this.#pings.size >= PINGS_MAX) throw new LimitError(`${PINGS_MAX} pings are under way on this route`);
-    const now = BigInt(Math.trunc(clock.wallMs()));
-    const timestampMs = now > this.#lastPing ? now : this.#lastPing + 1n; // one time, one ping
-    this.#lastPing = timestampMs;
-    const sentMs = clock.monotonicMs();
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const timeout = clock.timer(
-      PONG_WAIT_MS,
-      () => reject(new TimedOutError(`A ping over the route to ${this.remote.publicKey}`, PONG_WAIT_MS)),
-    );
-    const onAbort = () => reject(signal!.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    this.#pings.set(timestampMs, { resolve, reject });
-    try {
-      if (signal?.aborted) throw signal.reason;
-      if (this.#isGone) throw this.#peerFailure!;
-      this.#serve(PacketType.ping, encodePing({ timestampMs }));
-      this.latencyMs = await promise - sentMs;
-      return this.latencyMs;
-    } finally {
-      promise.catch(() => {});
-      this.#pings.delete(timestampMs);
-      timeout.cancel();
-      signal?.removeEventListener("abort", onAbort);
-    }
+  ping(signal?: AbortSignal): Promise<number> {
+    return this.#pings.ping(signal);
   }
 
   #keepAliveMs(): number {
@@ -366,46 +345,17 @@ export class GroupWire {
 
   #serve(type: number, payload: Uint8Array): void {
     if (this.#isGone) return;
-    if (this.#service.length >= SERVICE_QUEUE_MAX) {
-      this.#options.counters.serviceDropped++;
-      return;
-    }
-    this.#service.push(encodePacket(type, this.nextRouteId, payload));
-    if (!this.#isServing) void this.#sendService();
-  }
-
-  async #sendService(): Promise<void> {
-    this.#isServing = true;
-    try {
-      while (this.#service.length > 0 && !this.#isGone) {
-        const [first, ...others] = this.#service;
-        this.#service = [];
-        await this.#send(others.length === 0 ? first! : joined([first!, ...others]));
-      }
-    } catch (error) {
-      this.fail(error as Error); // a write that fails is a transport that is gone
-    } finally {
-      this.#isServing = false;
-    }
+    if (this.#service.isFull) this.#options.counters.serviceDropped++;
+    else this.#service.push(encodePacket(type, this.nextRouteId, payload));
   }
 
   #gone(): void {
     this.#isGone = true;
     this.#isReady = false;
     this.#keepAliveTimer?.cancel();
-    this.#service = [];
+    this.#service.close();
     this.#failPeer(new ConnResetError("Route was closed"));
-    for (const { reject } of this.#pings.values()) reject(this.#peerFailure); // in the peer's words, if it had any
+    this.#pings.end(this.#peerFailure); // in the peer's words, if it had any
     this.#options.onGone(this);
   }
-}
-
-function joined(packets: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(packets.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const packet of packets) {
-    all.set(packet, at);
-    at += packet.length;
-  }
-  return all;
 }

@@ -10,7 +10,8 @@ import type { ProvenKey } from "../crypto/mod.ts";
 import { GapError, type HandshakeResult, noiseConn } from "../noise/mod.ts";
 import { type Clock, sleep } from "../runtime/mod.ts";
 import type { TransportId } from "../transport/mod.ts";
-import { type GroupWire, PING_INTERVAL_MS } from "./_group_wire.ts";
+import type { GroupWire } from "./_group_wire.ts";
+import { PING_INTERVAL_MS } from "./_route_pings.ts";
 import type { RouteAddress, RouteDescriptor } from "./descriptor.ts";
 import { RouteBrokenError } from "./errors.ts";
 
