@@ -4,7 +4,8 @@ import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey } from "../../lib/crypto/mod.ts";
 import { embeddedNetwork, networkOfFile, parseAuthority, seededEntries } from "../../lib/directory/mod.ts";
 import { renderSocketAddress, type World } from "../../lib/runtime/mod.ts";
-import { attachDmsg, parseServiceMode, runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
+import { attachDmsg, runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
+import { parseServiceMode } from "../../lib/services/hosting/mod.ts";
 import { keptKeyPair } from "../../lib/visor/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
@@ -69,9 +70,7 @@ export async function runDiscoveryCommand(io: Io, options: DiscoveryOptions): Pr
     );
     await untilInterrupt(
       io,
-      running.closed.then(() =>
-        new ConnClosedError(undefined, "The discovery's HTTP server ended by itself")
-      ),
+      running.closed.then(() => new ConnClosedError(undefined, "The dmsg discovery ended by itself")),
     );
   } finally {
     io.note("stopping...");

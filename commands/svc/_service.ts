@@ -87,7 +87,7 @@ export async function runServiceCommand(
     );
     await untilInterrupt(
       io,
-      running.closed.then(() => new ConnClosedError(undefined, `The ${name}'s HTTP server ended by itself`)),
+      running.closed.then(() => new ConnClosedError(undefined, `The ${name} ended by itself`)),
     );
   } finally {
     io.note("stopping...");

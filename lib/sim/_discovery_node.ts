@@ -2,7 +2,8 @@
 import { silentLog } from "../base/mod.ts";
 import { type RawHandler, serveHttp } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
-import { attachDmsg, type DmsgSide, runDmsgDiscovery } from "../services/dmsg_discovery/mod.ts";
+import { attachDmsg, runDmsgDiscovery } from "../services/dmsg_discovery/mod.ts";
+import type { ServiceDmsgSide } from "../services/hosting/mod.ts";
 import { openEntryStore } from "../services/store/mod.ts";
 import { parsePublicKey } from "../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../directory/mod.ts";
@@ -20,7 +21,7 @@ export class DiscoveryNode extends FleetNode {
   readonly #servers: readonly Entry[];
   #lie: RawHandler | undefined;
   #close: () => Promise<void> = () => Promise.resolve();
-  #side: DmsgSide | undefined;
+  #side: ServiceDmsgSide | undefined;
 
   constructor(options: DiscoveryNodeOptions) {
     super(options);

@@ -67,6 +67,7 @@ class Deployment {
   }
   startDiscovery() {
     const world = this.world("discovery");
+    for (const name of SERVER_NAMES) this.world(name); // it dials them at once: the names must be there
     const servers = SERVER_NAMES.map((name) =>
       serverEntry({
         publicKey: pair(name).publicKey,

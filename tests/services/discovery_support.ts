@@ -1,12 +1,15 @@
 /** A dmsg discovery with a clock that tests move, asked without any socket. */
 import { Ledger, type Log, type LogRecord, logTo } from "../../lib/base/mod.ts";
-import { type KeyPair, keyPairFromSeed } from "../../lib/crypto/mod.ts";
+import type { KeyPair } from "../../lib/crypto/mod.ts";
 import { type Entry, renderEntry, signEntry } from "../../lib/dmsg/entry.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { createDmsgDiscovery, type DmsgDiscoverySettings } from "../../lib/services/dmsg_discovery/mod.ts";
-import type { DmsgStatus } from "../../lib/services/dmsg_discovery/mod.ts";
+import type { DmsgStatus } from "../../lib/services/hosting/mod.ts";
 import { type EntryStore, SqliteEntryStore } from "../../lib/services/store/mod.ts";
 import { assertNothingAlive } from "../support/world.ts";
+import { ask } from "./service_support.ts";
+
+export { pair } from "./service_support.ts";
 
 export interface Answered {
   readonly status: number;
@@ -56,13 +59,13 @@ export class DiscoveryUnderTest {
     path: string,
     { method = "GET", body, headers, remote = "203.0.113.9:4321" }: Asked = {},
   ): Promise<Answered> {
-    const request = new Request(`http://discovery${path}`, { method, body, headers });
-    const response = await this.#discovery.fetch(request, { remote, target: path });
+    const answer = await ask(this.#discovery, { path, method, body, headers, remote });
+    const answered = new Headers(answer.headers as [string, string][]);
     return {
-      status: response.status,
-      contentType: response.headers.get("content-type") ?? "",
-      headers: response.headers,
-      body: await response.text(),
+      status: answer.status,
+      contentType: answered.get("content-type") ?? "",
+      headers: answered,
+      body: answer.body,
     };
   }
 
@@ -86,11 +89,6 @@ export class DiscoveryUnderTest {
     await this.store[Symbol.asyncDispose]();
     assertNothingAlive(this.ledger);
   }
-}
-
-/** The same pair for the same name. */
-export function pair(name: string): KeyPair {
-  return keyPairFromSeed(new TextEncoder().encode(name));
 }
 
 export function signedClient(

@@ -5,7 +5,6 @@ import { sign, toHex } from "../../lib/crypto/mod.ts";
 import { type Entry, renderEntry } from "../../lib/dmsg/entry.ts";
 import { type EntryStore, StoreError } from "../../lib/services/store/mod.ts";
 import { RedisEntryStore } from "../../lib/services/store/redis_store.ts";
-import { CALLERS_MAX, RateLimit, REQUESTS_BURST } from "../../lib/services/dmsg_discovery/_rate_limit.ts";
 import { redisMissing, TestRedis } from "../support/redis.ts";
 import { type Asked, DiscoveryUnderTest, pair, signedClient, signedServer } from "./discovery_support.ts";
 
@@ -367,22 +366,6 @@ Deno.test("a dmsg key may ask 200 times at once and 100 times a second; others a
   assert.equal(await admitted(150, remote), 100);
   await discovery.clock.advance(60_000);
   assert.equal(await admitted(250, remote), 200);
-});
-
-Deno.test("RateLimit remembers 10,000 callers and forgets the one not seen for longest", () => {
-  const limit = new RateLimit({ monotonicMs: () => 0 });
-  for (let time = 0; time < REQUESTS_BURST; time++) limit.admits("early");
-  assert.equal(limit.admits("early"), false);
-  for (let caller = 1; caller < CALLERS_MAX; caller++) limit.admits(`caller ${caller}`);
-  assert.equal(limit.size, CALLERS_MAX);
-  assert.equal(limit.admits("early"), false, "seen just now: it stays");
-  limit.admits("one more");
-  assert.equal(limit.size, CALLERS_MAX);
-  for (let caller = 2; caller < CALLERS_MAX; caller++) limit.admits(`newer ${caller}`);
-  assert.equal(limit.size, CALLERS_MAX);
-  assert.equal(limit.admits("early"), false, "not the one longest unseen yet");
-  for (let caller = 1; caller < CALLERS_MAX + 1; caller++) limit.admits(`newest ${caller}`);
-  assert.equal(limit.admits("early"), true, "forgotten");
 });
 
 Deno.test("entries/batch gives the entries that exist, each once", async () => {

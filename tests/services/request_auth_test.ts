@@ -151,10 +151,18 @@ Deno.test("forgotten keys: an old request is not good again, and a new key goes 
 });
 
 Deno.test("RateLimit remembers 10,000 callers and forgets the one not seen for longest", () => {
-  const limit = new RateLimit({ monotonicMs: () => 0 }, { perMinute: 30, burst: 1 });
-  assert.equal(limit.waitMs("first"), 0);
-  assert.equal(limit.waitMs("first"), 2_000);
-  for (let index = 0; index < CALLERS_MAX; index++) limit.waitMs(`caller ${index}`);
+  const limit = new RateLimit({ monotonicMs: () => 0 }, { perMinute: 30, burst: 2 });
+  assert.equal(limit.waitMs("early"), 0);
+  assert.equal(limit.waitMs("early"), 0);
+  assert.equal(limit.waitMs("early"), 2_000);
+  for (let caller = 1; caller < CALLERS_MAX; caller++) limit.waitMs(`caller ${caller}`);
   assert.equal(limit.size, CALLERS_MAX);
-  assert.equal(limit.waitMs("first"), 0, "it starts anew");
+  assert.equal(limit.waitMs("early"), 2_000, "seen just now: it stays");
+  limit.waitMs("one more");
+  assert.equal(limit.size, CALLERS_MAX);
+  for (let caller = 2; caller < CALLERS_MAX; caller++) limit.waitMs(`newer ${caller}`);
+  assert.equal(limit.size, CALLERS_MAX);
+  assert.equal(limit.waitMs("early"), 2_000, "not the one longest unseen yet");
+  for (let caller = 1; caller < CALLERS_MAX + 1; caller++) limit.waitMs(`newest ${caller}`);
+  assert.equal(limit.waitMs("early"), 0, "forgotten: it starts anew");
 });

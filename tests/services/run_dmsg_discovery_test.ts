@@ -21,11 +21,10 @@ import {
 import { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import {
   attachDmsg,
-  InvalidServiceSettingError,
-  parseServiceMode,
   runDmsgDiscovery,
   type RunDmsgDiscoverySettings,
 } from "../../lib/services/dmsg_discovery/mod.ts";
+import { InvalidServiceSettingError, parseServiceMode } from "../../lib/services/hosting/mod.ts";
 import { type EntryStore, openEntryStore, StoreError } from "../../lib/services/store/mod.ts";
 import { withSimulation, withSystemWorld } from "../support/world.ts";
 import { pair, signedClient, signedServer } from "./discovery_support.ts";
@@ -37,6 +36,7 @@ const settings: RunDmsgDiscoverySettings = {
   mode: "http",
 };
 const noDmsg = () => ({
+  closed: new Promise<void>(() => {}),
   status: () => ({ address: `${discoveryKeys.publicKey}:80`, servers: [] }),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 });

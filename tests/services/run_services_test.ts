@@ -9,9 +9,9 @@ import {
   tcpHttpClient,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
-import { DmsgServer, HttpDiscovery } from "../../lib/dmsg/mod.ts";
+import { DmsgClient, DmsgServer, HttpDiscovery, MemoryDiscovery } from "../../lib/dmsg/mod.ts";
 import { askOver } from "../../lib/directory/mod.ts";
-import { AddressInUseError, sleep, type World } from "../../lib/runtime/mod.ts";
+import { AddressInUseError, sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { runAddressResolver } from "../../lib/services/address_resolver/mod.ts";
 import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
@@ -19,6 +19,7 @@ import {
   type AttachService,
   attachService,
   InvalidServiceSettingError,
+  serveOverDmsg,
   type ServiceMode,
 } from "../../lib/services/hosting/mod.ts";
 import { InvalidStoreNameError, StoreError } from "../../lib/services/store/mod.ts";
@@ -84,6 +85,63 @@ for (const [name, run] of services) {
       assert.equal(logged.filter(({ level }) => level === "error").length, 1);
     }));
 }
+
+Deno.test("the first death of a plane surfaces, is logged once, and a close is none", () =>
+  withSystemWorld(async (world) => {
+    const side = Promise.withResolvers<void>();
+    const dmsg: AttachService = () => ({
+      closed: side.promise,
+      status: () => ({ address: `${tpd.publicKey}:80`, servers: [] }),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    });
+    const listened: { close(): void }[] = [];
+    const network: World["network"] = Object.create(world.network, {
+      listen: {
+        value: async (address: SocketAddress) => {
+          const listener = await world.network.listen(address);
+          listened.push(listener);
+          return listener;
+        },
+      },
+    });
+    const logged: LogRecord[] = [];
+    const log = logTo((record) => logged.push(record), () => 0);
+    const planes = () => logged.filter(({ level }) => level === "error").map(({ fields }) => fields.plane);
+    const start = (mode: ServiceMode) =>
+      runTransportDiscovery({ world: { ...world, network }, log, settings: { ...base, mode }, dmsg });
+    {
+      await using whole = await start("dual");
+      await whole.close();
+      await whole.closed;
+      assert.deepEqual(planes(), []);
+    }
+    for (const mode of ["dual", "http"] as const) {
+      await using headless = await start(mode);
+      listened.at(-1)!.close();
+      await headless.closed;
+      assert.deepEqual(planes().splice(-1), ["HTTP"]);
+    }
+    for (const mode of ["dual", "dmsg"] as const) {
+      await using half = await start(mode);
+      side.resolve();
+      await half.closed;
+      assert.deepEqual(planes().splice(-1), ["dmsg"]);
+    }
+    assert.equal(planes().length, 4);
+  }));
+
+Deno.test("a service whose dmsg client ends is served no more", () =>
+  withSimulation(13, async (simulation) => {
+    const world = simulation.node("tpd");
+    await simulation.run(async () => {
+      const client = new DmsgClient({ world, local: tpd, discovery: new MemoryDiscovery(), publish: false });
+      const side = serveOverDmsg({ client, world, handler: () => Promise.reject(), log: silentLog });
+      assert.equal(side.status().address, `${tpd.publicKey}:80`);
+      await client.close();
+      await side.closed;
+      await side[Symbol.asyncDispose]();
+    });
+  }));
 
 Deno.test("a transport discovery that comes back with a shorter life of entries ends the old ones in it", async () => {
   const folder = await Deno.makeTempDir();

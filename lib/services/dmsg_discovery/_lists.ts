@@ -1,8 +1,9 @@
 /** Look-ups of many entries: lists, batches, who is reached through whom. @module */
 import { InvalidKeyError, parsePublicKeyLenient, type PublicKey } from "../../crypto/mod.ts";
 import type { Random } from "../../runtime/mod.ts";
+import { type Answer, json } from "../hosting/mod.ts";
 import type { EntryStore } from "../store/mod.ts";
-import { type Answer, BAD_INPUT, json, NO_ENTRY, NO_SERVERS } from "./_answer.ts";
+import { BAD_INPUT, NO_ENTRY, NO_SERVERS } from "./_answer.ts";
 import { readKeyList } from "./_keys.ts";
 import { AVAILABLE_SERVERS_MAX } from "./settings.ts";
 

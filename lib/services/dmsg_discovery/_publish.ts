@@ -2,8 +2,9 @@
 import { LimitError, type Log, MalformedError } from "../../base/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
 import { type Entry, parseUncheckedEntry, renderEntry, type UncheckedEntry } from "../../dmsg/mod.ts";
+import type { Answer } from "../hosting/mod.ts";
 import { type EntryStore, type StoredEntry, StoreError } from "../store/mod.ts";
-import { type Answer, message, UNEXPECTED } from "./_answer.ts";
+import { message, UNEXPECTED } from "./_answer.ts";
 import {
   hasOwner,
   type Iteration,

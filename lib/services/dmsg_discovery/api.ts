@@ -7,25 +7,30 @@
  * @module
  */
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
-import { type HttpHandler, type RawHandler, readAll, streamBody } from "../../http/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import { type EntryStore, StoreError } from "../store/mod.ts";
 import {
+  allowing,
   type Answer,
-  bare,
+  dmsgCaller,
+  type DmsgStatus,
+  health,
   json,
-  NOT_FOUND,
   type Question,
-  TOO_LARGE,
-  TOO_MANY,
-  UNEXPECTED,
-} from "./_answer.ts";
+  RateLimit,
+  type ServiceApi,
+} from "../hosting/mod.ts";
+import { type EntryStore, StoreError } from "../store/mod.ts";
+import { NOT_FOUND, textOf, TOO_LARGE, TOO_MANY, UNEXPECTED } from "./_answer.ts";
 import { deregister } from "./_deregister.ts";
-import { type DmsgStatus, renderHealth } from "./_health.ts";
 import { allServers, availableServers, clientsByServer, clientsOf, entriesOf, entryOf } from "./_lists.ts";
 import { Publisher } from "./_publish.ts";
-import { RateLimit } from "./_rate_limit.ts";
-import { type DmsgDiscoverySettings, ENTRY_BODY_BYTES_MAX, KEYS_BODY_BYTES_MAX } from "./settings.ts";
+import {
+  type DmsgDiscoverySettings,
+  ENTRY_BODY_BYTES_MAX,
+  KEYS_BODY_BYTES_MAX,
+  REQUESTS_BURST,
+  REQUESTS_PER_MINUTE,
+} from "./settings.ts";
 
 export interface DmsgDiscoveryOptions {
   /** Stays the caller's, who closes it. */
@@ -37,32 +42,29 @@ export interface DmsgDiscoveryOptions {
   readonly dmsgStatus?: () => DmsgStatus | undefined;
 }
 
-/** The same answers in both forms that an HTTP server takes. */
-export interface DmsgDiscovery {
-  readonly fetch: HttpHandler;
-  /** Skips the web's objects: for the server loop of `lib/http`. */
-  readonly raw: RawHandler;
-}
-
 /** Answers requests. Holds nothing that needs a close. */
 export function createDmsgDiscovery(
   { store, world, log, settings = {}, dmsgStatus }: DmsgDiscoveryOptions,
-): DmsgDiscovery {
+): ServiceApi {
   const publisher = new Publisher({ store, clock: world.clock, log, settings });
   const whitelist = new Set<string>(settings.whitelistKeys);
-  const rateLimit = new RateLimit(world.clock);
+  const rateLimit = new RateLimit(world.clock, {
+    perMinute: REQUESTS_PER_MINUTE,
+    burst: REQUESTS_BURST,
+  });
   const startedAtMs = world.clock.wallMs();
 
-  /** The answer, or the methods that the path has, or undefined when there is no such path. */
-  function route(question: Question): Promise<Answer> | Answer | Allowed | undefined {
+  /** The answer, or undefined when there is no such path. */
+  function route(question: Question): Promise<Answer> | Answer | undefined {
     const { method, path } = question;
     if (path === "/health") {
       if (method !== "GET") return GET_ONLY;
-      return json(renderHealth({ settings, startedAtMs, dmsg: dmsgStatus?.() }));
+      const { build, publicKey } = settings;
+      return health({ serviceName: "dmsg-discovery", startedAtMs, build, dmsg: dmsgStatus?.(), publicKey });
     }
     if (!path.startsWith(PREFIX)) return undefined;
     const rest = path.slice(PREFIX.length);
-    const post = async () => publisher.post(await question.text(ENTRY_BODY_BYTES_MAX), sourceOf(question));
+    const post = async () => publisher.post(await textOf(question, ENTRY_BODY_BYTES_MAX), sourceOf(question));
     if (rest.startsWith("entry/")) {
       const key = rest.slice("entry/".length);
       if (key.includes("/")) return undefined;
@@ -75,10 +77,10 @@ export function createDmsgDiscovery(
     switch (rest) {
       case "entry":
         if (method !== "DELETE") return DELETE_ONLY;
-        return question.text(ENTRY_BODY_BYTES_MAX).then((body) => publisher.remove(body));
+        return textOf(question, ENTRY_BODY_BYTES_MAX).then((body) => publisher.remove(body));
       case "entries/batch":
         if (method !== "POST") return POST_ONLY;
-        return question.text(KEYS_BODY_BYTES_MAX).then((body) => entriesOf(store, body));
+        return textOf(question, KEYS_BODY_BYTES_MAX).then((body) => entriesOf(store, body));
       case "deregister":
         return method === "DELETE" ? deregister(question, { store, whitelist }) : DELETE_ONLY;
       case "entries":
@@ -96,60 +98,18 @@ export function createDmsgDiscovery(
     }
   }
 
-  async function answer(question: Question): Promise<Answer> {
+  return async (question) => {
     const caller = dmsgCaller(question.remote);
-    if (caller !== undefined && !rateLimit.admits(caller)) return TOO_MANY;
+    if (caller !== undefined && rateLimit.waitMs(caller) > 0) return TOO_MANY;
     try {
-      const routed = await route(question);
-      if (routed === undefined) return NOT_FOUND;
-      return "allowed" in routed ? bare(405, [["Allow", routed.allowed]]) : routed;
+      return await route(question) ?? NOT_FOUND;
     } catch (error) {
       if (error instanceof LimitError) return TOO_LARGE;
       if (!(error instanceof StoreError)) throw error;
       log.error("Store failed", { error: describeError(error), path: question.path.slice(0, 128) });
       return UNEXPECTED;
     }
-  }
-
-  return {
-    async fetch(request, { remote }) {
-      const { status, headers, body } = await answer({
-        method: request.method,
-        path: pathOf(request.url),
-        header: (name) => request.headers.get(name),
-        text: async (bytesMax) =>
-          request.body === null ? "" : decoder.decode(await readAll(streamBody(request.body), bytesMax)),
-        remote,
-      });
-      return new Response(body === "" ? null : body, { status, headers: headers as [string, string][] });
-    },
-    raw(request) {
-      return answer({
-        method: request.method,
-        path: pathOf(request.target),
-        header: (name) => request.headers.get(name) ?? null,
-        text: async (bytesMax) => decoder.decode(await readAll(request.body, bytesMax)),
-        remote: request.remote,
-      });
-    },
   };
-}
-
-/** The methods of a path that was asked with another one. */
-interface Allowed {
-  readonly allowed: string;
-}
-
-/** The path of a target or URL as it was sent: nothing is decoded, because a key is plain text. */
-function pathOf(target: string): string {
-  const scheme = /^[a-z]+:\/\/[^/?#]*/i.exec(target)?.[0].length ?? 0;
-  const end = target.slice(scheme).search(/[?#]/);
-  return end < 0 ? target.slice(scheme) : target.slice(scheme, scheme + end);
-}
-
-/** The key of a caller over dmsg, proven by its stream; undefined for an address of the internet. */
-function dmsgCaller(remote: string): string | undefined {
-  return /^(0[23][0-9a-f]{64}):[0-9]+$/.exec(remote)?.[1];
 }
 
 /** Who posted, for the log: a proven key, or the address, for which a proxy in front may speak (services.md 1.3). */
@@ -162,10 +122,9 @@ function sourceOf(question: Question): string {
 }
 
 const PREFIX = "/dmsg-discovery/";
-const GET_ONLY: Allowed = { allowed: "GET" };
-const POST_ONLY: Allowed = { allowed: "POST" };
-const DELETE_ONLY: Allowed = { allowed: "DELETE" };
-const GET_AND_POST: Allowed = { allowed: "GET, POST" };
+const GET_ONLY = allowing("GET");
+const POST_ONLY = allowing("POST");
+const DELETE_ONLY = allowing("DELETE");
+const GET_AND_POST = allowing("GET, POST");
 /** A proxy's word about an address: room for IPv6 with a zone, not for a story. */
 const SOURCE_CHARS_MAX = 64;
-const decoder = new TextDecoder();

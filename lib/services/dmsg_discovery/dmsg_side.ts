@@ -6,18 +6,12 @@
  *
  * @module
  */
-import { type Log, MalformedError, Scope } from "../../base/mod.ts";
+import { type Log, MalformedError } from "../../base/mod.ts";
 import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
-import {
-  type Discovery,
-  DmsgClient,
-  type Entry,
-  HTTP_PORT,
-  parseEntry,
-  serveDmsgHttp,
-} from "../../dmsg/mod.ts";
+import { type Discovery, DmsgClient, type Entry, parseEntry } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
+import { serveOverDmsg } from "../hosting/mod.ts";
 import { type EntryStore, StoreError } from "../store/mod.ts";
 import type { AttachDmsg } from "./run.ts";
 
@@ -35,7 +29,6 @@ export interface DmsgSideOptions {
 /** What `runDmsgDiscovery` takes for mode `dual`. */
 export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSideOptions): AttachDmsg {
   return ({ handler, store }) => {
-    const scope = new Scope();
     const client = new DmsgClient({
       world,
       local,
@@ -47,16 +40,7 @@ export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSide
       postQuantum,
       publish: false, // others know it from their deployment (dmsg.md 11, direct client)
     });
-    serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log });
-    return {
-      status: () => ({
-        address: `${local.publicKey}:${HTTP_PORT}`,
-        servers: client.sessions().map((session) => session.remote),
-      }),
-      async [Symbol.asyncDispose]() {
-        await Promise.all([scope[Symbol.asyncDispose](), client.close()]);
-      },
-    };
+    return serveOverDmsg({ client, world, handler, log, owned: client });
   };
 }
 

@@ -9,15 +9,20 @@
  * const world = systemWorld();
  * await using store = await openEntryStore("memory", world);
  * const discovery = createDmsgDiscovery({ store, world, log: silentLog });
- * const request = new Request("http://localhost/dmsg-discovery/entries");
- * const answer = await discovery.fetch(request, { remote: "127.0.0.1:1", target: "/dmsg-discovery/entries" });
- * console.log(await answer.text()); // []
+ * const answer = await discovery({
+ *   method: "GET",
+ *   path: "/dmsg-discovery/entries",
+ *   query: "",
+ *   header: () => undefined,
+ *   bytes: () => Promise.resolve(new Uint8Array(0)),
+ *   remote: "127.0.0.1:1",
+ * });
+ * console.log(answer.body); // []
  * ```
  *
  * @module
  */
-export { createDmsgDiscovery, type DmsgDiscovery, type DmsgDiscoveryOptions } from "./api.ts";
+export { createDmsgDiscovery, type DmsgDiscoveryOptions } from "./api.ts";
 export { attachDmsg, type DmsgSideOptions } from "./dmsg_side.ts";
-export type { DmsgStatus } from "./_health.ts";
 export * from "./run.ts";
 export * from "./settings.ts";

@@ -3,24 +3,24 @@
  *
  * @module
  */
-import { describeError, type Log } from "../../base/mod.ts";
-import { type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import type { Log } from "../../base/mod.ts";
+import type { RawHandler } from "../../http/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
-  renderSocketAddress,
-  type SocketAddress,
-  type SocketListener,
-  type World,
-} from "../../runtime/mod.ts";
+  checkServiceMode,
+  InvalidServiceSettingError,
+  type RunningService,
+  runService,
+  type ServiceDmsgSide,
+  type ServiceMode,
+} from "../hosting/mod.ts";
 import { type EntryStore, openEntryStore } from "../store/mod.ts";
 import { createDmsgDiscovery } from "./api.ts";
-import type { DmsgStatus } from "./_health.ts";
 import {
   CLIENT_TTL_MAX_MS,
   CLIENT_TTL_MIN_MS,
   CLIENT_TTL_MS,
   type DmsgDiscoverySettings,
-  InvalidServiceSettingError,
-  type ServiceMode,
 } from "./settings.ts";
 
 export interface RunDmsgDiscoverySettings extends DmsgDiscoverySettings {
@@ -32,13 +32,10 @@ export interface RunDmsgDiscoverySettings extends DmsgDiscoverySettings {
   readonly mode: ServiceMode;
 }
 
-/** The dmsg side of a running discovery. Disposing it joins everything that it started. */
-export interface DmsgSide extends AsyncDisposable {
-  status(): DmsgStatus;
-}
-
 /** Starts the dmsg side: serves `handler` on dmsg port 80. Returns at once; sessions come by and by (DD-2). */
-export type AttachDmsg = (options: { readonly handler: RawHandler; readonly store: EntryStore }) => DmsgSide;
+export type AttachDmsg = (
+  options: { readonly handler: RawHandler; readonly store: EntryStore },
+) => ServiceDmsgSide;
 
 export interface RunDmsgDiscoveryOptions {
   readonly world: World;
@@ -48,13 +45,9 @@ export interface RunDmsgDiscoveryOptions {
   readonly dmsg?: AttachDmsg;
 }
 
-export interface RunningDmsgDiscovery extends AsyncDisposable {
-  /** Where plain HTTP is bound. */
+/** Is never without plain HTTP. */
+export interface RunningDmsgDiscovery extends RunningService {
   readonly address: SocketAddress;
-  /** Settles when plain HTTP is served no more, by a close or by itself. Never rejects. */
-  readonly closed: Promise<void>;
-  /** Accepts no more, lets requests in progress end, ends the dmsg side, closes the store. May be repeated. */
-  close(): Promise<void>;
 }
 
 /**
@@ -64,63 +57,27 @@ export interface RunningDmsgDiscovery extends AsyncDisposable {
 export async function runDmsgDiscovery(
   { world, log, settings, dmsg }: RunDmsgDiscoveryOptions,
 ): Promise<RunningDmsgDiscovery> {
-  const attach = attachmentFor(settings.mode, dmsg);
+  const { address, mode } = settings;
+  if (mode === "dmsg") {
+    throw new InvalidServiceSettingError(
+      "A dmsg discovery cannot run in mode dmsg: whoever joins the network needs it before dmsg works",
+      { hint: "use dual, or http" },
+    );
+  }
+  checkServiceMode({ name: NAME, mode, dmsg });
   checkClientTtl(settings.clientTtlMs);
   const store = await openEntryStore(settings.store, world);
-  let listener: SocketListener;
-  try {
-    listener = await world.network.listen(settings.address);
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
-  }
-  let side: DmsgSide | undefined;
-  const discovery = createDmsgDiscovery({ store, world, log, settings, dmsgStatus: () => side?.status() });
-  const http = serveHttp(listener, discovery, { world, log });
-  try {
-    side = attach?.({ handler: discovery.raw, store });
-  } catch (error) {
-    // A failed dmsg start must not stop HTTP (services.md 13.1); `/health` shows that there is no dmsg side.
-    log.error("The discovery is not served over dmsg", { cause: describeError(error) });
-  }
-  log.info("Discovery is serving", { address: renderSocketAddress(listener.address), mode: settings.mode });
-  return new Running(listener.address, { http, side, store });
-}
-
-interface Parts {
-  readonly http: HttpServer;
-  readonly side: DmsgSide | undefined;
-  readonly store: EntryStore;
-}
-
-class Running implements RunningDmsgDiscovery {
-  readonly closed: Promise<void>;
-  readonly #parts: {
-    readonly http: HttpServer;
-    readonly side: DmsgSide | undefined;
-    readonly store: EntryStore;
-  };
-  #closing: Promise<void> | undefined;
-
-  constructor(readonly address: SocketAddress, parts: Parts) {
-    this.#parts = parts;
-    this.closed = parts.http.closed;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
-    const { http, side, store } = this.#parts;
-    await Promise.all([http.close(), side?.[Symbol.asyncDispose]()]);
-    await store[Symbol.asyncDispose](); // last: requests in progress still needed it
-  }
+  const service = await runService({
+    world,
+    log,
+    name: NAME,
+    mode,
+    address,
+    dmsg: dmsg && ((handler) => dmsg({ handler, store })),
+    api: (dmsgStatus) => createDmsgDiscovery({ store, world, log, settings, dmsgStatus }),
+    holds: store,
+  });
+  return service as RunningDmsgDiscovery; // no mode of it is without plain HTTP
 }
 
 function checkClientTtl(ms = CLIENT_TTL_MS): void {
@@ -130,19 +87,4 @@ function checkClientTtl(ms = CLIENT_TTL_MS): void {
   });
 }
 
-function attachmentFor(mode: ServiceMode, dmsg: AttachDmsg | undefined): AttachDmsg | undefined {
-  switch (mode) {
-    case "http":
-      return undefined;
-    case "dmsg":
-      throw new InvalidServiceSettingError(
-        "A dmsg discovery cannot run in mode dmsg: whoever joins the network needs it before dmsg works",
-        { hint: "use dual, or http" },
-      );
-    case "dual":
-      if (dmsg !== undefined) return dmsg;
-      throw new InvalidServiceSettingError("Mode dual needs a secret key, and there is none", {
-        hint: "give the discovery a secret key, or use http",
-      });
-  }
-}
+const NAME = "dmsg discovery";

@@ -2,13 +2,6 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { BuildInfo } from "../hosting/mod.ts";
 
-export {
-  type BuildInfo,
-  InvalidServiceSettingError,
-  parseServiceMode,
-  type ServiceMode,
-} from "../hosting/mod.ts";
-
 /** How entries are judged and kept. Everything has a default. */
 export interface DmsgDiscoverySettings {
   /** A server that posts this as its type is official; what it compares with when empty: dmsg.md 9.4. */
@@ -39,5 +32,9 @@ export const SERVER_TTL_MS = 2 * 60_000;
 export const ENTRY_BODY_BYTES_MAX = 32 * 1024;
 /** A list of keys: some 1,900. */
 export const KEYS_BODY_BYTES_MAX = 128 * 1024;
+/** Requests of one dmsg key (dmsg.md 9.1): 100 a second. */
+export const REQUESTS_PER_MINUTE = 6_000;
+/** And so many at once. */
+export const REQUESTS_BURST = 200;
 /** Servers in one answer to `available_servers` (dmsg.md 9.1). */
 export const AVAILABLE_SERVERS_MAX = 512;

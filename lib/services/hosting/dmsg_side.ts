@@ -6,10 +6,11 @@
 import { type Log, Scope } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork } from "../../directory/mod.ts";
-import { HTTP_PORT, serveDmsgHttp } from "../../dmsg/mod.ts";
+import { type DmsgClient, HTTP_PORT, serveDmsgHttp } from "../../dmsg/mod.ts";
+import type { RawHandler } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import type { AttachService } from "./run.ts";
+import type { AttachService, ServiceDmsgSide } from "./run.ts";
 
 export interface ServiceDmsgSideOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
@@ -26,7 +27,6 @@ export interface ServiceDmsgSideOptions {
 export function attachService(options: ServiceDmsgSideOptions): AttachService {
   const { world, local, network, log, userAgent, postQuantum } = options;
   return (handler) => {
-    const scope = new Scope();
     const client = joinNetwork({
       world,
       local,
@@ -37,15 +37,37 @@ export function attachService(options: ServiceDmsgSideOptions): AttachService {
       postQuantum,
       publish: true,
     });
-    serveDmsgHttp({ client: client.dmsg, world, handler: { raw: handler }, scope, log });
-    return {
-      status: () => ({
-        address: `${local.publicKey}:${HTTP_PORT}`,
-        servers: client.dmsg.sessions().map((session) => session.remote),
-      }),
-      async [Symbol.asyncDispose]() {
-        await Promise.all([scope[Symbol.asyncDispose](), client.close()]);
-      },
-    };
+    return serveOverDmsg({ client: client.dmsg, world, handler, log, owned: client });
+  };
+}
+
+export interface ServeOverDmsgOptions {
+  /** Has its sessions from elsewhere. */
+  readonly client: DmsgClient;
+  readonly world: Pick<World, "clock" | "ledger">;
+  readonly handler: RawHandler;
+  readonly log: Log;
+  /** What else the service does over dmsg: ends with this side, and ends it by a failure. */
+  readonly alongside?: (scope: Scope) => void;
+  /** Closed with this side: the client, unless it is somebody else's. */
+  readonly owned?: { close(): Promise<void> };
+}
+
+/** Serves `handler` on dmsg port 80 of a client that is there already. */
+export function serveOverDmsg(
+  { client, world, handler, log, alongside, owned }: ServeOverDmsgOptions,
+): ServiceDmsgSide {
+  const scope = new Scope();
+  const closed = serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log });
+  alongside?.(scope);
+  return {
+    closed,
+    status: () => ({
+      address: `${client.publicKey}:${HTTP_PORT}`,
+      servers: client.sessions().map((session) => session.remote),
+    }),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([scope[Symbol.asyncDispose](), owned?.close()]);
+    },
   };
 }

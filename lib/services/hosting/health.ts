@@ -16,15 +16,20 @@ export interface HealthFacts {
   readonly startedAtMs: number;
   readonly build?: BuildInfo;
   readonly dmsg?: DmsgStatus;
+  /** The service's own key, where it tells it. */
+  readonly publicKey?: PublicKey;
 }
 
-export function health({ serviceName, startedAtMs, build = UNSTAMPED, dmsg }: HealthFacts): Answer {
+export function health(
+  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey }: HealthFacts,
+): Answer {
   return json(JSON.stringify({
     build_info: build,
     started_at: new Date(startedAtMs).toISOString(),
     dmsg_address: dmsg?.address,
     dmsg_servers: dmsg === undefined || dmsg.servers.length === 0 ? undefined : dmsg.servers,
     service_name: serviceName,
+    public_key: publicKey,
   }));
 }
 

@@ -13,6 +13,8 @@ import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
 
 /** The dmsg side of a running service. Disposing it joins everything that it started. */
 export interface ServiceDmsgSide extends AsyncDisposable {
+  /** Settles when it is served no more, by its end or by itself. Never rejects. */
+  readonly closed: Promise<void>;
   status(): DmsgStatus;
 }
 
@@ -38,7 +40,7 @@ export interface RunServiceOptions {
 export interface RunningService extends AsyncDisposable {
   /** Where plain HTTP is bound; undefined in mode `dmsg`. */
   readonly address: SocketAddress | undefined;
-  /** Settles when the service is served no more, by a close or by itself. Never rejects. */
+  /** Settles when the first of its planes, HTTP or dmsg, is served no more, by a close or by itself. Never rejects. */
   readonly closed: Promise<void>;
   /** The dmsg side as it is now; undefined without one. */
   dmsgStatus(): DmsgStatus | undefined;
@@ -56,11 +58,7 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
   let bound: SocketAddress | undefined;
   let side: ServiceDmsgSide | undefined;
   try {
-    if (mode !== "http" && dmsg === undefined) {
-      throw new InvalidServiceSettingError(`Mode ${mode} needs a secret key, and there is none`, {
-        hint: `give the ${name} a secret key, or use http`,
-      });
-    }
+    checkServiceMode(options);
     const handler = handlerOf(options.api(() => side?.status()), log);
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);
@@ -74,7 +72,20 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     throw error;
   }
   log.info("Service is serving", { service: name, mode, address: bound && renderSocketAddress(bound) });
-  return new Running(bound, { http, side, holds });
+  return new Running(bound, { http, side, holds }, (plane) => {
+    log.error("A service lost one of its planes", { service: name, plane });
+  });
+}
+
+/** Refuses a mode that needs dmsg where there is none, before anything is opened for it. */
+export function checkServiceMode(
+  { name, mode, dmsg }: Pick<RunServiceOptions, "name" | "mode"> & { readonly dmsg?: unknown },
+): void {
+  if (mode !== "http" && dmsg === undefined) {
+    throw new InvalidServiceSettingError(`Mode ${mode} needs a secret key, and there is none`, {
+      hint: `give the ${name} a secret key, or use http`,
+    });
+  }
 }
 
 /** A failed dmsg start must not stop HTTP (services.md 13.1); `/health` shows that there is no dmsg side. */
@@ -104,9 +115,20 @@ class Running implements RunningService {
   #closing: Promise<void> | undefined;
   #onClosed!: () => void;
 
-  constructor(readonly address: SocketAddress | undefined, parts: Parts) {
+  constructor(
+    readonly address: SocketAddress | undefined,
+    parts: Parts,
+    onLost: (plane: "HTTP" | "dmsg") => void,
+  ) {
     this.#parts = parts;
-    this.closed = parts.http?.closed ?? new Promise((resolve) => this.#onClosed = resolve);
+    // The first that ends, so that a service that is half dead does not look healthy.
+    this.closed = Promise.race([
+      new Promise<void>((resolve) => this.#onClosed = resolve),
+      ...(parts.http === undefined ? [] : [parts.http.closed.then(() => "HTTP" as const)]),
+      ...(parts.side === undefined ? [] : [parts.side.closed.then(() => "dmsg" as const)]),
+    ]).then((plane) => {
+      if (plane !== undefined && this.#closing === undefined) onLost(plane);
+    });
   }
 
   dmsgStatus(): DmsgStatus | undefined {
@@ -126,6 +148,6 @@ class Running implements RunningService {
     const { http, side, holds } = this.#parts;
     await Promise.all([http?.close(), side?.[Symbol.asyncDispose]()]);
     await holds[Symbol.asyncDispose](); // last: requests in progress still needed it
-    this.#onClosed?.();
+    this.#onClosed();
   }
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type Log, Scope } from "../../base/mod.ts";
+import type { Log, Scope } from "../../base/mod.ts";
 import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../../directory/mod.ts";
-import { AWAIT_SETUP_PORT, HTTP_PORT, serveDmsgHttp, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import { AWAIT_SETUP_PORT, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import { type AdmitRoute, SetupNode, type SetupStatsReport } from "../../routing/setup/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
@@ -19,6 +19,7 @@ import {
   NOT_FOUND,
   type RunningService,
   runService,
+  serveOverDmsg,
   type ServiceApi,
 } from "../hosting/mod.ts";
 import { setupNodeNetwork } from "./network.ts";
@@ -81,7 +82,6 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     dial: (publicKey, { signal, bypassCaches }) =>
       dmsg.dial({ publicKey, port: AWAIT_SETUP_PORT }, { signal, bypassCaches }),
   });
-  const scope = new Scope();
   const startedAtMs = world.clock.wallMs();
   const service: RunningService = await runService({
     world,
@@ -90,17 +90,14 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     mode: address === undefined ? "dmsg" : "dual",
     address: address ?? { hostname: "127.0.0.1", port: 0 },
     api: (dmsgStatus) => statsApi(node, { startedAtMs, build, dmsgStatus }),
-    dmsg: (handler) => {
-      serveDmsgHttp({ client: dmsg, world, handler: { raw: handler }, scope, log });
-      serveCallers(dmsg, node, scope);
-      return {
-        status: () => ({
-          address: `${keys.publicKey}:${HTTP_PORT}`,
-          servers: dmsg.sessions().map(({ remote }) => remote),
-        }),
-        [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
-      };
-    },
+    dmsg: (handler) =>
+      serveOverDmsg({
+        client: dmsg,
+        world,
+        handler,
+        log,
+        alongside: (scope) => serveCallers(dmsg, node, scope),
+      }),
     holds: {
       async [Symbol.asyncDispose]() {
         await node[Symbol.asyncDispose](); // before its connections: rules that are being deleted need them

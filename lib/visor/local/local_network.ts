@@ -23,10 +23,10 @@ import type { World } from "../../runtime/mod.ts";
 import {
   type AttachDmsg,
   attachDmsg,
-  type DmsgSide,
   runDmsgDiscovery,
   type RunningDmsgDiscovery,
 } from "../../services/dmsg_discovery/mod.ts";
+import type { ServiceDmsgSide } from "../../services/hosting/mod.ts";
 
 /** dmsg servers of a local network: two, so that a client can lose one and go on. */
 export const LOCAL_SERVERS = 2;
@@ -50,7 +50,7 @@ export class LocalNetwork implements AsyncDisposable {
   readonly #servers: DmsgServer[] = [];
   #discovery: RunningDmsgDiscovery | undefined;
   #discoveryKeys: KeyPair | undefined;
-  #dmsgSide: DmsgSide | undefined;
+  #dmsgSide: ServiceDmsgSide | undefined;
   #registering: HttpClient | undefined;
   #network: DmsgNetwork | undefined;
   #services: LocalServices | undefined;
@@ -85,7 +85,7 @@ export class LocalNetwork implements AsyncDisposable {
   get failed(): Promise<unknown> {
     const discovery = this.#discovery!.closed.then(() =>
       this.#closing === undefined
-        ? new ConnClosedError(undefined, "The HTTP server of the discovery ended by itself")
+        ? new ConnClosedError(undefined, "The dmsg discovery ended by itself")
         : new Promise<never>(() => {})
     );
     return Promise.race([
@@ -126,6 +126,7 @@ export class LocalNetwork implements AsyncDisposable {
     for (let index = 1; index <= servers; index++) await readKeyPair(world, serverKeyFile(folder, index));
     await readLocalServiceKeys(world, folder);
     const keys = this.#discoveryKeys = await keptKeyPair(world, `${folder}/dmsg-discovery.key`);
+    const { promise: dmsgEnded, resolve: onDmsgEnded } = Promise.withResolvers<void>();
     let attaching: Parameters<AttachDmsg>[0] | undefined;
     this.#discovery = await runDmsgDiscovery({
       world,
@@ -144,6 +145,7 @@ export class LocalNetwork implements AsyncDisposable {
         return {
           status: () =>
             this.#dmsgSide?.status() ?? { address: `${keys.publicKey}:${HTTP_PORT}`, servers: [] },
+          closed: dmsgEnded,
           [Symbol.asyncDispose]: async () => await this.#dmsgSide?.[Symbol.asyncDispose](),
         };
       },
@@ -165,6 +167,7 @@ export class LocalNetwork implements AsyncDisposable {
       postQuantum,
     });
     this.#dmsgSide = attach(attaching!);
+    void this.#dmsgSide.closed.then(onDmsgEnded);
     this.#services = await startLocalServices({
       world,
       log,

@@ -5,6 +5,7 @@ import { parsePublicKey } from "../../../lib/crypto/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { createDmsgDiscovery } from "../../../lib/services/dmsg_discovery/mod.ts";
 import { openEntryStore, SqliteEntryStore } from "../../../lib/services/store/mod.ts";
+import { ask as askService } from "../../services/service_support.ts";
 import { redisMissing, TestRedis } from "../../support/redis.ts";
 import recorded from "../../vectors/services/dmsg-discovery.json" with { type: "json" };
 import signing from "../../vectors/dmsg/discovery-entry-signing.json" with { type: "json" };
@@ -27,11 +28,10 @@ function ask(method: string, path: string, body: string | null): Promise<unknown
       log: { ...silentLog, error: (message, fields) => failures.push(`${message} ${fields?.cause}`) },
       settings: { allowLoopbackAddresses: true },
     });
-    const request = new Request("http://discovery/", { method, body });
-    const response = await discovery.fetch(request, { remote: "203.0.113.9:4321", target: path });
+    const answer = await askService(discovery, { method, path, body: body ?? "" });
     if (failures.length > 0) throw new Error(failures.splice(0).join("; "));
-    if (response.status < 200 || response.status > 503) throw new Error(`Status ${response.status}`);
-    return await response.text();
+    if (answer.status < 200 || answer.status > 503) throw new Error(`Status ${answer.status}`);
+    return answer.body;
   });
 }
 const failures: string[] = [];

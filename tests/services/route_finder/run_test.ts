@@ -134,6 +134,7 @@ Deno.test("over dmsg alone it answers the same, and health names its key", () =>
     const dmsg: AttachService = (given) => {
       handler = given;
       return {
+        closed: new Promise(() => {}),
         status: () => ({ address: `${A}:80`, servers: [B!] }),
         [Symbol.asyncDispose]: () => Promise.resolve(void (isEnded = true)),
       };
