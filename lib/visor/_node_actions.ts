@@ -1,14 +1,7 @@
 /** What the calls of the control API about transports, routes and apps do. @module */
-import { TimedOutError } from "../base/mod.ts";
 import type { AppSummary, HopSummary, NodeStatus, RuleSummary, TransportSummary } from "../control/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
-import {
-  grantedKeepAlive,
-  type Hop,
-  RouteClosedByPeerError,
-  type RouteGroup,
-  type Rule,
-} from "../routing/mod.ts";
+import { grantedKeepAlive, type Hop, type Rule } from "../routing/mod.ts";
 import { type HopLabel, RouteHopError } from "../routing/setup/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
 import {
@@ -18,7 +11,8 @@ import {
   type TransportType,
 } from "../transport/mod.ts";
 import type { ControlActions } from "./control_server.ts";
-import { SKY_PING_PORTS, type VisorNode } from "./node.ts";
+import { pingOverRoute, PingPorts } from "./_route_ping.ts";
+import type { VisorNode } from "./node.ts";
 
 type NodeActions = Pick<
   ControlActions,
@@ -55,6 +49,7 @@ const ADD_TYPES: readonly TransportType[] = ["stcpr", "sudph", "dmsg"];
 const ADD_TIMEOUT_MS = 60_000;
 
 export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock }): NodeActions {
+  const ports = new PingPorts();
   return {
     transports: () => node.transports.transports().map(summaryOf),
     transportAdd: async ({ key, type, timeoutMs = ADD_TIMEOUT_MS }, signal) => {
@@ -93,7 +88,12 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       if (remote === node.publicKey) throw new RouteHopError("A visor cannot ping itself");
       const startedMs = clock.monotonicMs();
       const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
-      const { group, dialledMs, roundTripsMs } = await dialPing(node, remote, { ...options, count }, clock);
+      const { group, dialledMs, roundTripsMs } = await pingOverRoute(node, remote, {
+        ...options,
+        ports,
+        count,
+        clock,
+      });
       try {
         const dialMs = dialledMs - startedMs;
         const route = node.dialer.routeOf(group);
@@ -135,36 +135,6 @@ async function firstTransport(
     }
   }
   throw failure;
-}
-
-/**
- * Visors of 2026 answer on one port, those of 2024 on another. Where nobody listens the group is up all the same,
- * and may answer a ping or two before it is closed.
- */
-async function dialPing(
-  node: VisorNode,
-  publicKey: PublicKey,
-  { count, ...options }: Parameters<VisorNode["dialer"]["dial"]>[1] & { readonly count: number },
-  clock: Clock,
-): Promise<{ group: RouteGroup; dialledMs: number; roundTripsMs: number[] }> {
-  const { signal } = options;
-  let refusal: unknown;
-  for (const port of SKY_PING_PORTS) {
-    let group: RouteGroup | undefined;
-    try {
-      group = await node.dialer.dial({ publicKey, port }, options) as RouteGroup; // never direct
-      await group.ping({ signal });
-      const dialledMs = clock.monotonicMs();
-      return { group, dialledMs, roundTripsMs: await group.ping({ count, signal }) };
-    } catch (error) {
-      group?.close();
-      await group?.closed;
-      const isAnswered = error instanceof RouteClosedByPeerError;
-      if (!isAnswered && (group === undefined || !(error instanceof TimedOutError))) throw error;
-      refusal = error;
-    }
-  }
-  throw refusal;
 }
 
 async function hopsOf(node: VisorNode, hops: readonly Hop[], signal: AbortSignal): Promise<HopSummary[]> {
