@@ -47,8 +47,8 @@ class Deployment {
   log(name: string) {
     return logTo((record) => this.logged.push(record), () => this.simulation.nowMs, name);
   }
-  async startServer(name: string, options: { skewMs?: number } = {}): Promise<DmsgServer> {
-    const world = this.world(name, options);
+  async startServer(name: string): Promise<DmsgServer> {
+    const world = this.world(name);
     const client = tcpHttpClient(world, "test/1");
     const ways = [{ name: "http", origin: "http://discovery:9090", client, isReady: () => true }];
     const discovery = new HttpDiscovery(askOver("dmsg discovery", ways, world.clock, this.log(name)));
@@ -229,8 +229,9 @@ Deno.test("the discovery may be gone, and come back empty: the client stays up a
 
 Deno.test("a server whose clock is off by minutes is told so, and registers when it is set right", () =>
   inDeployment(4, async (deployment) => {
+    deployment.world("s1", { skewMs: -5 * 60_000 });
     await using _discovery = await deployment.startDiscovery();
-    const server = await deployment.startServer("s1", { skewMs: -5 * 60_000 });
+    const server = await deployment.startServer("s1");
     await deployment.sleep(5_000);
     const { published, failure } = server.status().entry!;
     assert.equal(published, false);
