@@ -1,9 +1,10 @@
 /**
  * The core of a setup node: makes routes for whoever asks (protocol: routing, sections 8.3 to 8.7).
  *
- *     source ── DialRouteGroup ──▶ check ▶ dial all ▶ reserve ids at all ▶ rules
- *                                    ▶ AddIntermediaryRules at relays ▶ AddEdgeRules at the destination
- *            ◀── its own edge ───────┘         a failure here deletes the rules that were confirmed (RT-4)
+ *     source ── DialRouteGroup ──▶ a place ▶ check ▶ admit ▶ install at every visor of the route
+ *            ◀── its own edge ─────────────────────────────┘
+ *
+ * Here is who may ask, how much at once, and how a request ends; the installation is in a file of its own.
  *
  * @module
  */
@@ -19,27 +20,24 @@ import {
 import type { ProvenKey, PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { withDeadlines } from "../../wire/mod.ts";
-import { rpcMethod, type RpcMethods, rpcTextOf, serveRpc } from "../../wire/rpc/mod.ts";
-import { type EdgeRules, encodeRule } from "../rule.ts";
+import { rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
+import type { EdgeRules } from "../rule.ts";
 import { CallerPlaces } from "./_caller_places.ts";
-import { ConnectionPool } from "./_connection_pool.ts";
 import { RequestLimit, SETUP_REQUEST_TIMEOUT_MS } from "./_request_limit.ts";
-import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
-import { RouteSetupError, type SetupFailure } from "./errors.ts";
-import { checkCaller, checkRoute, generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
+import type { DialVisor } from "./_reservation.ts";
+import { RouteInstaller } from "./_route_installer.ts";
+import { RouteSetupError } from "./errors.ts";
+import { checkCaller, checkRoute } from "./generate_rules.ts";
 import { SetupStats, type SetupStatsReport } from "./setup_stats.ts";
 import {
   BIDIRECTIONAL_ROUTE,
   type BidirectionalRoute,
-  DONE,
   EDGE_RULES,
   HEALTH_CHECK_ARGUMENT,
   HEALTH_CHECK_REPLY,
   RELAY_PEERS_ARGUMENT,
   RELAY_PEERS_REPLY,
-  ROUTE_IDS,
   routeOfWire,
-  RULES,
   wireEdge,
 } from "./wire_types.ts";
 
@@ -92,19 +90,10 @@ export interface SetupNodeOptions {
   readonly requestsMax?: number;
 }
 
-/** A request on its way, and what of it has to be undone when it fails. */
-interface Installation {
-  readonly rules: RouteRules;
-  readonly reservation: Reservation;
-  readonly signal: AbortSignal;
-  /** Visors that hold rules of the route, with the ids of these. */
-  readonly confirmed: Map<PublicKey, readonly number[]>;
-}
-
 export class SetupNode implements AsyncDisposable {
   readonly #options: SetupNodeOptions;
-  readonly #pool: ConnectionPool;
   readonly #scope = new Scope();
+  readonly #installer: RouteInstaller;
   readonly #stats: SetupStats;
   readonly #places: CallerPlaces;
   readonly #connections = new Map<PublicKey, number>(); // of callers, by key
@@ -112,7 +101,8 @@ export class SetupNode implements AsyncDisposable {
 
   constructor(options: SetupNodeOptions) {
     this.#options = options;
-    this.#pool = new ConnectionPool(options.world);
+    const { world, dial, log } = options;
+    this.#installer = new RouteInstaller({ world, dial, scope: this.#scope, log });
     this.#stats = new SetupStats(options);
     this.#places = new CallerPlaces({
       placesMax: options.requestsMax ?? SETUP_REQUESTS_MAX,
@@ -129,7 +119,7 @@ export class SetupNode implements AsyncDisposable {
 
   /** Connections to visors that are kept for later requests. */
   get pooledConnections(): number {
-    return this.#pool.idleCount;
+    return this.#installer.pooledConnections;
   }
 
   /** Serves one caller, who proved that `key` is its own, until its connection ends. Never rejects. */
@@ -198,7 +188,7 @@ export class SetupNode implements AsyncDisposable {
   /** Ends callers, requests and kept connections, and waits for them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope[Symbol.asyncDispose]();
-    await this.#pool.close();
+    await this.#installer.close();
   }
 
   async #admitted(route: BidirectionalRoute, request: RequestLimit): Promise<EdgeRules> {
@@ -206,7 +196,7 @@ export class SetupNode implements AsyncDisposable {
     const { admit } = this.#options;
     const settle = admit?.(visorsOf(route));
     try {
-      const edge = await this.#setUp(route, request);
+      const edge = await this.#installer.install(route, request);
       settle?.({ failure: undefined, unreachable: undefined });
       return edge;
     } catch (cause) {
@@ -214,92 +204,6 @@ export class SetupNode implements AsyncDisposable {
       settle?.({ failure, unreachable: isUnreachable(failure) ? failure.visor : undefined });
       throw failure;
     }
-  }
-
-  async #setUp(route: BidirectionalRoute, request: RequestLimit): Promise<EdgeRules> {
-    const { world, dial } = this.#options;
-    const reservation = await reserveRoute(idsToReserve(route), {
-      world,
-      dial,
-      pool: this.#pool,
-      signal: request.signal,
-      leave: (work) => this.#background(request.outlivedBy(work)),
-      unreachable: (visor) => unreachableReason(visor, route),
-    });
-    const confirmed = new Map<PublicKey, readonly number[]>();
-    try {
-      const rules = generateRules(route, reservation.ids);
-      const installation = { rules, reservation, signal: request.signal, confirmed };
-      await this.#installIntermediary(installation);
-      await this.#installDestination(installation);
-      this.#giveBack(reservation);
-      return rules.initiating;
-    } catch (error) {
-      // The answer does not wait for it, and the connections live until it is done (RT-4).
-      this.#background(this.#undo(reservation, confirmed));
-      throw error;
-    }
-  }
-
-  async #installIntermediary({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
-    const works = [...rules.intermediary].map(async ([visor, intermediary]) => {
-      try {
-        const { client } = reservation.leases.get(visor)!;
-        const wire = intermediary.map(encodeRule);
-        const done = await client.call("RPCGateway.AddIntermediaryRules", RULES, wire, DONE, { signal });
-        if (!done) throw new RouteSetupError("the visor says no");
-        confirmed.set(visor, intermediary.map(({ routeId }) => routeId));
-      } catch (cause) {
-        throw installFailure(`failed to broadcast intermediary rules: ${visor}`, {
-          reason: "intermediary_rules",
-          visor,
-          cause,
-        });
-      }
-    });
-    await Promise.allSettled(works); // what is confirmed later than the first failure is undone as well
-    await Promise.all(works);
-  }
-
-  async #installDestination({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
-    const { responding } = rules;
-    const visor = responding.descriptor.destination.publicKey;
-    try {
-      const { client } = reservation.leases.get(visor)!;
-      const done = await client.call("RPCGateway.AddEdgeRules", EDGE_RULES, wireEdge(responding), DONE, {
-        signal,
-      });
-      if (!done) throw new RouteSetupError("the visor says no");
-      confirmed.set(visor, [responding.forward.routeId, responding.reverse.routeId]);
-    } catch (cause) {
-      throw installFailure("failed to broadcast rules to destination router", {
-        reason: "destination_rules",
-        visor,
-        cause,
-      });
-    }
-  }
-
-  /** Deletes the rules at whoever confirmed them, each with a time limit of its own; then gives connections back. */
-  async #undo(reservation: Reservation, confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
-    await Promise.all([...confirmed].map(async ([visor, ids]) => {
-      const { client } = reservation.leases.get(visor)!;
-      try {
-        await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal: this.#scope.signal });
-      } catch (error) {
-        // A visor of 2024 has no such method, and one that is gone forgets its rules by itself.
-        this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
-      }
-    }));
-    this.#giveBack(reservation);
-  }
-
-  #giveBack({ leases }: Reservation): void {
-    for (const lease of leases.values()) this.#pool.release(lease);
-  }
-
-  #background(work: Promise<void>): void {
-    this.#scope.spawn("the rest of a set-up", () => work);
   }
 
   /** Waits for room. Errors: `RouteSetupError` with reason `concurrency_limit`. */
@@ -365,24 +269,9 @@ function visorsOf({ descriptor, forward, reverse }: BidirectionalRoute): RouteVi
   return { source, destination, relays: [...relays] };
 }
 
-function unreachableReason(
-  visor: PublicKey,
-  { descriptor: { source, destination } }: BidirectionalRoute,
-): SetupFailure {
-  if (visor === source.publicKey) return "source_unreachable";
-  return visor === destination.publicKey ? "id_reservation" : "intermediate_unreachable";
-}
-
 /** Only dials carry this text. */
 function isUnreachable(failure: RouteSetupError): boolean {
   return failure.visor !== undefined && failure.message.startsWith("failed to instantiate route id reserver");
-}
-
-function installFailure(
-  what: string,
-  { cause, ...options }: { reason: SetupFailure; visor: PublicKey; cause: unknown },
-): RouteSetupError {
-  return new RouteSetupError(`${what}: ${rpcTextOf(cause) ?? describeError(cause)}`, { ...options, cause });
 }
 
 /** Ends of the request itself are classified first, whatever they broke (services.md 10.1). */

@@ -1,0 +1,163 @@
+/**
+ * The rules of one route, at every visor of it or at none (protocol: routing, sections 8.3 and 8.4).
+ *
+ *     dial all ▶ reserve ids at all ▶ rules ▶ AddIntermediaryRules at relays ▶ AddEdgeRules at the destination
+ *                                                a failure here deletes the rules that were confirmed (RT-4)
+ *
+ * @module
+ */
+import { describeError, type Log, type Scope } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { World } from "../../runtime/mod.ts";
+import { rpcTextOf } from "../../wire/rpc/mod.ts";
+import { type EdgeRules, encodeRule } from "../rule.ts";
+import { ConnectionPool } from "./_connection_pool.ts";
+import type { RequestLimit } from "./_request_limit.ts";
+import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
+import { RouteSetupError, type SetupFailure } from "./errors.ts";
+import { generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
+import { type BidirectionalRoute, DONE, EDGE_RULES, ROUTE_IDS, RULES, wireEdge } from "./wire_types.ts";
+
+export interface RouteInstallerOptions {
+  readonly world: Pick<World, "clock">;
+  readonly dial: DialVisor;
+  /** What goes on after an answer runs in it. */
+  readonly scope: Scope;
+  readonly log: Log;
+}
+
+/** A request on its way, and what of it has to be undone when it fails. */
+interface Installation {
+  readonly rules: RouteRules;
+  readonly reservation: Reservation;
+  readonly signal: AbortSignal;
+  /** Visors that hold rules of the route, with the ids of these. */
+  readonly confirmed: Map<PublicKey, readonly number[]>;
+}
+
+export class RouteInstaller {
+  readonly #options: RouteInstallerOptions;
+  readonly #scope: Scope;
+  readonly #pool: ConnectionPool;
+
+  constructor(options: RouteInstallerOptions) {
+    this.#options = options;
+    this.#scope = options.scope;
+    this.#pool = new ConnectionPool(options.world);
+  }
+
+  /** Connections to visors that are kept for later requests. */
+  get pooledConnections(): number {
+    return this.#pool.idleCount;
+  }
+
+  /**
+   * Gives the edge of the source, which installs it itself. Errors: `RouteSetupError`, the end of the request; rules
+   * that were installed are deleted then, after the answer.
+   */
+  async install(route: BidirectionalRoute, request: RequestLimit): Promise<EdgeRules> {
+    const { world, dial } = this.#options;
+    const reservation = await reserveRoute(idsToReserve(route), {
+      world,
+      dial,
+      pool: this.#pool,
+      signal: request.signal,
+      leave: (work) => this.#background(request.outlivedBy(work)),
+      unreachable: (visor) => unreachableReason(visor, route),
+    });
+    const confirmed = new Map<PublicKey, readonly number[]>();
+    try {
+      const rules = generateRules(route, reservation.ids);
+      const installation = { rules, reservation, signal: request.signal, confirmed };
+      await this.#installIntermediary(installation);
+      await this.#installDestination(installation);
+      this.#giveBack(reservation);
+      return rules.initiating;
+    } catch (error) {
+      // The answer does not wait for it, and the connections live until it is done (RT-4).
+      this.#background(this.#undo(reservation, confirmed));
+      throw error;
+    }
+  }
+
+  async #installIntermediary({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
+    const works = [...rules.intermediary].map(async ([visor, intermediary]) => {
+      try {
+        const { client } = reservation.leases.get(visor)!;
+        const wire = intermediary.map(encodeRule);
+        const done = await client.call("RPCGateway.AddIntermediaryRules", RULES, wire, DONE, { signal });
+        if (!done) throw new RouteSetupError("the visor says no");
+        confirmed.set(visor, intermediary.map(({ routeId }) => routeId));
+      } catch (cause) {
+        throw installFailure(`failed to broadcast intermediary rules: ${visor}`, {
+          reason: "intermediary_rules",
+          visor,
+          cause,
+        });
+      }
+    });
+    await Promise.allSettled(works); // what is confirmed later than the first failure is undone as well
+    await Promise.all(works);
+  }
+
+  async #installDestination({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
+    const { responding } = rules;
+    const visor = responding.descriptor.destination.publicKey;
+    try {
+      const { client } = reservation.leases.get(visor)!;
+      const done = await client.call("RPCGateway.AddEdgeRules", EDGE_RULES, wireEdge(responding), DONE, {
+        signal,
+      });
+      if (!done) throw new RouteSetupError("the visor says no");
+      confirmed.set(visor, [responding.forward.routeId, responding.reverse.routeId]);
+    } catch (cause) {
+      throw installFailure("failed to broadcast rules to destination router", {
+        reason: "destination_rules",
+        visor,
+        cause,
+      });
+    }
+  }
+
+  /** Deletes the rules at whoever confirmed them, each with a time limit of its own; then gives connections back. */
+  async #undo(reservation: Reservation, confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
+    await Promise.all([...confirmed].map(async ([visor, ids]) => {
+      const { client } = reservation.leases.get(visor)!;
+      try {
+        await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal: this.#scope.signal });
+      } catch (error) {
+        // A visor of 2024 has no such method, and one that is gone forgets its rules by itself.
+        this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
+      }
+    }));
+    this.#giveBack(reservation);
+  }
+
+  #giveBack({ leases }: Reservation): void {
+    for (const lease of leases.values()) this.#pool.release(lease);
+  }
+
+  #background(work: Promise<void>): void {
+    this.#scope.spawn("the rest of a set-up", () => work);
+  }
+
+  /** Ends the kept connections; the scope must have ended. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
+
+function unreachableReason(
+  visor: PublicKey,
+  { descriptor: { source, destination } }: BidirectionalRoute,
+): SetupFailure {
+  if (visor === source.publicKey) return "source_unreachable";
+  return visor === destination.publicKey ? "id_reservation" : "intermediate_unreachable";
+}
+
+function installFailure(
+  what: string,
+  { cause, ...options }: { reason: SetupFailure; visor: PublicKey; cause: unknown },
+): RouteSetupError {
+  return new RouteSetupError(`${what}: ${rpcTextOf(cause) ?? describeError(cause)}`, { ...options, cause });
+}
