@@ -46,14 +46,12 @@ export function findCommand(io: Io): AnyCommand {
         if (minHops > maxHops) command.error("error: --min-hops is more than --max-hops");
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { RouteFinderClient } = await import("../../lib/directory/mod.ts");
-        const { readControlFile } = await import("../../lib/control/mod.ts");
         const { withService } = await import("../_ask_service.ts");
+        const { firstVisor } = await import("./_first_visor.ts");
         const { renderRoutes, routePairs } = await import("./_render_routes.ts");
         const world = await io.world();
         const to = parsePublicKey(second ?? first);
-        const from = second === undefined
-          ? parsePublicKey((await readControlFile(world.files, homeOf(io, options))).publicKey)
-          : parsePublicKey(first);
+        const from = await firstVisor(io, second === undefined ? undefined : first, homeOf(io, options));
         const [forward, reverse] = await withService(
           io,
           options,

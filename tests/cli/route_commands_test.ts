@@ -120,6 +120,16 @@ Deno.test("skyctl route calc, route find and tp disc ask the deployment's servic
       assert.equal(unknown.code, 4);
       assert.equal(JSON.parse(unknown.stdout).error.code, "ROUTE_NOT_FOUND");
     }
+    for (const source of [["--source", a!], ["-s", a!]]) { // as A sees it, whoever asks
+      const { stdout, code } = await run("route", "calc", "--json", "-c", "5", ...source, b!);
+      assert.deepEqual([JSON.parse(stdout), code], [[DETOUR, STRAIGHT], 0]);
+    }
+    const back = await run("route", "calc", "--json", "--source", c!, a!);
+    assert.deepEqual(JSON.parse(back.stdout), [{ forward: [hop(c, a, THERE)], reverse: [hop(a, c, THERE)] }]);
+    const unseen = await run("route", "calc", "--source", lone!, a!);
+    assert.deepEqual([unseen.code, unseen.stdout], [4, ""]);
+    assert.match(unseen.stderr, new RegExp(`no transport from or to ${lone}`));
+
     for (const options of [["--disable", "dmsg,sudph"], ["--enable", "stcpr"]]) {
       const { stdout } = await run("route", "calc", "--json", "-c", "5", ...options, a!, b!);
       assert.deepEqual(JSON.parse(stdout), [STRAIGHT]);
