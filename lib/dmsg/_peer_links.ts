@@ -18,7 +18,8 @@ import { orAbort } from "./_abortable.ts";
 import { SessionLiveness } from "./_liveness.ts";
 import { announceAsPeer } from "./_peer_announce.ts";
 import { RelayedStreams } from "./_peer_streams.ts";
-import { HEALTHY_SESSION_MS, SERVER_DIAL_TIMEOUT_MS } from "./_sessions.ts";
+import { HEALTHY_SESSION_MS } from "./_session_history.ts";
+import { SERVER_DIAL_TIMEOUT_MS } from "./_sessions.ts";
 import { parseServerAddress } from "./address.ts";
 import { connectSession, type Session } from "./session.ts";
 

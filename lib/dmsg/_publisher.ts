@@ -13,7 +13,7 @@ import { Nudge } from "./_nudge.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Entry, ENTRY_VERSION, signEntry } from "./entry.ts";
 import { EntryRefusedError } from "./http_discovery.ts";
-import { unit } from "./_sessions.ts";
+import { unit } from "./_chance.ts";
 
 /** Changes come in bursts; one post follows after so much quiet. */
 export const PUBLISH_QUIET_MS = 1_000;

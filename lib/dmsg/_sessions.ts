@@ -12,12 +12,14 @@ import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/m
 import type { YamuxStream } from "../yamux/mod.ts";
 import { orAbort } from "./_abortable.ts";
 import { someAtOnce } from "./_at_once.ts";
+import { byRandomWeight, unit } from "./_chance.ts";
+import { SessionLiveness } from "./_liveness.ts";
 import { Nudge } from "./_nudge.ts";
+import { SessionHistory } from "./_session_history.ts";
 import { parseServerAddress } from "./address.ts";
 import type { Entry } from "./entry.ts";
 import { DmsgError } from "./errors.ts";
 import { connectSession, type Session } from "./session.ts";
-import { SessionLiveness } from "./_liveness.ts";
 
 /** TCP dial to a server (dmsg.md 3.1). */
 export const SERVER_DIAL_TIMEOUT_MS = 10_000;
@@ -57,15 +59,6 @@ export const SESSION_RETRY: SessionRetry = {
 };
 /** How often the number of sessions is looked at without being told of a change (dmsg.md 11). */
 export const RECONNECT_CHECK_MS = 15_000;
-/** A session that lived so long was healthy: its loss is met by a dial at once, a shorter life by waiting. */
-export const HEALTHY_SESSION_MS = 30_000;
-/**
- * A session that ended within this was refused: by a server that is full, or that wants the post-quantum hybrid and
- * says so in no other way. A rival with our key needs longer, as it waits between its dials.
- */
-export const REFUSED_SESSION_MS = 1_000;
-/** A refusal is told of for so long after the last one: the next dial comes sooner, while one is due. */
-export const REFUSAL_TOLD_MS = 60_000;
 /** On close: what the last bytes of all sessions have; a visor's whole end is to take less than a second. */
 export const SESSIONS_LINGER_MS = 300;
 /** A lost session is dialled again after a random part of this: a restarted server meets its fleet spread out. */
@@ -89,15 +82,6 @@ export interface SessionsOptions {
   readonly onChange: () => void;
 }
 
-/** A session that ended, kept for `status`: repeated short lives point to a second process with our key. */
-export interface EndedSession {
-  readonly server: PublicKey;
-  /** It was hybrid. */
-  readonly postQuantum: boolean;
-  readonly livedMs: number;
-  readonly atMs: number;
-}
-
 /** Neither the discovery nor the seeds name a server. */
 export class NoServersError extends WorldError {
   readonly code = "NO_DMSG_SERVERS";
@@ -108,15 +92,12 @@ export class Sessions {
   readonly #live = new Map<PublicKey, Session>();
   readonly #dialing = new Map<PublicKey, Promise<Session>>();
   readonly #nudge = new Nudge();
-  #lastEnded: EndedSession | undefined;
-  #lastRefused: EndedSession | undefined;
-  #lastRefusedMs = 0; // monotonic
+  readonly #history: SessionHistory;
   #lastFailure: string | undefined;
-  #shortLives = 0;
-  #lastShortMs = 0; // monotonic
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#history = new SessionHistory(options.world.clock, () => this.live());
   }
 
   /** Begins to keep the wanted number of sessions. */
@@ -134,31 +115,9 @@ export class Sessions {
     return session?.isLive ? session : undefined;
   }
 
-  get lastEnded(): EndedSession | undefined {
-    return this.#lastEnded;
-  }
-
-  /** The last session that its server ended at once, unless that is over: it lives now, or was long ago. */
-  get lastRefused(): EndedSession | undefined {
-    const nowMs = this.#options.world.clock.monotonicMs();
-    if (this.#lastRefused === undefined || nowMs - this.#lastRefusedMs > REFUSAL_TOLD_MS) return undefined;
-    const now = this.get(this.#lastRefused.server);
-    return now !== undefined && nowMs - now.establishedMs > REFUSED_SESSION_MS
-      ? undefined
-      : this.#lastRefused;
-  }
-
-  /**
-   * Sessions in a row that the server ended soon after they began. Two or more: very likely a second process
-   * uses our key, as a server keeps only the newest session of a key (DS-1). Those that ended at once are not
-   * among them: see {@link lastRefused}.
-   */
-  get shortLives(): number {
-    const healthyMs = this.#options.world.clock.monotonicMs() - HEALTHY_SESSION_MS;
-    const hasRecovered = this.live().some(({ establishedMs }) =>
-      establishedMs >= this.#lastShortMs && establishedMs <= healthyMs
-    );
-    return hasRecovered ? 0 : this.#shortLives;
+  /** How they ended so far. */
+  get history(): SessionHistory {
+    return this.#history;
   }
 
   /** Why the last attempt to reach a server failed; undefined after a success. */
@@ -261,28 +220,16 @@ export class Sessions {
       // Only what is still ours is taken out: a late corpse must not evict its replacement (DC-11).
       if (this.#live.get(session.remote) !== session) return;
       this.#live.delete(session.remote);
-      const livedMs = Math.round(world.clock.monotonicMs() - session.establishedMs);
-      const { remote: server, postQuantum } = session;
-      const ended = this.#lastEnded = { server, postQuantum, livedMs, atMs: world.clock.wallMs() };
+      const ended = this.#history.ended(session);
       if (scope.signal.aborted) return;
       log.warn("Session ended", {
         server: session.remote,
-        lived_ms: livedMs,
+        lived_ms: ended.livedMs,
         cause: describeError(session.mux.failure ?? "closed by the server"),
       });
       this.#options.onChange();
       // Two processes with one key evict each other: without the wait they would do so many times a second.
-      if (livedMs >= HEALTHY_SESSION_MS) {
-        this.#shortLives = 0;
-        return this.#nudge.ring();
-      }
-      if (livedMs < REFUSED_SESSION_MS) {
-        this.#lastRefused = ended;
-        this.#lastRefusedMs = world.clock.monotonicMs();
-        return;
-      }
-      this.#shortLives = this.shortLives + 1;
-      this.#lastShortMs = world.clock.monotonicMs();
+      if (this.#history.lost(ended)) this.#nudge.ring();
     });
   }
 
@@ -300,7 +247,7 @@ export class Sessions {
         log.debug("No servers to connect to", { cause: this.#lastFailure });
         return true;
       });
-      const isCalm = !missing && this.shortLives === 0 && this.lastRefused === undefined;
+      const isCalm = !missing && this.#history.isCalm;
       const waitMs = isCalm ? RECONNECT_CHECK_MS : retryMs * (1 - SESSION_RETRY_JITTER * unit(random));
       retryMs = isCalm ? retry.firstMs : Math.min(retryMs * retry.growth, retry.maxMs);
       if (await this.#nudge.wait(clock, waitMs, signal)) retryMs = retry.firstMs;
@@ -381,24 +328,4 @@ export async function dialSession(
     await conn.closed; // by connectSession
     throw error;
   }
-}
-
-/**
- * Servers in the order in which to try them: by u^(1/free sessions), descending, so that a server with more
- * room is asked more often (peer-announce.md 8). A missing or odd count weighs 1.
- */
-export function byRandomWeight(servers: readonly Entry[], random: World["random"]): Entry[] {
-  return servers
-    .map((entry) => {
-      const free = Math.max(1, entry.server?.availableSessions ?? 1);
-      return { entry, rank: Math.pow(unit(random), 1 / free) };
-    })
-    .sort((a, b) => b.rank - a.rank)
-    .map(({ entry }) => entry);
-}
-
-/** A number from 0 up to, not including, 1. */
-export function unit(random: World["random"]): number {
-  const bytes = random.bytes(4);
-  return (((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0) / 2 ** 32;
 }

@@ -15,7 +15,8 @@ import { pingSession } from "./_liveness.ts";
 import { PortTable } from "./_port_table.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { respondToStream, STREAM_READ_IDLE_MS } from "./_respond.ts";
-import { type EndedSession, type SessionRetry, Sessions } from "./_sessions.ts";
+import type { EndedSession } from "./_session_history.ts";
+import { type SessionRetry, Sessions } from "./_sessions.ts";
 import type { DmsgAddress } from "./address.ts";
 import { type Discovery, LayeredDiscovery } from "./discovery.ts";
 import { type Entry, sameDelegatedServers } from "./entry.ts";
@@ -201,9 +202,9 @@ export class DmsgClient implements AsyncDisposable {
       sessions: this.sessions(),
       entry: this.#publisher?.status(),
       lastFailure: this.#sessions.lastFailure,
-      lastEnded: this.#sessions.lastEnded,
-      lastRefused: this.#sessions.lastRefused,
-      shortLives: this.#sessions.shortLives,
+      lastEnded: this.#sessions.history.lastEnded,
+      lastRefused: this.#sessions.history.lastRefused,
+      shortLives: this.#sessions.history.shortLives,
       held: {
         failedPairs: this.#dialer.failedPairs,
         cachedEntries: this.discovery.cachedEntries,

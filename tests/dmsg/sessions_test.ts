@@ -1,10 +1,9 @@
 /** Sessions of a client: how many, with whom, dialled once, and when they are dialled again (DC-2, dmsg.md 11). */
 import assert from "node:assert/strict";
+import { byRandomWeight } from "../../lib/dmsg/_chance.ts";
+import { HEALTHY_SESSION_MS, REFUSED_SESSION_MS } from "../../lib/dmsg/_session_history.ts";
 import {
-  byRandomWeight,
-  HEALTHY_SESSION_MS,
   RECONNECT_JITTER_MS,
-  REFUSED_SESSION_MS,
   SESSION_DIALS_MAX,
   SESSION_ROUND_MS,
   SESSIONS_MAX,
