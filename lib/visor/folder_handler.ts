@@ -5,7 +5,6 @@
  */
 import { contentRange, parseRange, type RawHandler, type RawRequest, type RawResponse } from "../http/mod.ts";
 import { FileNotFoundError, NotPermittedError, type World } from "../runtime/mod.ts";
-import { getMimeType } from "hono/utils/mime";
 
 /** A piece that is read from disk at once. */
 const PIECE_BYTES = 256 * 1024;
@@ -86,6 +85,7 @@ async function sendFile(
   request: RawRequest,
   world: Pick<World, "files" | "outside">,
 ): Promise<RawResponse> {
+  const { getMimeType } = await world.outside(() => import("hono/utils/mime"));
   const file = await world.outside(() => world.files.openRead(path));
   const headers: [string, string][] = [
     ["Content-Type", getMimeType(path) ?? "application/octet-stream"],

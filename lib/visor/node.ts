@@ -50,7 +50,7 @@ export type NodeSettings =
   & { readonly persistentTransports: readonly PersistentTransport[] };
 
 export interface VisorNodeOptions {
-  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "outside">;
   readonly keys: KeyPair;
   readonly network: DmsgNetwork;
   readonly client: NetworkClient;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
 
 /** The parts of `deno info --json` that are looked at. */
 interface ModuleGraph {
@@ -62,6 +63,52 @@ Deno.test("help of the root and of every noun loads options, lib/cli and command
     /^npm:\/?commander@/,
   ];
   assert.deepEqual(loaded.filter((name) => !allowed.some((pattern) => pattern.test(name))), []);
+});
+
+/** What `visor run` loads until it is ready: each step of its way is a dynamic import. */
+const VISOR_RUN = [
+  "main.ts",
+  "lib/cli/mod.ts",
+  "commands/mod.ts",
+  "commands/visor/mod.ts",
+  "lib/runtime/mod.ts",
+  "commands/visor/_run.ts",
+];
+
+Deno.test("visor run loads what a visor needs to be ready, and no more", async () => {
+  const edges = await moduleEdges();
+  const loaded = closure(edges, VISOR_RUN.map((path) => `${root}${path}`));
+  assert.deepEqual(loaded.filter((name) => /^(npm|node|jsr|https?):/.test(name)).map(packageOf), [
+    "node:crypto",
+    "node:path",
+    "@bitauth/libauth",
+    "@noble/hashes",
+    "@noble/hashes",
+    "@noble/hashes",
+    "@noble/post-quantum",
+    "commander",
+  ]);
+  const later = [
+    /^lib\/(proxy|services|sim)\//, // an app that begins, --local, a rehearsal
+    /^lib\/control\/(?!file\/)/, // the first call of the control API; another visor's control file
+    /^lib\/runtime\/simulated\//,
+    /^lib\/visor\/local\//,
+    /^lib\/visor\/(control_server)\.ts$/,
+    /^commands\/(?!visor\/)\w+\//,
+  ];
+  assert.deepEqual(loaded.filter((name) => later.some((pattern) => pattern.test(name))), []);
+  const modules = loaded.filter((name) => name.endsWith(".ts"));
+  assert(modules.length > 200 && modules.length < 320, `${modules.length} modules: each takes some 0.2 ms`);
+});
+
+/** `@noble/hashes` of `npm:/@noble/hashes@2.4.0/sha2.js`; what is no package of npm's stays. */
+function packageOf(specifier: string): string {
+  return /^npm:\/?((?:@[^/@]+\/)?[^/@]+)/.exec(specifier)?.[1] ?? specifier;
+}
+
+Deno.test("what is imported later is read later, too", () => {
+  // Without it `deno run` reads all modules that any `import()` names before it begins: twice the time of --version.
+  assert(config.unstable.includes("lazy-dynamic-imports"));
 });
 
 Deno.test("only main.ts ends the process", async () => {

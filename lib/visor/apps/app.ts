@@ -1,5 +1,6 @@
 /**
  * What an app is to the visor: a program that is given its arguments and a network, and runs until it is closed.
+ * What it needs it loads when it starts: a visor whose apps do not begin by themselves starts without.
  *
  * @module
  */
@@ -46,7 +47,7 @@ export interface AppNetwork {
 export interface AppContext {
   readonly name: string;
   readonly port: number;
-  readonly world: Pick<World, "clock" | "random" | "network" | "ledger">;
+  readonly world: Pick<World, "clock" | "random" | "network" | "ledger" | "outside">;
   readonly network: AppNetwork;
   readonly log: Log;
 }

@@ -5,8 +5,7 @@
  * @module
  */
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
-import type { World } from "../../runtime/mod.ts";
-import type { AppEntry, AppNetwork, AppProgram, AppStatus, ProxyState } from "./app.ts";
+import type { AppContext, AppEntry, AppNetwork, AppProgram, AppStatus, ProxyState } from "./app.ts";
 import { appNameIn, shownArguments } from "./arguments.ts";
 import { AppNotBuiltInError, AppNotFoundError } from "./errors.ts";
 import { RunningApp } from "./_running_app.ts";
@@ -23,7 +22,7 @@ export const APP_PROGRAMS: Readonly<Record<string, AppProgram>> = {
 };
 
 export interface LauncherOptions {
-  readonly world: Pick<World, "clock" | "random" | "network" | "ledger">;
+  readonly world: AppContext["world"];
   readonly entries: readonly AppEntry[];
   readonly network: AppNetwork;
   readonly log: Log;

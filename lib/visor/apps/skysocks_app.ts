@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { SKYSOCKS_PORT, skysocksServer } from "../../proxy/mod.ts";
 import type { AppInstance, AppProgram } from "./app.ts";
 import { AppArguments } from "./arguments.ts";
 
@@ -13,6 +12,7 @@ export const skysocksApp: AppProgram = (args) => {
   const keys = given.keys("whitelist");
   const whitelist = keys === undefined ? undefined : new Set(keys);
   return async ({ world, network, port, log }): Promise<AppInstance> => {
+    const { SKYSOCKS_PORT, skysocksServer } = await world.outside(() => import("../../proxy/mod.ts"));
     const server = skysocksServer({
       world,
       listener: network.listen(port || SKYSOCKS_PORT),

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { SKYSOCKS_LISTEN_DEFAULT, SKYSOCKS_PORT, SkysocksClient } from "../../proxy/mod.ts";
 import { renderSocketAddress } from "../../runtime/mod.ts";
 import type { AppInstance, AppProgram } from "./app.ts";
 import { AppArguments } from "./arguments.ts";
@@ -20,18 +19,20 @@ export const skysocksClientApp: AppProgram = (args) => {
   const given = new AppArguments("skysocks-client", args, FLAGS);
   const server = given.key("srv") ??
     given.refuse("srv", "the key of the server's visor is missing", "skyctl proxy start --pk <key>");
-  const listen = given.address("addr") ?? SKYSOCKS_LISTEN_DEFAULT;
+  const address = given.address("addr");
   const direct = given.isSet("direct");
   const minHops = given.wholeNumber("min-hops", { min: 1, max: MIN_HOPS_MAX });
   if (direct && minHops !== undefined && minHops > 1) {
     given.refuse("direct", "it is one hop, which excludes --min-hops above 1");
   }
   return async ({ world, network, log }): Promise<AppInstance> => {
-    const client = await SkysocksClient.start({
+    const proxy = await world.outside(() => import("../../proxy/mod.ts"));
+    const client = await proxy.SkysocksClient.start({
       world,
-      listen,
+      listen: address ?? proxy.SKYSOCKS_LISTEN_DEFAULT,
       log,
-      dial: (signal) => network.dial({ publicKey: server, port: SKYSOCKS_PORT }, { direct, minHops, signal }),
+      dial: (signal) =>
+        network.dial({ publicKey: server, port: proxy.SKYSOCKS_PORT }, { direct, minHops, signal }),
     });
     return {
       ended: client.ended,
