@@ -7,6 +7,7 @@ import { ReceiveBuffer } from "./buffers.ts";
 import { type Conn, READ_BYTES_MAX } from "./conn.ts";
 import { ConnClosedError, ConnResetError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
+import { WriteQueue } from "./write_queue.ts";
 
 /** Bytes that one direction holds before a writer waits. */
 export const MEMORY_PAIR_BYTES_MAX = 64 * 1024;
@@ -27,18 +28,10 @@ export function memoryPair(
   return [new MemoryConn(back, there, ledger), new MemoryConn(there, back, ledger)];
 }
 
-/** One write that waits for room: how far it got, and whom to tell. */
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 /** One direction. Each end knows only its own half of it. */
 class Pipe {
   readonly #buffer = new ReceiveBuffer();
-  readonly #writes: PendingWrite[] = [];
+  readonly #writes = new WriteQueue();
   readonly #bytesMax: number;
   #reader: { resolve: (view: Uint8Array | null) => void; reject: (reason: unknown) => void } | undefined;
   #ended = false; // closeWrite was called; applies after the queued writes
@@ -63,11 +56,10 @@ class Pipe {
     if (this.#writeFailure !== undefined) return Promise.reject(this.#writeFailure.reason);
     if (this.#ended) return Promise.reject(new ConnClosedError(undefined, "Write half is closed"));
     if (bytes.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: 0, resolve, reject });
-      this.#refill();
-      this.#serveReader();
-    });
+    const written = this.#writes.push(bytes);
+    this.#refill();
+    this.#serveReader();
+    return written;
   }
 
   end(): Promise<void> {
@@ -82,7 +74,7 @@ class Pipe {
     if (this.#writeFailure !== undefined) return;
     this.#writeFailure = { reason };
     this.#ended = true;
-    for (const write of this.#writes.splice(0)) write.reject(reason);
+    this.#writes.fail(reason);
     this.#serveReader();
   }
 
@@ -96,20 +88,16 @@ class Pipe {
   }
 
   #isAtEnd(): boolean {
-    return this.#ended && this.#writes.length === 0 && this.#buffer.size === 0;
+    return this.#ended && this.#writes.isEmpty && this.#buffer.size === 0;
   }
 
   #refill(): void {
-    while (this.#writes.length > 0) {
-      const write = this.#writes[0]!;
+    while (!this.#writes.isEmpty) {
       const room = this.#bytesMax - this.#buffer.size;
       if (room <= 0) return;
-      const part = write.bytes.subarray(write.offset, write.offset + room);
+      const part = this.#writes.peek(room);
       this.#buffer.append(part);
-      write.offset += part.length;
-      if (write.offset < write.bytes.length) return;
-      this.#writes.shift();
-      write.resolve();
+      this.#writes.sent(part.length);
     }
   }
 

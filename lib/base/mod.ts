@@ -18,3 +18,4 @@ export * from "./log.ts";
 export * from "./memory_pair.ts";
 export * from "./one_line.ts";
 export * from "./scope.ts";
+export * from "./write_queue.ts";

@@ -13,7 +13,9 @@ import {
   giveBuffer,
   type Ledger,
   takeBuffer,
+  type TakenWrite,
   TruncatedError,
+  WriteQueue,
 } from "../base/mod.ts";
 import {
   FRAME_OVERHEAD_BYTES,
@@ -50,13 +52,6 @@ export interface NoiseConnOptions {
   readonly strict?: boolean;
 }
 
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 class NoiseConn implements Conn {
   readonly halfClose = false;
   readonly closed: Promise<void>;
@@ -73,7 +68,7 @@ class NoiseConn implements Conn {
   #failure: Error | undefined; // of a frame behind bytes that were good
 
   // Writing
-  readonly #writes: PendingWrite[] = [];
+  readonly #writes = new WriteQueue();
   #pumping: Promise<void> | undefined;
   #writeFailure: { readonly reason: unknown } | undefined;
   #ending: Promise<void> | undefined;
@@ -121,10 +116,9 @@ class NoiseConn implements Conn {
       return Promise.reject(new ConnClosedError(undefined, "Write half is closed"));
     }
     if (bytes.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: 0, resolve, reject });
-      this.#pumping ??= this.#pump();
-    });
+    const written = this.#writes.push(bytes);
+    this.#pumping ??= this.#pump();
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -190,7 +184,7 @@ class NoiseConn implements Conn {
 
   /** Seals and writes until no write waits. Starts in the call of the first one: nothing is delayed. */
   async #pump(): Promise<void> {
-    while (this.#writes.length > 0) {
+    while (!this.#writes.isEmpty) {
       const buffer = takeBuffer(this.#batchBytes());
       const { bytes, whole } = this.#sealBatch(buffer);
       try {
@@ -210,25 +204,23 @@ class NoiseConn implements Conn {
   #batchBytes(): number {
     let bytes = 0;
     const bytesMax = this.#batchFramesMax * FRAME_BYTES_MAX;
-    const writes = Math.min(this.#writes.length, this.#batchFramesMax); // each is a frame or more
+    const writes = Math.min(this.#writes.count, this.#batchFramesMax); // each is a frame or more
     for (let index = 0; index < writes && bytes < bytesMax; index++) {
-      const write = this.#writes[index]!;
-      const left = write.bytes.length - write.offset;
+      const left = this.#writes.leftOf(index);
       bytes += left + Math.ceil(left / FRAME_PLAINTEXT_BYTES_MAX) * FRAME_OVERHEAD_BYTES;
     }
     return Math.min(bytes, bytesMax);
   }
 
   /** Fills `buffer` with frames of the waiting writes, in order; `whole` are those that are sealed to the end. */
-  #sealBatch(buffer: Uint8Array): { bytes: number; whole: PendingWrite[] } {
-    const whole: PendingWrite[] = [];
+  #sealBatch(buffer: Uint8Array): { bytes: number; whole: TakenWrite[] } {
+    const whole: TakenWrite[] = [];
     let bytes = 0;
-    for (let frames = 0; frames < this.#batchFramesMax && this.#writes.length > 0; frames++) {
-      const write = this.#writes[0]!;
-      const plaintext = write.bytes.subarray(write.offset, write.offset + FRAME_PLAINTEXT_BYTES_MAX);
+    for (let frames = 0; frames < this.#batchFramesMax && !this.#writes.isEmpty; frames++) {
+      const plaintext = this.#writes.peek(FRAME_PLAINTEXT_BYTES_MAX);
       bytes += this.#sealer.sealInto(plaintext, buffer, bytes);
-      write.offset += plaintext.length;
-      if (write.offset === write.bytes.length) whole.push(this.#writes.shift()!);
+      const write = this.#writes.take(plaintext.length);
+      if (write !== undefined) whole.push(write);
     }
     return { bytes, whole };
   }
@@ -241,6 +233,6 @@ class NoiseConn implements Conn {
 
   #breakWrites(reason: unknown): void {
     this.#writeFailure ??= { reason };
-    for (const write of this.#writes.splice(0)) write.reject(this.#writeFailure.reason);
+    this.#writes.fail(this.#writeFailure.reason);
   }
 }

@@ -16,6 +16,8 @@ import {
   READ_BYTES_MAX,
   ReceiveBuffer,
   takeBuffer,
+  type TakenWrite,
+  WriteQueue,
 } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { STREAM_DATA_BYTES, STREAM_FIN, STREAM_HEADER_BYTES, STREAM_SYN } from "./_stream_frame.ts";
@@ -41,13 +43,6 @@ export interface StreamHost {
   onGone(): void;
 }
 
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 /** Made by `Transport.openStream` and `TransportManager.onStream`. Never half-closes. */
 export class VirtualStream implements Conn {
   readonly halfClose = false;
@@ -62,8 +57,8 @@ export class VirtualStream implements Conn {
   #onRoom: (() => void) | undefined;
 
   // Writing
-  readonly #writes: PendingWrite[] = [];
-  #inFlight: readonly PendingWrite[] = []; // whole in the batch that the transport has: copies, so they may be let go
+  readonly #writes = new WriteQueue();
+  #inFlight: readonly TakenWrite[] = []; // whole in the batch that the transport has: copies, so they may be let go
   #pumping: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #breakEnding = (_reason: unknown) => {};
@@ -104,10 +99,9 @@ export class VirtualStream implements Conn {
       return Promise.reject(new ConnClosedError(undefined, "Write half is closed"));
     }
     if (bytes.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: 0, resolve, reject });
-      this.#pumping ??= this.#pump();
-    });
+    const written = this.#writes.push(bytes);
+    this.#pumping ??= this.#pump();
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -152,7 +146,8 @@ export class VirtualStream implements Conn {
     this.#received.clear();
     this.#reader?.reject(reason);
     this.#reader = undefined;
-    for (const write of [...this.#inFlight, ...this.#writes.splice(0)]) write.reject(reason);
+    for (const write of this.#inFlight) write.reject(reason);
+    this.#writes.fail(reason);
     this.#breakEnding(reason);
     this.#tellRoom();
     this.#leave();
@@ -180,7 +175,7 @@ export class VirtualStream implements Conn {
   }
 
   async #pump(): Promise<void> {
-    while (this.#writes.length > 0) {
+    while (!this.#writes.isEmpty) {
       const buffer = takeBuffer(STREAM_BATCH_BYTES);
       const { bytes, whole } = this.#fill(buffer);
       this.#inFlight = whole;
@@ -198,19 +193,18 @@ export class VirtualStream implements Conn {
   }
 
   /** Fills `buffer` with frames of the waiting writes, in order; `whole` are those that are in it to their end. */
-  #fill(buffer: Uint8Array): { bytes: number; whole: PendingWrite[] } {
-    const whole: PendingWrite[] = [];
+  #fill(buffer: Uint8Array): { bytes: number; whole: TakenWrite[] } {
+    const whole: TakenWrite[] = [];
     let at = 0;
-    while (this.#writes.length > 0) {
+    while (!this.#writes.isEmpty) {
       const room = STREAM_BATCH_BYTES - at - PACKET_HEADER_BYTES - STREAM_HEADER_BYTES;
       if (room < 1) break;
-      const write = this.#writes[0]!;
-      const data = write.bytes.subarray(write.offset, write.offset + Math.min(room, STREAM_DATA_BYTES));
+      const data = this.#writes.peek(Math.min(room, STREAM_DATA_BYTES));
       at = this.#host.writeHeader(buffer, at, 0, data.length);
       buffer.set(data, at);
       at += data.length;
-      write.offset += data.length;
-      if (write.offset === write.bytes.length) whole.push(this.#writes.shift()!);
+      const write = this.#writes.take(data.length);
+      if (write !== undefined) whole.push(write);
     }
     return { bytes: at, whole };
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Conn, ConnClosedError, READ_BYTES_MAX } from "../base/mod.ts";
+import { type Conn, ConnClosedError, READ_BYTES_MAX, WriteQueue } from "../base/mod.ts";
 import { type Clock, LINGER_MS, type Timer } from "../runtime/mod.ts";
 
 /** Two directions of bytes, as `WebSocketStream`, `Deno.Conn` and `CompressionStream` have them. */
@@ -64,12 +64,6 @@ export function webStreamsToConn(streams: WebStreams, options: WebStreamsToConnO
 /** One copy of what a caller writes: a stream may keep its chunk after the write settled, the caller may not wait. */
 const PART_BYTES = 64 * 1024;
 
-interface QueuedWrite {
-  readonly bytes: Uint8Array;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 class WebStreamsConn implements Conn {
   readonly halfClose: boolean;
   readonly closed: Promise<void>;
@@ -79,7 +73,7 @@ class WebStreamsConn implements Conn {
   #chunk: Uint8Array | undefined; // of the last read: what was not given yet
   #hasEnded = false;
   #pendingRead: PromiseWithResolvers<Uint8Array | null> | undefined;
-  readonly #writes: QueuedWrite[] = [];
+  readonly #writes = new WriteQueue();
   #pumping: Promise<void> | undefined;
   #writeFailure: { readonly reason: unknown } | undefined;
   #ending: Promise<void> | undefined;
@@ -122,10 +116,9 @@ class WebStreamsConn implements Conn {
       return Promise.reject(new ConnClosedError(undefined, "Write half is closed"));
     }
     if (bytes.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, resolve, reject });
-      this.#pumping ??= this.#pump();
-    });
+    const written = this.#writes.push(bytes);
+    this.#pumping ??= this.#pump();
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -167,13 +160,11 @@ class WebStreamsConn implements Conn {
 
   async #pump(): Promise<void> {
     try {
-      for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-        for (let offset = 0; offset < write.bytes.length; offset += PART_BYTES) {
-          await this.#writer.write(write.bytes.slice(offset, offset + PART_BYTES));
-          if (this.#writeFailure !== undefined) return;
-        }
-        this.#writes.shift();
-        write.resolve();
+      while (!this.#writes.isEmpty) {
+        const part = this.#writes.peek(PART_BYTES).slice();
+        await this.#writer.write(part);
+        if (this.#writeFailure !== undefined) return;
+        this.#writes.sent(part.length);
       }
     } catch (reason) {
       this.#breakWrites(reason);
@@ -200,7 +191,7 @@ class WebStreamsConn implements Conn {
 
   #breakWrites(reason: unknown): void {
     this.#writeFailure ??= { reason };
-    for (const write of this.#writes.splice(0)) write.reject(this.#writeFailure.reason);
+    this.#writes.fail(this.#writeFailure.reason);
   }
 
   /** Lets go of both streams: what they still do is theirs. */

@@ -14,6 +14,7 @@ import {
   MalformedError,
   READ_BYTES_MAX,
   ReceiveBuffer,
+  WriteQueue,
 } from "../base/mod.ts";
 import type { Clock } from "../runtime/mod.ts";
 import type { Engine } from "./_engine.ts";
@@ -25,13 +26,6 @@ import type { YamuxStream } from "./stream.ts";
 
 /** A window is a promise of the peer; more than a u32 of it is not counted. */
 const SEND_WINDOW_MAX = 0xffff_ffff;
-
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 interface PendingRead {
   readonly resolve: (view: Uint8Array | null) => void;
@@ -50,7 +44,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
 
   // Sending.
   #sendWindow = WINDOW_BYTES;
-  #writes: PendingWrite[] = [];
+  readonly #writes = new WriteQueue();
   #writeEnd: PromiseWithResolvers<void> | undefined; // closeWrite was called
   #finSent = false;
 
@@ -120,12 +114,11 @@ export class MuxStream implements YamuxStream, Sender, Conn {
       return Promise.reject(new TypeError("The stream is spliced to another one"));
     }
     if (this.#writeEnd !== undefined) return Promise.reject(writeHalfClosed());
-    const sent = this.#writes.length === 0 ? this.#sendDirect(bytes) : 0;
+    const sent = this.#writes.isEmpty ? this.#sendDirect(bytes) : 0;
     if (sent === bytes.length) return DONE;
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: sent, resolve, reject });
-      this.#askTurn();
-    });
+    const written = this.#writes.push(bytes, sent);
+    this.#askTurn();
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -133,7 +126,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
     if (this.#writeEnd === undefined) {
       this.#writeEnd = Promise.withResolvers();
       this.#writeEnd.promise.catch(() => {}); // the caller may not look at it
-      if (this.#writes.length === 0) this.#sendFin();
+      if (this.#writes.isEmpty) this.#sendFin();
     }
     return this.#writeEnd.promise;
   }
@@ -236,21 +229,17 @@ export class MuxStream implements YamuxStream, Sender, Conn {
   sendTurn(bytesMax: number): boolean {
     let left = bytesMax;
     while (left > 0 && this.#sendWindow > 0) {
-      const write = this.#writes[0];
-      if (write === undefined) {
+      if (this.#writes.isEmpty) {
         const moved = this.#partner?.moveTo(this, left) ?? 0;
         if (moved === 0) return false;
         left -= moved;
         continue;
       }
-      const part = write.bytes.subarray(write.offset, write.offset + Math.min(left, this.#sendWindow));
+      const part = this.#writes.peek(Math.min(left, this.#sendWindow));
       this.#send(part);
       left -= part.length;
-      write.offset += part.length;
-      if (write.offset < write.bytes.length) continue;
-      this.#writes.shift();
-      write.resolve();
-      if (this.#writes.length === 0 && this.#writeEnd !== undefined) this.#sendFin();
+      this.#writes.sent(part.length);
+      if (this.#writes.isEmpty && this.#writeEnd !== undefined) this.#sendFin();
     }
     return this.#hasToSend();
   }
@@ -296,7 +285,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
   /** Straight from the input of this session into the output of the other, as far as window and room go. */
   #relay(piece: Uint8Array): void {
     const partner = this.#partner!;
-    const isFirst = this.#hasMovedAll() && partner.#writes.length === 0;
+    const isFirst = this.#hasMovedAll() && partner.#writes.isEmpty;
     const sent = isFirst ? partner.#sendDirect(piece) : 0;
     if (sent < piece.length) {
       this.#received.append(sent === 0 ? piece : piece.subarray(sent));
@@ -336,7 +325,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
 
   #hasToSend(): boolean {
     if (this.#sendWindow === 0) return false;
-    return this.#writes.length > 0 || (this.#partner !== undefined && !this.#partner.#hasMovedAll());
+    return !this.#writes.isEmpty || (this.#partner !== undefined && !this.#partner.#hasMovedAll());
   }
 
   #askTurn(): void {
@@ -374,7 +363,7 @@ export class MuxStream implements YamuxStream, Sender, Conn {
     if (error instanceof ConnClosedError) this.#dropReceived();
     this.#pendingRead?.reject(error);
     this.#pendingRead = undefined;
-    for (const write of this.#writes.splice(0)) write.reject(error);
+    this.#writes.fail(error);
     if (!this.#finSent) this.#writeEnd?.reject(error);
     this.#engine.output.forget(this);
     if (reason === undefined) this.#splice?.end();

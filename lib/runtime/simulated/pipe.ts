@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ConnResetError, ReceiveBuffer } from "../../base/mod.ts";
+import { ConnResetError, ReceiveBuffer, WriteQueue } from "../../base/mod.ts";
 import type { Fabric } from "./fabric.ts";
 import { retryMs } from "./fabric.ts";
 import type { SimulatedNode } from "./node.ts";
@@ -19,13 +19,6 @@ const WINDOW_STEP_BYTES = WINDOW_BYTES / 4;
 const SEGMENT_BYTES_MAX = 64 * 1024;
 /** Times that TCP sends again before it gives up: 15 on Linux, about a quarter of an hour. */
 const RETRIES_MAX = 13;
-
-interface QueuedWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 interface Segment {
   readonly parts: Uint8Array[];
@@ -55,7 +48,7 @@ export class Pipe {
   hasEnded = false;
   readonly #fabric: Fabric;
   readonly #ends: PipeEnds;
-  readonly #writes: QueuedWrite[] = [];
+  readonly #writes = new WriteQueue();
   readonly #flight: Segment[] = [];
   #inFlightOrUnread = 0;
   #unreported = 0; // read, and not yet told to the sender
@@ -74,7 +67,7 @@ export class Pipe {
   // --- sending end -------------------------------------------------------------------------------
 
   get hasQueuedWrites(): boolean {
-    return this.#writes.length > 0;
+    return !this.#writes.isEmpty;
   }
 
   get isEnding(): boolean {
@@ -82,10 +75,9 @@ export class Pipe {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: 0, resolve, reject });
-      this.#send();
-    });
+    const written = this.#writes.push(bytes);
+    this.#send();
+    return written;
   }
 
   end(): Promise<void> {
@@ -100,7 +92,7 @@ export class Pipe {
   /** Writes that did not get under way fail. What is under way arrives, but is not sent again. */
   stopSending(reason: unknown): void {
     this.#isSenderGone = true;
-    for (const write of this.#writes.splice(0)) write.reject(reason);
+    this.#writes.fail(reason);
     this.#end?.reject(reason);
   }
 
@@ -111,16 +103,12 @@ export class Pipe {
   }
 
   #send(): void {
-    while (this.#writes.length > 0) {
+    while (!this.#writes.isEmpty) {
       const room = WINDOW_BYTES - this.#inFlightOrUnread;
       if (room <= 0) return;
-      const write = this.#writes[0]!;
-      const size = Math.min(room, SEGMENT_BYTES_MAX, write.bytes.length - write.offset);
-      this.#launch(write.bytes.slice(write.offset, write.offset + size), false);
-      write.offset += size;
-      if (write.offset < write.bytes.length) continue;
-      this.#writes.shift();
-      write.resolve();
+      const segment = this.#writes.peek(Math.min(room, SEGMENT_BYTES_MAX)).slice(); // the caller has its bytes back
+      this.#launch(segment, false);
+      this.#writes.sent(segment.length);
     }
     if (this.#end !== undefined && !this.#isEndSent) {
       this.#isEndSent = true;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ConnClosedError, type Ledger } from "../../base/mod.ts";
+import { ConnClosedError, type Ledger, WriteQueue } from "../../base/mod.ts";
 import { LINGER_MS, PEER_END_MS } from "../linger.ts";
 import type { Clock, SocketAddress, SocketConn, Timer } from "../world.ts";
 import { connFailure } from "./failures.ts";
@@ -12,13 +12,6 @@ import { ReadBuffer } from "./read_buffer.ts";
 
 /** Where closed sockets' last bytes go: one for all, never looked at. */
 const SINK = new Uint8Array(64 * 1024);
-
-interface QueuedWrite {
-  readonly bytes: Uint8Array;
-  offset: number;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 interface PendingRead {
   readonly resolve: (view: Uint8Array | null) => void;
@@ -46,7 +39,7 @@ export class TcpConn implements SocketConn {
   #isReading = false; // an operation of Deno's, which may outlive the caller's read
   #peerEnded = false;
 
-  readonly #writes: QueuedWrite[] = [];
+  readonly #writes = new WriteQueue();
   #isWriting = false;
   #hasWritten = false;
   #writeEnd: { promise: Promise<void>; resolve: () => void; reject: (reason: unknown) => void } | undefined;
@@ -92,10 +85,9 @@ export class TcpConn implements SocketConn {
     if (this.#writeEnd !== undefined) return Promise.reject(writeHalfClosed());
     if (bytes.length === 0) return Promise.resolve();
     this.#hasWritten = true;
-    return new Promise((resolve, reject) => {
-      this.#writes.push({ bytes, offset: 0, resolve, reject });
-      this.#continueWriting();
-    });
+    const written = this.#writes.push(bytes);
+    this.#continueWriting();
+    return written;
   }
 
   closeWrite(): Promise<void> {
@@ -113,7 +105,7 @@ export class TcpConn implements SocketConn {
     if (this.#state === "closed" || (this.#state === "lingering" && reason === undefined)) return;
     this.#pendingRead?.reject(this.#reason);
     this.#pendingRead = undefined;
-    const hasToSend = this.#writes.length > 0 || (this.#hasWritten && !this.#peerEnded);
+    const hasToSend = !this.#writes.isEmpty || (this.#hasWritten && !this.#peerEnded);
     if (reason !== undefined || this.#writeFailure !== undefined || !hasToSend) return this.#finish();
     this.#state = "lingering";
     this.#buffer.drop(); // its last view may be on its way elsewhere: what comes now goes into the sink
@@ -151,24 +143,15 @@ export class TcpConn implements SocketConn {
   // --- writing -----------------------------------------------------------------------------------
 
   #continueWriting(): void {
-    const write = this.#writes[0];
     if (this.#isWriting || this.#state === "closed") return;
-    if (write === undefined) return this.#sendWriteEnd();
+    if (this.#writes.isEmpty) return this.#sendWriteEnd();
     this.#isWriting = true;
-    const part = write.offset === 0 ? write.bytes : write.bytes.subarray(write.offset);
-    this.#socket.write(part).then(this.#onWritten, this.#onWriteFailed);
+    this.#socket.write(this.#writes.peek()).then(this.#onWritten, this.#onWriteFailed);
   }
 
   readonly #onWritten = (count: number) => {
     this.#isWriting = false;
-    const write = this.#writes[0];
-    if (write !== undefined) {
-      write.offset += count;
-      if (write.offset >= write.bytes.length) {
-        this.#writes.shift();
-        write.resolve();
-      }
-    }
+    if (!this.#writes.isEmpty) this.#writes.sent(count);
     if (this.#state === "closed") return this.#settleIfIdle();
     this.#continueWriting();
   };
@@ -247,7 +230,7 @@ export class TcpConn implements SocketConn {
   }
 
   #rejectWrites(reason: unknown): void {
-    for (const write of this.#writes.splice(0)) write.reject(reason);
+    this.#writes.fail(reason);
     this.#writeEnd?.reject(reason);
   }
 
