@@ -6,22 +6,22 @@
  */
 import { describeError, Scope } from "../base/mod.ts";
 import { makeToken, removeControlFile, writeControlFile } from "../control/file/mod.ts";
-import type { HostedService, VisorStatus, VisorWarning } from "../control/mod.ts";
+import type { HostedService, VisorStatus } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
-import { DmsgError, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
-import { type HttpServer, type RawHandler, serveHttp } from "../http/mod.ts";
+import { renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import { type HttpServer, serveHttp } from "../http/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
 import { CONTROL_BODY_BYTES_MAX, controlWhenCalled } from "./_control_when_called.ts";
-import { folderHandler } from "./folder_handler.ts";
-import { DmsgPortTakenError, NotAFolderError } from "./errors.ts";
 import type { AppConfig } from "./config.ts";
 import type { LogFile } from "./log_file.ts";
 import { type NodeSettings, VisorNode } from "./node.ts";
 import { nodeStatus } from "./_node_actions.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
+import { ServedFolders } from "./_served_folders.ts";
+import { visorWarnings } from "./_warnings.ts";
 import { logServer } from "./log_server.ts";
 import { tiersNow, Uptime, type UptimeReport } from "./uptime/mod.ts";
 
@@ -62,9 +62,6 @@ export interface VisorOptions {
 /** Below the home: what the visor noted of its own uptime. */
 export const UPTIME_FILE = "uptime.json";
 
-/** A clock that is off by so much is told: a discovery refuses servers whose entries are older (dmsg.md 8.3). */
-export const CLOCK_OFF_MS = 60_000;
-
 export class Visor implements AsyncDisposable {
   readonly #options: VisorOptions;
   readonly #scope = new Scope();
@@ -74,7 +71,7 @@ export class Visor implements AsyncDisposable {
   readonly #uptime: Uptime;
   readonly #token: string;
   readonly #startedMs: number;
-  readonly #mounts: { folder: string; port: number; handler: RawHandler }[] = [];
+  readonly #folders: ServedFolders;
   readonly #stopAsked = Promise.withResolvers<void>();
   #controlServer: HttpServer | undefined;
   #controlAddress: SocketAddress | undefined;
@@ -97,6 +94,12 @@ export class Visor implements AsyncDisposable {
       clientType: "visor",
       postQuantum,
       onChange,
+    });
+    this.#folders = new ServedFolders({
+      world,
+      dmsg: this.#network.dmsg,
+      scope: this.#scope,
+      log: logFile.log.child("serve"),
     });
     this.node = new VisorNode({
       world,
@@ -170,8 +173,9 @@ export class Visor implements AsyncDisposable {
 
   /** What is true now. */
   status(): VisorStatus {
-    const { world, network, home, version, hosted } = this.#options;
-    const { ready, sessions, entry, lastFailure } = this.dmsg.status();
+    const { world, network, home, logFile, version, hosted } = this.#options;
+    const dmsg = this.dmsg.status();
+    const { ready, sessions, entry, lastFailure } = dmsg;
     return {
       publicKey: this.publicKey,
       version,
@@ -198,8 +202,13 @@ export class Visor implements AsyncDisposable {
       },
       node: nodeStatus(this.node),
       services: hosted?.services() ?? [],
-      serving: this.#mounts.map(({ folder, port }) => ({ folder, port })),
-      warnings: this.#warnings(),
+      serving: this.#folders.list(),
+      warnings: visorWarnings({
+        dmsg,
+        discoveryAheadMs: this.#network.discoveryAheadMs,
+        wallMs: world.clock.wallMs(),
+        logFailure: logFile.failure,
+      }),
     };
   }
 
@@ -210,34 +219,10 @@ export class Visor implements AsyncDisposable {
 
   /**
    * Serves a folder on a dmsg port, on 80 beside the visor's own pages. The result takes it off again. Errors:
-   * `NotAFolderError`; `DmsgError` 400 when the port is taken, 200 when the visor closes.
+   * `NotAFolderError`; `DmsgPortTakenError`; `DmsgError` 200 when the visor closes.
    */
-  async mount(wanted: { folder: string; port: number }): Promise<() => void> {
-    const { world, logFile } = this.#options;
-    const { port } = wanted;
-    const folder = world.files.absolute(wanted.folder);
-    const info = await world.outside(() => world.files.info(folder));
-    if (info?.isDirectory !== true) throw new NotAFolderError(folder);
-    if (this.#closing !== undefined) throw new DmsgError(200);
-    const mounted = { folder, port, handler: folderHandler(folder, world) };
-    const scope = new Scope(this.#scope);
-    if (port !== 80) {
-      const { dmsg: client } = this;
-      try {
-        const log = logFile.log.child("serve");
-        serveDmsgHttp({ client, world, handler: { raw: mounted.handler }, scope, log, port });
-      } catch (error) {
-        await scope[Symbol.asyncDispose]();
-        const isTaken = error instanceof DmsgError && error.dmsgCode === 400;
-        throw isTaken ? new DmsgPortTakenError(port, { cause: error }) : error;
-      }
-    }
-    this.#mounts.unshift(mounted);
-    return () => {
-      const index = this.#mounts.indexOf(mounted);
-      if (index >= 0) this.#mounts.splice(index, 1);
-      void scope[Symbol.asyncDispose]();
-    };
+  mount(wanted: { folder: string; port: number }): Promise<() => void> {
+    return this.#folders.add(wanted);
   }
 
   /** Ends everything, in order. Never rejects; calling it again waits for the same end. */
@@ -289,7 +274,7 @@ export class Visor implements AsyncDisposable {
           uptime: () => this.uptime(),
           ring: logFile.ring,
           logPath: logFile.path,
-          mounted: () => this.#mounts.filter(({ port }) => port === 80).map(({ handler }) => handler),
+          mounted: () => this.#folders.besideOwnPages(),
         }),
       },
     });
@@ -310,58 +295,6 @@ export class Visor implements AsyncDisposable {
     };
   }
 
-  #warnings(): VisorWarning[] {
-    const { entry, lastEnded, lastRefused, shortLives } = this.dmsg.status();
-    const warnings: VisorWarning[] = [];
-    if (entry?.duplicateSeenMs !== undefined || shortLives >= 2) {
-      warnings.push({
-        code: "DUPLICATE_KEY",
-        text: entry?.duplicateSeenMs !== undefined
-          ? "Another process publishes an entry under this visor's key"
-          : `Servers end this visor's sessions soon after they begin (last: ${lastEnded?.server}): ` +
-            "another process seems to use its key",
-        hint: "stop one of the two, or give it a key of its own: skyctl keys gen",
-      });
-    }
-    if (lastRefused !== undefined) {
-      const { server, postQuantum } = lastRefused;
-      warnings.push({
-        code: "SESSION_REFUSED",
-        text: `Server ${server} ends this visor's sessions at once: it may be full` +
-          (postQuantum ? "" : ", or refuse classical sessions, as this visor's are (SKYWIRE_REQUIRE_PQ)"),
-        hint: postQuantum
-          ? "wait for room there, or use other servers: skyctl dmsg connect-all"
-          : "let this visor offer the hybrid (--post-quantum offer), or use other servers: skyctl dmsg connect-all",
-      });
-    }
-    const { logFile, world } = this.#options;
-    const aheadMs = this.#network.discoveryAheadMs ?? 0;
-    if (Math.abs(aheadMs) >= CLOCK_OFF_MS) {
-      warnings.push({
-        code: "CLOCK_OFF",
-        text: `This machine's clock is ${Math.round(Math.abs(aheadMs) / 1000)} s ` +
-          `${
-            aheadMs > 0 ? "behind" : "ahead of"
-          } that of the dmsg discovery: others may refuse what it signs`,
-        hint: `set this machine's clock; it reads ${new Date(world.clock.wallMs()).toISOString()}`,
-      });
-    }
-    if (entry?.failure !== undefined) {
-      warnings.push({
-        code: "ENTRY_NOT_PUBLISHED",
-        text: `The newest entry is not in the discovery, so others may not find this visor: ${entry.failure}`,
-      });
-    }
-    if (logFile.failure !== undefined) {
-      warnings.push({
-        code: "LOG_NOT_WRITTEN",
-        text: `The log is kept in memory only: ${logFile.failure}`,
-        hint: "make room on the disk of this visor's home",
-      });
-    }
-    return warnings;
-  }
-
   /** Routes and transports say goodbye over dmsg, while the discovery is told that this visor goes. */
   async #closeNetwork(): Promise<void> {
     await Promise.all([this.node.close(), this.dmsg.withdraw()]);
@@ -371,7 +304,7 @@ export class Visor implements AsyncDisposable {
   async #close(): Promise<void> {
     const { world, home, logFile, hosted } = this.#options;
     logFile.log.info("Visor stops", { key: this.publicKey });
-    this.#mounts.length = 0;
+    this.#folders.close();
     // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
     await Promise.all([this.#controlServer?.close(), this.#closeNetwork(), this.#uptime.close()]);
     await this.#scope[Symbol.asyncDispose]();
