@@ -17,5 +17,6 @@ export * from "./ledger.ts";
 export * from "./log.ts";
 export * from "./memory_pair.ts";
 export * from "./one_line.ts";
+export * from "./present.ts";
 export * from "./scope.ts";
 export * from "./write_queue.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { present } from "../base/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 import {
   type Deployment,
@@ -63,11 +64,13 @@ function readDeployment(value: JsonObject, path: string): Deployment {
     surveyWhitelist: readList(value, path, "survey_whitelist", readKey),
     stunServers: readList(value, path, "stun_servers", readHostPort),
     ...readServices(value, path),
-    ...present("dnsServer", readText(value, path, "dns_server")),
-    ...present("geoip", readUrl(value, path, "geoip", HTTP_URL)),
-    ...present("wssDomainSuffix", readText(value, path, "wss_domain_suffix")),
-    ...present("allowLoopbackAddresses", readFlag(value, path, "allow_loopback_addresses")),
-    ...present("browseOriginSuffix", readText(value, path, "browse_origin_suffix")),
+    ...present({
+      dnsServer: readText(value, path, "dns_server"),
+      geoip: readUrl(value, path, "geoip", HTTP_URL),
+      wssDomainSuffix: readText(value, path, "wss_domain_suffix"),
+      allowLoopbackAddresses: readFlag(value, path, "allow_loopback_addresses"),
+      browseOriginSuffix: readText(value, path, "browse_origin_suffix"),
+    }),
   };
 }
 
@@ -92,9 +95,11 @@ function readServer(value: unknown, path: string): DeploymentServer {
   return {
     publicKey,
     address: readHostPort(server["address"], `${within}address`),
-    ...present("addressWs", readText(server, within, "address_ws")),
-    ...present("addressUdp", readText(server, within, "address_udp")),
-    ...present("addressWt", readText(server, within, "address_wt")),
+    ...present({
+      addressWs: readText(server, within, "address_ws"),
+      addressUdp: readText(server, within, "address_udp"),
+      addressWt: readText(server, within, "address_wt"),
+    }),
   };
 }
 
@@ -179,8 +184,4 @@ function isDmsgUrl(text: string): boolean {
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function present<N extends string, T>(name: N, value: T | undefined): { readonly [name in N]?: T } {
-  return (value === undefined ? {} : { [name]: value }) as { readonly [name in N]?: T };
 }

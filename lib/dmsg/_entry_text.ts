@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { LimitError, MalformedError } from "../base/mod.ts";
+import { LimitError, MalformedError, present } from "../base/mod.ts";
 import { parsePublicKey, parsePublicKeyLenient, type PublicKey } from "../crypto/mod.ts";
 import { isJsonObject, type Json, type JsonObject, parseExactJson, quoteJson } from "./_json.ts";
 import type { Entry, EntryClient, EntryServer, UncheckedEntry } from "./entry.ts";
-import { present } from "./_present.ts";
 
 /** Longest text of one entry that is parsed: a client with 256 delegated servers needs 18 KiB. */
 export const ENTRY_CHARS_MAX = 65_536;

@@ -10,9 +10,9 @@
  *
  * @module
  */
+import { present } from "../base/mod.ts";
 import { parseSignature, type PublicKey, type SecretKey, sign, toHex, verify } from "../crypto/mod.ts";
 import { canonicalEntry } from "./_entry_text.ts";
-import { present } from "./_present.ts";
 
 export {
   canonicalEntry,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { present } from "../base/mod.ts";
 import { type DmsgNetwork, embeddedNetwork, type ServiceAddress } from "../directory/mod.ts";
 import { parseDmsgUrl } from "../dmsg/mod.ts";
 import type { ServiceUrlPair } from "./_node_config.ts";
@@ -25,14 +26,13 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
     : undefined;
   return {
     ...network,
-    ...present(
-      "transportDiscovery",
-      serviceOf(transportDiscovery, isEmbedded && embedded.transportDiscovery),
-    ),
-    ...present("addressResolver", serviceOf(addressResolver, isEmbedded && embedded.addressResolver)),
-    ...present("routeFinder", serviceOf(routeFinder, isEmbedded && embedded.routeFinder)),
-    ...present("setupNodes", setupNodes),
-    ...present("allowLoopbackAddresses", allowLoopbackAddresses || undefined),
+    ...present({
+      transportDiscovery: serviceOf(transportDiscovery, isEmbedded && embedded.transportDiscovery),
+      addressResolver: serviceOf(addressResolver, isEmbedded && embedded.addressResolver),
+      routeFinder: serviceOf(routeFinder, isEmbedded && embedded.routeFinder),
+      setupNodes,
+      allowLoopbackAddresses: allowLoopbackAddresses || undefined,
+    }),
   };
 }
 
@@ -42,14 +42,7 @@ function serviceOf(
   deployed: ServiceAddress | false | undefined,
 ): ServiceAddress | undefined {
   if (http === undefined && dmsg === undefined) return deployed || undefined;
-  return {
-    ...present("http", http),
-    ...present("dmsg", dmsg === undefined ? undefined : parseDmsgUrl(dmsg).address),
-  };
-}
-
-function present<N extends string, T>(name: N, value: T | undefined): { readonly [name in N]?: T } {
-  return (value === undefined ? {} : { [name]: value }) as { readonly [name in N]?: T };
+  return present({ http, dmsg: dmsg === undefined ? undefined : parseDmsgUrl(dmsg).address });
 }
 
 function dmsgOfConfig(config: VisorConfig, embedded: DmsgNetwork): DmsgNetwork {
