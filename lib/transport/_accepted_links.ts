@@ -9,9 +9,10 @@
 import { type Conn, describeError, type Log, type Scope } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { Clock } from "../runtime/mod.ts";
+import { ipBlock } from "../wire/mod.ts";
 import type { LiveTransports } from "./_live_transports.ts";
 import type { Precedence } from "./_precedence.ts";
-import { Settlements } from "./_settlements.ts";
+import { Settlements, type Settling } from "./_settlements.ts";
 import type { RefusalCounters, RefusalReason } from "./counters.ts";
 import { TransportsFullError } from "./errors.ts";
 import { type TransportId, transportId } from "./id.ts";
@@ -23,6 +24,8 @@ import type { TransportType } from "./types.ts";
  * told so by their configuration (`public_visor.max_transports`).
  */
 export const UNASKED_TRANSPORTS_MAX = 1_024;
+/** The same from one address (IPv4) or one network of 64 bits (IPv6): addresses do cost something. */
+export const UNASKED_OF_ADDRESS_MAX = 128;
 
 export interface AcceptedLinksOptions {
   readonly clock: Clock;
@@ -35,6 +38,8 @@ export interface AcceptedLinksOptions {
   readonly isWanted: (id: TransportId) => boolean;
   /** Live transports that peers opened, at most. */
   readonly unaskedMax: number;
+  /** The same from one address, where it is known. */
+  readonly unaskedOfAddressMax: number;
   readonly refusals: RefusalCounters;
   readonly log: Log;
 }
@@ -42,28 +47,35 @@ export interface AcceptedLinksOptions {
 export class AcceptedLinks {
   readonly #options: AcceptedLinksOptions;
   readonly #settlements = new Settlements();
-  readonly #unasked = new Set<TransportId>(); // live, and nobody here asked for them
+  /** Live, and nobody here asked for them; with the address block that each came from. */
+  readonly #unasked = new Map<TransportId, string | undefined>();
+  readonly #unaskedOf = new Map<string, number>(); // by address block
 
   constructor(options: AcceptedLinksOptions) {
     this.#options = options;
-    options.live.onClosed(({ id }) => this.#unasked.delete(id));
+    options.live.onClosed(({ id }) => this.asked(id));
   }
 
-  /** Somebody here wants the transport, whoever opened it. */
+  /** Somebody here wants the transport, whoever opened it, or it is gone: it takes no place of strangers any more. */
   asked(id: TransportId): void {
-    this.#unasked.delete(id);
+    const block = this.#unasked.get(id);
+    if (!this.#unasked.delete(id) || block === undefined) return;
+    const left = this.#unaskedOf.get(block)! - 1;
+    if (left === 0) this.#unaskedOf.delete(block);
+    else this.#unaskedOf.set(block, left);
   }
 
-  /** Takes a link that a carrier accepted; `remote` proved its key. */
-  take(type: TransportType, conn: Conn, remote: PublicKey): void {
+  /** Takes a link that a carrier accepted; `remote` proved its key. `from`: the IP address, where it is known. */
+  take(type: TransportType, conn: Conn, remote: PublicKey, from?: string): void {
     const { scope, local, live, refusals, log } = this.#options;
     if (scope.signal.aborted) return conn.close(scope.signal.reason);
     if (remote === local.publicKey) return live.addFarEnd(type, conn);
-    const settling = { conn, remote };
+    const block = from === undefined ? undefined : ipBlock(from);
+    const settling = { conn, remote, block };
     if (this.#settlements.enter(settling) !== undefined) refusals.add("busy");
     scope.spawn("settle a transport", async (signal) => {
       try {
-        await this.#accept(type, conn, { remote, signal });
+        await this.#accept(type, settling, signal);
       } catch (error) {
         conn.close(error);
         if (!this.#settlements.leave(settling)) return; // counted when it had to make room
@@ -77,28 +89,35 @@ export class AcceptedLinks {
 
   async #accept(
     type: TransportType,
-    conn: Conn,
-    { remote, signal }: { readonly remote: PublicKey; readonly signal: AbortSignal },
+    { conn, remote, block }: Settling,
+    signal: AbortSignal,
   ): Promise<void> {
     const { clock, local, live, precedence, isWanted } = this.#options;
     const id = transportId(local.publicKey, remote, type);
     const isWelcome = () => precedence.mayReplace(id);
     if (!isWelcome()) throw new DuplicateLinkError();
-    this.#checkRoom(id);
+    this.#checkRoom(id, block);
     const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
     if (signal.aborted) return settled.conn.close(signal.reason);
     const existing = live.byId.get(id);
     if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
-    this.#checkRoom(id); // others have settled meanwhile
-    if (!isWanted(id)) this.#unasked.add(id);
+    this.#checkRoom(id, block); // others have settled meanwhile
+    if (!isWanted(id)) this.#noteUnasked(id, block);
     live.add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
   }
 
+  #noteUnasked(id: TransportId, block: string | undefined): void {
+    this.#unasked.set(id, block);
+    if (block !== undefined) this.#unaskedOf.set(block, (this.#unaskedOf.get(block) ?? 0) + 1);
+  }
+
   /** Throws `TransportsFullError` where a transport that a peer opens would be one too many. */
-  #checkRoom(id: TransportId): void {
-    const { live, isWanted, unaskedMax } = this.#options;
-    if (this.#unasked.size < unaskedMax || isWanted(id) || live.byId.has(id)) return;
-    throw new TransportsFullError(unaskedMax);
+  #checkRoom(id: TransportId, block: string | undefined): void {
+    const { live, isWanted, unaskedMax, unaskedOfAddressMax } = this.#options;
+    if (isWanted(id) || live.byId.has(id)) return;
+    if (this.#unasked.size >= unaskedMax) throw new TransportsFullError(unaskedMax);
+    if (block === undefined || (this.#unaskedOf.get(block) ?? 0) < unaskedOfAddressMax) return;
+    throw new TransportsFullError(unaskedOfAddressMax, block);
   }
 }
 

@@ -150,7 +150,7 @@ export class SocketLinks {
     try {
       const { conn, remote } = await this.#prove(socket, () => step = "noise");
       if (this.#scope.signal.aborted) return conn.close(this.#scope.signal.reason);
-      onLink(conn, remote);
+      onLink(conn, remote, socket.remote.hostname);
     } catch (error) {
       socket.close(error);
       if (!this.#handshakes.has(socket)) return; // counted when it had to make room

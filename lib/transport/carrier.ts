@@ -7,8 +7,11 @@ import type { Conn } from "../base/mod.ts";
 import type { ProvenKey, PublicKey } from "../crypto/mod.ts";
 import type { TransportType } from "./types.ts";
 
-/** Takes a link that a visor opened: encrypted, not settled yet. */
-export type LinkHandler = (conn: Conn, remote: ProvenKey) => void;
+/**
+ * Takes a link that a visor opened: encrypted, not settled yet. `from` is the IP address that it came from, where the
+ * carrier knows one.
+ */
+export type LinkHandler = (conn: Conn, remote: ProvenKey, from?: string) => void;
 
 /** One type of transport. */
 export interface TransportCarrier {

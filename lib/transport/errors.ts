@@ -91,7 +91,9 @@ export class SettlementError extends PeerError {
 /** A peer opens a transport, and there are as many of peers as are taken. */
 export class TransportsFullError extends PeerError {
   readonly code = "TRANSPORTS_FULL";
-  constructor(readonly max: number) {
-    super(`There are ${max} transports already that nobody here asked for`, { hint: "skyctl tp ls" });
+  /** `from`: the address block that has so many, where it is not all together. */
+  constructor(readonly max: number, readonly from?: string) {
+    const whose = from === undefined ? "" : ` from ${from}`;
+    super(`There are ${max} transports${whose} already that nobody here asked for`, { hint: "skyctl tp ls" });
   }
 }

@@ -14,7 +14,7 @@
 import { type Conn, ConnClosedError, describeError, type Log, Scope, silentLog } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { sleep, withTimeout, type World } from "../runtime/mod.ts";
-import { AcceptedLinks, UNASKED_TRANSPORTS_MAX } from "./_accepted_links.ts";
+import { AcceptedLinks, UNASKED_OF_ADDRESS_MAX, UNASKED_TRANSPORTS_MAX } from "./_accepted_links.ts";
 import { SharedDial } from "./_dial.ts";
 import { LiveTransports } from "./_live_transports.ts";
 import { keepPersistent, PERSISTENT_DIAL_MS, type PersistentTransport } from "./_persistent.ts";
@@ -115,6 +115,7 @@ export class TransportManager implements AsyncDisposable {
       precedence,
       isWanted: (id) => this.#persistent.has(id) || this.#dials.has(id),
       unaskedMax: options.unaskedMax ?? UNASKED_TRANSPORTS_MAX,
+      unaskedOfAddressMax: UNASKED_OF_ADDRESS_MAX,
       refusals,
       log: this.#log,
     });
@@ -230,7 +231,7 @@ export class TransportManager implements AsyncDisposable {
     const { type } = carrier;
     while (!signal.aborted) {
       try {
-        await carrier.start((conn, remote) => this.#accepted.take(type, conn, remote));
+        await carrier.start((conn, remote, from) => this.#accepted.take(type, conn, remote, from));
         this.#carrierFailures.delete(type);
         return;
       } catch (error) {

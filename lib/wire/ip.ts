@@ -27,6 +27,17 @@ export function ipText(bytes: Uint8Array): string | undefined {
   return `${hex.slice(0, start).join(":")}::${hex.slice(start + length).join(":")}`;
 }
 
+/**
+ * What one subscriber has, to count addresses by: an IPv4 address, the first 64 bits of an IPv6 one. Undefined for
+ * what is no address.
+ */
+export function ipBlock(text: string): string | undefined {
+  const bytes = ipBytes(text);
+  return bytes.length === 16
+    ? `${ipText(Uint8Array.from(bytes, (byte, at) => at < 8 ? byte : 0))}/64`
+    : ipText(bytes);
+}
+
 function isMapped(bytes: Uint8Array): boolean {
   return MAPPED_PREFIX.every((byte, index) => bytes[index] === byte);
 }

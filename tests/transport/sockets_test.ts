@@ -52,3 +52,20 @@ Deno.test("a transport over real TCP moves 32 MiB of packets in order, and leave
     assert.equal(transport.bytesSent >= count * 1_400, true);
     await Promise.all([near.close(), far.close()]);
   }));
+
+Deno.test("a link over TCP is handed over with the address that it came from", () =>
+  withSystemWorld(async (world) => {
+    const listen = { hostname: "127.0.0.1", port: 0 };
+    const far = stcpCarrier({ world, local: bob, table: new Map(), listen });
+    const told = Promise.withResolvers<(string | undefined)[]>();
+    await far.start((conn, remote, from) => {
+      told.resolve([remote, from]);
+      conn.close();
+    });
+    const near = stcpCarrier({ world, local: alice, table: new Map([[bob.publicKey, far.address!]]) });
+    const conn = await near.dial(bob.publicKey, { signal: new AbortController().signal });
+    assert.deepEqual(await told.promise, [alice.publicKey, "127.0.0.1"]);
+    conn.close();
+    await conn.closed;
+    await Promise.all([near.close(), far.close()]);
+  }));

@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { type KeyPair, keyPairFromSeed, type ProvenKey } from "../../lib/crypto/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
-import { SETTLEMENTS_MAX, SETTLEMENTS_OF_KEY_MAX } from "../../lib/transport/_settlements.ts";
-import { UNASKED_TRANSPORTS_MAX } from "../../lib/transport/_accepted_links.ts";
+import {
+  SETTLEMENTS_MAX,
+  SETTLEMENTS_OF_ADDRESS_MAX,
+  SETTLEMENTS_OF_KEY_MAX,
+} from "../../lib/transport/_settlements.ts";
+import { UNASKED_OF_ADDRESS_MAX, UNASKED_TRANSPORTS_MAX } from "../../lib/transport/_accepted_links.ts";
 import { type LinkHandler, TransportManager, type TransportManagerOptions } from "../../lib/transport/mod.ts";
 import { settleAsInitiator, settleAsResponder } from "../../lib/transport/settlement.ts";
 import { assertNothingAlive } from "../support/world.ts";
@@ -40,11 +44,11 @@ class Door implements AsyncDisposable {
   }
 
   /** A link of `peer` that says nothing yet: its far end, and whether that is still open. */
-  knock(peer: KeyPair): { conn: Conn; isOpen: () => boolean } {
+  knock(peer: KeyPair, from?: string): { conn: Conn; isOpen: () => boolean } {
     const [near, far] = this.#pair();
     let isOpen = true;
     near.closed.then(() => isOpen = false);
-    this.#onLink(near, peer.publicKey as ProvenKey);
+    this.#onLink(near, peer.publicKey as ProvenKey, from);
     return { conn: far, isOpen: () => isOpen };
   }
 
@@ -140,6 +144,60 @@ Deno.test("transports of strangers have a maximum; dialled and persistent ones a
   await door.clock.advance(0);
   assert.equal(door.manager.transports().length, 6);
   assert.deepEqual(door.manager.refusals.snapshot(), { full: 2 });
+});
+
+Deno.test("transports of strangers have a maximum of one address: many keys there leave room for others", async () => {
+  const wanted = stranger(1_000);
+  await using door = new Door({ persistent: [{ remote: wanted.publicKey, type: "stcp" }] });
+  await door.clock.advance(0);
+  const most = UNASKED_OF_ADDRESS_MAX;
+  const enter = (number: number, from?: string) =>
+    door.enter(stranger(number), door.knock(stranger(number), from).conn);
+  // One network of 64 bits is one subscriber's; an IPv4 address is alone, also in its IPv6 form.
+  for (let number = 0; number < most; number++) {
+    await enter(number, number % 2 === 0 ? "203.0.113.7" : "::ffff:203.0.113.7");
+    await enter(2_000 + number, `2001:db8:1:2::${number.toString(16)}`);
+  }
+  await door.clock.advance(0);
+  await assert.rejects(enter(3_000, "203.0.113.7"));
+  await assert.rejects(enter(3_000, "2001:db8:1:2:ffff::1"));
+  assert.deepEqual(door.manager.refusals.snapshot(), { full: 2 });
+  await enter(3_001, "203.0.113.8");
+  await enter(3_002, "2001:db8:1:3::1");
+  await enter(3_003); // over dmsg there is no address
+  await door.enter(wanted, door.knock(wanted, "203.0.113.7").conn); // wanted here: always
+  await enter(0, "203.0.113.7"); // the same anew is none more
+  await door.clock.advance(0);
+  assert.equal(door.manager.transports().length, 2 * most + 4);
+
+  const [left] = door.manager.to(stranger(2).publicKey);
+  await door.manager.remove(left!.id);
+  await enter(3_000, "203.0.113.7"); // one that ended gives its place back
+  await door.clock.advance(0);
+  await assert.rejects(enter(3_004, "203.0.113.7"));
+  await door.manager.dial(stranger(4).publicKey, "stcp"); // and so does one that somebody here asked for
+  await enter(3_004, "203.0.113.7");
+  await door.clock.advance(0);
+  await assert.rejects(enter(3_005, "203.0.113.7"));
+});
+
+Deno.test("one address takes its own places for settlements and nobody else's", async () => {
+  await using door = new Door();
+  await door.clock.advance(0);
+  const other = door.knock(carol, "203.0.113.8");
+  const silent = Array.from(
+    { length: 2 * SETTLEMENTS_MAX },
+    (_, number) => door.knock(stranger(number), "203.0.113.7"),
+  );
+  await door.clock.advance(0);
+  const open = silent.map(({ isOpen }) => isOpen());
+  assert.deepEqual(open.indexOf(true), silent.length - SETTLEMENTS_OF_ADDRESS_MAX, "the newest are left");
+  assert.ok(other.isOpen());
+  await door.enter(stranger(500), silent.at(-1)!.conn).catch(() => {}); // not its key: the place is given back
+  await door.enter(bob, door.knock(bob, "203.0.113.7").conn);
+  await door.enter(carol, other.conn);
+  await door.clock.advance(0);
+  assert.equal(door.manager.transports().length, 2);
 });
 
 Deno.test("settlements side by side do not pass the maximum", async () => {

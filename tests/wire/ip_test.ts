@@ -1,7 +1,7 @@
 /** Addresses as bytes and as text, as they travel in a look-up. */
 import assert from "node:assert/strict";
 import { toHex } from "../../lib/crypto/mod.ts";
-import { ipBytes, ipText } from "../../lib/wire/ip.ts";
+import { ipBlock, ipBytes, ipText } from "../../lib/wire/ip.ts";
 
 /** Text in, bytes, and the text that comes back. */
 const VALID: [string, string, string?][] = [
@@ -84,4 +84,14 @@ Deno.test("ipText() gives nothing for any length but 4 and 16", () => {
     const text = ipText(new Uint8Array(length));
     assert.equal(text !== undefined, length === 4 || length === 16, `${length} bytes`);
   }
+});
+
+Deno.test("ipBlock() is an IPv4 address whole, and the first 64 bits of an IPv6 one", () => {
+  assert.equal(ipBlock("203.0.113.9"), "203.0.113.9");
+  assert.equal(ipBlock("::ffff:203.0.113.9"), "203.0.113.9");
+  assert.equal(ipBlock("2001:db8:0:1:ffff:ffff:ffff:ffff"), "2001:db8:0:1::/64");
+  assert.equal(ipBlock("2001:db8:0:1::"), "2001:db8:0:1::/64");
+  assert.equal(ipBlock("2001:db8:0:2::1%eth0"), "2001:db8:0:2::/64");
+  assert.equal(ipBlock("::1"), "::/64");
+  for (const text of MALFORMED) assert.equal(ipBlock(text), undefined, JSON.stringify(text));
 });
