@@ -5,37 +5,34 @@ import {
   durationOption,
   examples,
   finished,
-  homeOption,
   type Io,
   repeated,
 } from "../../lib/cli/mod.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "../network_options.ts";
+import { withNetworkOptions } from "../network_options.ts";
 
 /** The verb. */
 export function curlCommand(io: Io): AnyCommand {
   return finished(
-    new Command("curl")
-      .description(
-        "Send one HTTP request over dmsg and print the answer's body. An answer that is not 2xx is exit code 4.",
-      )
-      .argument("<url>", "dmsg://<pk>[:port]/path; without a port 80")
-      .option("-X, --method <method>", "default: GET, with a body POST")
-      .option("-H, --header <name: value>", "a header field; may be repeated", repeated)
-      .option("-d, --data <body>", "the body: text, or @FILE for a file's content")
-      .option("-o, --out <file>", "write the body to a file, put in place when it is complete; - is stdout")
-      .option("-i, --include", "print status and header fields before the body")
-      .option(
-        "-t, --timeout <duration>",
-        "for dialling and the answer's head; the body may take longer",
-        durationOption,
-        30_000,
-      )
-      .option("--via <server>", "through the session with this dmsg server, without any look-up")
-      .option("-v, --verbose", "log what happens to stderr")
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("curl")
+        .description(
+          "Send one HTTP request over dmsg and print the answer's body. An answer that is not 2xx is exit code 4.",
+        )
+        .argument("<url>", "dmsg://<pk>[:port]/path; without a port 80")
+        .option("-X, --method <method>", "default: GET, with a body POST")
+        .option("-H, --header <name: value>", "a header field; may be repeated", repeated)
+        .option("-d, --data <body>", "the body: text, or @FILE for a file's content")
+        .option("-o, --out <file>", "write the body to a file, put in place when it is complete; - is stdout")
+        .option("-i, --include", "print status and header fields before the body")
+        .option(
+          "-t, --timeout <duration>",
+          "for dialling and the answer's head; the body may take longer",
+          durationOption,
+          30_000,
+        )
+        .option("--via <server>", "through the session with this dmsg server, without any look-up")
+        .option("-v, --verbose", "log what happens to stderr"),
+    )
       .addHelpText(
         "after",
         examples(

@@ -1,17 +1,15 @@
 /** `skyctl dmsg entry <pk>`: what the dmsg discovery says of a key. @module */
-import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "../network_options.ts";
+import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
+import { withNetworkOptions } from "../network_options.ts";
 
 /** The verb. */
 export function entryCommand(io: Io): AnyCommand {
   return finished(
-    new Command("entry")
-      .description("Show a key's entry in the dmsg discovery. Exit code 4 when there is none.")
-      .argument("<pk>", "public key")
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("entry")
+        .description("Show a key's entry in the dmsg discovery. Exit code 4 when there is none.")
+        .argument("<pk>", "public key"),
+    )
       .addHelpText(
         "after",
         examples(

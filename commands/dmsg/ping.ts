@@ -5,26 +5,23 @@ import {
   durationOption,
   examples,
   finished,
-  homeOption,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "../network_options.ts";
+import { withNetworkOptions } from "../network_options.ts";
 
 /** The verb. */
 export function pingCommand(io: Io): AnyCommand {
   return finished(
-    new Command("ping")
-      .description(
-        "Open a dmsg stream to a key and measure round trips over it. Exit code 4 when it is not reached.",
-      )
-      .argument("<pk>", "public key")
-      .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
-      .option("-t, --timeout <duration>", "for everything together", durationOption, 30_000)
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("ping")
+        .description(
+          "Open a dmsg stream to a key and measure round trips over it. Exit code 4 when it is not reached.",
+        )
+        .argument("<pk>", "public key")
+        .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
+        .option("-t, --timeout <duration>", "for everything together", durationOption, 30_000),
+    )
       .addHelpText(
         "after",
         examples(

@@ -4,32 +4,29 @@ import {
   Command,
   examples,
   finished,
-  homeOption,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "../network_options.ts";
+import { withNetworkOptions } from "../network_options.ts";
 
 /** The verb. */
 export function serveCommand(io: Io): AnyCommand {
   return finished(
-    new Command("serve")
-      .description(
-        "Serve a folder over dmsg until Ctrl-C: from the running visor, under its key, or, when none runs, from " +
-          "a client of its own.",
-      )
-      .argument("<folder>", "what to serve")
-      .option("-p, --port <port>", "dmsg port", wholeNumberOption({ min: 1, max: 65_535 }), 80)
-      .option("--standalone", "a client of its own even when a visor runs")
-      .option(
-        "--key <file>",
-        "secret key of the client of its own (made when the file is missing; default: a new key)",
-      )
-      .option("-v, --verbose", "log what happens to stderr")
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("serve")
+        .description(
+          "Serve a folder over dmsg until Ctrl-C: from the running visor, under its key, or, when none runs, from " +
+            "a client of its own.",
+        )
+        .argument("<folder>", "what to serve")
+        .option("-p, --port <port>", "dmsg port", wholeNumberOption({ min: 1, max: 65_535 }), 80)
+        .option("--standalone", "a client of its own even when a visor runs")
+        .option(
+          "--key <file>",
+          "secret key of the client of its own (made when the file is missing; default: a new key)",
+        )
+        .option("-v, --verbose", "log what happens to stderr"),
+    )
       .addHelpText(
         "after",
         examples(

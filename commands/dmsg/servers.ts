@@ -1,16 +1,12 @@
 /** `skyctl dmsg servers`: the dmsg servers of a network. @module */
-import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
-import { deploymentOption } from "../network_options.ts";
+import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
+import { withNetworkOptions } from "../network_options.ts";
 
 /** The verb. */
 export function serversCommand(io: Io): AnyCommand {
   return finished(
-    new Command("servers")
-      .description("List the dmsg servers of the network: key, address, free sessions, type.")
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(new Command("servers")
+      .description("List the dmsg servers of the network: key, address, free sessions, type."))
       .addHelpText("after", examples(["A table", "skyctl dmsg servers"]))
       .action(async (options) => {
         const { lookUp } = await import("../_look_up.ts");

@@ -5,37 +5,34 @@ import {
   examples,
   finished,
   homeOf,
-  homeOption,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { deploymentOption } from "../network_options.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
+import { withNetworkOptions } from "../network_options.ts";
 import { serviceAddressOption, timeoutOption } from "../service_options.ts";
 import { byLatencyOption } from "./by_latency_option.ts";
 
 /** The verb. */
 export function calcCommand(io: Io): AnyCommand {
   return finished(
-    new Command("calc")
-      .description(
-        "Compute the best paths between two visors, both ways, by the route finder's rule: least measured " +
-          "latency. With one key from the running visor, or from that of --source. Exit code 4 when there is none.",
-      )
-      .argument("<src>", "public key of the first visor; alone, of the last")
-      .argument("[dst]", "public key of the last visor")
-      .option("-s, --source <pk>", "as seen from this visor, instead of from the running one")
-      .option("-c, --count <n>", "paths each way", wholeNumberOption({ min: 1, max: 1_000 }), 1)
-      .option("-n, --min-hops <n>", "transports of a path at least", wholeNumberOption({ max: 64 }), 1)
-      .option("-x, --max-hops <n>", "transports of a path at most", wholeNumberOption({ max: 1_000 }), 5)
-      .option("--enable <types>", "only over transports of these types, separated by commas")
-      .option("--disable <types>", "not over transports of these types")
-      .addOption(byLatencyOption())
-      .addOption(serviceAddressOption("transport discovery"))
-      .addOption(timeoutOption(30_000, "30s"))
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("calc")
+        .description(
+          "Compute the best paths between two visors, both ways, by the route finder's rule: least measured " +
+            "latency. With one key from the running visor, or from that of --source. Exit code 4 when there is none.",
+        )
+        .argument("<src>", "public key of the first visor; alone, of the last")
+        .argument("[dst]", "public key of the last visor")
+        .option("-s, --source <pk>", "as seen from this visor, instead of from the running one")
+        .option("-c, --count <n>", "paths each way", wholeNumberOption({ min: 1, max: 1_000 }), 1)
+        .option("-n, --min-hops <n>", "transports of a path at least", wholeNumberOption({ max: 64 }), 1)
+        .option("-x, --max-hops <n>", "transports of a path at most", wholeNumberOption({ max: 1_000 }), 5)
+        .option("--enable <types>", "only over transports of these types, separated by commas")
+        .option("--disable <types>", "not over transports of these types")
+        .addOption(byLatencyOption())
+        .addOption(serviceAddressOption("transport discovery"))
+        .addOption(timeoutOption(30_000, "30s")),
+    )
       .addHelpText(
         "after",
         examples(

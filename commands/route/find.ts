@@ -5,36 +5,38 @@ import {
   examples,
   finished,
   homeOf,
-  homeOption,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
-import { deploymentOption } from "../network_options.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
+import { withNetworkOptions } from "../network_options.ts";
 import { serviceAddressOption, timeoutOption } from "../service_options.ts";
 import { byLatencyOption } from "./by_latency_option.ts";
 
 /** The verb. */
 export function findCommand(io: Io): AnyCommand {
   return finished(
-    new Command("find")
-      .description(
-        "Ask the route finder for paths between two visors, both ways. Exit code 4 when there is none.",
-      )
-      .argument(
-        "<src>",
-        "public key of the first visor; alone, of the last, and the running visor is the first",
-      )
-      .argument("[dst]", "public key of the last visor")
-      .option("-c, --count <n>", "paths each way", wholeNumberOption({ min: 1, max: 20 }), 1)
-      .option("-n, --min-hops <n>", "transports of a path at least", wholeNumberOption({ max: 1_000 }), 1)
-      .option("-x, --max-hops <n>", "transports of a path at most", wholeNumberOption({ max: 1_000 }), 1_000)
-      .addOption(byLatencyOption())
-      .addOption(serviceAddressOption("route finder"))
-      .addOption(timeoutOption(10_000, "10s"))
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("find")
+        .description(
+          "Ask the route finder for paths between two visors, both ways. Exit code 4 when there is none.",
+        )
+        .argument(
+          "<src>",
+          "public key of the first visor; alone, of the last, and the running visor is the first",
+        )
+        .argument("[dst]", "public key of the last visor")
+        .option("-c, --count <n>", "paths each way", wholeNumberOption({ min: 1, max: 20 }), 1)
+        .option("-n, --min-hops <n>", "transports of a path at least", wholeNumberOption({ max: 1_000 }), 1)
+        .option(
+          "-x, --max-hops <n>",
+          "transports of a path at most",
+          wholeNumberOption({ max: 1_000 }),
+          1_000,
+        )
+        .addOption(byLatencyOption())
+        .addOption(serviceAddressOption("route finder"))
+        .addOption(timeoutOption(10_000, "10s")),
+    )
       .addHelpText(
         "after",
         examples(

@@ -1,24 +1,22 @@
 /** `skyctl tp disc`: what the transport discovery knows. @module */
-import { type AnyCommand, Command, examples, finished, homeOption, type Io } from "../../lib/cli/mod.ts";
-import { deploymentOption } from "../network_options.ts";
-import { postQuantumOption } from "../post_quantum_option.ts";
+import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
+import { withNetworkOptions } from "../network_options.ts";
 import { serviceAddressOption, timeoutOption } from "../service_options.ts";
 
 /** The verb. */
 export function discCommand(io: Io): AnyCommand {
   return finished(
-    new Command("disc")
-      .description(
-        "Ask the transport discovery for a visor's transports, or for one by its id. Exit code 4 when there is " +
-          "none of that id.",
-      )
-      .option("-p, --pk <pk>", "transports from and to this visor")
-      .option("-i, --id <id>", "the transport with this id")
-      .addOption(serviceAddressOption("transport discovery"))
-      .addOption(timeoutOption(30_000, "30s"))
-      .addOption(homeOption())
-      .addOption(deploymentOption())
-      .addOption(postQuantumOption())
+    withNetworkOptions(
+      new Command("disc")
+        .description(
+          "Ask the transport discovery for a visor's transports, or for one by its id. Exit code 4 when there is " +
+            "none of that id.",
+        )
+        .option("-p, --pk <pk>", "transports from and to this visor")
+        .option("-i, --id <id>", "the transport with this id")
+        .addOption(serviceAddressOption("transport discovery"))
+        .addOption(timeoutOption(30_000, "30s")),
+    )
       .addHelpText(
         "after",
         examples(
