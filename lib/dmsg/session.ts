@@ -19,13 +19,14 @@ import {
   xkAccept,
   xkConnect,
 } from "../noise/mod.ts";
-import { sleep, type SocketAddress, type World } from "../runtime/mod.ts";
+import { type Clock, sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
 import { YamuxSession, type YamuxStream } from "../yamux/mod.ts";
 
 // Wire: fixed by peers.
 /**
  * Silence after message 3 before our first mux byte. Servers of 2024 read the handshake through a buffered
  * reader and drop the session when mux bytes share its last read (dmsg.md 3.1: 1 ms was enough on loopback).
+ * One that took part in the hybrid is newer than that, and keeps them: it is pinged at once.
  */
 export const QUIET_AFTER_HANDSHAKE_MS = 50;
 
@@ -146,13 +147,22 @@ export async function connectSession(
       signal,
       extension,
     });
-    await sleep(clock, QUIET_AFTER_HANDSHAKE_MS, signal);
+    if (!extension.isHybrid) await sleep(clock, QUIET_AFTER_HANDSHAKE_MS, signal);
     const result = { ...handshake.result, postQuantum: extension.isHybrid };
-    return new Session(handshake.conn, result, remoteAddress, "client", options);
+    const session = new Session(handshake.conn, result, remoteAddress, "client", options);
+    if (extension.isHybrid) await untilKnown(session, clock, signal);
+    return session;
   } catch (error) {
     conn.close(error);
     throw error;
   }
+}
+
+/** Until the server answers, and so knows this key; no longer than the quiet that others get. */
+async function untilKnown({ mux }: Session, clock: Clock, signal?: AbortSignal): Promise<void> {
+  const limit = { what: "The first ping of a session", afterMs: QUIET_AFTER_HANDSHAKE_MS, signal };
+  await withTimeout(clock, limit, (ended) => mux.ping(ended)).catch(() => {}); // the session tells of its own end
+  signal?.throwIfAborted();
 }
 
 /** Answers the handshake of a client that connected. Owns `conn`. Errors: those of `xkAccept`, `PqRequiredError`. */

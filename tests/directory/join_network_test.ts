@@ -157,7 +157,7 @@ for (
       const network = deployment.network(parts);
       const [near, far] = [deployment.join("near", { network }), deployment.join("far", { network })];
       await Promise.all([near.dmsg.whenPublished(), far.dmsg.whenPublished()]);
-      assert.equal((await deployment.registered("far"))!.length, 1);
+      assert.ok((await deployment.registered("far"))!.length >= 1);
       await hello(near, far);
       await deployment.sleep(40_000);
       for (const name of SERVER_NAMES) deployment.simulation.reset("far", name);

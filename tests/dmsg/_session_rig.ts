@@ -16,7 +16,6 @@ import {
   signObject,
   type StreamRequest,
 } from "../../lib/dmsg/mod.ts";
-import { QUIET_AFTER_HANDSHAKE_MS } from "../../lib/dmsg/session.ts";
 import type { Random } from "../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import type { YamuxStream } from "../../lib/yamux/mod.ts";
@@ -187,7 +186,7 @@ export class SessionRig {
       local: client,
       onStream: onClientStream ?? keep,
     });
-    await this.clock.advance(QUIET_AFTER_HANDSHAKE_MS);
+    await this.settle(); // the hybrid: nobody keeps quiet after it
     const joined = { server: await accepting, client: await connecting, incoming };
     onEstablished?.(joined.server);
     this.#sessions.push(joined.client, joined.server);

@@ -16,7 +16,7 @@ import {
   SESSION_STREAMS_MAX,
 } from "../../lib/dmsg/session.ts";
 import { u16Frame } from "../../lib/wire/mod.ts";
-import { xkConnect, xkInitiator } from "../../lib/noise/mod.ts";
+import { PostQuantum, xkConnect, xkInitiator } from "../../lib/noise/mod.ts";
 import { YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 import { concat, muxFrame, statics } from "./_recording.ts";
 import { type SessionRig, withRig } from "./_session_rig.ts";
@@ -48,6 +48,11 @@ function accept(rig: SessionRig, conn: Conn, options: Options = {}): Promise<Ses
   });
 }
 
+/** As a server of 2024 sees it: no hybrid. */
+const classical = (rig: SessionRig): Options => ({
+  postQuantum: new PostQuantum({ mode: "off", random: rig.random }),
+});
+
 async function endSession(rig: SessionRig, session: Session): Promise<void> {
   session.close();
   await rig.settle();
@@ -57,7 +62,7 @@ async function endSession(rig: SessionRig, session: Session): Promise<void> {
 Deno.test("connectSession() says nothing for 50 ms after message 3, as old servers lose what follows it", () =>
   withRig(async (rig) => {
     const [near, far] = widePair(rig.ledger);
-    const [accepting, connecting] = [accept(rig, far), connect(rig, near)];
+    const [accepting, connecting] = [accept(rig, far), connect(rig, near, classical(rig))];
     let isConnected = false;
     connecting.then(() => isConnected = true);
     await rig.clock.advance(QUIET_AFTER_HANDSHAKE_MS - 1);
@@ -67,6 +72,21 @@ Deno.test("connectSession() says nothing for 50 ms after message 3, as old serve
     assert.equal(QUIET_AFTER_HANDSHAKE_MS, 50);
     await endSession(rig, await connecting);
     await endSession(rig, await accepting);
+  }));
+
+Deno.test("connectSession() speaks at once to a server that took part in the hybrid: it is no old one", () =>
+  withRig(async (rig) => {
+    const [near, far] = widePair(rig.ledger);
+    const [accepting, connecting] = [accept(rig, far), connect(rig, near)];
+    const startMs = rig.clock.monotonicMs();
+    await rig.settle();
+    const [client, server] = [await connecting, await accepting];
+    assert.deepEqual([client.postQuantum, rig.clock.monotonicMs() - startMs], [true, 0]);
+    const pinged = client.mux.ping();
+    await rig.settle();
+    assert.equal(await pinged, 0);
+    await endSession(rig, client);
+    await endSession(rig, server);
   }));
 
 Deno.test("acceptSession() keeps mux bytes that come in one breath with message 3", () =>
@@ -129,7 +149,8 @@ Deno.test("connectSession() that is cancelled in the quiet closes its connection
     const [near, far] = widePair(rig.ledger);
     const controller = new AbortController();
     const accepting = accept(rig, far);
-    const outcome = connect(rig, near, { signal: controller.signal }).catch((error: unknown) => error);
+    const outcome = connect(rig, near, { ...classical(rig), signal: controller.signal })
+      .catch((error: unknown) => error);
     await rig.clock.advance(10);
     const reason = new Error("changed my mind");
     controller.abort(reason);
