@@ -33,6 +33,13 @@ function register(
   return service.askAs(owner, path, { method: "POST", body });
 }
 
+/** A transport of `owner` over HTTP, from that address. */
+async function registerFrom(service: TransportDiscoveryUnderTest, owner: typeof alice, remote: string) {
+  const body = JSON.stringify([wireTransport(transportOf(owner, bob))]);
+  const headers = signed(owner, await service.nonceOf(owner), body);
+  return await service.ask("/v3/transports/", { method: "POST", body, headers, remote });
+}
+
 async function idsOf(service: TransportDiscoveryUnderTest, owner: typeof alice): Promise<string[]> {
   const { body } = await service.ask(`/v3/transports/edge:${owner.publicKey}`);
   return (JSON.parse(body) ?? []).map(({ t_id }: { t_id: string }) => t_id);
@@ -81,6 +88,37 @@ Deno.test("one key registers so many live transports and no more, and takes nobo
   assert.equal((await register(service, bob, [records[3]!])).status, 201, "bob's places are his own");
   await service.clock.advance(TRANSPORT_TTL_MS);
   assert.equal((await register(service, alice, records.slice(2))).status, 201);
+});
+
+Deno.test("the keys at one public address register so many live transports together, and take no other's place", async () => {
+  await using service = new TransportDiscoveryUnderTest({ ...unlimited, recordsOfAddressMax: 3 });
+  const keys = ["a", "b", "c", "d", "e"].map(pair);
+  const from = (owner: typeof alice, remote: string) => registerFrom(service, owner, remote);
+  const statuses: number[] = [];
+  for (const key of keys.slice(0, 4)) statuses.push((await from(key, "203.0.113.7:1000")).status);
+  assert.deepEqual(statuses, [201, 201, 201, 400]);
+  assert.match((await from(keys[3]!, "203.0.113.7:1001")).body, /or 3 of one address/);
+  assert.equal((await from(keys[0]!, "203.0.113.7:1002")).status, 201, "renewals go on");
+  assert.equal(service.feed.entries().length, 3);
+  assert.equal((await from(keys[3]!, "203.0.113.8:1000")).status, 201);
+  for (const remote of ["127.0.0.1:1000", "10.0.0.7:1000", "[::1]:1000", "[fd00::1]:1000"]) { // may be a proxy's
+    for (let number = 0; number < 5; number++) {
+      assert.equal((await from(pair(`${remote} ${number}`), remote)).status, 201, remote);
+    }
+  }
+  for (let number = 0; number < 4; number++) { // one network of 64 bits is one subscriber's
+    const { status } = await from(pair(`v6 ${number}`), `[2001:db8:1:2::${number}]:1000`);
+    assert.equal(status, number < 3 ? 201 : 400);
+  }
+  for (let number = 0; number < 5; number++) { // over dmsg there is no address but the caller's own word
+    const caller = pair(`dmsg ${number}`);
+    const headers = { "SW-PublicIP": "203.0.113.7" };
+    const body = JSON.stringify([wireTransport(transportOf(caller, bob))]);
+    const answer = await service.askAs(caller, "/v3/transports/", { method: "POST", body, headers });
+    assert.equal(answer.status, 201, answer.body);
+  }
+  await service.clock.advance(TRANSPORT_TTL_MS);
+  assert.equal((await from(keys[4]!, "203.0.113.7:1000")).status, 201, "places of what ended are free");
 });
 
 Deno.test("the maximum of a key holds without being set", async () => {

@@ -1,5 +1,5 @@
 /** Where a caller is: its socket, what a proxy in front says, or, over dmsg, what it says itself. @module */
-import { ipBytes, ipText } from "../../wire/mod.ts";
+import { ipBlock, ipBytes, ipText } from "../../wire/mod.ts";
 import { dmsgCaller, type Question } from "./answers.ts";
 
 /**
@@ -16,6 +16,18 @@ export function callerAddress(
       addressOf(question.header("x-forwarded-for")?.split(",", 1)[0])
     : undefined;
   return told ?? addressOf(/^\[?(.*?)\]?:[0-9]+$/.exec(question.remote)?.[1]);
+}
+
+/**
+ * The block of a caller's public address, to count callers by; undefined for whoever cannot be told so: over dmsg an
+ * address is the caller's own word, and a private one may be that of a proxy in front of everybody.
+ */
+export function publicBlock(question: Question): string | undefined {
+  if (dmsgCaller(question.remote) !== undefined) return undefined;
+  const address = callerAddress(question, { believeProxies: false });
+  if (address === undefined) return undefined;
+  const isOwn = address.includes(":") ? /^(?:::|f[cd]|fe[89ab])/.test(address) : !isPublicAddress(address);
+  return isOwn ? undefined : ipBlock(address);
 }
 
 /** An IP address in its usual form: an IPv4 address in IPv6 is one. Undefined for what is none. */

@@ -20,7 +20,7 @@ export class SqliteTransportStore implements TransportStore {
   readonly #statements: Statements;
 
   constructor({ noncesMax, ...options }: SqliteTransportStoreOptions) {
-    this.#sqlite = new Sqlite(options, TABLES, { later: [OWNER], indexes: INDEXES });
+    this.#sqlite = new Sqlite(options, TABLES, { later: [OWNER, OWNER_BLOCK], indexes: INDEXES });
     this.#statements = prepare(this.#sqlite);
     this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
   }
@@ -34,11 +34,12 @@ export class SqliteTransportStore implements TransportStore {
       const endsMs = this.#sqlite.endMs(ttlMs);
       try {
         return this.#sqlite.transaction(() => {
-          const given = { nowMs, endsMs, owner: owner?.key ?? "" };
+          const given = { nowMs, endsMs, owner: owner?.key ?? "", block: owner?.block?.text ?? "" };
           const changed = records.flatMap((record) => this.#put(record, given) ?? []);
           if (changed.length > 0 && owner !== undefined) {
             const owned = this.#statements.countOwned.get(owner.key, nowMs)!.count as number;
             if (owned > owner.recordsMax) throw new OwnerFull();
+            if (owner.block !== undefined) this.#checkBlock(owner.block, nowMs);
           }
           this.#statements.purge.run(nowMs, PURGED_PER_PUT);
           this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
@@ -102,17 +103,26 @@ export class SqliteTransportStore implements TransportStore {
     return Promise.resolve();
   }
 
+  #checkBlock(
+    { text, recordsMax }: { readonly text: string; readonly recordsMax: number },
+    nowMs: number,
+  ): void {
+    if (this.#statements.countOfBlock.get(text, nowMs)!.count as number > recordsMax) throw new OwnerFull();
+  }
+
   /** Gives the record as it is now where it is new, or other than before. */
   #put(
     record: TransportRecord,
-    { nowMs, endsMs, owner }: { nowMs: number; endsMs: number; owner: string },
+    { nowMs, endsMs, owner, block }: { nowMs: number; endsMs: number; owner: string; block: string },
   ): TransportRecord | undefined {
     const { id, edges, type, label, latency } = record;
     // Nearly every registration renews what is there, and most without a new measurement: one statement.
     const isRenewed = this.#statements.renew.run(endsMs, id, label, nowMs).changes !== 0;
     if (isRenewed && latency === undefined) return undefined;
     const before = isRenewed ? this.#get(id, nowMs) : undefined;
-    if (!isRenewed) this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs, owner, nowMs);
+    if (!isRenewed) {
+      this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs, owner, block, nowMs, nowMs);
+    }
     if (latency !== undefined) {
       this.#statements.putLatency.run(id, latency.min, latency.max, latency.avg, nowMs);
       if (isSame(before?.latency, latency)) return undefined;
@@ -179,7 +189,12 @@ const TABLES = `
 
 /** Who registered a transport first. Those of older files have nobody: they end soon, or count for nobody. */
 const OWNER = { table: "transports", column: "owner", definition: "TEXT NOT NULL DEFAULT ''" };
-const INDEXES = "CREATE INDEX IF NOT EXISTS transports_by_owner ON transports (owner, ends_ms)";
+/** The address block that it was registered from, where that was known. */
+const OWNER_BLOCK = { table: "transports", column: "owner_block", definition: "TEXT NOT NULL DEFAULT ''" };
+const INDEXES = `
+  CREATE INDEX IF NOT EXISTS transports_by_owner ON transports (owner, ends_ms);
+  CREATE INDEX IF NOT EXISTS transports_by_owner_block ON transports (owner_block, ends_ms);
+`;
 
 type Statements = ReturnType<typeof prepare>;
 
@@ -198,10 +213,15 @@ function prepare(sqlite: Sqlite) {
     ),
     shorten: sqlite.statement("UPDATE transports SET ends_ms = ? WHERE ends_ms > ?"),
     put: sqlite.statement(`
-      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms, owner) VALUES (?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms, owner, owner_block)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET label = excluded.label, ends_ms = excluded.ends_ms,
-        owner = CASE WHEN ends_ms > ? THEN owner ELSE excluded.owner END`),
+        owner = CASE WHEN ends_ms > ? THEN owner ELSE excluded.owner END,
+        owner_block = CASE WHEN ends_ms > ? THEN owner_block ELSE excluded.owner_block END`),
     countOwned: sqlite.statement("SELECT count(*) AS count FROM transports WHERE owner = ? AND ends_ms > ?"),
+    countOfBlock: sqlite.statement(
+      "SELECT count(*) AS count FROM transports WHERE owner_block = ? AND ends_ms > ?",
+    ),
     putLatency: sqlite.statement(`
       INSERT INTO transport_latencies (id, least, most, average, measured_ms) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET least = excluded.least, most = excluded.most,

@@ -7,7 +7,12 @@ import type { NonceStore } from "./nonce_store.ts";
 export interface PutTransports {
   readonly ttlMs: number;
   /** Who registers: what was not there counts as the key's until it ends or is removed, whoever renews it. */
-  readonly owner?: { readonly key: PublicKey; readonly recordsMax: number };
+  readonly owner?: {
+    readonly key: PublicKey;
+    readonly recordsMax: number;
+    /** Where the key registers from, if it is known: all keys there have a maximum together. */
+    readonly block?: { readonly text: string; readonly recordsMax: number } | undefined;
+  };
 }
 
 /**
@@ -20,7 +25,7 @@ export interface TransportStore extends AsyncDisposable {
   /**
    * Stores all of `records` in one step, or renews them. `ttlMs` 0: until they are removed. Gives those that were
    * not there, or have another label or latency than before, as they are now. Undefined, and nothing is stored,
-   * where `owner` would have more than its maximum.
+   * where `owner`, or all of its address block, would have more than the maximum.
    */
   put(records: readonly TransportRecord[], options: PutTransports): Promise<TransportRecord[] | undefined>;
   byId(id: string): Promise<TransportRecord | undefined>;

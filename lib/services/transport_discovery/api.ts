@@ -17,6 +17,7 @@ import {
   json,
   NOT_FOUND,
   plain,
+  publicBlock,
   queryValue,
   type Question,
   RateLimit,
@@ -32,6 +33,7 @@ import {
   EDGES_MAX,
   LIST_BYTES_MAX,
   NO_BODY_BYTES_MAX,
+  RECORDS_OF_ADDRESS_MAX,
   RECORDS_OF_KEY_MAX,
   REGISTRATION_BYTES_MAX,
   REQUESTS_BURST,
@@ -52,6 +54,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
   const { store, feed, world: { clock }, settings = {}, dmsgStatus } = options;
   const { entryTimeoutMs = TRANSPORT_TTL_MS, requestsPerMinute = REQUESTS_PER_MINUTE } = settings;
   const { recordsOfKeyMax: recordsMax = RECORDS_OF_KEY_MAX } = settings;
+  const { recordsOfAddressMax = RECORDS_OF_ADDRESS_MAX } = settings;
   const whitelist = new Set<string>(settings.whitelistKeys);
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
@@ -78,9 +81,15 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
       const registration = readRegistration(body, key);
       if ("error" in registration) return refused(registration);
       const { records } = registration;
-      const changed = await store.put(records, { ttlMs: entryTimeoutMs, owner: { key, recordsMax } });
+      const text = publicBlock(question);
+      const block = text === undefined ? undefined : { text, recordsMax: recordsOfAddressMax };
+      const changed = await store.put(records, { ttlMs: entryTimeoutMs, owner: { key, recordsMax, block } });
       if (changed === undefined) {
-        return refused({ status: 400, error: `more than ${recordsMax} live transports of one key` });
+        const orAddress = block === undefined ? "" : `, or ${recordsOfAddressMax} of one address`;
+        return refused({
+          status: 400,
+          error: `more than ${recordsMax} live transports of one key${orAddress}`,
+        });
       }
       if (changed.length > 0) listing.changed();
       feed.registered(records, changed, entryTimeoutMs);

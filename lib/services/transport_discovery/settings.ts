@@ -17,6 +17,8 @@ export interface TransportDiscoverySettings {
   readonly requestsBurst?: number;
   /** Live transports that one key registered first, at most. Default {@link RECORDS_OF_KEY_MAX}. */
   readonly recordsOfKeyMax?: number;
+  /** The same of all keys at one public address. Default {@link RECORDS_OF_ADDRESS_MAX}. */
+  readonly recordsOfAddressMax?: number;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
@@ -32,6 +34,8 @@ export const REQUESTS_BURST = 10;
  * it could name any number of them. A visor takes 1,024 of peers, and dials some.
  */
 export const RECORDS_OF_KEY_MAX = 2_048;
+/** The same from one IPv4 address or IPv6 /64, whatever the keys: a list of 100,000 is answered well. */
+export const RECORDS_OF_ADDRESS_MAX = 8_192;
 /** Transports in one registration, and ids in one deletion. A visor has some hundred. */
 export const BATCH_RECORDS_MAX = 1_024;
 /** The body of one registration: 1,024 signed entries need 0.6 MB. */
