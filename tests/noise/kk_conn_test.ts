@@ -1,13 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  type Conn,
-  Ledger,
-  LimitError,
-  memoryPair,
-  TimedOutError,
-  TruncatedError,
-} from "../../lib/base/mod.ts";
-import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
+import { type Conn, LimitError, TimedOutError, TruncatedError } from "../../lib/base/mod.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
   HandshakeError,
@@ -18,24 +10,17 @@ import {
   PqRequiredError,
 } from "../../lib/noise/mod.ts";
 import { ConnReader } from "../../lib/wire/mod.ts";
+import { bareEnds } from "../support/bare_ends.ts";
 import { alice, bob, mallory, seededRandom, text } from "./support.ts";
 
 const random = seededRandom("kk_conn");
 
-/** Two bare ends on a clock that stands, and a check that all of it is gone. */
+/** Two bare ends, and what each of them knows. */
 function setUp() {
-  const ledger = new Ledger();
-  const clock = new VirtualClock({ ledger });
-  const [near, far] = memoryPair({ ledger });
-  const end = async () => {
-    near.close();
-    far.close();
-    await Promise.all([near.closed, far.closed]);
-    assert.deepEqual(ledger.live(), {});
-  };
+  const { clock, ...ends } = bareEnds();
   const dialler = { local: alice, remote: bob.publicKey, clock, random };
   const acceptor = { local: bob, remote: alice.publicKey, clock, random };
-  return { near, far, clock, dialler, acceptor, end };
+  return { ...ends, clock, dialler, acceptor };
 }
 
 Deno.test("kkConnect() and kkAccept() join two ends that know each other, and leave no timer", async () => {

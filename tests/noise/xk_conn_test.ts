@@ -1,13 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  type Conn,
-  ConnResetError,
-  Ledger,
-  LimitError,
-  memoryPair,
-  TimedOutError,
-  TruncatedError,
-} from "../../lib/base/mod.ts";
+import { type Conn, ConnResetError, LimitError, TimedOutError, TruncatedError } from "../../lib/base/mod.ts";
 import { fromHex, parsePublicKey, toHex } from "../../lib/crypto/mod.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
@@ -22,26 +14,13 @@ import {
 } from "../../lib/noise/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import recorded from "../vectors/dmsg/noise-handshakes.json" with { type: "json" };
+import { bareEnds } from "../support/bare_ends.ts";
 import { alice, bob, mallory, pairOf, seededRandom, text } from "./support.ts";
 
 const random = seededRandom("xk_conn");
 
-/** Two bare ends on a clock that stands, and a check that all of it is gone. */
-function setUp() {
-  const ledger = new Ledger();
-  const clock = new VirtualClock({ ledger });
-  const [near, far] = memoryPair({ ledger });
-  const end = async () => {
-    near.close();
-    far.close();
-    await Promise.all([near.closed, far.closed]);
-    assert.deepEqual(ledger.live(), {});
-  };
-  return { near, far, clock, end };
-}
-
 Deno.test("xkConnect() and xkAccept() join two ends, and leave no timer", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const [dialled, accepted] = await Promise.all([
     xkConnect(near, { local: alice, remote: bob.publicKey, clock, random }),
     xkAccept(far, { local: bob, clock, random }),
@@ -59,7 +38,7 @@ Deno.test("xkConnect() and xkAccept() join two ends, and leave no timer", async 
 
 Deno.test("xkConnect() writes the recorded bytes, byte by byte answered, and nothing behind message 3", async () => {
   const vector = recorded.vectors[0]!;
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const [one, two, three] = vector.handshake_messages.map(({ framed }) => framed);
   const connecting = xkConnect(near, {
     local: pairOf(vector.initiator_static),
@@ -83,7 +62,7 @@ Deno.test("xkConnect() writes the recorded bytes, byte by byte answered, and not
 
 Deno.test("xkAccept() keeps what came in one piece with message 3", async () => {
   const vector = recorded.vectors[0]!;
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const [one, two, three] = vector.handshake_messages.map(({ framed }) => fromHex(framed));
   const accepting = xkAccept(far, {
     local: pairOf(vector.responder_static),
@@ -108,7 +87,7 @@ Deno.test("both sides give up after 5 s, whoever is silent, and close", async ()
     (conn, clock) => xkAccept(conn, { local: bob, clock, random }),
   ];
   for (const start of starts) {
-    const { near, far, clock, end } = setUp();
+    const { near, far, clock, end } = bareEnds();
     let settled = false;
     const failed = assert.rejects(start(near, clock).finally(() => settled = true), TimedOutError);
     await far.write(Uint8Array.of(0)); // half a length
@@ -122,7 +101,7 @@ Deno.test("both sides give up after 5 s, whoever is silent, and close", async ()
 });
 
 Deno.test("an aborted signal ends the handshake, and has no hold on a finished one", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const controller = new AbortController();
   const failed = assert.rejects(
     xkAccept(near, { local: bob, clock, random, signal: controller.signal }),
@@ -135,7 +114,7 @@ Deno.test("an aborted signal ends the handshake, and has no hold on a finished o
   assert.equal(clock.pendingTimers, 0);
   await end();
 
-  const second = setUp();
+  const second = bareEnds();
   const later = new AbortController();
   const [{ conn }] = await Promise.all([
     xkConnect(second.near, { local: alice, remote: bob.publicKey, ...second, random, signal: later.signal }),
@@ -147,7 +126,7 @@ Deno.test("an aborted signal ends the handshake, and has no hold on a finished o
 });
 
 Deno.test("an abort in the last moment of a handshake fails it: the connection is closed already", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const controller = new AbortController();
   const reason = new Error("shutting down");
   const extension: HandshakeExtension = {
@@ -169,7 +148,7 @@ Deno.test("an abort in the last moment of a handshake fails it: the connection i
 });
 
 Deno.test("xkConnect() refuses another responder and closes without a word", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const connecting = assert.rejects(
     xkConnect(near, { local: alice, remote: bob.publicKey, clock, random }),
     HandshakeError,
@@ -198,7 +177,7 @@ Deno.test("xkAccept() refuses damaged, oversize and cut first messages with a ty
     ["an end at once", new Uint8Array(0), TruncatedError],
   ];
   for (const [name, bytes, expected] of mutants) {
-    const { near, far, clock, end } = setUp();
+    const { near, far, clock, end } = bareEnds();
     const failed = assert.rejects(xkAccept(far, { local, clock, random }), expected, name);
     await near.write(bytes);
     await near.closeWrite().catch(() => {}); // refused by then, perhaps
@@ -210,7 +189,7 @@ Deno.test("xkAccept() refuses damaged, oversize and cut first messages with a ty
 });
 
 Deno.test("an extension fills and sees every payload, and may replace the keys", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const seen: string[] = [];
   const extension = (name: string): HandshakeExtension => {
     let count = 0;
@@ -234,7 +213,7 @@ Deno.test("an extension fills and sees every payload, and may replace the keys",
 });
 
 Deno.test("an extension that refuses the keys keeps message 3 from being sent", async () => {
-  const { near, far, clock, end } = setUp();
+  const { near, far, clock, end } = bareEnds();
   const refusal = new Error("post-quantum is required");
   const extension: HandshakeExtension = {
     outgoing: () => new Uint8Array(0),

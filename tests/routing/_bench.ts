@@ -16,6 +16,11 @@ export class RoutingBench {
     return node;
   }
 
+  /** A node of each name, in their order. */
+  nodes<const Names extends readonly string[]>(...names: Names): { -readonly [At in keyof Names]: Node } {
+    return names.map((name) => this.node(name)) as { -readonly [At in keyof Names]: Node };
+  }
+
   /** Lets happen what can happen now. */
   settle(): Promise<void> {
     return this.clock.advance(0);

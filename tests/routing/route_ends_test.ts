@@ -18,6 +18,22 @@ async function open(bench: RoutingBench, path: readonly Node[]) {
   return { group, other };
 }
 
+/** From alice by bob to carol, and back by dave. */
+async function openApart(
+  bench: RoutingBench,
+  { alice, bob, carol, dave }: Readonly<Record<"alice" | "bob" | "carol" | "dave", Node>>,
+) {
+  const there = layRoute([alice, bob, carol], { from: 60_000 });
+  const back = layRoute([alice, dave, carol], { from: 60_000 });
+  const listener = carol.router.listen(3);
+  carol.router.addEdgeRules({ ...there.destination, forward: back.destination.forward });
+  const opening = alice.router.open({ ...there.source, reverse: back.source.reverse });
+  const group = await bench.within(1_000, opening);
+  const other = (await listener.accept())!;
+  listener.close();
+  return { group, other };
+}
+
 async function talks(bench: RoutingBench, { group, other }: { group: RouteGroup; other: RouteGroup }) {
   for (const [from, to] of [[group, other], [other, group]] as const) {
     const reading = to.read();
@@ -41,7 +57,7 @@ async function fill(bench: RoutingBench, group: RouteGroup): Promise<void> {
 for (const broken of [0, 1, 2]) {
   Deno.test(`three hops: when transport ${broken + 1} closes, both ends know at once, and no rule is left`, () =>
     withRouting(async (bench) => {
-      const path = ["alice", "bob", "carol", "dave"].map((name) => bench.node(name));
+      const path = bench.nodes("alice", "bob", "carol", "dave");
       const links = [0, 1, 2].map((at) => link(path[at]!, path[at + 1]!));
       const { group, other } = await open(bench, path);
       await talks(bench, { group, other });
@@ -65,7 +81,7 @@ for (const broken of [0, 1, 2]) {
 
 Deno.test("relays say why, so that it is no orderly end", () =>
   withRouting(async (bench) => {
-    const path = ["alice", "bob", "carol"].map((name) => bench.node(name));
+    const path = bench.nodes("alice", "bob", "carol");
     link(path[0]!, path[1]!);
     const second = link(path[1]!, path[2]!);
     const { group, other } = await open(bench, path);
@@ -82,23 +98,10 @@ Deno.test("relays say why, so that it is no orderly end", () =>
 for (const isClosedAt of ["alice", "dave"]) {
   Deno.test(`another way back: it closes at ${isClosedAt}, and both ends know at once`, () =>
     withRouting(async (bench) => {
-      const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map((name) => bench.node(name)) as [
-        Node,
-        Node,
-        Node,
-        Node,
-      ];
+      const [alice, bob, carol, dave] = bench.nodes("alice", "bob", "carol", "dave");
       for (const [a, b] of [[alice, bob], [bob, carol], [carol, dave]] as const) link(a, b);
       const last = link(dave, alice);
-      const there = layRoute([alice, bob, carol], { from: 60_000 });
-      const back = layRoute([alice, dave, carol], { from: 60_000 });
-      const listener = carol.router.listen(3);
-      carol.router.addEdgeRules({ ...there.destination, forward: back.destination.forward });
-      const group = await bench.within(
-        1_000,
-        alice.router.open({ ...there.source, reverse: back.source.reverse }),
-      );
-      const other = (await listener.accept())!;
+      const { group, other } = await openApart(bench, { alice, bob, carol, dave });
       await talks(bench, { group, other });
       const ends = [group, other].map((end) => failureOf(end.read()));
       // One side may notice long before the other one.
@@ -108,48 +111,28 @@ for (const isClosedAt of ["alice", "dave"]) {
         assert.ok(failure instanceof ConnResetError, `${failure}`);
       }
       assert.deepEqual([alice, carol].map(({ router }) => router.groups()), [[], []]);
-      for (const each of [group, other, listener]) each.close();
+      for (const each of [group, other]) each.close();
     }));
 }
 
 Deno.test("the way there breaks in front of the far end: its rule goes at once, the source is told by the way back", () =>
   withRouting(async (bench) => {
-    const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, bob, carol, dave] = bench.nodes("alice", "bob", "carol", "dave");
     for (const [a, b] of [[alice, bob], [carol, dave], [dave, alice]] as const) link(a, b);
     const broken = link(bob, carol);
-    const there = layRoute([alice, bob, carol], { from: 60_000 });
-    const back = layRoute([alice, dave, carol], { from: 60_000 });
-    const listener = carol.router.listen(3);
-    carol.router.addEdgeRules({ ...there.destination, forward: back.destination.forward });
-    const group = await bench.within(
-      1_000,
-      alice.router.open({ ...there.source, reverse: back.source.reverse }),
-    );
-    const other = (await listener.accept())!;
+    const { group, other } = await openApart(bench, { alice, bob, carol, dave });
     bob.router.deleteRules([bob.router.rules()[1]!.routeId]); // never used: of the ways that are not taken
     assert.deepEqual(rulesOf(bob), [1]);
     const heard = failureOf(group.read());
     unlink(broken, bob, carol);
     assert.deepEqual(rulesOf(bob), [0]);
     assert.ok(await bench.within(0, heard) instanceof RouteClosedByPeerError);
-    for (const each of [group, other, listener]) each.close();
+    for (const each of [group, other]) each.close();
   }));
 
 Deno.test("a neighbour cannot use or end the routes of others: neither at a relay nor at an end", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob, mallory] = ["alice", "carol", "bob", "mallory"].map((name) =>
-      bench.node(name)
-    ) as [
-      Node,
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob, mallory] = bench.nodes("alice", "carol", "bob", "mallory");
     const path = [alice, carol, bob];
     link(alice, carol);
     link(carol, bob);
@@ -173,12 +156,7 @@ Deno.test("a neighbour cannot use or end the routes of others: neither at a rela
 
 Deno.test("a peer behind a relay that does not read: other routes wait for it 10 s, once, and its route ends", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob, dave] = ["alice", "carol", "bob", "dave"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob, dave] = bench.nodes("alice", "carol", "bob", "dave");
     const shared = link(alice, carol);
     const stuck = link(carol, bob);
     link(carol, dave);
@@ -217,11 +195,7 @@ Deno.test("a peer behind a relay that does not read: other routes wait for it 10
 
 Deno.test("a full queue that moves is waited for, though it stays full", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob] = bench.nodes("alice", "carol", "bob");
     link(alice, carol);
     const next = link(carol, bob);
     const taken: (() => void)[] = [];
@@ -250,11 +224,7 @@ Deno.test("a full queue that moves is waited for, though it stays full", () =>
 
 Deno.test("a transport that took nothing for 10 s holds nobody up again before it takes something", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob] = bench.nodes("alice", "carol", "bob");
     link(alice, carol);
     const next = link(carol, bob);
     next.isStalled = true;
@@ -285,11 +255,7 @@ Deno.test("a transport that took nothing for 10 s holds nobody up again before i
 
 Deno.test("a next transport that is slow, but takes something each 9 s, is waited for", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob] = bench.nodes("alice", "carol", "bob");
     link(alice, carol);
     const slow = link(carol, bob);
     const { group, other } = await open(bench, [alice, carol, bob]);
@@ -313,11 +279,7 @@ Deno.test("a next transport that is slow, but takes something each 9 s, is waite
 
 Deno.test("what a relay holds for a transport is bounded, and leaves in large writes", () =>
   withRouting(async (bench) => {
-    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => bench.node(name)) as [
-      Node,
-      Node,
-      Node,
-    ];
+    const [alice, carol, bob] = bench.nodes("alice", "carol", "bob");
     link(alice, carol);
     const next = link(carol, bob);
     layRoute([alice, carol, bob]);

@@ -11,7 +11,13 @@ import {
 } from "../../lib/directory/mod.ts";
 import { DmsgClient, DmsgServer, HttpDiscovery, MemoryDiscovery } from "../../lib/dmsg/mod.ts";
 import { askOver } from "../../lib/directory/mod.ts";
-import { AddressInUseError, sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
+import {
+  AddressInUseError,
+  sleep,
+  type SocketAddress,
+  withTimeout,
+  type World,
+} from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { runAddressResolver } from "../../lib/services/address_resolver/mod.ts";
 import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
@@ -124,7 +130,7 @@ Deno.test("the first death of a plane surfaces, is logged once, and a close is n
     for (const mode of ["dual", "dmsg"] as const) {
       await using half = await start(mode);
       side.resolve();
-      await half.closed;
+      await withTimeout(world.clock, { what: "the end", afterMs: 10_000 }, () => half.closed);
       assert.deepEqual(planes().splice(-1), ["dmsg"]);
     }
     assert.equal(planes().length, 4);

@@ -1,10 +1,9 @@
 /** Recorded bytes of transports: ids, entries, packets, handshakes, settlements and one whole connection. @module */
 import assert from "node:assert/strict";
-import { Ledger, memoryPair, SkyError } from "../../lib/base/mod.ts";
+import { SkyError } from "../../lib/base/mod.ts";
 import { fromHex, parsePublicKey, publicKeyBytes, sha256, toHex } from "../../lib/crypto/mod.ts";
 import { kkAccept, kkConnect, noiseConn } from "../../lib/noise/mod.ts";
 import type { Random } from "../../lib/runtime/mod.ts";
-import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import {
   acceptAddressHandshake,
   isClaimSigned,
@@ -52,7 +51,7 @@ import kkConn from "../vectors/transport/noise_kk_conn.json" with { type: "json"
 import settlement from "../vectors/transport/settlement.json" with { type: "json" };
 import stcprConn from "../vectors/transport/stcpr_conn.json" with { type: "json" };
 import ids from "../vectors/transport/transport_ids.json" with { type: "json" };
-import { assertNothingAlive } from "../support/world.ts";
+import { bareEnds } from "../support/bare_ends.ts";
 import { pairOf, text } from "./support.ts";
 
 const ephemeral1 = pairOf(stcprConn.initiator.ephemeral_sk);
@@ -72,20 +71,6 @@ const drawsNothing: Random = {
     throw new Error("Nothing may be drawn here");
   },
 };
-
-/** Two ends of memory; the check that nothing is left. */
-function wire() {
-  const ledger = new Ledger();
-  const clock = new VirtualClock({ ledger });
-  const [near, far] = memoryPair({ ledger });
-  const end = async () => {
-    near.close();
-    far.close();
-    await Promise.all([near.closed, far.closed]);
-    assertNothingAlive(ledger);
-  };
-  return { near, far, clock, end };
-}
 
 async function expect(reader: ConnReader, hex: string): Promise<void> {
   assert.equal(toHex(await reader.readExactly(hex.length / 2)), hex);
@@ -176,7 +161,7 @@ for (const { name, recorded, refusal } of HANDSHAKES) {
   });
 
   Deno.test(`the address handshake ${name}: as responder, byte by byte`, async () => {
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const random = drawing(parseNonce(f1));
     const { claim } = parseClaim(f2);
     const isListening = () => refusal === undefined;
@@ -200,7 +185,7 @@ for (const { name, recorded, refusal } of HANDSHAKES) {
   });
 
   Deno.test(`the address handshake ${name}: as initiator`, async () => {
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const { claim } = parseClaim(f2);
     const opening = openAddressHandshake(near, {
       world: { clock, random: drawsNothing },
@@ -229,7 +214,7 @@ for (const { name, recorded, refusal } of HANDSHAKES) {
 
 Deno.test("a connection inside noise KK: every recorded byte, in both roles", async () => {
   for (const role of ["initiator", "responder"] as const) {
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const [local, remote, ephemeral] = role === "initiator" ? [a, b, ephemeral1] : [b, a, ephemeral2];
     const options = { local, remote: remote.publicKey, ephemeral, clock, random: drawsNothing };
     const ours = role === "initiator" ? "I>R" : "R>I";
@@ -269,14 +254,14 @@ Deno.test("settlements are judged as recorded, in both roles", async () => {
       checkedLabel(new TextDecoder().decode(line), { local: b, remote: a.publicKey, type }),
       "user",
     );
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const settling = settleAsResponder(far, { clock, local: b, remote: a.publicKey, type });
     for (const byte of line) await near.write(Uint8Array.of(byte));
     await expect(new ConnReader(near), toHex(reply));
     assert.equal((await settling).label, "user");
     await end();
 
-    const other = wire();
+    const other = bareEnds();
     const initiating = settleAsInitiator(other.near, {
       clock: other.clock,
       local: a,
@@ -294,7 +279,7 @@ Deno.test("settlements are judged as recorded, in both roles", async () => {
     await other.end();
     ran++;
   }
-  const { near, far, clock, end } = wire();
+  const { near, far, clock, end } = bareEnds();
   const [line, reply] = settlement.bad_signature.events;
   const settling = settleAsResponder(far, { clock, local: b, remote: a.publicKey, type: "stcpr" });
   settling.catch(() => {});
@@ -312,7 +297,7 @@ Deno.test("each byte of a settlement's answer is what it was recorded to mean", 
   ) {
     const expected = meaning!.replace("failure: ", "");
     assert.equal(settlementRefusal(parseInt(hex!, 16)) ?? "ok", expected);
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const options = { clock, local: a, remote: b.publicKey, type: "stcpr", label: "user" };
     const settling = settleAsInitiator(near, options);
     await far.write(fromHex(hex!));
@@ -325,7 +310,7 @@ Deno.test("each byte of a settlement's answer is what it was recorded to mean", 
 
 for (const role of ["initiator", "responder"] as const) {
   Deno.test(`one whole stcpr connection, as ${role}`, async () => {
-    const { near, far, clock, end } = wire();
+    const { near, far, clock, end } = bareEnds();
     const [handshake, noise, settle, ...recordedPackets] = stcprConn.steps.map(({ writes }) => writes);
     const isOurs = ({ dir }: { dir: string }) => dir === (role === "initiator" ? "I>R" : "R>I");
     const peer = new ConnReader(far);
