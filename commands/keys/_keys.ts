@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { CallerError } from "../../lib/base/mod.ts";
-import { generateKeyPair, type PublicKey, SecretKey } from "../../lib/crypto/mod.ts";
+import {
+  generateKeyPair,
+  KeyFileError,
+  parseSecretKeyOf,
+  type PublicKey,
+  type SecretKey,
+  writeKeyFile,
+} from "../../lib/crypto/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 
 /** What `keys gen` and `keys show` answer. */
@@ -14,11 +20,6 @@ export interface GeneratedKeys {
   readonly secretKey?: string;
   /** The file that holds the secret key. */
   readonly file?: string;
-}
-
-/** A file that should hold a key does not, or holds one that contradicts itself. */
-export class KeyFileError extends CallerError {
-  readonly code = "KEY_FILE";
 }
 
 /** A configuration is some kilobytes; whatever is larger is another file. */
@@ -36,7 +37,7 @@ export async function generateKeys(
   }
   const { publicKey, secretKey } = generateKeyPair(random);
   if (out !== undefined) {
-    await files.write(out, new TextEncoder().encode(`${secretKey.reveal()}\n`), { mode: 0o600 });
+    await writeKeyFile(files, out, secretKey);
   }
   return {
     publicKey,
@@ -61,13 +62,13 @@ export async function readKeys(
 /** The secret key in the text of a key file or a configuration. Messages never repeat the text. */
 function secretKeyIn(text: string, file: string): SecretKey {
   const trimmed = text.trim();
-  if (!trimmed.startsWith("{")) return parseSecret(trimmed, `${file}`);
+  if (!trimmed.startsWith("{")) return parseSecretKeyOf(trimmed, file);
   const config = parseJson(trimmed, file);
   const secret = config.sk ?? config.secret_key; // a visor's name for it, and a service's
   if (typeof secret !== "string") {
     throw new KeyFileError(`Cannot read a key from ${file}: the field sk is not there, or is no text`);
   }
-  const secretKey = parseSecret(secret, `field sk of ${file}`);
+  const secretKey = parseSecretKeyOf(secret, `field sk of ${file}`);
   const stated = config.pk ?? config.public_key ?? "";
   if (stated !== "" && String(stated).toLowerCase() !== secretKey.publicKey) {
     const shown = String(stated).toLowerCase() === secretKey.reveal() ? "the secret key" : stated;
@@ -77,14 +78,6 @@ function secretKeyIn(text: string, file: string): SecretKey {
     );
   }
   return secretKey;
-}
-
-function parseSecret(hex: string, where: string): SecretKey {
-  try {
-    return SecretKey.parse(hex);
-  } catch (cause) {
-    throw new KeyFileError(`Cannot read a secret key from ${where}: it must be 64 hex digits`, { cause });
-  }
 }
 
 function parseJson(text: string, file: string): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { generateKeys, KeyFileError, readKeys } from "../../commands/keys/_keys.ts";
+import { generateKeys, readKeys } from "../../commands/keys/_keys.ts";
 import { renderKeys, renderPlain } from "../../commands/keys/gen.ts";
-import { SecretKey } from "../../lib/crypto/mod.ts";
+import { KeyFileError, SecretKey } from "../../lib/crypto/mod.ts";
 import { FileNotFoundError } from "../../lib/runtime/mod.ts";
 import { type FakeFile, fakeFiles } from "./_fakes.ts";
 

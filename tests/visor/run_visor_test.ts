@@ -4,7 +4,8 @@ import { chosenNetwork } from "../../commands/_look_up.ts";
 import { readControlFile } from "../../lib/control/mod.ts";
 import { ConfigError } from "../../lib/deployment/mod.ts";
 import { AddressInUseError, type World } from "../../lib/runtime/mod.ts";
-import { KeptKeyError, VisorRunningError } from "../../lib/visor/mod.ts";
+import { KeyFileError } from "../../lib/crypto/mod.ts";
+import { VisorRunningError } from "../../lib/visor/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { type Heard, never, startVisor, statusThat, textOf, withControl } from "./_nodes.ts";
 
@@ -117,7 +118,7 @@ Deno.test("runVisor() --local with a broken key file says which, changes no key,
       await world.files.makeDirectory("/home/local");
       await world.files.write("/home/local/dmsg-server-2.key", encode("not a key\n"));
       await assert.rejects(startVisor(world), (error) => {
-        assert(error instanceof KeptKeyError);
+        assert(error instanceof KeyFileError);
         assert.equal(
           error.message,
           "Cannot read a secret key from /home/local/dmsg-server-2.key: it must be 64 hex digits",

@@ -1,0 +1,27 @@
+/** Key files: one secret key, for its owner's eyes. */
+import assert from "node:assert/strict";
+import { KeyFileError, parseSecretKeyOf, SecretKey, writeKeyFile } from "../../lib/crypto/mod.ts";
+import { systemWorld } from "../../lib/runtime/mod.ts";
+
+const SECRET = "11".repeat(32);
+
+Deno.test("parseSecretKeyOf() reads a key, and refuses what is none without repeating it", () => {
+  assert.equal(parseSecretKeyOf(SECRET, "f").reveal(), SECRET);
+  for (const bad of ["", ` ${SECRET}`, `${SECRET}1`, SECRET.replace("1", "x"), "00".repeat(32)]) {
+    assert.throws(() => parseSecretKeyOf(bad, "some/file", { hint: "put it back" }), (error) => {
+      assert.ok(error instanceof KeyFileError);
+      assert.equal(error.message, "Cannot read a secret key from some/file: it must be 64 hex digits");
+      assert.deepEqual([error.code, error.hint, error.cause], ["KEY_FILE", "put it back", undefined]);
+      return true;
+    });
+  }
+});
+
+Deno.test("writeKeyFile() writes one line that only the owner can read", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a.key`;
+  await writeKeyFile(systemWorld().files, path, SecretKey.parse(SECRET));
+  assert.equal(await Deno.readTextFile(path), `${SECRET}\n`);
+  assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+  await Deno.remove(folder, { recursive: true });
+});
