@@ -16,8 +16,11 @@ export function parseSecretKeyOf(
 ): SecretKey {
   try {
     return SecretKey.parse(text);
-  } catch { // without a cause: it may quote the text
-    throw new KeyFileError(`Cannot read a secret key from ${where}: it must be 64 hex digits`, { hint });
+  } catch (cause) { // which does not repeat the text either
+    throw new KeyFileError(`Cannot read a secret key from ${where}: it must be 64 hex digits`, {
+      cause,
+      hint,
+    });
   }
 }
 

@@ -1,6 +1,12 @@
 /** Key files: one secret key, for its owner's eyes. */
 import assert from "node:assert/strict";
-import { KeyFileError, parseSecretKeyOf, SecretKey, writeKeyFile } from "../../lib/crypto/mod.ts";
+import {
+  InvalidKeyError,
+  KeyFileError,
+  parseSecretKeyOf,
+  SecretKey,
+  writeKeyFile,
+} from "../../lib/crypto/mod.ts";
 import { systemWorld } from "../../lib/runtime/mod.ts";
 
 const SECRET = "11".repeat(32);
@@ -11,7 +17,8 @@ Deno.test("parseSecretKeyOf() reads a key, and refuses what is none without repe
     assert.throws(() => parseSecretKeyOf(bad, "some/file", { hint: "put it back" }), (error) => {
       assert.ok(error instanceof KeyFileError);
       assert.equal(error.message, "Cannot read a secret key from some/file: it must be 64 hex digits");
-      assert.deepEqual([error.code, error.hint, error.cause], ["KEY_FILE", "put it back", undefined]);
+      assert.deepEqual([error.code, error.hint], ["KEY_FILE", "put it back"]);
+      assert.ok(error.cause instanceof InvalidKeyError && !error.cause.message.includes("11"));
       return true;
     });
   }
