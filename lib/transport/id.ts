@@ -9,6 +9,7 @@
 import { MalformedError } from "../base/mod.ts";
 import { type PublicKey, publicKeyBytes, sha256, toHex } from "../crypto/mod.ts";
 import { InvalidTransportIdError } from "./errors.ts";
+import { NETWORK_TRANSPORT_TYPES } from "./types.ts";
 
 declare const validated: unique symbol;
 /** A transport's id: a UUID in lower case. Usable as a Map key, with `===`, in JSON. */
@@ -27,6 +28,11 @@ export function transportId(a: PublicKey, b: PublicKey, type: string): Transport
   hash[6] = hash[6]! & 0x0f;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
   return transportIdFromBytes(hash.subarray(0, TRANSPORT_ID_BYTES));
+}
+
+/** True for the id of a transport between `a` and `b` of any type of the network: an id says whose it is. */
+export function isTransportBetween(id: TransportId, a: PublicKey, b: PublicKey): boolean {
+  return NETWORK_TRANSPORT_TYPES.some((type) => transportId(a, b, type) === id);
 }
 
 /** Both keys in the order of entries: ascending as numbers, which is that of their hex, too. */

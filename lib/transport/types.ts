@@ -12,7 +12,18 @@ export const TRANSPORT_TYPES = ["stcpr", "sudph", "stcp", "dmsg"] as const;
 export type TransportType = (typeof TRANSPORT_TYPES)[number];
 
 /** Every type of the network, in Skywire's order of preference: others appear in entries of other visors. */
-const PREFERENCE = ["stcpr", "squicr", "sudph", "stcp", "webrtc", "ws", "swsr", "wt", "swtr", "dmsg"];
+export const NETWORK_TRANSPORT_TYPES: readonly string[] = [
+  "stcpr",
+  "squicr",
+  "sudph",
+  "stcp",
+  "webrtc",
+  "ws",
+  "swsr",
+  "wt",
+  "swtr",
+  "dmsg",
+];
 
 /** The type of that name. Errors: {@link UnknownTransportTypeError}. */
 export function parseTransportType(text: string): TransportType {
@@ -27,6 +38,6 @@ export function byPreference(a: string, b: string): number {
 }
 
 function rank(type: string): number {
-  const index = PREFERENCE.indexOf(type);
-  return index < 0 ? PREFERENCE.length : index;
+  const index = NETWORK_TRANSPORT_TYPES.indexOf(type);
+  return index < 0 ? NETWORK_TRANSPORT_TYPES.length : index;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import type { PublicKey } from "../../crypto/mod.ts";
+import { isTransportBetween } from "../../transport/mod.ts";
 import { invertDescriptor, type RouteDescriptor } from "../descriptor.ts";
 import type { Hop } from "../hop.ts";
 import {
@@ -48,6 +49,12 @@ export function checkRoute({ descriptor, forward, reverse }: BidirectionalRoute)
   if (!leads(forward, source, destination) || !leads(reverse, destination, source)) {
     throw invalid("bidirectional route has an invalid route description");
   }
+  // Else the rule would lead over a transport of others, to an id that the visor at the hop's end never gave.
+  const foreign = [...forward, ...reverse].find(({ transportId, from, to }) =>
+    !isTransportBetween(transportId, from, to)
+  );
+  if (foreign === undefined) return;
+  throw invalid(`transport ${foreign.transportId} is not one between ${foreign.from} and ${foreign.to}`);
 }
 
 /**

@@ -15,7 +15,13 @@ import {
   SetupNode,
   type SetupNodeOptions,
 } from "../../../lib/routing/setup/mod.ts";
-import { PacketType, stcpCarrier, type Transport, TransportManager } from "../../../lib/transport/mod.ts";
+import {
+  PacketType,
+  stcpCarrier,
+  type Transport,
+  transportId,
+  TransportManager,
+} from "../../../lib/transport/mod.ts";
 import type { World } from "../../../lib/runtime/mod.ts";
 import { DmsgNetworkUnderTest, inNetwork, key, pair } from "../../dmsg/client_support.ts";
 
@@ -205,7 +211,7 @@ export class SetupFleet implements AsyncDisposable {
           const [one, other] = [names[at]!, name];
           const transport = this.visor(one).transports.to(key(other))[0];
           return {
-            transportId: transport?.id ?? "00000000-0000-0000-8000-000000000000",
+            transportId: transport?.id ?? transportId(key(one), key(other), "stcpr"),
             from: key(one),
             to: key(other),
           };

@@ -101,7 +101,7 @@ const route = (forward: Hop[], reverse: Hop[]): BidirectionalRoute => ({
   reverse,
 });
 
-const REFUSED: readonly [string, BidirectionalRoute, RegExp][] = [
+const REFUSED: [string, BidirectionalRoute, RegExp][] = [
   ["no forward hops", route([], [hop(D, S)]), /^bidirectional route does not have forward hops$/],
   ["no reverse hops", route([hop(S, D)], []), /^bidirectional route does not have reverse hops$/],
   [
@@ -119,6 +119,24 @@ const REFUSED: readonly [string, BidirectionalRoute, RegExp][] = [
     /65 hops, more than 64/,
   ],
 ];
+const foreign = transportId(R, keyPairFromSeed(new TextEncoder().encode("other")).publicKey, "stcpr");
+REFUSED.push(
+  [
+    "a hop over a transport of other visors",
+    route([hop(S, R), { ...hop(R, D), transportId: foreign }], [hop(D, S)]),
+    /^transport \S+ is not one between \S+ and \S+$/,
+  ],
+  [
+    "such a hop on the way back",
+    route([hop(S, R), hop(R, D)], [hop(D, R), { ...hop(R, S), transportId: foreign }]),
+    /is not one between/,
+  ],
+  [
+    "a hop over the transport before it",
+    route([hop(S, R), { ...hop(R, D), transportId: transportId(S, R, "stcpr") }], [hop(D, S)]),
+    /is not one between/,
+  ],
+);
 for (const [what, each, text] of REFUSED) {
   Deno.test(`a route with ${what} is refused`, () => {
     assert.throws(() => checkRoute(each), (error) => {
@@ -129,6 +147,15 @@ for (const [what, each, text] of REFUSED) {
     });
   });
 }
+
+Deno.test("a hop may be of any type that visors have, ours or not", () => {
+  for (const type of ["stcpr", "squicr", "sudph", "stcp", "webrtc", "ws", "swsr", "wt", "swtr", "dmsg"]) {
+    const over = { ...hop(S, D), transportId: transportId(D, S, type) };
+    checkRoute(route([over], [{ ...over, from: D, to: S }]));
+  }
+  const invented = { ...hop(S, D), transportId: transportId(D, S, "carrier pigeon") };
+  assert.throws(() => checkRoute(route([invented], [hop(D, S)])), RouteSetupError);
+});
 
 Deno.test("a visor that gave too few ids ends in an error that names it", () => {
   const ids = new Map([[S, [1, 2]], [R, [5]], [D, [8]]]);

@@ -9,6 +9,7 @@ import {
   SETUP_WAITING_OF_KEY_MAX,
 } from "../../../lib/routing/setup/mod.ts";
 import * as types from "../../../lib/routing/setup/wire_types.ts";
+import { transportId } from "../../../lib/transport/mod.ts";
 import { RpcClient, RpcError } from "../../../lib/wire/rpc/mod.ts";
 import { ask, key, outcomeOf, routeAlong, withNode } from "./_fake_visors.ts";
 
@@ -47,6 +48,19 @@ Deno.test("an invalid route is refused before anything is dialled", () =>
     assert.equal(done.error.message, "bidirectional route does not have reverse hops");
     assert.equal(visor("alice").dials.length, 0);
     assert.deepEqual(node.stats().failures_by_reason, { invalid_route: 1 });
+  }));
+
+Deno.test("a hop over a transport of other visors is refused: its rule would end routes of others", () =>
+  withNode(["dave", "bob", "mallory"], async ({ node, clock, visor }) => {
+    const route = routeAlong("dave", "bob", "mallory");
+    const foreign = transportId(key("bob"), key("carol"), "stcpr");
+    visor("mallory").give = () => [5, 6]; // ids at carol
+    const forward = [route.forward[0]!, { ...route.forward[1]!, transportId: foreign }];
+    const done = outcomeOf(ask(node, { ...route, forward }));
+    await clock.advance(0);
+    assert(done.error instanceof RouteSetupError);
+    assert.deepEqual(node.stats().failures_by_reason, { invalid_route: 1 });
+    assert.deepEqual(visor("bob").calls, []);
   }));
 
 Deno.test("RT-2: a transient 202 is tried three times, 1 s and 2 s apart, by asking again each time", () =>
