@@ -55,7 +55,8 @@ export class Registration {
   readonly #scope = new Scope();
   readonly #removed = new Set<TransportId>();
   #dueMs: number; // of the next registration, on the monotonic clock
-  #askedMs = -Infinity; // when the last one began
+  #toldMs = -Infinity; // when the last one began that a new transport was the reason of
+  #isTelling = false; // the next one will have such a reason
   #isFirst = false; // a transport opened after quiet: it is registered now, and again with those that follow it
   #removeDueMs = Infinity;
   #wake = () => {};
@@ -70,7 +71,8 @@ export class Registration {
     const nowMs = this.#options.clock.monotonicMs();
     this.#removed.delete(id);
     this.#dueMs = Math.min(this.#dueMs, nowMs + DEBOUNCE_MS);
-    if (nowMs - this.#askedMs >= DEBOUNCE_MS) this.#isFirst = true;
+    this.#isTelling = true;
+    if (nowMs - this.#toldMs >= DEBOUNCE_MS) this.#isFirst = true;
     this.#wake();
   }
 
@@ -111,9 +113,11 @@ export class Registration {
 
   async #register(signal: AbortSignal): Promise<void> {
     const { clock, registrar, transports, log } = this.#options;
-    this.#askedMs = clock.monotonicMs();
+    const nowMs = clock.monotonicMs();
+    if (this.#isTelling) this.#toldMs = nowMs;
+    this.#isTelling = this.#isFirst;
     // What opens from here on asks for a call of its own; after a first there is one anyway, with what pings measured.
-    this.#dueMs = this.#isFirst ? this.#askedMs + DEBOUNCE_MS : Infinity;
+    this.#dueMs = this.#isFirst ? nowMs + DEBOUNCE_MS : Infinity;
     this.#isFirst = false;
     const limit = { what: "Registering transports", afterMs: REGISTRAR_TIMEOUT_MS, signal };
     let pauseMs = REGISTER_INTERVAL_MS;

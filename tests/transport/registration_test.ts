@@ -73,3 +73,20 @@ Deno.test("a first registration that fails is repeated with those that follow it
       await registration.close();
     });
   }));
+
+Deno.test("a first is registered at once also right behind a call that no transport was the reason of", () =>
+  withSimulation("registration behind a beat", async (simulation) => {
+    const { clock } = simulation.node("alice");
+    await simulation.run(async () => {
+      const registrar = new Calls(clock);
+      const registration = new Registration({ clock, registrar, log: silentLog, transports: () => [] });
+      const startMs = clock.monotonicMs();
+      await sleep(clock, 6_000); // a second behind the call at the start
+      registration.onOpened(transportId(alice.publicKey, bob.publicKey, "stcp"));
+      await sleep(clock, 6_000); // a second behind the one that follows the first
+      registration.onOpened(transportId(alice.publicKey, bob.publicKey, "dmsg"));
+      await sleep(clock, 10_000);
+      assert.deepEqual(registrar.all.map(({ at }) => at - startMs), [5_000, 6_000, 11_000, 17_000]);
+      await registration.close();
+    });
+  }));
