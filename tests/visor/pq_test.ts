@@ -9,7 +9,7 @@ import { keyPairFromSeed, seededKem } from "../../lib/crypto/mod.ts";
 import type { PostQuantumMode, PostQuantumSettings } from "../../lib/noise/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { attachDmsg, runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
-import { parseDmsgServerConfig, runDmsgServer } from "../../lib/services/dmsg_server/mod.ts";
+import { OPEN_DISCOVERY, ownDeployment, startServerOfHost } from "../support/own_network.ts";
 import { withSimulation } from "../support/world.ts";
 import { type Heard, never, startVisor, statusThat, withControl } from "./_nodes.ts";
 
@@ -161,33 +161,12 @@ async function startNetwork(world: World, mode: (who: "server" | "discovery") =>
   const discovery = await runDmsgDiscovery({
     world,
     log: silentLog,
-    settings: {
-      address: { hostname: "0.0.0.0", port: 9090 },
-      store: "memory",
-      mode: "dual",
-      publicKey: local.publicKey,
-      allowLoopbackAddresses: true,
-      build: { version: "1", commit: "unknown", date: "unknown" },
-    },
+    settings: { ...OPEN_DISCOVERY, mode: "dual", publicKey: local.publicKey },
     dmsg: attachDmsg({ world, local, servers: [about], log, postQuantum: settings("discovery") }),
   });
-  const running = await runDmsgServer({
-    world,
-    log,
-    keys: server,
-    version: "1.2.3",
-    postQuantum: settings("server"),
-    config: parseDmsgServerConfig("{}", "server.json", {
-      discovery: "http://host:9090",
-      httpRegistration: true,
-      listen: "0.0.0.0:8081",
-      public: "host:8081",
-      health: "none",
-    }),
-  });
-  const dmsg_servers = [{ static: server.publicKey, server: { address: "host:8081" } }];
+  const running = await startServerOfHost(world, server, { log, postQuantum: settings("server") });
   return {
-    file: JSON.stringify({ own: { dmsg_discovery: "http://host:9090", dmsg_servers } }),
+    file: ownDeployment(server),
     /** Waits, at most a virtual minute, for a warning about `key`. */
     async heard(isMeant: (record: LogRecord) => boolean, key: string | undefined): Promise<void> {
       for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
 import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
-import { parseDmsgServerConfig, runDmsgServer } from "../../lib/services/dmsg_server/mod.ts";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { renderNewConfig } from "../../lib/visor/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import type { RunningVisor } from "../../lib/visor/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
+import { OPEN_DISCOVERY, ownDeployment, startServerOfHost } from "../support/own_network.ts";
 import { withSimulation } from "../support/world.ts";
 import { type Heard, never, startVisor, statusThat, textOf, withControl } from "./_nodes.ts";
 
@@ -150,30 +150,11 @@ async function startNetworkFor(world: World): Promise<{ file: string; close(): P
   const discovery = await runDmsgDiscovery({
     world,
     log: silentLog,
-    settings: {
-      address: { hostname: "0.0.0.0", port: 9090 },
-      store: "memory",
-      mode: "http",
-      allowLoopbackAddresses: true,
-      build: { version: "1", commit: "unknown", date: "unknown" },
-    },
+    settings: OPEN_DISCOVERY,
   });
-  const server = await runDmsgServer({
-    world,
-    log: silentLog,
-    keys: local,
-    version: "1.2.3",
-    config: parseDmsgServerConfig("{}", "server.json", {
-      discovery: "http://host:9090",
-      httpRegistration: true,
-      listen: "0.0.0.0:8081",
-      public: "host:8081",
-      health: "none",
-    }),
-  });
-  const dmsg_servers = [{ static: local.publicKey, server: { address: "host:8081" } }];
+  const server = await startServerOfHost(world, local);
   return {
-    file: JSON.stringify({ own: { dmsg_discovery: "http://host:9090", dmsg_servers } }),
+    file: ownDeployment(local),
     async close() {
       await server.close();
       await discovery.close();

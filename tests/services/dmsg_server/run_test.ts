@@ -10,6 +10,7 @@ import {
   parseDmsgServerConfig,
   runDmsgServer,
 } from "../../../lib/services/dmsg_server/mod.ts";
+import { OPEN_DISCOVERY } from "../../support/own_network.ts";
 import { withSimulation } from "../../support/world.ts";
 
 const keys = keyPairFromSeed(new TextEncoder().encode("dmsg server that runs"));
@@ -30,13 +31,7 @@ function startDiscovery(world: World) {
   return runDmsgDiscovery({
     world,
     log: silentLog,
-    settings: {
-      address: { hostname: "0.0.0.0", port: 9090 },
-      store: "memory",
-      mode: "http",
-      allowLoopbackAddresses: true,
-      build: { version: "1", commit: "unknown", date: "unknown" },
-    },
+    settings: OPEN_DISCOVERY,
   });
 }
 
