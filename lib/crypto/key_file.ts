@@ -8,7 +8,10 @@ export class KeyFileError extends CallerError {
   readonly code = "KEY_FILE";
 }
 
-/** The key that `text` is. Errors: `KeyFileError`, which names `where`, never the text. */
+/**
+ * The key that `text` is. Errors: `KeyFileError`, which names `where` and never the text; a hint stands in place of
+ * its cause.
+ */
 export function parseSecretKeyOf(
   text: string,
   where: string,
