@@ -20,10 +20,8 @@ export function parseSecretKeyOf(
   try {
     return SecretKey.parse(text);
   } catch (cause) { // which does not repeat the text either
-    throw new KeyFileError(`Cannot read a secret key from ${where}: it must be 64 hex digits`, {
-      cause,
-      hint,
-    });
+    const more = hint === undefined ? { cause } : { hint };
+    throw new KeyFileError(`Cannot read a secret key from ${where}: it must be 64 hex digits`, more);
   }
 }
 
