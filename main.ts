@@ -11,11 +11,22 @@ import type { Terminal } from "./lib/cli/mod.ts";
 
 /** Runs one command line; resolves with its exit code once all that it started is over. */
 async function main(argv: readonly string[]): Promise<number> {
-  const { ProcessIo } = await import("./lib/cli/mod.ts");
+  const { endsAtHangUp, onInterrupts, ProcessIo } = await import("./lib/cli/mod.ts");
   const io = new ProcessIo({
     json: asksForJson(argv),
     version: config.version,
-    terminal: processTerminal(),
+    terminal: processTerminal((handler) => {
+      const onSignal = onInterrupts({
+        end: handler,
+        endNow: () => process.exit(130),
+        nowMs: () => process.uptime() * 1_000,
+      });
+      // Told before anything is listened to: Deno takes SIGHUP over with the first signal, ignored or not.
+      const isOnTerminal = process.stdout.isTTY === true || process.stderr.isTTY === true;
+      const ends = endsAtHangUp({ processStatus: processStatus(), isOnTerminal });
+      for (const signal of ["SIGINT", "SIGTERM", "SIGBREAK"] as const) listen(signal, onSignal);
+      listen("SIGHUP", ends ? handler : () => {});
+    }),
     makeWorld: async () => (await import("./lib/runtime/mod.ts")).systemWorld(),
   });
   let readerLeft = false;
@@ -55,8 +66,7 @@ function asksForJson(argv: readonly string[]): boolean {
   return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
 }
 
-function processTerminal(): Terminal {
-  let interrupts = 0;
+function processTerminal(onInterrupt: Terminal["onInterrupt"]): Terminal {
   return {
     out: (text) => write(process.stdout, text),
     outBytes: (bytes) =>
@@ -75,20 +85,25 @@ function processTerminal(): Terminal {
     columns: () => process.stderr.columns,
     env: (name) => process.env[name],
     pid: process.pid,
-    onInterrupt(handler) {
-      const onSignal = () => {
-        if (++interrupts > 1) process.exit(130); // a second Ctrl-C means now
-        handler();
-      };
-      for (const signal of ["SIGINT", "SIGTERM", "SIGBREAK"] as const) {
-        try {
-          process.on(signal, onSignal);
-        } catch {
-          // No system has all three.
-        }
-      }
-    },
+    onInterrupt,
   };
+}
+
+function listen(signal: NodeJS.Signals, handler: () => void): void {
+  try {
+    process.on(signal, handler);
+  } catch {
+    // No system has all of them.
+  }
+}
+
+/** What Linux tells of this process; undefined elsewhere. */
+function processStatus(): string | undefined {
+  try {
+    return Deno.readTextFileSync("/proc/self/status");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Streams that threw in a write, a full disk for one: they never call back again. */

@@ -13,6 +13,7 @@
 export * from "./command.ts";
 export * from "./exit_codes.ts";
 export * from "./home.ts";
+export * from "./interrupts.ts";
 export * from "./io.ts";
 export * from "./options.ts";
 export * from "./units.ts";

@@ -57,7 +57,7 @@ Deno.test("help of the root and of every noun loads options, lib/cli and command
   const allowed = [
     /^main\.ts$/,
     /^deno\.json$/,
-    /^lib\/cli\/(mod|command|exit_codes|home|io|options|units)\.ts$/,
+    /^lib\/cli\/(mod|command|exit_codes|home|interrupts|io|options|units)\.ts$/,
     /^commands\/(?:[a-z]+\/)?(mod|asking_verb|[a-z]\w*_options?)\.ts$/,
     /^commands\/(\w+\/)+[a-z]\w*\.ts$/, // `_private.ts` is what a verb does: for its action
     /^npm:\/?commander@/,

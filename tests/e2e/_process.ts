@@ -14,9 +14,15 @@ export class Process implements AsyncDisposable {
   readonly #stderr: Lines;
   #isOver = false;
 
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...RUN_ARGUMENTS, ...args],
+  /** `before`: a command that runs it, `nohup` for one. */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    before: readonly string[] = [],
+  ) {
+    const [program, ...rest] = [...before, Deno.execPath(), ...RUN_ARGUMENTS, ...args];
+    this.#child = new Deno.Command(program!, {
+      args: rest,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -47,9 +53,19 @@ export class Process implements AsyncDisposable {
     this.#child.kill("SIGINT");
   }
 
-  /** Halts it as it is, until it is ended. */
+  /** Tells it that its terminal was closed. */
+  hangUp(): void {
+    this.#child.kill("SIGHUP");
+  }
+
+  /** Halts it as it is, until it goes on or is ended. */
   freeze(): void {
     this.#child.kill("SIGSTOP");
+  }
+
+  /** After {@link freeze}. */
+  goOn(): void {
+    this.#child.kill("SIGCONT");
   }
 
   /** Waits for the end; tells how long it took from here. */

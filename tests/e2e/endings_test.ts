@@ -1,5 +1,6 @@
 /** How processes end, and what they say of a world that does not play along. */
 import assert from "node:assert/strict";
+import { SAME_INTERRUPT_MS } from "../../lib/cli/mod.ts";
 import { skyctl } from "../cli/_run.ts";
 import { freePort, Process, withFolder } from "./_process.ts";
 
@@ -31,15 +32,65 @@ Deno.test("Ctrl-C while a visor cannot connect ends it at once, with exit code 0
     assert(tookMs < 2_000, `${tookMs} ms`);
   }));
 
+Deno.test("a Ctrl-C that comes twice, from the terminal and from what started the process, is one", () =>
+  withFolder(async (folder) => {
+    const home = `${folder}/home`;
+    await using visor = new Process(["visor", "run", "--local", "--home", home]);
+    await visor.line(/^ready: /);
+    visor.interrupt();
+    await visor.talk(/^stopping/);
+    visor.interrupt();
+    const { code, stdout } = await visor.ended();
+    assert.equal(code, 0);
+    assert.match(stdout, /\nstopped\n$/);
+    await assert.rejects(Deno.stat(`${home}/control.json`), Deno.errors.NotFound);
+  }));
+
 Deno.test("a second Ctrl-C ends a process now, with exit code 130", () =>
   withFrozenNetwork(async (visor) => {
     visor.interrupt();
     await visor.talk(/^stopping/);
+    visor.freeze(); // its end, which takes less than a second, is not over when it is asked again
+    await new Promise((resolve) => setTimeout(resolve, SAME_INTERRUPT_MS));
     visor.interrupt();
+    visor.goOn();
     const { code, tookMs } = await visor.ended();
     assert.equal(code, 130);
     assert(tookMs < 1_000, `${tookMs} ms`);
   }));
+
+Deno.test({
+  name: "a terminal that is closed ends a visor in order",
+  ignore: Deno.build.os !== "linux", // elsewhere a process without a terminal is left alone
+  fn: () =>
+    withFolder(async (folder) => {
+      const home = `${folder}/home`;
+      await using visor = new Process(["visor", "run", "--local", "--home", home]);
+      await visor.line(/^ready: /);
+      visor.hangUp();
+      visor.hangUp(); // the shell's, besides the system's
+      const { code, stdout } = await visor.ended();
+      assert.equal(code, 0);
+      assert.match(stdout, /\nstopped\n$/);
+      await assert.rejects(Deno.stat(`${home}/control.json`), Deno.errors.NotFound);
+    }),
+});
+
+Deno.test({
+  name: "under nohup a visor outlives its terminal",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      const home = `${folder}/home`;
+      await using visor = new Process(["visor", "run", "--local", "--home", home], {}, ["nohup"]);
+      await visor.line(/^ready: /);
+      visor.hangUp();
+      const { code } = await skyctl(["visor", "status", "--home", home], folder);
+      assert.equal(code, 0);
+      visor.interrupt();
+      assert.equal((await visor.ended()).code, 0);
+    }),
+});
 
 Deno.test("Ctrl-C ends a visor within 2 s also when its network answers no more", () =>
   withFrozenNetwork(async (visor) => {

@@ -65,12 +65,12 @@ const FORBIDDEN_NAMES: readonly [name: string, use: RegExp][] = [
 /**
  * Files that may do what others may not, and why.
  *
- * - `main.ts` is the edge of the program: it makes the World, knows the terminal and the arguments, and exits. Its
+ * - `main.ts` is the edge of the program: it makes the World, knows the terminal, the arguments and the signals, and exits. Its
  *   own version is data. Everything below gets the terminal passed in, as the `Io` of `lib/cli/`.
  * - The handshakes of `lib/noise/` are the only maker of proven keys, so that the maker has no public door.
  */
 export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  "main.ts": ["process", "deno.json"],
+  "main.ts": ["process", "Deno", "deno.json"],
   "lib/noise/handshakes.ts": ["lib/crypto/proven.ts"],
 };
 
