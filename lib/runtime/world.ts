@@ -44,6 +44,16 @@ export interface DialOptions {
   readonly signal?: AbortSignal;
   /** TLS with the system's certificate authorities. Default false. */
   readonly tls?: boolean;
+  /** As of `ListenOptions`; not together with TLS. */
+  readonly canReset?: boolean;
+}
+
+export interface ListenOptions {
+  /**
+   * `close(reason)` resets the connection, so that its peer never takes what was lost for an orderly end. What
+   * carries somebody's own protocol needs it (a proxy's sockets); ours tell ends by themselves. Default false.
+   */
+  readonly canReset?: boolean;
 }
 
 /** A bound TCP port. */
@@ -68,7 +78,7 @@ export interface Network {
   /** TCP without delay. Errors: `UnreachableError`, the signal's reason. */
   dial(to: SocketAddress, options?: DialOptions): Promise<SocketConn>;
   /** Port 0 takes any free one. Errors: `AddressInUseError`, `NotPermittedError`, `BadAddressError`. */
-  listen(at: SocketAddress): Promise<SocketListener>;
+  listen(at: SocketAddress, options?: ListenOptions): Promise<SocketListener>;
   /** UDP. Errors as `listen`. */
   datagrams(at: SocketAddress): Promise<DatagramSocket>;
   /** IP addresses of this machine's interfaces, loopback among them, as they are now. */

@@ -20,6 +20,23 @@ connCompliance("TCP of the machine", async ({ ledger }) => {
   cannot: { truncate, reset: "Deno sends no resets: the next pair has a relay that does" },
 });
 
+connCompliance("TCP of the machine that can reset", async ({ ledger }) => {
+  const { network } = systemWorld({ ledger });
+  const listener = await network.listen({ hostname: "127.0.0.1", port: 0 }, { canReset: true });
+  const [near, far] = await Promise.all([
+    network.dial(listener.address, { canReset: true }),
+    listener.accept(),
+  ]);
+  listener.close();
+  return { near, far: far!, reset: () => far!.close(new Error("lost")) };
+}, {
+  time: "real",
+  takenInBytesMax: 32 << 20,
+  transferBytes: 64 << 20,
+  pairs: 200,
+  cannot: { truncate },
+});
+
 /** A relay in between, on `node:net`, which can send what Deno cannot: a reset. */
 connCompliance("TCP of the machine through a relay", async ({ ledger }) => {
   const { network } = systemWorld({ ledger });

@@ -87,7 +87,9 @@ export class SkysocksClient implements AsyncDisposable {
 
   /** Listens at once and dials behind it. Errors: as `Network.listen`. */
   static async start(options: SkysocksClientOptions): Promise<SkysocksClient> {
-    const listener = await options.world.network.listen(options.listen ?? SKYSOCKS_LISTEN_DEFAULT);
+    const listener = await options.world.network.listen(options.listen ?? SKYSOCKS_LISTEN_DEFAULT, {
+      canReset: true,
+    });
     return new SkysocksClient(options, listener);
   }
 

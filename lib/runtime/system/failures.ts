@@ -14,11 +14,17 @@ import type { SocketAddress } from "../world.ts";
 
 const { errors } = Deno;
 
-/** Linux, macOS, Windows: the system's own number for "too many open files". */
-const OUT_OF_FILES = /os error (23|24|10024)\b/;
+/** Linux, macOS, Windows: the system's own number for "too many open files", and the names of `node:net`. */
+const OUT_OF_FILES = /os error (23|24|10024)\b|\bE[MN]FILE\b/;
 
 function isDenied(error: unknown): boolean {
-  return error instanceof errors.PermissionDenied || error instanceof errors.NotCapable;
+  return error instanceof errors.PermissionDenied || error instanceof errors.NotCapable ||
+    codeOf(error) === "EACCES";
+}
+
+/** The name that `node:net` gives a failure. */
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
 }
 
 /** True for an operation that our own close cancelled. */
@@ -47,7 +53,9 @@ export function dialFailure(error: unknown, to: SocketAddress): unknown {
 
 /** Failure to bind a port. */
 export function listenFailure(error: unknown, at: SocketAddress): unknown {
-  if (error instanceof errors.AddrInUse) return new AddressInUseError(at, { cause: error });
+  if (error instanceof errors.AddrInUse || codeOf(error) === "EADDRINUSE") {
+    return new AddressInUseError(at, { cause: error });
+  }
   if (isDenied(error)) {
     return new NotPermittedError(`Cannot listen on ${renderSocketAddress(at)}`, { cause: error });
   }

@@ -3,14 +3,20 @@ import type { Ledger } from "../../base/mod.ts";
 import type { Clock, DialOptions, Network, SocketAddress, SocketConn, SocketListener } from "../world.ts";
 import { SystemDatagrams } from "./datagrams.ts";
 import { dialFailure, isCancelled, listenFailure, socketFailure } from "./failures.ts";
-import { socketAddress, TcpConn, type TcpConnOptions } from "./tcp_conn.ts";
+import { type RawSocket, socketAddress, TcpConn, type TcpConnOptions } from "./tcp_conn.ts";
 
 export function systemNetwork(parts: { clock: Clock; ledger: Ledger }): Network {
   return {
     dial: (to, options) => dial(withoutBrackets(to), options ?? {}, parts),
-    async listen(at) {
+    async listen(at, { canReset = false } = {}) {
       const { hostname, port } = withoutBrackets(at);
       try {
+        if (canReset) {
+          return new SystemListener(
+            await (await resetting()).ResettingListener.open({ hostname, port }),
+            parts,
+          );
+        }
         return new SystemListener(Deno.listen({ hostname, port }), parts);
       } catch (error) {
         throw listenFailure(error, at);
@@ -34,7 +40,7 @@ export function systemNetwork(parts: { clock: Clock; ledger: Ledger }): Network 
  */
 async function dial(
   to: SocketAddress,
-  { signal, tls = false }: DialOptions,
+  { signal, tls = false, canReset = false }: DialOptions,
   parts: TcpConnOptions,
 ): Promise<SocketConn> {
   if (signal?.aborted) throw signal.reason;
@@ -46,7 +52,7 @@ async function dial(
     aborted.reject(signal!.reason);
   };
   signal?.addEventListener("abort", onAbort, { once: true });
-  const connecting = connect(to, tls, deno.signal).finally(release);
+  const connecting = connect(to, tls, canReset, deno.signal).finally(release);
   try {
     const socket = await (signal === undefined ? connecting : Promise.race([connecting, aborted.promise]));
     return new TcpConn(socket, { ...parts, halfClose: !tls });
@@ -59,7 +65,16 @@ async function dial(
   }
 }
 
-async function connect(to: SocketAddress, tls: boolean, signal: AbortSignal): Promise<Deno.Conn> {
+/** Loaded by who needs it: `node:net` is much of a start. */
+const resetting = () => import("./resetting_socket.ts");
+
+async function connect(
+  to: SocketAddress,
+  tls: boolean,
+  canReset: boolean,
+  signal: AbortSignal,
+): Promise<RawSocket> {
+  if (canReset && !tls) return (await resetting()).connectResetting(to, signal);
   const socket = await Deno.connect({ hostname: to.hostname, port: to.port, signal });
   withoutDelay(socket);
   return tls ? await secure(socket, to.hostname, signal) : socket;
@@ -86,21 +101,28 @@ async function secure(socket: Deno.TcpConn, hostname: string, signal: AbortSigna
 }
 
 /** A peer that is gone already makes the option fail; its first read says so better. */
-function withoutDelay(socket: Deno.TcpConn): void {
+function withoutDelay(socket: { setNoDelay?: (noDelay: boolean) => void }): void {
   try {
-    socket.setNoDelay(true);
+    socket.setNoDelay?.(true);
   } catch { /* see above */ }
+}
+
+/** What a `SystemListener` needs: Deno's listeners have it. */
+interface RawListener {
+  readonly addr: Deno.Addr;
+  accept(): Promise<RawSocket & { setNoDelay?: (noDelay: boolean) => void }>;
+  close(): void;
 }
 
 class SystemListener implements SocketListener {
   readonly address: SocketAddress;
-  readonly #listener: Deno.TcpListener;
+  readonly #listener: RawListener;
   readonly #parts: { clock: Clock; ledger: Ledger };
   readonly #release: () => void;
   #isClosed = false;
   #isAccepting = false;
 
-  constructor(listener: Deno.TcpListener, parts: { clock: Clock; ledger: Ledger }) {
+  constructor(listener: RawListener, parts: { clock: Clock; ledger: Ledger }) {
     this.#listener = listener;
     this.#parts = parts;
     this.address = socketAddress(listener.addr);

@@ -1,5 +1,5 @@
 /**
- * `TcpConn`: a Deno socket as a Conn. The hot path of everything: no promise or closure per read or write
+ * `TcpConn`: a socket as a Conn. The hot path of everything: no promise or closure per read or write
  * beyond what the caller and Deno need.
  *
  * @module
@@ -18,6 +18,17 @@ interface PendingRead {
   readonly reject: (reason: unknown) => void;
 }
 
+/** What a `TcpConn` needs of a socket: Deno's have it. One that can `reset()` tells its peer of an abort by it. */
+export interface RawSocket {
+  readonly localAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr;
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  reset?(): void;
+}
+
 export interface TcpConnOptions {
   readonly clock: Clock;
   readonly ledger: Ledger;
@@ -30,7 +41,7 @@ export class TcpConn implements SocketConn {
   readonly closed: Promise<void>;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
-  readonly #socket: Deno.Conn;
+  readonly #socket: RawSocket;
   readonly #clock: Clock;
 
   readonly #buffer = new ReadBuffer();
@@ -52,7 +63,7 @@ export class TcpConn implements SocketConn {
   #lingerTimer: Timer | undefined;
   #settleClosed!: () => void;
 
-  constructor(socket: Deno.Conn, { clock, ledger, halfClose = true }: TcpConnOptions) {
+  constructor(socket: RawSocket, { clock, ledger, halfClose = true }: TcpConnOptions) {
     this.#socket = socket;
     this.#clock = clock;
     this.halfClose = halfClose;
@@ -106,7 +117,8 @@ export class TcpConn implements SocketConn {
     this.#pendingRead?.reject(this.#reason);
     this.#pendingRead = undefined;
     const hasToSend = !this.#writes.isEmpty || (this.#hasWritten && !this.#peerEnded);
-    if (reason !== undefined || this.#writeFailure !== undefined || !hasToSend) return this.#finish();
+    if (reason !== undefined) return this.#finish(true);
+    if (this.#writeFailure !== undefined || !hasToSend) return this.#finish();
     this.#state = "lingering";
     this.#buffer.drop(); // its last view may be on its way elsewhere: what comes now goes into the sink
     this.#linger();
@@ -216,7 +228,7 @@ export class TcpConn implements SocketConn {
     else this.#startRead();
   }
 
-  #finish(): void {
+  #finish(isAborted = false): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#lingerTimer?.cancel();
@@ -225,7 +237,9 @@ export class TcpConn implements SocketConn {
     this.#pendingRead = undefined;
     this.#rejectWrites(reason);
     this.#buffer.drop();
-    this.#socket.close(); // wakes Deno's pending operations; they settle `closed`
+    // Either wakes the socket's pending operations; they settle `closed`.
+    if (isAborted && this.#socket.reset !== undefined) this.#socket.reset();
+    else this.#socket.close();
     this.#settleIfIdle();
   }
 

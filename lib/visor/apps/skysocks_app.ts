@@ -16,7 +16,7 @@ export const skysocksApp: AppProgram = (args) => {
     const server = skysocksServer({
       world,
       listener: network.listen(port || SKYSOCKS_PORT),
-      dialTcp: (to, options) => world.network.dial(to, options),
+      dialTcp: (to, options) => world.network.dial(to, { ...options, canReset: true }),
       whitelist,
       passcode,
       log,
