@@ -42,6 +42,7 @@ import {
 import type { YamuxLimits } from "./limits.ts";
 import type { YamuxSession } from "./session.ts";
 import type { YamuxStream } from "./stream.ts";
+import { WindowBudget } from "./window_budget.ts";
 
 /** A stream gets one part in so many of what the session has left. */
 const WINDOW_SHARE = 4;
@@ -51,6 +52,7 @@ export interface EngineOptions {
   readonly role: "client" | "server";
   readonly world: Pick<World, "clock" | "ledger">;
   readonly limits: YamuxLimits;
+  readonly windowBudget?: WindowBudget;
   readonly onStream: (stream: YamuxStream) => void;
 }
 
@@ -80,7 +82,7 @@ export class Engine implements FrameHandler {
   #toWake: MuxStream[] = [];
   #unacked: Set<MuxStream> | undefined; // opened by us, oldest first
   #closing: Set<MuxStream> | undefined; // closed by us, oldest first
-  #extraWindow = 0; // given to streams, above what each has by the protocol
+  readonly #extraWindow: WindowBudget; // for streams, above what each has by the protocol
   #sentGoAway = false;
   #goneAway = false; // the peer takes no more streams
   #end: { readonly error: Error } | undefined; // what every later call on the session rejects with
@@ -93,6 +95,7 @@ export class Engine implements FrameHandler {
     this.ledger = ledger;
     this.#options = options;
     this.#nextId = role === "client" ? 1 : 2;
+    this.#extraWindow = new WindowBudget(limits.windowExtraBytesMax, options.windowBudget);
     this.heardMs = clock.monotonicMs();
     ({ promise: this.ended, resolve: this.#settleEnded } = Promise.withResolvers<void>());
     this.output = new Output(conn, {
@@ -172,7 +175,7 @@ export class Engine implements FrameHandler {
 
   /** A stream holds none of its larger window any more. */
   giveWindow(bytes: number): void {
-    this.#extraWindow -= bytes;
+    this.#extraWindow.give(bytes);
   }
 
   forget(stream: MuxStream): void {
@@ -241,10 +244,9 @@ export class Engine implements FrameHandler {
 
   /** What a new stream gets above the window of the protocol. */
   #takeWindow(): number {
-    const { windowBytesMax, windowExtraBytesMax } = this.#options.limits;
-    const share = Math.floor((windowExtraBytesMax - this.#extraWindow) / WINDOW_SHARE);
-    const extra = Math.max(0, Math.min(windowBytesMax - WINDOW_BYTES, share));
-    this.#extraWindow += extra;
+    const share = Math.floor(this.#extraWindow.left / WINDOW_SHARE);
+    const extra = Math.max(0, Math.min(this.#options.limits.windowBytesMax - WINDOW_BYTES, share));
+    this.#extraWindow.take(extra);
     return extra;
   }
 
@@ -317,6 +319,7 @@ export class Engine implements FrameHandler {
     else this.output.drop();
     this.#options.conn.close(abort);
     for (const stream of [...this.#streams.values()]) stream.onSessionEnd(error);
+    this.#extraWindow.end(); // those that both sides ended, and nobody closed, had their parts still
     this.#pings.end(error);
   }
 

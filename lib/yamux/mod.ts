@@ -25,3 +25,4 @@ export * from "./limits.ts";
 export * from "./session.ts";
 export { type SpliceOptions, spliceStreams } from "./splice.ts";
 export * from "./stream.ts";
+export * from "./window_budget.ts";

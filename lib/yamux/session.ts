@@ -8,6 +8,7 @@ import type { World } from "../runtime/mod.ts";
 import { Engine } from "./_engine.ts";
 import { YAMUX_LIMITS, type YamuxLimits } from "./limits.ts";
 import type { YamuxStream } from "./stream.ts";
+import type { WindowBudget } from "./window_budget.ts";
 
 export interface YamuxSessionOptions {
   /** The dialling side is the client: its streams have odd ids. */
@@ -15,6 +16,8 @@ export interface YamuxSessionOptions {
   readonly world: Pick<World, "clock" | "ledger">;
   /** Changes to {@link YAMUX_LIMITS}. */
   readonly limits?: Partial<YamuxLimits>;
+  /** What this session's streams may hold above 256 KiB each, together with those of others; besides its own limit. */
+  readonly windowBudget?: WindowBudget;
   /**
    * Takes each stream that the peer opens, in the middle of reading: it must return at once and not throw. The
    * ACK is on its way; a stream that is not wanted is closed.
@@ -32,10 +35,17 @@ export class YamuxSession {
   readonly role: "client" | "server";
   readonly #engine: Engine;
 
-  constructor(conn: Conn, { role, world, limits, onStream }: YamuxSessionOptions) {
+  constructor(conn: Conn, { role, world, limits, windowBudget, onStream }: YamuxSessionOptions) {
     this.role = role;
     this.openedMs = world.clock.monotonicMs();
-    this.#engine = new Engine(this, { conn, role, world, limits: { ...YAMUX_LIMITS, ...limits }, onStream });
+    this.#engine = new Engine(this, {
+      conn,
+      role,
+      world,
+      limits: { ...YAMUX_LIMITS, ...limits },
+      windowBudget,
+      onStream,
+    });
   }
 
   /** Settles when nothing of the session is held any more; never rejects. */

@@ -4,7 +4,7 @@ import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { FrameReader } from "../../lib/yamux/_frame_reader.ts";
 import { HEADER_BYTES, putHeader } from "../../lib/yamux/frame.ts";
-import { type YamuxLimits, YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
+import { type WindowBudget, type YamuxLimits, YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 
 export const TYPES = ["data", "window_update", "ping", "go_away"];
 const FLAGS = ["SYN", "ACK", "FIN", "RST"];
@@ -103,6 +103,7 @@ export interface Bench {
 export interface BenchOptions {
   readonly role?: "client" | "server";
   readonly limits?: Partial<YamuxLimits>;
+  readonly windowBudget?: WindowBudget;
   readonly onStream?: (stream: YamuxStream) => void;
   /** False: the peer reads nothing until `peer.start()`. */
   readonly isReading?: boolean;
@@ -112,7 +113,8 @@ export interface BenchOptions {
 
 /** Runs `test` with a session and its peer; then ends both and demands that nothing is left. */
 export async function withBench(options: BenchOptions, test: (bench: Bench) => Promise<void>): Promise<void> {
-  const { role = "server", limits, onStream, isReading = true, bytesMax = 4 * 1024 * 1024 } = options;
+  const { role = "server", limits, windowBudget, onStream, isReading = true, bytesMax = 4 * 1024 * 1024 } =
+    options;
   const ledger = new Ledger();
   const clock = new VirtualClock({ ledger });
   const [near, far] = memoryPair({ bytesMax, ledger });
@@ -121,6 +123,7 @@ export async function withBench(options: BenchOptions, test: (bench: Bench) => P
     role,
     world: { clock, ledger },
     limits,
+    windowBudget,
     onStream: (stream) => {
       accepted.push(stream);
       onStream?.(stream);

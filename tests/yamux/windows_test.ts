@@ -4,7 +4,7 @@ import { type Conn, ConnClosedError, Ledger, memoryPair } from "../../lib/base/m
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { WINDOW_BYTES } from "../../lib/yamux/frame.ts";
 import { FrameReader } from "../../lib/yamux/_frame_reader.ts";
-import { YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
+import { WindowBudget, YamuxSession, type YamuxStream } from "../../lib/yamux/mod.ts";
 import {
   frame,
   framesOf,
@@ -311,6 +311,34 @@ Deno.test("what a stream held of the session's larger windows goes back with it,
     assert(extra.reduce((sum, bytes) => sum + bytes, 0) <= 4 << 20, "more than the session has");
     assert.equal(extra.at(-1)! < 1_024, true, "the last ones have what the protocol gives them");
   }));
+
+Deno.test("sessions with one budget share it, and what ends gives its part back, once", async () => {
+  const budget = new WindowBudget(4 << 20);
+  const extra = async () => {
+    let bytes = 0;
+    await withBench({ limits: LARGE, windowBudget: budget }, async ({ session, peer, settle }) => {
+      session.open();
+      await settle();
+      bytes = Number(peer.takeFrames()[0]!.split(" ").at(-1));
+      peer.send(frame("window_update FIN 2 0"));
+      await settle();
+      await session.open().closeWrite(); // ended by us, and never closed
+      await settle();
+      assert.equal(budget.left, (4 << 20) - (1 << 20) - (3 << 18));
+    });
+    return bytes;
+  };
+  assert.equal(await extra(), 1 << 20);
+  assert.equal(budget.left, 4 << 20, "all of it");
+  assert.equal(await extra(), 1 << 20);
+  const session = new WindowBudget(1 << 20, budget);
+  session.take(1 << 20);
+  assert.deepEqual([session.left, budget.left], [0, 3 << 20]);
+  session.end();
+  session.give(1 << 20);
+  session.end();
+  assert.equal(budget.left, 4 << 20);
+});
 
 Deno.test("ended settles when the streams have failed, before the connection is gone", async () => {
   const [near, far] = memoryPair();
