@@ -26,7 +26,7 @@ import {
   withTimeout,
 } from "../../runtime/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import { YamuxSession, type YamuxStream } from "../../yamux/mod.ts";
+import { type WindowBudget, YamuxSession, type YamuxStream } from "../../yamux/mod.ts";
 import { Relays } from "../_relay.ts";
 import {
   acceptSocks,
@@ -36,7 +36,7 @@ import {
   SOCKS_REPLY,
   type SocksRequest,
 } from "../socks5/mod.ts";
-import { SKYSOCKS_MUX } from "./limits.ts";
+import { clientWindow, serverWindow, SKYSOCKS_MUX } from "./limits.ts";
 
 /** A connection of a client whose key a handshake has proved: a route group, an app-direct stream, a dmsg stream. */
 export type SkysocksConn = Conn & { readonly remote: { readonly publicKey: PublicKey } };
@@ -70,10 +70,23 @@ export interface SkysocksServerStatus {
   readonly refusedTotal: number;
 }
 
-/** Clients at the same time; a further one is closed before yamux. */
+/** One key's part of a server. */
+interface Client {
+  readonly key: PublicKey;
+  /** The oldest first. */
+  readonly sessions: Set<YamuxSession>;
+  connections: number;
+  readonly window: WindowBudget;
+}
+
+/** Sessions at the same time; for a further one the oldest without streams goes, else it is closed before yamux. */
 export const SKYSOCKS_SESSIONS_MAX = 256;
+/** Of these, those of one key: a user's programs share one, and keys of a household may be shared. */
+export const SKYSOCKS_SESSIONS_OF_KEY_MAX = 16;
 /** Connections of all clients at the same time; a further stream is reset. */
 export const SKYSOCKS_CONNECTIONS_MAX = 4_096;
+/** Of these, those of one key: as many as one session may have. */
+export const SKYSOCKS_CONNECTIONS_OF_KEY_MAX = 1_024;
 /** One dial of a target. */
 export const TARGET_DIAL_TIMEOUT_MS = 30_000;
 /** After an accept that failed; doubled each time. */
@@ -91,7 +104,10 @@ export class SkysocksServer implements AsyncDisposable {
   readonly ended: Promise<void>;
   readonly #options: SkysocksServerOptions;
   readonly #scope = new Scope();
-  readonly #sessions = new Set<YamuxSession>();
+  /** By key; one without a session or a connection is not held. */
+  readonly #clients = new Map<PublicKey, Client>();
+  readonly #sessions = new Map<YamuxSession, Client>();
+  readonly #window = serverWindow();
   #connections = 0;
   #sessionsTotal = 0;
   #connectionsTotal = 0;
@@ -120,7 +136,7 @@ export class SkysocksServer implements AsyncDisposable {
   ): Promise<void> {
     this.#scope.end(reason);
     this.#options.listener.close();
-    for (const session of [...this.#sessions]) session.close(reason);
+    for (const session of [...this.#sessions.keys()]) session.close(reason);
     await this.#scope[Symbol.asyncDispose]();
   }
 
@@ -156,44 +172,104 @@ export class SkysocksServer implements AsyncDisposable {
     };
     if (signal.aborted) return conn.close(signal.reason);
     if (whitelist !== undefined && !whitelist.has(client)) return refuse("not on the whitelist");
-    if (this.#sessions.size >= SKYSOCKS_SESSIONS_MAX) return refuse(`${SKYSOCKS_SESSIONS_MAX} are here`);
+    const full = this.#makeRoom(client);
+    if (full !== undefined) return refuse(full);
     this.#scope.spawn("skysocks session", () => this.#serve(conn, client));
   }
 
-  /** One client, until its Conn ends. Never rejects. */
-  async #serve(conn: Conn, client: PublicKey): Promise<void> {
+  /** For one more session of this key: the oldest one without streams goes. Gives why there is none. */
+  #makeRoom(key: PublicKey): string | undefined {
+    const own = this.#clients.get(key)?.sessions;
+    if (own !== undefined && own.size >= SKYSOCKS_SESSIONS_OF_KEY_MAX && !this.#endIdle(own)) {
+      return `${SKYSOCKS_SESSIONS_OF_KEY_MAX} of this key are here`;
+    }
+    const all = this.#sessions;
+    if (all.size >= SKYSOCKS_SESSIONS_MAX && !this.#endIdle(all.keys())) {
+      return `${SKYSOCKS_SESSIONS_MAX} are here`;
+    }
+    return undefined;
+  }
+
+  /** Ends the first session without streams. False: there is none. */
+  #endIdle(sessions: Iterable<YamuxSession>): boolean {
+    for (const session of sessions) {
+      if (session.streamCount > 0) continue;
+      this.#forget(session);
+      session.close(new LimitError("A client has come, and there was no other room"));
+      return true;
+    }
+    return false;
+  }
+
+  #forget(session: YamuxSession): void {
+    const client = this.#sessions.get(session);
+    if (client === undefined) return;
+    this.#sessions.delete(session);
+    client.sessions.delete(session);
+    this.#drop(client);
+  }
+
+  #clientOf(key: PublicKey): Client {
+    const known = this.#clients.get(key);
+    if (known !== undefined) return known;
+    const client = {
+      key,
+      sessions: new Set<YamuxSession>(),
+      connections: 0,
+      window: clientWindow(this.#window),
+    };
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  #drop(client: Client): void {
+    if (client.sessions.size === 0 && client.connections === 0) this.#clients.delete(client.key);
+  }
+
+  /** One session, until its Conn ends. Never rejects. */
+  async #serve(conn: Conn, key: PublicKey): Promise<void> {
     const { world, log } = this.#options;
+    const client = this.#clientOf(key);
     const relays = new Relays(world.clock);
     const tasks = new Set<Promise<void>>();
     const session = new YamuxSession(conn, {
       role: "server",
       world,
       limits: SKYSOCKS_MUX,
+      windowBudget: client.window,
       onStream: (stream) => {
         if (this.#connections >= SKYSOCKS_CONNECTIONS_MAX) {
           return stream.close(new LimitError(`The server has ${SKYSOCKS_CONNECTIONS_MAX} connections`));
         }
-        const task = this.#connect(stream, relays).finally(() => tasks.delete(task));
+        if (client.connections >= SKYSOCKS_CONNECTIONS_OF_KEY_MAX) {
+          return stream.close(new LimitError(`This key has ${SKYSOCKS_CONNECTIONS_OF_KEY_MAX} connections`));
+        }
+        const task = this.#connect(stream, { client, relays }).finally(() => tasks.delete(task));
         tasks.add(task);
       },
     });
     this.#sessionsTotal++;
-    this.#sessions.add(session);
-    log.debug("A client has come", { client });
+    this.#sessions.set(session, client);
+    client.sessions.add(session);
+    log.debug("A client has come", { client: key });
     await session.ended;
-    this.#sessions.delete(session);
+    this.#forget(session);
     relays.sessionEnded(session.failure ?? new ConnResetError("The session has ended"));
     await session.closed;
     if (this.#scope.signal.aborted) relays.abort(this.#scope.signal.reason);
     await Promise.all(tasks);
     const why = session.failure === undefined ? undefined : describeError(session.failure);
-    log.debug("A client has gone", { client, why });
+    log.debug("A client has gone", { client: key, why });
   }
 
   /** One stream: handshake, dial, bytes. Never rejects; whatever happens, both ends are closed. */
-  async #connect(stream: YamuxStream, relays: Relays): Promise<void> {
+  async #connect(
+    stream: YamuxStream,
+    { client, relays }: { readonly client: Client; readonly relays: Relays },
+  ): Promise<void> {
     const { world: { clock }, passcode, log } = this.#options;
     this.#connections++;
+    client.connections++;
     this.#connectionsTotal++;
     try {
       const request = await acceptSocks(stream, { clock, admission: { passcode } }); // closes it when it fails
@@ -203,6 +279,8 @@ export class SkysocksServer implements AsyncDisposable {
       log.debug("A connection has failed", { why: describeError(error) });
     } finally {
       this.#connections--;
+      client.connections--;
+      this.#drop(client);
     }
   }
 

@@ -4,7 +4,9 @@ import { type Conn, memoryPair, silentLog } from "../../../lib/base/mod.ts";
 import {
   connectSocks,
   SKYSOCKS_CONNECTIONS_MAX,
+  SKYSOCKS_CONNECTIONS_OF_KEY_MAX,
   SKYSOCKS_SESSIONS_MAX,
+  SKYSOCKS_SESSIONS_OF_KEY_MAX,
   SkysocksServer,
   skysocksServer,
   type SkysocksServerOptions,
@@ -223,18 +225,122 @@ Deno.test("bytes behind the request reach the target", () =>
 Deno.test("there is a bound of sessions, and of connections of all of them", () =>
   withServer(async ({ session, server, world, offer }) => {
     const sessions: YamuxSession[] = [];
-    for (let count = 0; count < SKYSOCKS_SESSIONS_MAX; count++) sessions.push(session());
+    for (let count = 0; count < SKYSOCKS_SESSIONS_MAX; count++) {
+      const each = session(`client ${count % 16}`);
+      each.open(); // a session without one would make room
+      sessions.push(each);
+    }
     await sessions.at(-1)!.ping();
     await assert.rejects(offer().read(), { code: "CONN_RESET" });
-    assert.equal(server.status().sessions, SKYSOCKS_SESSIONS_MAX);
-    for (let count = 0; count < SKYSOCKS_CONNECTIONS_MAX; count++) sessions[count % 16]!.open();
+    assert.deepEqual([server.status().sessions, server.status().refusedTotal], [SKYSOCKS_SESSIONS_MAX, 1]);
+    for (let count = SKYSOCKS_SESSIONS_MAX; count < SKYSOCKS_CONNECTIONS_MAX; count++) {
+      sessions[count % 16]!.open();
+    }
     await sessions[15]!.ping();
     assert.equal(server.status().connections, SKYSOCKS_CONNECTIONS_MAX);
     await assert.rejects(sessions[20]!.open().read(), { code: "CONN_RESET" });
     sessions[0]!.close(new Error("gone"));
     await sleep(world.clock, 0);
-    assert.equal(server.status().connections, SKYSOCKS_CONNECTIONS_MAX - 256);
+    assert.equal(server.status().connections, SKYSOCKS_CONNECTIONS_MAX - 241);
     for (const each of sessions) each.close();
+  }));
+
+Deno.test("one key has its share of the sessions; its oldest without streams goes for a new one", () =>
+  withServer(async ({ session, server, offer }) => {
+    const sessions = Array.from({ length: SKYSOCKS_SESSIONS_OF_KEY_MAX }, () => session("stranger"));
+    for (const [at, each] of sessions.entries()) if (at !== 1 && at !== 3) each.open();
+    await sessions.at(-1)!.ping();
+    const next = [session("stranger"), session("stranger")];
+    for (const each of next) {
+      each.open();
+      await each.ping();
+    }
+    assert.deepEqual(sessions.flatMap(({ isLive }, at) => isLive ? [] : [at]), [1, 3]);
+    await assert.rejects(offer("stranger").read(), { code: "CONN_RESET" });
+    assert.deepEqual([server.status().sessions, server.status().refusedTotal], [16, 1]);
+    const other = session("somebody else");
+    await other.ping();
+    for (const each of [...sessions, ...next, other]) each.close();
+  }));
+
+Deno.test("a full server has room for whoever comes, while somebody's session has no streams", () =>
+  withServer(async ({ session, server }) => {
+    const idle: YamuxSession[] = [];
+    for (let count = 0; count < SKYSOCKS_SESSIONS_MAX; count++) idle.push(session(`stranger ${count % 16}`));
+    idle[0]!.open();
+    await idle.at(-1)!.ping();
+    const honest = session("honest");
+    await honest.ping();
+    assert.deepEqual(
+      idle.flatMap(({ isLive }, at) => isLive ? [] : [at]),
+      [1],
+      "the oldest that did nothing",
+    );
+    assert.deepEqual([server.status().sessions, server.status().refusedTotal], [SKYSOCKS_SESSIONS_MAX, 0]);
+    for (const each of [...idle, honest]) each.close();
+  }));
+
+Deno.test("one key has its share of the connections, over all of its sessions", () =>
+  withServer(async ({ session, server, world }) => {
+    const [one, two, other] = [session("stranger"), session("stranger"), session("somebody else")];
+    for (let count = 0; count < SKYSOCKS_CONNECTIONS_OF_KEY_MAX; count++) {
+      (count % 2 === 0 ? one : two).open();
+    }
+    await Promise.all([one.ping(), two.ping()]);
+    await assert.rejects(one.open().read(), { code: "CONN_RESET" });
+    other.open();
+    await other.ping();
+    assert.equal(server.status().connections, SKYSOCKS_CONNECTIONS_OF_KEY_MAX + 1);
+    one.close(new Error("gone"));
+    await sleep(world.clock, 0);
+    two.open();
+    await two.ping();
+    assert.equal(server.status().connections, SKYSOCKS_CONNECTIONS_OF_KEY_MAX / 2 + 2);
+    for (const each of [two, other]) each.close();
+  }));
+
+Deno.test("larger windows: 64 MiB for one key, 256 MiB for all, given back with the sessions", () =>
+  withServer(async ({ offer, server, world }) => {
+    /** Opens `streams` streams in a session of its own; gives the sum of what they were given, and the Conn. */
+    const opened = async (name: string, streams: number): Promise<{ bytes: number; conn: Conn }> => {
+      const conn = offer(name);
+      const frames = new Uint8Array(12 * streams);
+      const into = new DataView(frames.buffer);
+      for (let at = 0; at < streams; at++) {
+        into.setUint8(12 * at + 1, 1); // a window update
+        into.setUint16(12 * at + 2, 1); // with SYN
+        into.setUint32(12 * at + 4, 2 * at + 1);
+      }
+      await conn.write(frames);
+      const answers: number[] = [];
+      while (answers.length < 12 * streams) answers.push(...(await conn.read())!);
+      const view = new DataView(Uint8Array.from(answers).buffer);
+      let bytes = 0;
+      for (let at = 0; at < streams; at++) bytes += view.getUint32(12 * at + 8);
+      return { bytes, conn };
+    };
+    const MiB = 1024 * 1024;
+    const near = (bytes: number, expected: number) =>
+      assert(bytes <= expected && bytes > expected - MiB, `${bytes / MiB} MiB`);
+    const first = await opened("stranger", 100);
+    near(first.bytes, 64 * MiB);
+    const again = await opened("stranger", 100);
+    assert(again.bytes < MiB, "another session of the key has nothing of its own");
+    const more = [again];
+    let total = first.bytes;
+    for (let key = 0; key < 6; key++) {
+      const one = await opened(`stranger ${key}`, 100);
+      total += one.bytes;
+      more.push(one);
+    }
+    near(total, 256 * MiB);
+    for (const { conn } of more) conn.close(new Error("gone"));
+    first.conn.close(new Error("gone"));
+    await sleep(world.clock, 10_000);
+    assert.equal(server.status().sessions, 0);
+    const honest = await opened("honest", 1);
+    assert.equal(honest.bytes, 16 * MiB - 256 * 1024);
+    honest.conn.close();
   }));
 
 Deno.test("a target that is there when its client has gone is closed", async () => {
