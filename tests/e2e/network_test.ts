@@ -86,9 +86,10 @@ Deno.test("visor run --local, a second visor by --deployment, dmsg serve, dmsg c
     const served = await serving.ended();
     assert.deepEqual([served.code, served.stdout.endsWith("stopped\n")], [0, true]);
     first.interrupt();
-    const { code, tookMs } = await first.ended();
+    const { code, tookMs, stderr } = await first.ended();
     assert.equal(code, 0);
     assert(tookMs < 2_000, `${tookMs} ms`);
+    assert.doesNotMatch(stderr, /ERROR/);
     await assert.rejects(Deno.stat(`${host}/control.json`), Deno.errors.NotFound);
   }));
 

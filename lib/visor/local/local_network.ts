@@ -167,7 +167,8 @@ export class LocalNetwork implements AsyncDisposable {
       postQuantum,
     });
     this.#dmsgSide = attach(attaching!);
-    void this.#dmsgSide.closed.then(onDmsgEnded);
+    // Our own close ends it before the discovery: no plane is lost then.
+    void this.#dmsgSide.closed.then(() => this.#closing === undefined && onDmsgEnded());
     this.#services = await startLocalServices({
       world,
       log,
