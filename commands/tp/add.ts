@@ -41,6 +41,7 @@ export function addCommand(io: Io): AnyCommand {
         const { callVisor } = await import("../_visor.ts");
         const { renderTransports } = await import("../_node_tables.ts");
         const made = await callVisor(io, home, "transportAdd", { key, type, timeoutMs: timeout });
+        for (const { type, failure } of made.passedOver ?? []) io.note(`not by ${type}: ${failure}`);
         io.emit(made, (transport) => renderTransports([transport]));
       }),
   );

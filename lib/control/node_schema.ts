@@ -162,7 +162,10 @@ export const NODE_CALLS = {
       type: z.string().optional().describe("default: stcpr, then dmsg"),
       timeoutMs: z.number().min(1).max(600_000).optional(),
     }),
-    output: transportSchema,
+    output: transportSchema.extend({
+      passedOver: z.array(z.object({ type: z.string(), failure: z.string() })).optional()
+        .describe("types that were tried before, and why they failed"),
+    }),
     about: "make a transport to a visor, or give the one there is",
   },
   transportRemove: {

@@ -167,7 +167,11 @@ export class TransportManager implements AsyncDisposable {
     const existing = this.find(id);
     if (existing !== undefined) return this.#asked(existing);
     const carrier = this.#carriers.get(type);
-    if (carrier === undefined) throw new CarrierUnavailableError(type, "this visor does not serve it");
+    if (carrier === undefined) {
+      throw new CarrierUnavailableError(type, "this visor does not serve it", {
+        hint: `use one of ${this.types.join(", ")}`,
+      });
+    }
     let dial = this.#dials.get(id);
     if (dial === undefined) {
       dial = new SharedDial(async (ended) => {

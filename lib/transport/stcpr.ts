@@ -26,6 +26,8 @@ export const UNBIND_TIMEOUT_MS = 500;
 /** Of each address in the local network, before the next one. */
 export const LOCAL_DIAL_TIMEOUT_MS = 3_000;
 
+const LOOPBACK_SETTING = '"allow_loopback_addresses": true';
+
 /** The part of an address resolver's client that stcpr needs. */
 export interface StcprResolver {
   bindStcpr(
@@ -86,7 +88,9 @@ class StcprCarrier implements SocketCarrier {
     const known = await resolver.resolve("stcpr", remote, signal);
     if (known === undefined) {
       throw new PeerAddressUnknownError(remote, "resolve PK: no entry for this PK", {
-        hint: "use another type: that visor has no public address, or does not run",
+        hint:
+          "use another type: that visor has no public address, or does not run. In a network on one machine, " +
+          `${LOOPBACK_SETTING} in the deployment file of both`,
       });
     }
     const failures: unknown[] = [];
@@ -110,6 +114,8 @@ class StcprCarrier implements SocketCarrier {
           cause: failures.length > 0
             ? new AggregateError(failures, "nor an address in this network")
             : undefined,
+          hint:
+            `in a network on one machine or in one house, put ${LOOPBACK_SETTING} into the deployment file`,
         },
       );
     }

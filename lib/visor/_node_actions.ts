@@ -1,4 +1,5 @@
 /** What the calls of the control API about transports, routes and apps do. @module */
+import { describeError, SkyError } from "../base/mod.ts";
 import type { AppSummary, HopSummary, NodeStatus, RuleSummary, TransportSummary } from "../control/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 import { grantedKeepAlive, type Hop, type Rule } from "../routing/mod.ts";
@@ -8,9 +9,11 @@ import {
   parseTransportId,
   parseTransportType,
   type Transport,
+  TransportDialError,
   type TransportType,
 } from "../transport/mod.ts";
 import type { ControlActions } from "./control_server.ts";
+import { OwnKeyError } from "./errors.ts";
 import { pingOverRoute, PingPorts } from "./_route_ping.ts";
 import type { VisorNode } from "./node.ts";
 
@@ -55,10 +58,14 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
     transportAdd: async ({ key, type, timeoutMs = ADD_TIMEOUT_MS }, signal) => {
       const remote = parsePublicKey(key);
       const types = type === undefined ? ADD_TYPES : [parseTransportType(type)];
+      if (remote === node.publicKey) throw new OwnKeyError("make a transport to");
       const limit = { what: `A transport to ${remote}`, afterMs: timeoutMs, signal };
-      return summaryOf(
-        await withTimeout(clock, limit, (ended) => firstTransport(node, remote, types, ended)),
+      const { transport, passedOver } = await withTimeout(
+        clock,
+        limit,
+        (ended) => firstTransport(node, remote, types, ended),
       );
+      return { ...summaryOf(transport), ...(passedOver.length === 0 ? {} : { passedOver }) };
     },
     transportRemove: async ({ id: text }) => {
       const id = parseTransportId(text);
@@ -85,7 +92,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       })),
     visorPing: async ({ key, count = 1, minHops, forward, reverse }, signal) => {
       const remote = parsePublicKey(key);
-      if (remote === node.publicKey) throw new RouteHopError("A visor cannot ping itself");
+      if (remote === node.publicKey) throw new OwnKeyError("ping");
       const startedMs = clock.monotonicMs();
       const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
       const { group, dialledMs, roundTripsMs } = await pingOverRoute(node, remote, {
@@ -115,26 +122,36 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
   };
 }
 
-/** By the first type that works; the error of the last when none does. */
+/** By the first type that works, and what was tried before; an error that names each when none does. */
 async function firstTransport(
   { transports }: VisorNode,
   remote: PublicKey,
   types: readonly TransportType[],
   signal: AbortSignal,
-): Promise<Transport> {
+): Promise<{ transport: Transport; passedOver: { type: TransportType; failure: string }[] }> {
+  const passedOver: { type: TransportType; failure: string }[] = [];
   const open = transports.to(remote).find(({ type }) => types.some((each) => each === type));
-  if (open !== undefined) return open;
+  if (open !== undefined) return { transport: open, passedOver };
   const served = types.length === 1 ? types : types.filter((type) => transports.types.includes(type));
-  let failure: unknown;
+  let last: unknown;
   for (const type of served) {
     try {
-      return await transports.dial(remote, type, { label: "user", signal });
+      return { transport: await transports.dial(remote, type, { label: "user", signal }), passedOver };
     } catch (error) {
       signal.throwIfAborted();
-      failure = error;
+      last = error;
+      passedOver.push({ type, failure: failureText(error) });
     }
   }
-  throw failure;
+  if (passedOver.length < 2) throw last;
+  const each = passedOver.map(({ type, failure }) => `${type}: ${failure}`).join("; ");
+  throw new TransportDialError(remote, served.join(", "), new Error(each));
+}
+
+/** Without the words that its surroundings say, and with what to do about it. */
+function failureText(error: unknown): string {
+  const hint = error instanceof SkyError && error.hint !== undefined ? ` (${error.hint})` : "";
+  return describeError(error instanceof TransportDialError ? error.cause : error) + hint;
 }
 
 async function hopsOf(node: VisorNode, hops: readonly Hop[], signal: AbortSignal): Promise<HopSummary[]> {
@@ -164,7 +181,9 @@ function hopLabel(text: string): HopLabel {
     return { transportId: parseTransportId(text) };
   }
   if (/^[0-9a-f]{66}$/i.test(text)) return { publicKey: parsePublicKey(text) };
-  throw new RouteHopError(`${JSON.stringify(text.slice(0, 80))} is neither a transport id nor a public key`);
+  throw new RouteHopError(`${JSON.stringify(text.slice(0, 80))} is neither a transport id nor a public key`, {
+    hint: "skyctl tp ls shows ids and keys; several stand with commas between them",
+  });
 }
 
 function summaryOf(transport: Transport): TransportSummary {

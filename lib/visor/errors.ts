@@ -42,3 +42,14 @@ export class DmsgPortTakenError extends CallerError {
     });
   }
 }
+
+/** A visor is asked to reach itself. */
+export class OwnKeyError extends CallerError {
+  readonly code = "OWN_KEY";
+  /** `act` as in "Cannot ping this visor itself". */
+  constructor(act: string) {
+    super(`Cannot ${act} this visor itself: the key is its own`, {
+      hint: "give another visor's key; skyctl visor status shows this one's, --home asks another visor",
+    });
+  }
+}

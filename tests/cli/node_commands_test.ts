@@ -54,6 +54,9 @@ Deno.test("tp add asks for one transport; a peer's refusal is exit code 4, and J
   const transportAdd: ControlActions["transportAdd"] = (input) => {
     asked.push(input);
     if (input.type === "dmsg") throw new Refused("The peer does not agree");
+    if (input.key === OTHER) {
+      return { ...DMSG, passedOver: [{ type: "stcpr", failure: "no public address" }] };
+    }
     return TRANSPORT;
   };
   return withControlDouble({ transportAdd }, async ({ run }) => {
@@ -67,8 +70,11 @@ Deno.test("tp add asks for one transport; a peer's refusal is exit code 4, and J
       { key: THERE, type: "stcpr", timeoutMs: 5_000 },
       { key: THERE, timeoutMs: 60_000 },
     ]);
+    const fallenBack = await run("tp", "add", OTHER);
+    assert.deepEqual([fallenBack.code, fallenBack.stderr], [0, "not by stcpr: no public address\n"]);
+    assert.match(fallenBack.stdout, /^type .*\ndmsg /);
     assert.equal((await run("tp", "add", "zz")).code, 2);
-    assert.equal(asked.length, 3, "a key that is none is told before the visor is asked");
+    assert.equal(asked.length, 4, "a key that is none is told before the visor is asked");
   });
 });
 

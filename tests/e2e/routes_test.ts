@@ -126,7 +126,10 @@ Deno.test("SOCKS over two hops; the middle goes away: an error in time, and anot
     assert.equal(await fetchedHash(proxyPort, origin.port), await hashOf(file));
     const key = JSON.parse(await Deno.readTextFile(`${home}/control.json`)).publicKey;
     const itself = await skyctl(["visor", "ping", key, "--home", home], folder);
-    assert.deepEqual([itself.code, itself.stderr], [2, "Error: A visor cannot ping itself\n"]);
+    assert.deepEqual([itself.code, itself.stderr], [
+      2,
+      "Error: Cannot ping this visor itself: the key is its own\nHint: give another visor's key; skyctl visor status shows this one's, --home asks another visor\n",
+    ]);
     const pinged = await json(home, "visor", "ping", far, "-n", "2", "--min-hops", "2");
     assert.deepEqual([pinged.roundTripsMs.length, pinged.forward.length, pinged.reverse.length], [2, 2, 2]);
 

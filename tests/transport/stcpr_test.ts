@@ -145,7 +145,10 @@ Deno.test("a resolver's private address is dialled only where it is allowed; unk
         });
         const outcome = await near.dial(bob.publicKey, "stcpr").then(
           () => "live",
-          (error) => (error.cause as { code: string }).code,
+          (error) => {
+            assert.match(error.hint, /"allow_loopback_addresses": true/);
+            return (error.cause as { code: string }).code;
+          },
         );
         assert.equal(outcome, expected, JSON.stringify(known));
         await near.close();
