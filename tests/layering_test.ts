@@ -34,7 +34,7 @@ const OFFENDERS: [title: string, path: string, source: string, complaint: RegExp
   ["an import that points up", "lib/wire/x.ts", `import { a } from "../dmsg/mod.ts";`, /not below lib\/wire/],
   ["a type import that points up", "lib/base/x.ts", `import type { A } from "../wire/mod.ts";`, /not below/],
   ["a re-export that points up", "lib/crypto/x.ts", `export * from "../noise/mod.ts";`, /not below/],
-  ["a dynamic import that points up", "lib/http/x.ts", `await import("../visor/mod.ts");`, /not below/],
+  ["a dynamic import that points up", "lib/http/x.ts", `import("../visor/mod.ts");`, /not below/],
   ["an import type in a signature", "lib/http/x.ts", `let a: import("../dmsg/mod.ts").A;`, /not below/],
   [
     "an import over several lines",
@@ -78,10 +78,15 @@ const OFFENDERS: [title: string, path: string, source: string, complaint: RegExp
   ["a WebSocket", "lib/http/x.ts", `const socket = new WebSocket(url);`, /sockets and threads/],
   ["Temporal.Now", "lib/dmsg/x.ts", `const now = Temporal.Now.instant();`, /present time/],
   ["Intl", "lib/dmsg/x.ts", `new Intl.DateTimeFormat("en").format()`, /present time/],
-  ["fetch", "lib/dmsg/x.ts", `const a = await fetch("http://x");`, /fetch/],
+  ["fetch", "lib/dmsg/x.ts", `const a = fetch("http://x");`, /fetch/],
   ["AbortSignal.timeout", "lib/dmsg/x.ts", `AbortSignal.timeout(5);`, /AbortSignal/],
   ["process", "lib/dmsg/x.ts", `process.exit(1);`, /process/],
   ["globalThis", "lib/dmsg/x.ts", `globalThis["set" + "Timeout"]();`, /globalThis/],
+  ["a module that awaits", "lib/crypto/x.ts", `const a = await start();`, /:1 awaits while/],
+  ["an await after a function", "lib/base/x.ts", `async function a() {\n}\nawait a();`, /:3 awaits while/],
+  ["an await in a block", "commands/x.ts", `try {\n  await a();\n} finally {\n}`, /:2 awaits while/],
+  ["a loop that awaits", "lib/base/x.ts", `for await (const a of b) {\n  c(a);\n}`, /:1 awaits while/],
+  ["the runtime awaiting", "lib/runtime/system/x.ts", `export const a = await b;`, /:1 awaits while/],
   ["the terminal in a command", "commands/keys/x.ts", `Deno.stdout.writeSync(a);`, /touches Deno/],
 ];
 
@@ -108,8 +113,15 @@ const INNOCENTS: [title: string, path: string, source: string][] = [
   ["the machine in a string", "lib/dmsg/x.ts", `const a = "Deno.exit()"; const b = 'import "node:fs"';`],
   ["an import in a string", "lib/base/x.ts", 'const a = `import { b } from "../dmsg/mod.ts"`;'],
   ["a regular expression with quotes", "lib/base/x.ts", `const a = /["'\`]/; const b = "Deno.exit()";`],
-  ["a method of that name", "lib/http/x.ts", `await client.fetch(request); app.fetch(request);`],
+  ["a method of that name", "lib/http/x.ts", `client.fetch(request); app.fetch(request);`],
   ["a method that is made", "lib/http/x.ts", `class A {\n  fetch(request: Request): Promise<Response> {\n`],
+  [
+    "awaits in functions",
+    "lib/base/x.ts",
+    "const a = async () => await b();\nasync function c() {\n  await d;\n}",
+  ],
+  ["an await in a method", "lib/base/x.ts", "export class A {\n  async b() {\n    await c();\n  }\n}"],
+  ["an await in a text", "lib/base/x.ts", "const a = `\nawait b`; // await c"],
   ["runtime/ itself", "lib/runtime/system/x.ts", `import "node:timers"; Deno.connect(a); Date.now();`],
 ];
 

@@ -1,9 +1,9 @@
 /**
- * The curve secp256k1: libsecp256k1 as WebAssembly, inlined in JavaScript by libauth.
+ * The curve secp256k1: libsecp256k1 as WebAssembly (`_secp_wasm.ts`).
  *
- * The only file that knows which library does the arithmetic. Everything is synchronous: the module is
- * compiled while this file is imported (top-level await), the tables are made at the first use. Arguments have
- * their exact lengths; callers check, because the C code reads what it is pointed at.
+ * The only file that knows which library does the arithmetic. Everything is synchronous; the library is compiled
+ * and its tables are made at the first use. Arguments have their exact lengths; callers check, because the C code
+ * reads what it is pointed at.
  *
  * Signing and deriving public keys run in constant time. Multiplying a foreign point (`multiply`) does not in
  * this build, so that a peer on the same machine could in theory time a static key; libsecp256k1's ECDH
@@ -14,8 +14,8 @@
 import {
   CompressionFlag,
   ContextFlag,
-  instantiateSecp256k1Wasm,
-} from "@bitauth/libauth/build/lib/bin/secp256k1/secp256k1-wasm.js";
+} from "@bitauth/libauth/build/lib/bin/secp256k1/secp256k1-wasm-types.js";
+import { AT, type SecpWasm, secpWasm } from "./_secp_wasm.ts";
 import { sha256 } from "./hash.ts";
 
 /** A compressed point: 2 or 3 for the parity of y, then x, 32 bytes big endian. */
@@ -25,23 +25,17 @@ export const SECRET_KEY_BYTES = 32;
 /** r, s, recovery id. */
 export const SIGNATURE_BYTES = 65;
 
-const wasm = await instantiateSecp256k1Wasm();
-const heap = wasm.heapU8; // its memory cannot grow, so that the view stays valid
+interface Curve extends SecpWasm {
+  /** The library's context, with its tables. */
+  readonly context: number;
+}
 
-// One call at a time, so that the scratch places can be shared by all of them.
-const input = wasm.malloc(72);
-const hashInput = wasm.malloc(32);
-const secretInput = wasm.malloc(SECRET_KEY_BYTES);
-const point = wasm.malloc(64);
-const signature = wasm.malloc(65);
-const number = wasm.malloc(4);
+let started: Curve | undefined; // at the first use (some 10 ms): commands without keys do not wait for it
 
-let context = 0;
-
-/** The context with its tables (some 10 ms, once). */
-function tables(): number {
-  if (context === 0) context = wasm.contextCreate(ContextFlag.BOTH);
-  return context;
+function start(): Curve {
+  const wasm = secpWasm();
+  started = { ...wasm, context: wasm.functions._secp256k1_context_create(ContextFlag.BOTH) };
+  return started;
 }
 
 let blinded = false;
@@ -51,53 +45,74 @@ let blinded = false;
  * observer but need not be random on its own: a hash of the first secret key in use is as unknown as that key,
  * and keeps this folder free of a source of randomness. It has no effect on any result.
  */
-function blind(secret: Uint8Array): void {
+function blind({ functions, context, bytes }: Curve, secret: Uint8Array): void {
   if (blinded) return;
   blinded = true;
-  heap.set(sha256(BLINDING_LABEL, secret), hashInput);
-  wasm.contextRandomize(tables(), hashInput);
-  heap.fill(0, hashInput, hashInput + 32);
+  bytes.set(sha256(BLINDING_LABEL, secret), AT.hash);
+  functions._secp256k1_context_randomize(context, AT.hash);
+  bytes.fill(0, AT.hash, AT.hash + 32);
 }
 
 /** True for 0 < secret < n. `secret`: 32 bytes. */
 export function isSecret(secret: Uint8Array): boolean {
-  return withSecret(secret, () => wasm.seckeyVerify(tables(), secretInput) === 1);
+  const on = started ?? start();
+  return withSecret(on, secret, () => on.functions._secp256k1_ec_seckey_verify(on.context, AT.secret) === 1);
 }
 
 /** True for 33 bytes that are a point in compressed form: first byte 2 or 3, x < p, on the curve. */
 export function isPoint(compressed: Uint8Array): boolean {
-  return compressed.length === PUBLIC_KEY_BYTES && loadPoint(compressed);
+  return compressed.length === PUBLIC_KEY_BYTES && loadPoint(started ?? start(), compressed);
 }
 
 /** The compressed public key of a valid secret. */
 export function derive(secret: Uint8Array): Uint8Array {
-  blind(secret);
-  const made = withSecret(secret, () => wasm.pubkeyCreate(tables(), point, secretInput) === 1);
+  const on = started ?? start();
+  const { functions, context } = on;
+  blind(on, secret);
+  const made = withSecret(
+    on,
+    secret,
+    () => functions._secp256k1_ec_pubkey_create(context, AT.point, AT.secret) === 1,
+  );
   if (!made) throw new RangeError("Secret key is out of range");
-  return storePoint();
+  return storePoint(on);
 }
 
 /** secret * point, compressed. Both must be valid. */
 export function multiply(secret: Uint8Array, compressed: Uint8Array): Uint8Array {
-  if (!loadPoint(compressed)) throw new RangeError("Public key is not on the curve");
-  const made = withSecret(secret, () => wasm.pubkeyTweakMul(tables(), point, secretInput) === 1);
+  const on = started ?? start();
+  const { functions, context } = on;
+  if (!loadPoint(on, compressed)) throw new RangeError("Public key is not on the curve");
+  const made = withSecret(
+    on,
+    secret,
+    () => functions._secp256k1_ec_pubkey_tweak_mul(context, AT.point, AT.secret) === 1,
+  );
   if (!made) throw new RangeError("Secret key is out of range");
-  return storePoint();
+  return storePoint(on);
 }
 
 /** ECDSA over a 32-byte hash, nonce by RFC 6979, low s: r, s and recovery id, 65 bytes. */
 export function signHash(hash: Uint8Array, secret: Uint8Array): Uint8Array {
-  blind(secret);
-  heap.set(hash, hashInput);
+  const on = started ?? start();
+  const { functions, context, bytes, words } = on;
+  blind(on, secret);
+  bytes.set(hash, AT.hash);
   const signed = withSecret(
+    on,
     secret,
-    () => wasm.signRecoverable(tables(), signature, hashInput, secretInput) === 1,
+    () => functions._secp256k1_ecdsa_sign_recoverable(context, AT.signature, AT.hash, AT.secret) === 1,
   );
   if (!signed) throw new RangeError("Secret key is out of range");
-  wasm.recoverableSignatureSerialize(tables(), input, number, signature);
-  const bytes = heap.slice(input, input + SIGNATURE_BYTES);
-  bytes[64] = wasm.heapU32[number >> 2]!;
-  return bytes;
+  functions._secp256k1_ecdsa_recoverable_signature_serialize_compact(
+    context,
+    AT.input,
+    AT.number,
+    AT.signature,
+  );
+  const signature = bytes.slice(AT.input, AT.input + SIGNATURE_BYTES);
+  signature[64] = words[AT.number >> 2]!;
+  return signature;
 }
 
 /**
@@ -106,30 +121,44 @@ export function signHash(hash: Uint8Array, secret: Uint8Array): Uint8Array {
  */
 export function recover(hash: Uint8Array, signed: Uint8Array): Uint8Array | undefined {
   if (signed[64]! > 3) return undefined; // the C code aborts on it
-  heap.set(hash, hashInput);
-  heap.set(signed, input);
-  if (wasm.recoverableSignatureParse(tables(), signature, input, signed[64]!) !== 1) return undefined;
-  if (wasm.recover(tables(), point, signature, hashInput) !== 1) return undefined;
-  return storePoint();
+  const on = started ?? start();
+  const { functions, context, bytes } = on;
+  bytes.set(hash, AT.hash);
+  bytes.set(signed, AT.input);
+  const isRead = functions._secp256k1_ecdsa_recoverable_signature_parse_compact(
+    context,
+    AT.signature,
+    AT.input,
+    signed[64]!,
+  );
+  if (isRead !== 1) return undefined;
+  if (functions._secp256k1_ecdsa_recover(context, AT.point, AT.signature, AT.hash) !== 1) return undefined;
+  return storePoint(on);
 }
 
-function loadPoint(compressed: Uint8Array): boolean {
-  heap.set(compressed, input);
-  return wasm.pubkeyParse(tables(), point, input, PUBLIC_KEY_BYTES) === 1;
+function loadPoint({ functions, context, bytes }: Curve, compressed: Uint8Array): boolean {
+  bytes.set(compressed, AT.input);
+  return functions._secp256k1_ec_pubkey_parse(context, AT.point, AT.input, PUBLIC_KEY_BYTES) === 1;
 }
 
-function storePoint(): Uint8Array {
-  wasm.heapU32[number >> 2] = PUBLIC_KEY_BYTES;
-  wasm.pubkeySerialize(tables(), input, number, point, CompressionFlag.COMPRESSED);
-  return heap.slice(input, input + PUBLIC_KEY_BYTES);
+function storePoint({ functions, context, bytes, words }: Curve): Uint8Array {
+  words[AT.number >> 2] = PUBLIC_KEY_BYTES;
+  functions._secp256k1_ec_pubkey_serialize(
+    context,
+    AT.input,
+    AT.number,
+    AT.point,
+    CompressionFlag.COMPRESSED,
+  );
+  return bytes.slice(AT.input, AT.input + PUBLIC_KEY_BYTES);
 }
 
-function withSecret<T>(secret: Uint8Array, work: () => T): T {
-  heap.set(secret, secretInput);
+function withSecret<T>({ bytes }: Curve, secret: Uint8Array, work: () => T): T {
+  bytes.set(secret, AT.secret);
   try {
     return work();
   } finally {
-    heap.fill(0, secretInput, secretInput + SECRET_KEY_BYTES);
+    bytes.fill(0, AT.secret, AT.secret + SECRET_KEY_BYTES);
   }
 }
 

@@ -82,6 +82,7 @@ Deno.test("visor run loads what a visor needs to be ready, and no more", async (
     "node:crypto",
     "node:path",
     "@bitauth/libauth",
+    "@bitauth/libauth",
     "@noble/hashes",
     "@noble/hashes",
     "@noble/hashes",

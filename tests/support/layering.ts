@@ -65,12 +65,13 @@ const FORBIDDEN_NAMES: readonly [name: string, use: RegExp][] = [
 /**
  * Files that may do what others may not, and why.
  *
- * - `main.ts` is the edge of the program: it makes the World, knows the terminal, the arguments and the signals, and exits. Its
- *   own version is data. Everything below gets the terminal passed in, as the `Io` of `lib/cli/`.
+ * - `main.ts` is the edge of the program: it makes the World, knows the terminal, the arguments and the signals, and
+ *   exits. Its own version is data. Nothing imports it, so that it may wait for the end. Everything below gets the
+ *   terminal passed in, as the `Io` of `lib/cli/`.
  * - The handshakes of `lib/noise/` are the only maker of proven keys, so that the maker has no public door.
  */
 export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  "main.ts": ["process", "Deno", "deno.json"],
+  "main.ts": ["process", "Deno", "deno.json", "awaits"],
   "lib/noise/handshakes.ts": ["lib/crypto/proven.ts"],
 };
 
@@ -175,6 +176,24 @@ function lineAt(text: string, index: number): number {
   return text.slice(0, index).split("\n").length;
 }
 
+/**
+ * The lines with an `await` that runs while the module is imported: such a module makes all above it wait, and a
+ * bundle of them in one file starts some before those that they need. Every other `await` stands behind an `async`
+ * of its own statement; a statement of the module begins in the first column, as the formatter writes it.
+ */
+function topLevelAwaits(source: string): number[] {
+  const found: number[] = [];
+  let isWithinAsync = false;
+  for (const [index, text] of blank(source).split("\n").entries()) {
+    if (/^[^\s})\]]/.test(text)) isWithinAsync = false;
+    for (const [word] of text.matchAll(/(?<![.\w$#])(?:async|await)\b/g)) {
+      if (word === "async") isWithinAsync = true;
+      else if (!isWithinAsync) found.push(index + 1);
+    }
+  }
+  return found;
+}
+
 /** The layer of a path, as an index of {@link LAYERS}; -1 when it is no part of the house. */
 function layerOf(path: string): number {
   return LAYERS.findIndex((layer) => layer.includes(folderOf(path)));
@@ -230,6 +249,12 @@ export function complaintsAbout(
     if (targetLayer <= layer) complain(`imports ${target}, which is not below ${own}`);
     if (theirs.startsWith("lib/") && posix.basename(target) !== "mod.ts" && !isLazyPart(own, theirs)) {
       complain(`imports ${target}: a folder is entered by its mod.ts`);
+    }
+  }
+
+  if (!allowed.includes("awaits")) {
+    for (const line of topLevelAwaits(source)) {
+      say(line, "awaits while it is imported: begin at the first use");
     }
   }
 
