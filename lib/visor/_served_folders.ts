@@ -22,7 +22,7 @@ interface ServedFolder {
 
 export class ServedFolders {
   readonly #options: ServedFoldersOptions;
-  readonly #folders: ServedFolder[] = []; // the newest first
+  readonly #folders: ServedFolder[] = []; // the newest first, one for a port
   #isClosed = false;
 
   constructor(options: ServedFoldersOptions) {
@@ -33,7 +33,7 @@ export class ServedFolders {
     return this.#folders.map(({ folder, port }) => ({ folder, port }));
   }
 
-  /** What answers on port 80 before the visor's own pages do, the newest first. */
+  /** What answers on port 80 before the visor's own pages do: one at most. */
   besideOwnPages(): RawHandler[] {
     return this.#folders.filter(({ port }) => port === 80).map(({ handler }) => handler);
   }
@@ -49,6 +49,8 @@ export class ServedFolders {
     const info = await world.outside(() => world.files.info(folder));
     if (info?.isDirectory !== true) throw new NotAFolderError(folder);
     if (this.#isClosed) throw new DmsgError(200);
+    const other = this.#folders.find((each) => each.port === port);
+    if (other !== undefined) throw new DmsgPortTakenError(port, { folder: other.folder });
     const served = { folder, port, handler: folderHandler(folder, world) };
     const scope = new Scope(this.#options.scope);
     if (port !== 80) {

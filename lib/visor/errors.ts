@@ -35,10 +35,15 @@ export class NotAFolderError extends CallerError {
 /** A dmsg port of this visor serves something else already. */
 export class DmsgPortTakenError extends CallerError {
   readonly code = "DMSG_PORT_TAKEN";
-  constructor(readonly port: number, options: ErrorOptions = {}) {
-    super(`Cannot serve on dmsg port ${port}: something else of this visor is served there`, {
+  /** `folder`: what is served there, where it is one. */
+  constructor(
+    readonly port: number,
+    { folder, ...options }: ErrorOptions & { readonly folder?: string } = {},
+  ) {
+    super(`Cannot serve on dmsg port ${port}: ${folder ?? "something else of this visor"} is served there`, {
       ...options,
-      hint: "choose another --port; skyctl visor status lists what is served",
+      hint:
+        "choose another --port, or end the skyctl dmsg serve that has it; skyctl visor status lists what is served",
     });
   }
 }

@@ -204,10 +204,28 @@ Deno.test("mount() serves over dmsg on 80 and other ports, and takes each off ag
         port: 80,
       }]);
       await assert.rejects(host.visor.mount({ folder: "/site", port: 81 }), { code: "DMSG_PORT_TAKEN" });
+      await world.files.makeDirectory("/other");
+      await world.files.write("/other/a.txt", encode("other"));
+      for (const port of [80, 81]) {
+        await assert.rejects(host.visor.mount({ folder: "/other", port }), {
+          code: "DMSG_PORT_TAKEN",
+          message: `Cannot serve on dmsg port ${port}: /site is served there`,
+        });
+      }
+      const both = ["/site", "/other"].map((folder) => host.visor.mount({ folder, port: 83 }));
+      assert.deepEqual((await Promise.allSettled(both)).map(({ status }) => status), [
+        "fulfilled",
+        "rejected",
+      ]);
+      (await both[0]!)();
+      assert.equal(await get(80), "200 hello");
       await assert.rejects(host.visor.mount({ folder: "/site/a.txt", port: 82 }), { code: "NOT_A_FOLDER" });
       await assert.rejects(host.visor.mount({ folder: "/none", port: 82 }), { code: "NOT_A_FOLDER" });
       off80();
       off80(); // takes off only its own
+      const offOther = await host.visor.mount({ folder: "/other", port: 80 });
+      assert.equal(await get(80), "200 other", "the port is free again");
+      offOther();
       assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port: 81 }]);
       off81();
       assert.deepEqual(host.visor.status().serving, []);
