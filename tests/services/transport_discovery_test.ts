@@ -151,6 +151,7 @@ Deno.test("a latency is stored, comes with every read, outlives its transport, a
   await service.clock.advance(TRANSPORT_TTL_MS);
   assert.deepEqual(await idsOf(service, alice), []);
   await register(service, bob, [bare]);
+  await register(service, alice, [bare]);
   const again = JSON.parse((await service.askAs(bob, `/transports/id:${bare.id}`)).body);
   assert.deepEqual(again.latency, measured.latency, "it is there again");
   await register(service, bob, [transportOf(alice, bob, { latency: { min: 1, max: 3, avg: 2 } })]);
@@ -158,7 +159,42 @@ Deno.test("a latency is stored, comes with every read, outlives its transport, a
   await service.clock.advance(LATENCY_TTL_MS);
   await register(service, bob, [transportOf(bob, carol)]); // a put forgets what is too old
   await register(service, bob, [bare]);
+  await register(service, alice, [bare]);
   assert.equal(JSON.parse((await service.askAs(bob, `/transports/id:${bare.id}`)).body).latency, undefined);
+});
+
+Deno.test("RT-1: a latency counts once both edges have registered the transport", async () => {
+  await using service = new TransportDiscoveryUnderTest(unlimited);
+  const told: TransportChange[] = [];
+  service.feed.onChange((change) => told.push(change));
+  const latency = { min: 1, max: 1, avg: 1 };
+  const measured = transportOf(alice, bob, { latency });
+  const bare = transportOf(alice, bob);
+  const latencyAt = async (text: string) => JSON.parse((await service.ask(text)).body)[0].latency;
+  for (let round = 0; round < 3; round++) await register(service, alice, [measured]);
+  assert.equal(await latencyAt(`/v3/transports/edge:${bob.publicKey}`), undefined);
+  assert.equal(await latencyAt("/all-transports"), undefined);
+  assert.deepEqual(service.feed.entries(), [bare]);
+  await register(service, bob, [bare]);
+  assert.deepEqual(await latencyAt(`/v3/transports/edge:${bob.publicKey}`), latency);
+  assert.deepEqual(await latencyAt("/all-transports"), latency);
+  assert.deepEqual(
+    told,
+    [{ put: [bare], removed: [] }, { put: [measured], removed: [] }],
+    "told with it at once",
+  );
+  assert.deepEqual(service.feed.entries(), [measured]);
+  // Alone again, it is what one edge says: the other may not have it any more.
+  await service.clock.advance(TRANSPORT_TTL_MS);
+  await register(service, alice, [measured]);
+  assert.equal(await latencyAt("/all-transports"), undefined);
+  const self = transportOf(carol, carol, { type: "dmsg", latency });
+  await register(service, carol, [self]);
+  assert.deepEqual(
+    await latencyAt(`/v3/transports/edge:${carol.publicKey}`),
+    latency,
+    "both edges are one key",
+  );
 });
 
 Deno.test("POST /v3/transports/ takes bare entries, /transports/ signed and versioned ones; both take both", async () => {

@@ -8,7 +8,12 @@ import type { PutTransports, TransportStore } from "./transport_store.ts";
 /** How long a latency is kept after it was measured last: a visor that was off for a night is ranked as before. */
 export const LATENCY_TTL_MS = 24 * 60 * 60_000;
 
+/** Latencies of all transports, whether these live or not: the one that was measured longest ago goes. */
+export const LATENCIES_MAX = 262_144;
+
 export interface SqliteTransportStoreOptions extends SqliteOptions {
+  /** Default {@link LATENCIES_MAX}. */
+  readonly latenciesMax?: number;
   /** Keys whose nonce is kept. */
   readonly noncesMax?: number;
 }
@@ -18,10 +23,14 @@ export class SqliteTransportStore implements TransportStore {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements: Statements;
+  readonly #latenciesMax: number;
+  #latencies: number;
 
-  constructor({ noncesMax, ...options }: SqliteTransportStoreOptions) {
-    this.#sqlite = new Sqlite(options, TABLES, { later: [OWNER, OWNER_BLOCK], indexes: INDEXES });
+  constructor({ noncesMax, latenciesMax = LATENCIES_MAX, ...options }: SqliteTransportStoreOptions) {
+    this.#sqlite = new Sqlite(options, TABLES, { later: LATER, indexes: INDEXES });
     this.#statements = prepare(this.#sqlite);
+    this.#latenciesMax = latenciesMax;
+    this.#latencies = this.#statements.countLatencies.get()!.count as number;
     this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
   }
 
@@ -32,6 +41,7 @@ export class SqliteTransportStore implements TransportStore {
     return this.#sqlite.ask(() => {
       const nowMs = this.#sqlite.nowMs();
       const endsMs = this.#sqlite.endMs(ttlMs);
+      const latencies = this.#latencies;
       try {
         return this.#sqlite.transaction(() => {
           const given = { nowMs, endsMs, owner: owner?.key ?? "", block: owner?.block?.text ?? "" };
@@ -42,10 +52,18 @@ export class SqliteTransportStore implements TransportStore {
             if (owner.block !== undefined) this.#checkBlock(owner.block, nowMs);
           }
           this.#statements.purge.run(nowMs, PURGED_PER_PUT);
-          this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
+          if (owner !== undefined && this.#latencies > latencies) {
+            this.#latencies -= changes(this.#statements.keepLatencies.run(owner.key, owner.recordsMax));
+          }
+          const tooMany = Math.max(0, this.#latencies - this.#latenciesMax);
+          this.#latencies -= changes(this.#statements.dropLatencies.run(tooMany));
+          this.#latencies -= changes(
+            this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT),
+          );
           return changed;
         });
       } catch (error) {
+        this.#latencies = latencies;
         if (error instanceof OwnerFull) return undefined;
         throw error;
       }
@@ -93,7 +111,11 @@ export class SqliteTransportStore implements TransportStore {
     return this.#sqlite.ask(() => {
       const nowMs = this.#sqlite.nowMs();
       return this.#sqlite.transaction(() =>
-        [...new Set(ids)].filter((id) => this.#statements.remove.run(id, nowMs).changes !== 0)
+        [...new Set(ids)].filter((id) => {
+          if (changes(this.#statements.remove.run(id, nowMs)) === 0) return false;
+          this.#latencies -= changes(this.#statements.removeLatency.run(id)); // else it would count for nobody
+          return true;
+        })
       );
     });
   }
@@ -116,18 +138,25 @@ export class SqliteTransportStore implements TransportStore {
     { nowMs, endsMs, owner, block }: { nowMs: number; endsMs: number; owner: string; block: string },
   ): TransportRecord | undefined {
     const { id, edges, type, label, latency } = record;
+    const edgesThat = registrars(edges, owner);
     // Nearly every registration renews what is there, and most without a new measurement: one statement.
-    const isRenewed = this.#statements.renew.run(endsMs, id, label, nowMs).changes !== 0;
+    const isRenewed =
+      changes(this.#statements.renew.run(endsMs, id, label, nowMs, edgesThat, edgesThat)) !== 0;
     if (isRenewed && latency === undefined) return undefined;
-    const before = isRenewed ? this.#get(id, nowMs) : undefined;
+    const before = this.#get(id, nowMs);
     if (!isRenewed) {
-      this.#statements.put.run(id, edges[0], edges[1], type, label, endsMs, owner, block, nowMs, nowMs);
+      const all = [id, edges[0], edges[1], type, label, endsMs, owner, block, edgesThat] as const;
+      this.#statements.put.run(...all, nowMs, nowMs, nowMs);
     }
     if (latency !== undefined) {
-      this.#statements.putLatency.run(id, latency.min, latency.max, latency.avg, nowMs);
-      if (isSame(before?.latency, latency)) return undefined;
+      const { min, max, avg } = latency;
+      if (changes(this.#statements.setLatency.run(min, max, avg, nowMs, id)) === 0) {
+        this.#statements.putLatency.run(id, min, max, avg, nowMs, owner);
+        this.#latencies++;
+      }
     }
-    return this.#get(id, nowMs);
+    const after = this.#get(id, nowMs)!;
+    return before?.label === label && isSame(before.latency, after.latency) ? undefined : after;
   }
 
   #get(id: string, nowMs: number): TransportRecord | undefined {
@@ -154,14 +183,25 @@ function recordOf(row: Row): TransportRecord {
   };
 }
 
-function isSame(one: TransportLatency | undefined, other: TransportLatency): boolean {
-  return one?.avg === other.avg && one.min === other.min && one.max === other.max;
+function isSame(one: TransportLatency | undefined, other: TransportLatency | undefined): boolean {
+  return one?.avg === other?.avg && one?.min === other?.min && one?.max === other?.max;
+}
+
+/** Which edges say that there is such a transport, as bits. Without an owner both do. */
+function registrars(edges: TransportRecord["edges"], owner: string): number {
+  if (owner === "") return BOTH_EDGES;
+  return (edges[0] === owner ? 1 : 0) | (edges[1] === owner ? 2 : 0);
+}
+
+function changes(result: { readonly changes: number | bigint }): number {
+  return Number(result.changes);
 }
 
 /** Undoes a put; nobody outside sees it. */
 class OwnerFull extends Error {}
 
 const PREFIX = "transport_discovery";
+const BOTH_EDGES = 3;
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS transports (
@@ -191,16 +231,28 @@ const TABLES = `
 const OWNER = { table: "transports", column: "owner", definition: "TEXT NOT NULL DEFAULT ''" };
 /** The address block that it was registered from, where that was known. */
 const OWNER_BLOCK = { table: "transports", column: "owner_block", definition: "TEXT NOT NULL DEFAULT ''" };
+/** Bits of the edges that registered it while it lived. */
+const REGISTRARS = { table: "transports", column: "registrars", definition: "INTEGER NOT NULL DEFAULT 0" };
+/** Who told the latency first. */
+const LATENCY_OWNER = {
+  table: "transport_latencies",
+  column: "owner",
+  definition: "TEXT NOT NULL DEFAULT ''",
+};
+const LATER = [OWNER, OWNER_BLOCK, REGISTRARS, LATENCY_OWNER];
 const INDEXES = `
   CREATE INDEX IF NOT EXISTS transports_by_owner ON transports (owner, ends_ms);
   CREATE INDEX IF NOT EXISTS transports_by_owner_block ON transports (owner_block, ends_ms);
+  CREATE INDEX IF NOT EXISTS transport_latencies_by_owner ON transport_latencies (owner, measured_ms);
 `;
 
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(sqlite: Sqlite) {
   const columns = "number, transports.id AS id, edge_a, edge_b, type, label, ends_ms, least, most, average";
-  const from = "FROM transports LEFT JOIN transport_latencies ON transport_latencies.id = transports.id";
+  // What one edge alone says of a transport may be invented, and a latency next to nothing would lead routes there.
+  const from = `FROM transports LEFT JOIN transport_latencies
+    ON transport_latencies.id = transports.id AND registrars = ${BOTH_EDGES}`;
   return {
     get: sqlite.statement(`SELECT ${columns} ${from} WHERE transports.id = ? AND ends_ms > ?`),
     byEdge: sqlite.statement(`
@@ -209,23 +261,33 @@ function prepare(sqlite: Sqlite) {
       ORDER BY number`),
     all: sqlite.statement(`SELECT ${columns} ${from} WHERE ends_ms > ? ORDER BY number`),
     renew: sqlite.statement(
-      "UPDATE transports SET ends_ms = ? WHERE id = ? AND label = ? AND ends_ms > ?",
+      "UPDATE transports SET ends_ms = ? WHERE id = ? AND label = ? AND ends_ms > ? AND registrars & ? = ?",
     ),
     shorten: sqlite.statement("UPDATE transports SET ends_ms = ? WHERE ends_ms > ?"),
     put: sqlite.statement(`
-      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms, owner, owner_block)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO transports (id, edge_a, edge_b, type, label, ends_ms, owner, owner_block, registrars)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET label = excluded.label, ends_ms = excluded.ends_ms,
         owner = CASE WHEN ends_ms > ? THEN owner ELSE excluded.owner END,
-        owner_block = CASE WHEN ends_ms > ? THEN owner_block ELSE excluded.owner_block END`),
+        owner_block = CASE WHEN ends_ms > ? THEN owner_block ELSE excluded.owner_block END,
+        registrars = CASE WHEN ends_ms > ? THEN registrars ELSE 0 END | excluded.registrars`),
     countOwned: sqlite.statement("SELECT count(*) AS count FROM transports WHERE owner = ? AND ends_ms > ?"),
     countOfBlock: sqlite.statement(
       "SELECT count(*) AS count FROM transports WHERE owner_block = ? AND ends_ms > ?",
     ),
+    countLatencies: sqlite.statement("SELECT count(*) AS count FROM transport_latencies"),
+    setLatency: sqlite.statement(
+      "UPDATE transport_latencies SET least = ?, most = ?, average = ?, measured_ms = ? WHERE id = ?",
+    ),
     putLatency: sqlite.statement(`
-      INSERT INTO transport_latencies (id, least, most, average, measured_ms) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT (id) DO UPDATE SET least = excluded.least, most = excluded.most,
-        average = excluded.average, measured_ms = excluded.measured_ms`),
+      INSERT INTO transport_latencies (id, least, most, average, measured_ms, owner) VALUES (?, ?, ?, ?, ?, ?)`),
+    removeLatency: sqlite.statement("DELETE FROM transport_latencies WHERE id = ?"),
+    keepLatencies: sqlite.statement(`
+      DELETE FROM transport_latencies WHERE id IN (
+        SELECT id FROM transport_latencies WHERE owner = ? ORDER BY measured_ms DESC LIMIT -1 OFFSET ?)`),
+    dropLatencies: sqlite.statement(`
+      DELETE FROM transport_latencies WHERE id IN (
+        SELECT id FROM transport_latencies ORDER BY measured_ms LIMIT ?)`),
     remove: sqlite.statement("DELETE FROM transports WHERE id = ? AND ends_ms > ?"),
     purge: sqlite.statement(
       "DELETE FROM transports WHERE id IN (SELECT id FROM transports WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)",

@@ -6,7 +6,7 @@ import type { NonceStore } from "./nonce_store.ts";
 /** How transports are stored. */
 export interface PutTransports {
   readonly ttlMs: number;
-  /** Who registers: what was not there counts as the key's until it ends or is removed, whoever renews it. */
+  /** Who registers; undefined: both edges. What was not there counts as the key's until it ends or is removed, whoever renews it. */
   readonly owner?: {
     readonly key: PublicKey;
     readonly recordsMax: number;
@@ -17,7 +17,9 @@ export interface PutTransports {
 
 /**
  * Transports by id, each with its time to live. Whatever is past its time is in no answer. The latency of a
- * transport is kept for longer than the transport: it is there again when that comes back. Lists are in the order
+ * transport is kept for longer than one that ended, not than one that was removed: it is there again when that
+ * comes back. It is in an answer once both edges have registered the transport: one alone may have invented it.
+ * An owner has no more latencies than transports, and the newest stay. Lists are in the order
  * in which transports came first. Every method rejects with `StoreError` when the store cannot be asked.
  */
 export interface TransportStore extends AsyncDisposable {

@@ -79,8 +79,9 @@ export class TransportFeed implements TransportSource {
   ): void {
     const endsAtMs = ttlMs === 0 ? Infinity : this.#clock.monotonicMs() + ttlMs;
     const now = new Map(changed.map((record) => [record.id, record]));
-    for (const { id, ...rest } of records) {
-      const record = now.get(id) ?? this.#kept.get(id)?.record ?? { id, ...rest };
+    for (const { latency: _, ...told } of records) { // what one edge says of it alone
+      const { id } = told;
+      const record = now.get(id) ?? this.#kept.get(id)?.record ?? told;
       this.#kept.delete(id); // and back at the end
       this.#kept.set(id, { record, endsAtMs });
     }

@@ -12,6 +12,8 @@ import {
   StoreError,
   type TransportStore,
 } from "../../../lib/services/store/mod.ts";
+import { SqliteTransportStore } from "../../../lib/services/store/sqlite_transport_store.ts";
+import type { TransportRecord } from "../../../lib/directory/mod.ts";
 import { pair, transportOf } from "../service_support.ts";
 
 const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
@@ -108,6 +110,68 @@ onTransports("put() gives what is new or other, and stores all or nothing", asyn
   await assert.rejects(store.put([transportOf(alice, carol), unfit], { ttlMs: 1_000 }), StoreError);
   assert.deepEqual(await store.all(), [labelled, measured]);
   assert.deepEqual(await store.put([], { ttlMs: 1_000 }), []);
+});
+
+/** Of the latencies of 0, 1, 2, ... transports, the average of each that is still known when it is asked for. */
+async function latenciesOf(store: TransportStore, records: readonly TransportRecord[]) {
+  const bare = records.map(({ latency: _, ...record }) => record);
+  await store.put(bare, { ttlMs: 1_000 });
+  const known = await Promise.all(bare.map(({ id }) => store.byId(id)));
+  return known.map((record) => record!.latency?.avg);
+}
+
+const measuredBy = (owner: typeof alice, count: number, from = 0) =>
+  Array.from({ length: count }, (_, at) => {
+    const avg = from + at + 1;
+    return transportOf(owner, pair(`peer ${from + at}`), { latency: { min: avg, max: avg, avg } });
+  });
+
+onTransports("the latency of a transport goes with its removal", async ({ store, clock }) => {
+  const [removed, ended] = measuredBy(alice, 2);
+  await store.put([removed!, ended!], { ttlMs: 100 });
+  await store.remove([removed!.id]);
+  await clock.advance(100);
+  assert.deepEqual(await latenciesOf(store, [removed!, ended!]), [undefined, 2]);
+});
+
+onTransports("one owner has no more latencies than transports, the newest ones", async ({ store, clock }) => {
+  const owner = { key: alice.publicKey, recordsMax: 3 };
+  const other = measuredBy(bob, 2, 100);
+  await store.put(other, { ttlMs: 10 });
+  for (let round = 0; round < 4; round++) {
+    assert.equal((await store.put(measuredBy(alice, 2, 2 * round), { ttlMs: 10, owner }))?.length, 2);
+    await clock.advance(10);
+  }
+  const known = await latenciesOf(store, measuredBy(alice, 8));
+  assert.equal(known.filter((avg) => avg !== undefined).length, 3);
+  assert.deepEqual(known.slice(6), [7, 8]);
+  assert.deepEqual(await latenciesOf(store, other), [101, 102], "those of others stay");
+});
+
+Deno.test("all latencies together have a maximum, also of a file that is opened again; the oldest go", async () => {
+  const folder = await Deno.makeTempDir();
+  const clock = new VirtualClock();
+  const options = { path: `${folder}/store.db`, clock, latenciesMax: 5 };
+  const [first, second] = [measuredBy(alice, 3), measuredBy(bob, 3, 10)];
+  {
+    await using store = new SqliteTransportStore(options);
+    await store.put(first, { ttlMs: 10 });
+    const full = { key: carol.publicKey, recordsMax: 1 };
+    for (let round = 0; round < 10; round++) { // refused ones count for nothing
+      assert.equal(await store.put(measuredBy(carol, 2, 50), { ttlMs: 10, owner: full }), undefined);
+    }
+    await store.remove(first.slice(0, 1).map(({ id }) => id));
+    await clock.advance(10);
+  }
+  await using store = new SqliteTransportStore(options);
+  await store.put(second, { ttlMs: 10 });
+  await clock.advance(10);
+  assert.deepEqual(await latenciesOf(store, [...first, ...second]), [undefined, 2, 3, 11, 12, 13]);
+  await store.put(measuredBy(carol, 4, 20), { ttlMs: 10 });
+  const known = await latenciesOf(store, [...first, ...second, ...measuredBy(carol, 4, 20)]);
+  assert.deepEqual(known.slice(6), [21, 22, 23, 24]);
+  assert.equal(known.filter((avg) => avg !== undefined).length, 5);
+  await Deno.remove(folder, { recursive: true });
 });
 
 onTransports("everything ends in its time, and 0 never", async ({ store, clock }) => {
