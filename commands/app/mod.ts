@@ -1,6 +1,7 @@
 /** `skyctl app`: what runs on a visor. @module */
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
 import { lsCommand } from "./ls.ts";
+import { rmCommand } from "./rm.ts";
 import { startCommand } from "./start.ts";
 import { stopCommand } from "./stop.ts";
 
@@ -10,5 +11,6 @@ export function appNoun(io: Io): AnyCommand {
     lsCommand(io),
     startCommand(io),
     stopCommand(io),
+    rmCommand(io),
   ]);
 }

@@ -18,9 +18,9 @@ export class ProxyFailedError extends WorldError {
 }
 
 /**
- * Resolves with the app once it is connected. Errors: `ProxyFailedError` as soon as it has ended by itself,
- * `ProxyNotConnectedError` when it was stopped, or was not connected in time. The app itself is left as it is, and
- * goes on trying; whoever interrupts the wait is told.
+ * Resolves with the app once it is connected. Errors: `ProxyFailedError` as soon as it has ended by itself;
+ * a client that the configuration does not have is removed then. `ProxyNotConnectedError` when it was stopped, or was
+ * not connected in time: it is left as it is, and goes on trying; whoever interrupts the wait is told.
  */
 export async function untilConnected(
   io: Io,
@@ -35,8 +35,11 @@ export async function untilConnected(
     if (app?.proxy?.connected === true) return app;
     const state = app === undefined ? "gone" : `${app.status}: ${app.detailedStatus}`;
     if (app?.status === "errored") {
+      const isGone = await isRemoved(io, home, name);
       throw new ProxyFailedError(`${name} does not run: ${app.detailedStatus}`, {
-        hint: `choose another --addr where a port is taken; it is tried again until ${stop}`,
+        hint: `choose another --addr where a port is taken${
+          isGone ? "" : `; it is tried again until ${stop}`
+        }`,
       });
     }
     if (state !== told) io.note(told = state);
@@ -52,5 +55,15 @@ export async function untilConnected(
       io.note(`${name} goes on trying: ${stop} ends it`);
       throw error;
     }
+  }
+}
+
+/** Whether a client that failed could be removed: nobody knows of it but by a failed start. */
+async function isRemoved(io: Io, home: string, name: string): Promise<boolean> {
+  try {
+    await callVisor(io, home, "appRemove", { name });
+    return true;
+  } catch {
+    return false; // of the configuration, or gone with the visor: what failed first is told
   }
 }

@@ -255,6 +255,13 @@ export const NODE_CALLS = {
     output: appSchema,
     about: "stop an app",
   },
+  appRemove: {
+    method: "POST",
+    path: "/v1/apps/remove",
+    input: z.object({ name: z.string().min(1).max(64) }),
+    output: appSchema,
+    about: "stop an app that is not of the configuration, and forget it",
+  },
 } as const;
 
 export type TransportSummary = z.infer<typeof transportSchema>;

@@ -30,6 +30,7 @@ type NodeActions = Pick<
   | "apps"
   | "appStart"
   | "appStop"
+  | "appRemove"
 >;
 
 /** The routed part in short. */
@@ -119,6 +120,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
     appStart: async ({ name, app, args }): Promise<AppSummary> =>
       await node.launcher.start(name, { app, args }),
     appStop: async ({ name }): Promise<AppSummary> => await node.launcher.stop(name),
+    appRemove: async ({ name }): Promise<AppSummary> => await node.launcher.remove(name),
   };
 }
 

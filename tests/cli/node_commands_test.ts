@@ -199,12 +199,13 @@ const PROXY = {
   lastFailure: "no transports available",
 };
 
-Deno.test("app ls, start and stop: states, and arguments only when there are some", () => {
+Deno.test("app ls, start, stop and rm: states, and arguments only when there are some", () => {
   const asked: unknown[] = [];
   const actions: Partial<ControlActions> = {
     apps: () => [SERVER, { ...CLIENT, name: "vpn", app: "vpn", builtIn: false }],
     appStart: (input) => (asked.push(input), Promise.resolve(SERVER)),
     appStop: () => Promise.resolve({ ...SERVER, status: "stopped", detailedStatus: "Stopped" }),
+    appRemove: ({ name }) => Promise.resolve({ ...CLIENT, name }),
   };
   return withControlDouble(actions, async ({ run }) => {
     const list = (await run("app", "ls")).stdout;
@@ -215,6 +216,7 @@ Deno.test("app ls, start and stop: states, and arguments only when there are som
     assert.deepEqual(asked, [{ name: "skysocks" }, { name: "skysocks", args: ["--passcode", "x"] }]);
     assert.deepEqual(JSON.parse(given.stdout), SERVER);
     assert.match((await run("app", "stop", "skysocks")).stdout, /\nskysocks +3 +yes +stopped +Stopped/);
+    assert.deepEqual(await run("app", "rm", "two"), { code: 0, stdout: "two removed\n", stderr: "" });
   });
 });
 
@@ -264,15 +266,34 @@ Deno.test("proxy start that does not connect in time: exit code 4, within its bo
 Deno.test("proxy start whose client ends by itself fails at once, as the world's fault, with the reason", () => {
   const detailedStatus = "Cannot listen on 127.0.0.1:1080: the port is in use";
   const { actions } = clientThat({ status: "errored", detailedStatus });
-  return withControlDouble(actions, async ({ run, nowMs }) => {
+  const removed: string[] = [];
+  const appRemove: ControlActions["appRemove"] = ({ name }) => {
+    if (name === CLIENT.name) throw new Refused("The configuration has it");
+    removed.push(name);
+    return CLIENT;
+  };
+  return withControlDouble({ ...actions, appRemove }, async ({ run, nowMs }) => {
     const startedMs = nowMs();
     const failed = await run("proxy", "start", "-k", THERE);
     assert.equal(failed.code, 3);
     assert.match(
       failed.stderr,
-      new RegExp(`^Error: skysocks-client does not run: ${detailedStatus}\nHint: .*--addr`),
+      new RegExp(
+        `^Error: skysocks-client does not run: ${detailedStatus}\nHint: .*--addr.* until skyctl proxy stop`,
+      ),
     );
     assert(nowMs() - startedMs < 100);
+  }).then(() => {
+    const second = () => [{ ...CLIENT, name: "two", status: "errored" as const, detailedStatus }];
+    return withControlDouble({ ...actions, apps: second, appRemove }, async ({ run }) => {
+      const failed = await run("proxy", "start", "-k", THERE, "-n", "two");
+      assert.equal(failed.code, 3);
+      assert.match(
+        failed.stderr,
+        /^Error: two does not run: .*\nHint: choose another --addr where a port is taken\n$/,
+      );
+      assert.deepEqual(removed, ["two"], "what nobody configured is not left behind");
+    });
   });
 });
 

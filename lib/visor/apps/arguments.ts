@@ -72,7 +72,9 @@ export class AppArguments {
     if (text === undefined) return undefined;
     const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]{0,253})):(\d{1,5})$/i.exec(text);
     const port = Number(match?.[3]);
-    if (match === null || port > 65_535) return this.refuse(name, "it must be host:port, or :port");
+    if (match === null || port > 65_535) {
+      return this.refuse(name, "it must be host:port, or :port", `--${name} :1081, or 127.0.0.1:1081`);
+    }
     return { hostname: (match[1] ?? match[2]) || "127.0.0.1", port };
   }
 

@@ -1,4 +1,4 @@
-/** What keeps an app from starting. @module */
+/** What keeps an app from starting, or from being removed. @module */
 import { CallerError, type SkyErrorOptions } from "../../base/mod.ts";
 
 /** No app has this name. */
@@ -24,5 +24,15 @@ export class AppArgumentsError extends CallerError {
   readonly code = "APP_ARGUMENTS";
   constructor(app: string, problem: string, options: SkyErrorOptions = {}) {
     super(`Cannot start ${app}: ${problem}`, options);
+  }
+}
+
+/** An app of the configuration cannot be forgotten: it would be there again with the next start of the visor. */
+export class AppConfiguredError extends CallerError {
+  readonly code = "APP_CONFIGURED";
+  constructor(name: string) {
+    super(`Cannot remove ${name}: the visor's configuration has the app`, {
+      hint: `skyctl app stop ${name} stops it; take it out of the configuration to be rid of it`,
+    });
   }
 }

@@ -7,7 +7,7 @@
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
 import type { AppContext, AppEntry, AppNetwork, AppProgram, AppStatus, ProxyState } from "./app.ts";
 import { appNameIn, shownArguments } from "./arguments.ts";
-import { AppNotBuiltInError, AppNotFoundError } from "./errors.ts";
+import { AppConfiguredError, AppNotBuiltInError, AppNotFoundError } from "./errors.ts";
 import { RunningApp } from "./_running_app.ts";
 import { skysocksApp } from "./skysocks_app.ts";
 import { skysocksClientApp } from "./skysocks_client_app.ts";
@@ -60,6 +60,8 @@ export interface StartOptions {
 interface Known {
   entry: AppEntry;
   readonly app: string;
+  /** Of the configuration: it stays known. */
+  readonly isConfigured: boolean;
   running: RunningApp | undefined;
   /** Why the last start came to nothing. */
   failure: string | undefined;
@@ -76,7 +78,7 @@ export class Launcher implements AsyncDisposable {
   constructor(options: LauncherOptions) {
     this.#options = options;
     this.#programs = options.programs ?? APP_PROGRAMS;
-    for (const entry of options.entries) this.#add(entry, this.#appOf(entry));
+    for (const entry of options.entries) this.#add(entry, this.#appOf(entry), { isConfigured: true });
   }
 
   /** Starts what the configuration starts by itself. What fails shows in its state. */
@@ -108,6 +110,7 @@ export class Launcher implements AsyncDisposable {
   async start(name: string, { app, args }: StartOptions = {}): Promise<AppState> {
     const known = this.#apps.get(name) ?? this.#addNew(name, { app, args });
     return await this.#inTurn(known, async () => {
+      if (this.#apps.get(name) !== known) return await this.start(name, { app, args }); // removed meanwhile
       const next = args === undefined ? known.entry : { ...known.entry, args };
       const isOther = next.args.join("\0") !== known.entry.args.join("\0");
       if (known.running !== undefined && !isOther) return this.#state(known);
@@ -123,17 +126,19 @@ export class Launcher implements AsyncDisposable {
     });
   }
 
-  /** Stops an app and waits until nothing of it is left. One that does not run is left alone. */
+  /**
+   * Stops an app and waits until nothing of it is left. One that does not run is left alone. Errors:
+   * `AppNotFoundError`.
+   */
   async stop(name: string): Promise<AppState> {
-    const known = this.#apps.get(name);
-    if (known === undefined) throw new AppNotFoundError(name);
-    const { running } = known;
-    void running?.stop(); // at once, also while a start waits for its first attempt
-    return await this.#inTurn(known, async () => {
-      await known.running?.stop();
-      known.running = known.failure = undefined;
-      return this.#state(known);
-    });
+    return await this.#end(this.#known(name));
+  }
+
+  /** Stops an app and forgets it. Errors: `AppNotFoundError`; `AppConfiguredError` for one of the configuration. */
+  async remove(name: string): Promise<AppState> {
+    const known = this.#known(name);
+    if (known.isConfigured) throw new AppConfiguredError(name);
+    return await this.#end(known, () => this.#apps.delete(name));
   }
 
   /** Stops every app; none is started any more. */
@@ -144,6 +149,22 @@ export class Launcher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #known(name: string): Known {
+    const known = this.#apps.get(name);
+    if (known === undefined) throw new AppNotFoundError(name);
+    return known;
+  }
+
+  async #end(known: Known, ended = () => {}): Promise<AppState> {
+    void known.running?.stop(); // at once, also while a start waits for its first attempt
+    return await this.#inTurn(known, async () => {
+      await known.running?.stop();
+      known.running = known.failure = undefined;
+      if (this.#apps.get(known.entry.name) === known) ended();
+      return this.#state(known);
+    });
   }
 
   #state({ entry, app, running, failure }: Known): AppState {
@@ -186,11 +207,18 @@ export class Launcher implements AsyncDisposable {
       throw new LimitError(`Cannot add the app ${name}: there are ${LAUNCHER_APPS_MAX} already`);
     }
     this.#programs[app]!(args); // an app that can never start is not kept
-    return this.#add({ name, binary: app, args, autoStart: false, port: 0 }, app);
+    return this.#add({ name, binary: app, args, autoStart: false, port: 0 }, app, { isConfigured: false });
   }
 
-  #add(entry: AppEntry, app: string): Known {
-    const known = { entry, app, running: undefined, failure: undefined, busy: Promise.resolve() };
+  #add(entry: AppEntry, app: string, { isConfigured }: { readonly isConfigured: boolean }): Known {
+    const known = {
+      entry,
+      app,
+      isConfigured,
+      running: undefined,
+      failure: undefined,
+      busy: Promise.resolve(),
+    };
     this.#apps.set(entry.name, known);
     return known;
   }

@@ -87,6 +87,7 @@ const inputs: Record<ControlName | "serve", string> = {
   apps: "{}",
   appStart: '{"name":"skysocks-client","app":"skysocks-client","args":["--srv","02"]}',
   appStop: '{"name":"skysocks"}',
+  appRemove: '{"name":"second"}',
   counters: "{}",
   visorUptime: "{}",
 };

@@ -208,6 +208,9 @@ Deno.test("arguments that cannot be used are told by name, and shown as the app'
       assert.match(detailedStatus, message);
       assert.deepEqual(kept, CONFIGURED[4]!.args, "what was configured stays");
     }
+    await assert.rejects(launcher.start("second", { args: ["--srv", SERVER, "--addr", "nonsense"] }), {
+      hint: "--addr :1081, or 127.0.0.1:1081",
+    });
     // One that runs goes on when new arguments are wrong.
     await launcher.start("second");
     await assert.rejects(launcher.start("second", { args: ["--srv"] }), { code: "APP_ARGUMENTS" });
@@ -224,6 +227,35 @@ Deno.test("a port that is taken is tried again, and the state says why", () =>
     await sleep(world.clock, 61_000);
     assert.equal(launcher.app("second")!.status, "starting", "it listens now, and looks for its server");
     assert.equal(launcher.app("second")!.restarts >= 1, true);
+  }));
+
+Deno.test("an app that nobody configured is stopped and forgotten by remove(); its name is free again", () =>
+  withLauncher(CONFIGURED, async (launcher, _network, world) => {
+    const made = { app: "skysocks-client", args: ["--srv", SERVER, "--addr", ":1085"] };
+    const names = () => launcher.apps().map(({ name }) => name);
+    const configured = names();
+    for (let round = 0; round < 2; round++) { // the port is free again, too
+      assert.equal((await launcher.start("made", made)).status, "starting");
+      assert.deepEqual(names(), [...configured, "made"]);
+      assert.equal((await launcher.remove("made")).status, "stopped");
+      assert.deepEqual(names(), configured);
+      await assert.rejects(launcher.start("made"), { code: "APP_NOT_FOUND" });
+      await assert.rejects(launcher.remove("made"), { code: "APP_NOT_FOUND" });
+    }
+    await launcher.start("second");
+    await assert.rejects(launcher.remove("second"), { code: "APP_CONFIGURED", message: /configuration/ });
+    assert.notEqual(launcher.app("second")!.status, "stopped");
+    // What is asked while it goes comes after.
+    await launcher.start("made", made);
+    const gone = launcher.remove("made");
+    const again = launcher.start("made", made);
+    await gone;
+    assert.equal((await again).status, "starting");
+    assert.deepEqual(names(), [...configured, "made"]);
+    const both = [launcher.remove("made"), launcher.remove("made")];
+    await Promise.all(both);
+    assert.deepEqual(names(), configured);
+    await sleep(world.clock, 10_000);
   }));
 
 /** An app that ends when it is told to. */
