@@ -40,6 +40,9 @@ export const DIAL_ATTEMPT_TIMEOUT_MS = 30_000;
 /** The longest route that is asked for unless the caller says otherwise. */
 export const MAX_HOPS_DEFAULT = 50;
 
+/** Paths that are asked for when none of the few that a finder gives by itself can be used; it gives no more. */
+export const FOUND_PATHS_MAX = 20;
+
 /** One transport of a found path. */
 export interface FoundHop {
   readonly transportId: string;
@@ -50,7 +53,7 @@ export interface FoundHop {
 /** Finds paths: for each pair its paths, best first. A `RouteFinderClient` does. */
 export type FindRoutes = (
   pairs: readonly (readonly [PublicKey, PublicKey])[],
-  limits: { readonly minHops: number; readonly maxHops: number },
+  limits: { readonly minHops: number; readonly maxHops: number; readonly count?: number },
   signal?: AbortSignal,
 ) => Promise<readonly (readonly (readonly FoundHop[])[])[]>;
 
@@ -121,6 +124,8 @@ interface Search {
   readonly maxHops: number;
   /** Visors and transports that a route must not use any more. */
   readonly excluded: Set<string>;
+  /** Paths to be asked for; undefined: as many as the finder likes. */
+  count?: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -205,20 +210,20 @@ export class RouteDialer<G extends Conn> {
     throw failure;
   }
 
-  async #findRoute(
-    { to, minHops, maxHops, excluded, signal }: Search,
-    failure: unknown,
-  ): Promise<BidirectionalRoute> {
-    const { local, findRoutes, transports } = this.#options;
-    const pairs = [[local, to.publicKey], [to.publicKey, local]] as const;
-    const [forward = [], reverse = []] = await findRoutes(pairs, { minHops, maxHops }, signal);
+  async #findRoute(search: Search, failure: unknown): Promise<BidirectionalRoute> {
+    const { to, excluded } = search;
     const passes = (path: readonly FoundHop[]) =>
       path.length > 0 &&
       path.every((hop) => ![hop.from, hop.to, hop.transportId].some((each) => excluded.has(each)));
     const begins = (path: readonly FoundHop[]) =>
-      transports.find(parseTransportId(path[0]!.transportId)) !== undefined;
+      this.#options.transports.find(parseTransportId(path[0]!.transportId)) !== undefined;
+    const [forward, reverse] = await this.#find(search);
     const [there, back] = [forward.find((path) => passes(path) && begins(path)), reverse.find(passes)];
     if (there === undefined || back === undefined) {
+      if (search.count === undefined) {
+        search.count = FOUND_PATHS_MAX; // the best few may be what somebody invented, or all have failed
+        return await this.#findRoute(search, failure);
+      }
       const first = forward.find(passes);
       const why = first !== undefined && back !== undefined
         ? `transport ${first[0]!.transportId} not found locally`
@@ -230,6 +235,15 @@ export class RouteDialer<G extends Conn> {
     const route = this.#route(to, there.map(hopOf), back.map(hopOf));
     checkRoute(route);
     return route;
+  }
+
+  /** Paths there, and paths back. */
+  async #find({ to, minHops, maxHops, count, signal }: Search) {
+    const { local, findRoutes } = this.#options;
+    const pairs = [[local, to.publicKey], [to.publicKey, local]] as const;
+    const limits = count === undefined ? { minHops, maxHops } : { minHops, maxHops, count };
+    const [forward = [], reverse = []] = await findRoutes(pairs, limits, signal);
+    return [forward, reverse] as const;
   }
 
   /** Exactly the hops that were given, once. */

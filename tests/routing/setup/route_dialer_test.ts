@@ -5,6 +5,7 @@ import { type EdgeRules, RouteHandshakeTimeoutError } from "../../../lib/routing
 import {
   checkRoute,
   type DialledTransport,
+  FOUND_PATHS_MAX,
   type FoundHop,
   generateRules,
   idsToReserve,
@@ -35,7 +36,9 @@ class DialRig {
   readonly made: string[] = [];
   /** Paths from her to the destination as the route finder knows them: names in between. */
   paths: string[][] = [];
-  readonly finds: { minHops: number; maxHops: number }[] = [];
+  readonly finds: { minHops: number; maxHops: number; count?: number }[] = [];
+  /** Paths that the finder gives when it is not told how many. */
+  pathsByItself = Infinity;
   /** Routes that the setup node was asked for: names in between, there. */
   readonly asked: string[][] = [];
   onFind: () => void = () => {};
@@ -75,12 +78,11 @@ class DialRig {
       },
       dmsg: { dial: ({ publicKey, port }) => this.#dial(publicKey, port) as never },
       setupNodes: () => [key("setup")],
-      findRoutes: (pairs, { minHops, maxHops }) => {
-        this.finds.push({ minHops, maxHops });
+      findRoutes: (pairs, limits) => {
+        this.finds.push(limits);
         this.onFind();
-        return Promise.resolve(
-          pairs.map(([from]) => this.paths.map((between) => pathOf(between, from !== near))),
-        );
+        const paths = this.paths.slice(0, limits.count ?? this.pathsByItself);
+        return Promise.resolve(pairs.map(([from]) => paths.map((between) => pathOf(between, from !== near))));
       },
       ...options,
     });
@@ -201,6 +203,23 @@ Deno.test("RT-11: up to six routes, each found anew, each without the visor that
     await rig.dialer.dial(DESTINATION);
     assert.deepEqual(rig.asked, [["bob"], ["carol"], ["erin"]]);
     assert.equal(rig.finds.length, 3);
+  }));
+
+Deno.test("RT-11: when none of the few paths of the finder can be used, more are asked for, once", () =>
+  withDialer(async (rig) => {
+    rig.join("bob");
+    const invented = ["carol", "erin", "frank", "grace", "heidi"];
+    rig.paths = [...invented.map((name) => [name]), ["bob"]];
+    rig.pathsByItself = 5;
+    await rig.dialer.dial(DESTINATION);
+    assert.deepEqual([rig.asked, rig.finds.map(({ count }) => count)], [[["bob"]], [
+      undefined,
+      FOUND_PATHS_MAX,
+    ]]);
+    rig.paths.pop();
+    rig.finds.length = 0;
+    await assert.rejects(rig.dialer.dial(DESTINATION), { code: "NO_ROUTE" });
+    assert.deepEqual(rig.finds.map(({ count }) => count), [undefined, FOUND_PATHS_MAX]);
   }));
 
 Deno.test("RT-11: six failures are the end; a failure that names an end leaves nobody out", () =>
