@@ -71,7 +71,8 @@ async function withServices(
     const originOf = (address: typeof ANY_PORT | undefined) => `http://${renderSocketAddress(address!)}`;
     const transportDiscovery = { http: originOf(discovery.address) };
     await register(world, transportDiscovery.http, A, [DIRECT, THERE]);
-    await register(world, transportDiscovery.http, B, [ON]);
+    await register(world, transportDiscovery.http, B, [DIRECT, ON]);
+    await register(world, transportDiscovery.http, C, [THERE, ON]); // latencies count when both edges registered
     const home = await Deno.makeTempDir();
     try {
       await Deno.writeTextFile(

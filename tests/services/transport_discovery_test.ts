@@ -53,6 +53,9 @@ Deno.test("a transport lives for 5 min after its last registration (SV-2)", asyn
   assert.equal((await register(service, bob, [transport])).status, 201, "either edge renews it");
   await service.clock.advance(TRANSPORT_TTL_MS - 1);
   assert.deepEqual(await idsOf(service, alice), [transport.id]);
+  assert.equal((await register(service, bob, [transport])).status, 201, "and again");
+  await service.clock.advance(TRANSPORT_TTL_MS - 1);
+  assert.deepEqual(await idsOf(service, alice), [transport.id]);
   await service.clock.advance(1);
   assert.deepEqual(await idsOf(service, alice), []);
   assert.equal((await service.ask("/all-transports")).body, "null\n");
