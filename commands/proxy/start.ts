@@ -34,6 +34,10 @@ export function startCommand(io: Io): AnyCommand {
             "Then use it",
             "skyctl proxy start -k 02ab...cd && curl -x socks5h://127.0.0.1:1080 http://example.com",
           ],
+          [
+            "Where that skysocks has a passcode, programs send it as their password",
+            "curl -x socks5h://any:PASS@127.0.0.1:1080 http://example.com",
+          ],
           ["Through others", "skyctl proxy start -k 02ab...cd --min-hops 2"],
         ),
       )
@@ -52,6 +56,13 @@ export function startCommand(io: Io): AnyCommand {
         await callVisor(io, home, "appStart", { name, app: SKYSOCKS_CLIENT, args });
         const app = await untilConnected(io, { home, name, timeoutMs: timeout });
         io.emit(app, (proxy) => renderProxies([proxy]));
+        if (!io.json && app.proxy !== undefined) io.note(usageOf(app.proxy));
       }),
   );
+}
+
+/** A passcode is between each program and the far end: this visor does not know whether there is one. */
+function usageOf({ address }: { readonly address: string }): string {
+  return `use it: curl -x socks5h://${address} URL; where that skysocks has a passcode: ` +
+    `curl -x socks5h://any:PASSCODE@${address} URL`;
 }

@@ -245,6 +245,13 @@ Deno.test("proxy start waits for the connection, and says on stderr what it wait
       app: "skysocks-client",
       args: ["--srv", THERE, "--addr", ":1081", "--min-hops", "2"],
     }]);
+    const people = await run("proxy", "start", "-k", THERE);
+    assert.equal(people.code, 0);
+    assert.match(
+      people.stderr,
+      /where that skysocks has a passcode: curl -x socks5h:\/\/any:PASSCODE@127\.0\.0\.1:1080 /,
+    );
+    asked.pop();
     const direct = await run("proxy", "start", "-k", THERE, "--direct", "-n", "two");
     assert.equal(direct.code, 4, "a client of another name is not this one");
     assert.deepEqual(asked[1]!["args"], ["--srv", THERE, "--addr", ":1080", "--direct"]);
