@@ -8,10 +8,14 @@ import type { PutTransports, TransportStore } from "./transport_store.ts";
 /** How long a latency is kept after it was measured last: a visor that was off for a night is ranked as before. */
 export const LATENCY_TTL_MS = 24 * 60 * 60_000;
 
+/** Transports of everybody: keys cost nothing, so that no share of one key or address bounds them all. */
+export const TRANSPORTS_MAX = 131_072;
 /** Latencies of all transports, whether these live or not: the one that was measured longest ago goes. */
 export const LATENCIES_MAX = 262_144;
 
 export interface SqliteTransportStoreOptions extends SqliteOptions {
+  /** Default {@link TRANSPORTS_MAX}. */
+  readonly transportsMax?: number;
   /** Default {@link LATENCIES_MAX}. */
   readonly latenciesMax?: number;
   /** Keys whose nonce is kept. */
@@ -23,13 +27,19 @@ export class SqliteTransportStore implements TransportStore {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements: Statements;
+  readonly #transportsMax: number;
   readonly #latenciesMax: number;
+  /** Rows, those past their time that nobody purged yet among them. */
+  #transports: number;
   #latencies: number;
 
-  constructor({ noncesMax, latenciesMax = LATENCIES_MAX, ...options }: SqliteTransportStoreOptions) {
+  constructor(options: SqliteTransportStoreOptions) {
+    const { noncesMax, transportsMax = TRANSPORTS_MAX, latenciesMax = LATENCIES_MAX } = options;
     this.#sqlite = new Sqlite(options, TABLES, { later: LATER, indexes: INDEXES });
     this.#statements = prepare(this.#sqlite);
+    this.#transportsMax = transportsMax;
     this.#latenciesMax = latenciesMax;
+    this.#transports = this.#statements.countTransports.get()!.count as number;
     this.#latencies = this.#statements.countLatencies.get()!.count as number;
     this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
   }
@@ -41,7 +51,7 @@ export class SqliteTransportStore implements TransportStore {
     return this.#sqlite.ask(() => {
       const nowMs = this.#sqlite.nowMs();
       const endsMs = this.#sqlite.endMs(ttlMs);
-      const latencies = this.#latencies;
+      const [transports, latencies] = [this.#transports, this.#latencies];
       try {
         return this.#sqlite.transaction(() => {
           const given = { nowMs, endsMs, owner: owner?.key ?? "", block: owner?.block?.text ?? "" };
@@ -51,7 +61,11 @@ export class SqliteTransportStore implements TransportStore {
             if (owned > owner.recordsMax) throw new OwnerFull();
             if (owner.block !== undefined) this.#checkBlock(owner.block, nowMs);
           }
-          this.#statements.purge.run(nowMs, PURGED_PER_PUT);
+          const tooManyOfAll = owner === undefined ? 0 : this.#transports - this.#transportsMax;
+          const ended = changes(this.#statements.purge.run(nowMs, Math.max(PURGED_PER_PUT, tooManyOfAll)));
+          this.#transports -= ended;
+          // Only what comes is refused: what is there is renewed also when a shorter list is demanded now.
+          if (ended < tooManyOfAll && this.#transports > transports - ended) throw new OwnerFull();
           if (owner !== undefined && this.#latencies > latencies) {
             this.#latencies -= changes(this.#statements.keepLatencies.run(owner.key, owner.recordsMax));
           }
@@ -63,7 +77,7 @@ export class SqliteTransportStore implements TransportStore {
           return changed;
         });
       } catch (error) {
-        this.#latencies = latencies;
+        [this.#transports, this.#latencies] = [transports, latencies];
         if (error instanceof OwnerFull) return undefined;
         throw error;
       }
@@ -113,6 +127,7 @@ export class SqliteTransportStore implements TransportStore {
       return this.#sqlite.transaction(() =>
         [...new Set(ids)].filter((id) => {
           if (changes(this.#statements.remove.run(id, nowMs)) === 0) return false;
+          this.#transports--;
           this.#latencies -= changes(this.#statements.removeLatency.run(id)); // else it would count for nobody
           return true;
         })
@@ -145,6 +160,7 @@ export class SqliteTransportStore implements TransportStore {
     if (isRenewed && latency === undefined) return undefined;
     const before = this.#get(id, nowMs);
     if (!isRenewed) {
+      if (this.#statements.isThere.get(id) === undefined) this.#transports++;
       const all = [id, edges[0], edges[1], type, label, endsMs, owner, block, edgesThat] as const;
       this.#statements.put.run(...all, nowMs, nowMs, nowMs);
     }
@@ -190,7 +206,7 @@ function isSame(one: TransportLatency | undefined, other: TransportLatency | und
 /** Which edges say that there is such a transport, as bits. Without an owner both do. */
 function registrars(edges: TransportRecord["edges"], owner: string): number {
   if (owner === "") return BOTH_EDGES;
-  return (edges[0] === owner ? 1 : 0) | (edges[1] === owner ? 2 : 0);
+  return (edges[0] === owner ? 0b01 : 0) | (edges[1] === owner ? 0b10 : 0);
 }
 
 function changes(result: { readonly changes: number | bigint }): number {
@@ -201,7 +217,7 @@ function changes(result: { readonly changes: number | bigint }): number {
 class OwnerFull extends Error {}
 
 const PREFIX = "transport_discovery";
-const BOTH_EDGES = 3;
+const BOTH_EDGES = 0b01 | 0b10;
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS transports (
@@ -275,6 +291,8 @@ function prepare(sqlite: Sqlite) {
     countOfBlock: sqlite.statement(
       "SELECT count(*) AS count FROM transports WHERE owner_block = ? AND ends_ms > ?",
     ),
+    countTransports: sqlite.statement("SELECT count(*) AS count FROM transports"),
+    isThere: sqlite.statement("SELECT 1 FROM transports WHERE id = ?"),
     countLatencies: sqlite.statement("SELECT count(*) AS count FROM transport_latencies"),
     setLatency: sqlite.statement(
       "UPDATE transport_latencies SET least = ?, most = ?, average = ?, measured_ms = ? WHERE id = ?",

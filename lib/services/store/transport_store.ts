@@ -27,7 +27,7 @@ export interface TransportStore extends AsyncDisposable {
   /**
    * Stores all of `records` in one step, or renews them. `ttlMs` 0: until they are removed. Gives those that were
    * not there, or have another label or latency than before, as they are now. Undefined, and nothing is stored,
-   * where `owner`, or all of its address block, would have more than the maximum.
+   * where `owner`, all of its address block, or everybody would have more than the maximum.
    */
   put(records: readonly TransportRecord[], options: PutTransports): Promise<TransportRecord[] | undefined>;
   byId(id: string): Promise<TransportRecord | undefined>;

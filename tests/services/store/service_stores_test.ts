@@ -148,6 +148,41 @@ onTransports("one owner has no more latencies than transports, the newest ones",
   assert.deepEqual(await latenciesOf(store, other), [101, 102], "those of others stay");
 });
 
+Deno.test("all transports together have a maximum, also of a file that is opened again; renewals go on", async () => {
+  const folder = await Deno.makeTempDir();
+  const clock = new VirtualClock();
+  const options = { path: `${folder}/store.db`, clock, transportsMax: 20 };
+  const ofKey = (owner: typeof alice) => ({ ttlMs: 100, owner: { key: owner.publicKey, recordsMax: 100 } });
+  const [ofAlice, ofBob] = [measuredBy(alice, 12), measuredBy(bob, 8, 100)];
+  {
+    await using store = new SqliteTransportStore(options);
+    assert.equal(await store.put(measuredBy(alice, 21), ofKey(alice)), undefined);
+    assert.equal((await store.put(ofAlice, ofKey(alice)))?.length, 12);
+    assert.equal((await store.put(ofBob, ofKey(bob)))?.length, 8);
+  }
+  await using store = new SqliteTransportStore(options);
+  const ofCarol = measuredBy(carol, 1, 200);
+  for (let round = 0; round < 3; round++) assert.equal(await store.put(ofCarol, ofKey(carol)), undefined);
+  await clock.advance(99);
+  assert.deepEqual(await store.put(ofBob, ofKey(bob)), [], "renewed");
+  await store.remove(ofAlice.slice(0, 1).map(({ id }) => id));
+  assert.equal((await store.put(ofCarol, ofKey(carol)))?.length, 1, "a place is free");
+  await clock.advance(1);
+  const many = measuredBy(carol, 11, 300);
+  assert.equal((await store.put(many, ofKey(carol)))?.length, 11, "what has ended makes room at once");
+  assert.equal(await store.put(ofAlice.slice(0, 1), ofKey(alice)), undefined);
+  assert.equal((await store.all()).length, 20);
+  {
+    await using shorter = new SqliteTransportStore({ ...options, transportsMax: 5 });
+    assert.deepEqual(
+      await shorter.put(many, ofKey(carol)),
+      [],
+      "those that are there are renewed all the same",
+    );
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("all latencies together have a maximum, also of a file that is opened again; the oldest go", async () => {
   const folder = await Deno.makeTempDir();
   const clock = new VirtualClock();
