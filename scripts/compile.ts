@@ -29,7 +29,10 @@ export const TARGETS = [
 /** What a node does: sockets, its files, its settings, the machine's addresses. It starts no programs. */
 export const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
 
-/** Of `deno compile`. The bundle is complete, so that no configuration, package or lock file has a say. */
+/**
+ * Of `deno compile`. The bundle is complete, so that no configuration, package or lock file has a say, and no
+ * `import()` is left in it that `lazy-dynamic-imports` could put off: its modules begin when they are asked for.
+ */
 export const COMPILE_FLAGS = [
   "--no-config",
   "--no-npm",
@@ -75,10 +78,29 @@ export async function bundle(folder: string, epochS: number = DEFAULT_EPOCH_S): 
   await Deno.mkdir(folder, { recursive: true });
   const path = `${folder}/skyctl.js`;
   const flags = ["--minify"];
-  const { ok, stderr } = await deno(["bundle", ...flags, "-o", path, "main.ts"]);
-  if (!ok) throw new Error(`deno bundle failed:\n${stderr}`);
+  await denoBundle(path, "main.ts", flags);
   await Deno.utime(path, epochS, epochS);
   return await describe(folder, { file: "skyctl.js", target: null, flags });
+}
+
+/**
+ * The modules of a bundle of `entry` that await while they are imported. Each makes all modules above it
+ * asynchronous, and `deno bundle` does not await these where they are re-exported: some run before what they need.
+ */
+export async function awaitingModules(entry: string): Promise<string[]> {
+  const path = await Deno.makeTempFile({ suffix: ".js" });
+  try {
+    await denoBundle(path, entry, []); // not minified: its lines tell the modules apart
+    const modules = (await Deno.readTextFile(path)).matchAll(/^ {2}async "([^"\n]+)"\(\) \{$/gm);
+    return [...modules].map(([, name]) => name!);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+async function denoBundle(path: string, entry: string, flags: readonly string[]): Promise<void> {
+  const { ok, stderr } = await deno(["bundle", ...flags, "-o", path, entry]);
+  if (!ok) throw new Error(`deno bundle failed:\n${stderr}`);
 }
 
 /** The binary of one target, or why there is none. Needs the bundle in `folder`. */
@@ -163,6 +185,11 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const { targets, folder, epochS } = order;
   const standIn = Deno.env.get("DENORT_BIN");
+  const awaiting = await awaitingModules("main.ts");
+  if (awaiting.length > 0) {
+    console.error(`Nothing is built: modules await while they are imported: ${awaiting.join(", ")}`);
+    return 1;
+  }
   const artifacts = [await bundle(folder, epochS)];
   console.log(`skyctl.js: ${artifacts[0]!.bytes} bytes`);
   let missing = 0;

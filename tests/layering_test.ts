@@ -86,6 +86,7 @@ const OFFENDERS: [title: string, path: string, source: string, complaint: RegExp
   ["an await after a function", "lib/base/x.ts", `async function a() {\n}\nawait a();`, /:3 awaits while/],
   ["an await in a block", "commands/x.ts", `try {\n  await a();\n} finally {\n}`, /:2 awaits while/],
   ["a loop that awaits", "lib/base/x.ts", `for await (const a of b) {\n  c(a);\n}`, /:1 awaits while/],
+  ["a name that is computed", "lib/visor/x.ts", "a;\nconst a = () => import(b + c);", /:2 imports by a name/],
   ["the runtime awaiting", "lib/runtime/system/x.ts", `export const a = await b;`, /:1 awaits while/],
   ["the terminal in a command", "commands/keys/x.ts", `Deno.stdout.writeSync(a);`, /touches Deno/],
 ];
@@ -120,6 +121,12 @@ const INNOCENTS: [title: string, path: string, source: string][] = [
     "lib/base/x.ts",
     "const a = async () => await b();\nasync function c() {\n  await d;\n}",
   ],
+  [
+    "an import with attributes",
+    "lib/base/x.ts",
+    `const a = () => import("./a.json", { with: { type: "json" } });`,
+  ],
+  ["an import in several lines", "lib/base/x.ts", `const a = () => import(\n  "./a.ts"\n);`],
   ["an await in a method", "lib/base/x.ts", "export class A {\n  async b() {\n    await c();\n  }\n}"],
   ["an await in a text", "lib/base/x.ts", "const a = `\nawait b`; // await c"],
   ["runtime/ itself", "lib/runtime/system/x.ts", `import "node:timers"; Deno.connect(a); Date.now();`],

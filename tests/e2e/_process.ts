@@ -14,14 +14,18 @@ export class Process implements AsyncDisposable {
   readonly #stderr: Lines;
   #isOver = false;
 
-  /** `before`: a command that runs it, `nohup` for one. */
   constructor(
     args: readonly string[],
     env: Record<string, string> = {},
-    before: readonly string[] = [],
+    { before = [], program = RUN_ARGUMENTS }: {
+      /** A command that runs it, `nohup` for one. */
+      readonly before?: readonly string[];
+      /** What deno is given to run; the sources unless told. */
+      readonly program?: readonly string[];
+    } = {},
   ) {
-    const [program, ...rest] = [...before, Deno.execPath(), ...RUN_ARGUMENTS, ...args];
-    this.#child = new Deno.Command(program!, {
+    const [command, ...rest] = [...before, Deno.execPath(), ...program, ...args];
+    this.#child = new Deno.Command(command!, {
       args: rest,
       stdin: "null",
       stdout: "piped",

@@ -82,7 +82,7 @@ Deno.test({
   fn: () =>
     withFolder(async (folder) => {
       const home = `${folder}/home`;
-      await using visor = new Process(["visor", "run", "--local", "--home", home], {}, ["nohup"]);
+      await using visor = new Process(["visor", "run", "--local", "--home", home], {}, { before: ["nohup"] });
       await visor.line(/^ready: /);
       visor.hangUp();
       const { code } = await skyctl(["visor", "status", "--home", home], folder);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import {
+  awaitingModules,
   bundle,
   compile,
   COMPILE_FLAGS,
@@ -62,6 +63,20 @@ Deno.test("bundle() gives equal bytes and file times twice, and what it gives ru
     ]);
     assert.deepEqual(help.code, 0);
     assert.match(help.stdout, /Usage: skyctl keys/);
+  }));
+
+Deno.test("awaitingModules() names what a bundle would start too early; the program has none", () =>
+  inTemporaryFolder(async (folder) => {
+    const files = {
+      "start.ts": `export const key = await Promise.resolve("key");`,
+      "door.ts": `export * from "./start.ts";`,
+      "all.ts": `export * from "./door.ts";`,
+      "main.ts": `console.log((await import("./all.ts")).key);`,
+    };
+    for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(`${folder}/${name}`, text);
+    const names = (await awaitingModules(`${folder}/main.ts`)).map((path) => path.split("/").at(-1));
+    assert.deepEqual(names.toSorted(), ["all.ts", "door.ts", "start.ts"]);
+    assert.deepEqual(await awaitingModules("main.ts"), []);
   }));
 
 const node = await output("node", ["--version"]).catch(() => undefined);

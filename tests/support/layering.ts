@@ -258,6 +258,10 @@ export function complaintsAbout(
     }
   }
 
+  for (const { index } of blank(source).matchAll(/(?<![.\w$#])import\s*\(\s*[^\s),]/g)) {
+    say(lineAt(source, index), "imports by a name that is computed: a bundle would not hold it");
+  }
+
   if (!isRuntime) {
     const code = blank(source).split("\n");
     for (const [index, text] of code.entries()) {
