@@ -3,7 +3,7 @@
  *
  *     push(run): a copy --> [ chunk ][ chunk ] --one write at a time--> transport
  *                               |
- *                               +-- full: room() is waited for, and nothing moved for FORWARD_STALL_MS: onStalled
+ *                               +-- full: room() is waited for; its pace stays too low: onStalled, lighten()
  *
  * Runs that come while a write is under way leave together. Whoever brings packets waits for {@link ForwardQueue.room}
  * before it reads on: that is the back-pressure.
@@ -12,15 +12,16 @@
  */
 import { giveBuffer, takeBuffer } from "../base/mod.ts";
 import type { Clock, Timer } from "../runtime/mod.ts";
-import type { TransportId } from "../transport/mod.ts";
+import { packetEndAt, packetRouteIdAt, type TransportId } from "../transport/mod.ts";
 import type { RouteTransport } from "./_group_wire.ts";
+import { type Pace, QueuePace } from "./_queue_pace.ts";
 import type { RouterCounters } from "./counters.ts";
 import type { RuleEntry } from "./table.ts";
 
 /** What waits for one transport; one read of each transport that brings packets may come on top. */
 export const FORWARD_QUEUE_BYTES_MAX = 1024 * 1024;
-/** How long a full queue may stand still. Longer than a group of ours that nobody reads: that one ends first, alone. */
-export const FORWARD_STALL_MS = 10_000;
+/** From here on its pace is measured: another peer that takes nothing is known as such when its queue gets full. */
+export const FORWARD_WATCHED_BYTES = FORWARD_QUEUE_BYTES_MAX / 2;
 
 /** Runs are put together up to this size: one write of a transport, and one buffer of the pool. */
 const CHUNK_BYTES = 64 * 1024;
@@ -37,8 +38,11 @@ export interface ForwardQueueOptions {
   readonly id: TransportId;
   readonly find: (id: TransportId) => RouteTransport | undefined;
   readonly counters: RouterCounters;
-  /** The queue was full, and nothing left it for {@link FORWARD_STALL_MS}. */
-  readonly onStalled: () => void;
+  /**
+   * The queue is full, and its pace was too low for {@link FORWARD_STALL_MS}. True: routes were ended for it, and
+   * it is to show a better pace before anybody waits for it again.
+   */
+  readonly onStalled: (pace: Pace) => boolean;
 }
 
 export class ForwardQueue {
@@ -47,7 +51,8 @@ export class ForwardQueue {
   #bytes = 0; // with what is being written
   #isWriting = false;
   #isClosed = false;
-  #hasStalled = false; // and nothing moved since
+  #hasStalled = false; // and was not empty since
+  readonly #pace = new QueuePace();
   #room: { readonly promise: Promise<void>; readonly resolve: () => void; timer: Timer } | undefined;
 
   constructor(options: ForwardQueueOptions) {
@@ -70,6 +75,7 @@ export class ForwardQueue {
       this.#chunks.push({ buffer, length: run.length, packets, entries: [...entries] });
     }
     this.#bytes += run.length;
+    if (this.#bytes >= FORWARD_WATCHED_BYTES) this.#pace.begin(this.#options.clock);
     if (!this.#isWriting) this.#writeNext();
   }
 
@@ -83,8 +89,55 @@ export class ForwardQueue {
     return this.#room.promise;
   }
 
-  /** Drops what waits; what is being written is the transport's. Gives room. */
-  discard(): void {
+  /**
+   * Drops the packets of the routes that have most waiting here, until less than {@link FORWARD_WATCHED_BYTES} is
+   * left, and gives room. What is being written is the transport's. Gives the next route ids of those routes.
+   */
+  lighten(): Set<number> {
+    const ofRoute = new Map<number, number>();
+    for (const { buffer, length } of this.#chunks) {
+      for (let at = 0, end = 0; at < length; at = end) {
+        end = packetEndAt(buffer, at);
+        const routeId = packetRouteIdAt(buffer, at);
+        ofRoute.set(routeId, (ofRoute.get(routeId) ?? 0) + end - at);
+      }
+    }
+    const heaviest = new Set<number>();
+    let left = this.#bytes;
+    for (const [routeId, bytes] of [...ofRoute].sort(([, a], [, b]) => b - a)) {
+      if (left < FORWARD_WATCHED_BYTES) break;
+      heaviest.add(routeId);
+      left -= bytes;
+    }
+    this.#drop(heaviest);
+    this.#giveRoom();
+    return heaviest;
+  }
+
+  #drop(routeIds: ReadonlySet<number>): void {
+    for (const chunk of this.#chunks) {
+      const { buffer, length } = chunk;
+      chunk.length = 0;
+      for (let at = 0, end = 0; at < length; at = end) {
+        end = packetEndAt(buffer, at);
+        if (routeIds.has(packetRouteIdAt(buffer, at))) {
+          this.#options.counters.forwardFailed++;
+          chunk.packets--;
+          this.#bytes -= end - at;
+        } else {
+          buffer.copyWithin(chunk.length, at, end);
+          chunk.length += end - at;
+        }
+      }
+      if (chunk.length === 0) giveBuffer(buffer);
+    }
+    this.#chunks = this.#chunks.filter(({ length }) => length > 0);
+    if (this.#bytes < FORWARD_WATCHED_BYTES) this.#pace.end();
+  }
+
+  /** The transport is gone: drops what waits, and gives room. */
+  close(): void {
+    this.#isClosed = true;
     for (const { buffer, length, packets } of this.#chunks.splice(0)) {
       this.#options.counters.forwardFailed += packets;
       this.#bytes -= length;
@@ -93,17 +146,17 @@ export class ForwardQueue {
     this.#giveRoom();
   }
 
-  /** The transport is gone. */
-  close(): void {
-    this.#isClosed = true;
-    this.discard();
-  }
-
   #watch(): Timer {
-    const waitMs = this.#hasStalled ? 0 : FORWARD_STALL_MS; // nobody waits for it twice
-    return this.#options.clock.timer(waitMs, () => {
-      this.#hasStalled = true;
-      this.#options.onStalled();
+    const { clock } = this.#options;
+    const waitMs = this.#hasStalled ? 0 : this.#pace.waitMs(clock.monotonicMs()); // nobody waits for it twice
+    return clock.timer(waitMs, () => {
+      const nowMs = clock.monotonicMs();
+      const pace = this.#hasStalled ? "still" : this.#pace.judge(nowMs);
+      if (pace !== undefined) {
+        this.#hasStalled = this.#options.onStalled(pace);
+        this.#pace.restart(nowMs);
+      }
+      if (this.#room !== undefined) this.#room.timer = this.#watch();
     });
   }
 
@@ -139,19 +192,15 @@ export class ForwardQueue {
     counters.packetsForwarded += chunk.packets;
     counters.bytesForwarded += chunk.length;
     giveBuffer(chunk.buffer);
+    this.#pace.moved(chunk.length, nowMs);
     this.#over(chunk);
   }
 
   #over({ length }: Chunk): void {
-    this.#hasStalled = false;
     this.#bytes -= length;
-    if (this.#room !== undefined) {
-      if (this.#bytes < FORWARD_QUEUE_BYTES_MAX) this.#giveRoom();
-      else {
-        this.#room.timer.cancel(); // it moved
-        this.#room.timer = this.#watch();
-      }
-    }
+    if (this.#bytes < FORWARD_WATCHED_BYTES) this.#pace.end();
+    if (this.#bytes === 0) this.#hasStalled = false; // it took all: another chance
+    if (this.#room !== undefined && this.#bytes < FORWARD_QUEUE_BYTES_MAX) this.#giveRoom();
     this.#writeNext();
   }
 }

@@ -2,8 +2,11 @@
  * The transports that packets leave by: a queue for each, and what ends with one of them.
  *
  * A rule belongs to the transport that its packets come over and to the one that they leave by. When either closes,
- * or takes nothing for too long, its rules go and its groups end, even if the transport comes back: what was under
- * way is lost. The ends that lie behind other transports are told.
+ * its rules go and its groups end, even if the transport comes back: what was under way is lost. The ends that lie
+ * behind other transports are told.
+ *
+ * When one takes too little for too long, and what brings its packets has to wait, the routes with most waiting for
+ * it end: they are what fills it. The others over it lose nothing, and may get through when it goes on.
  *
  * @module
  */
@@ -13,6 +16,7 @@ import type { TransportId } from "../transport/mod.ts";
 import { ForwardQueue } from "./_forward_queue.ts";
 import type { GroupWire, RouteEntry, RouteTransport } from "./_group_wire.ts";
 import { closePackets } from "./_packet_conn.ts";
+import type { Pace } from "./_queue_pace.ts";
 import type { RouterCounters } from "./counters.ts";
 import type { RoutingTable } from "./table.ts";
 
@@ -69,47 +73,73 @@ export class NextTransports {
       id,
       find: (id) => this.#transports.find(id),
       counters,
-      onStalled: () => this.#stalled(id),
+      onStalled: (pace) => this.#stalled(id, pace),
     });
     this.#queues.set(id, queue);
     return queue;
   }
 
-  /** Who is behind the transport does not read: as if it were gone, but that end may still come to hear of it. */
-  #stalled(id: TransportId): void {
+  /**
+   * Who is behind the transport reads too slowly: the routes that fill its queue end. False: it is waited for, as it
+   * takes something and holds up nobody but those who send to it.
+   */
+  #stalled(id: TransportId, pace: Pace): boolean {
     const queue = this.#queues.get(id);
-    if (queue === undefined) return;
+    if (queue === undefined || (pace === "slow" && !this.#holdsUpOthers(id))) return false;
     const { table, counters, log } = this.#options;
     counters.transportsStalled++;
-    log.warn("Routes ended: their next transport takes nothing", { transport: id });
-    queue.discard();
-    const text = `Transport ${id} of the route takes nothing`;
+    const ended = queue.lighten();
+    log.warn("Routes ended: their next transport takes too little", { transport: id, routes: ended.size });
     for (const entry of table.leavingOver(id)) {
-      const { rule, owner: wire } = entry;
-      if (wire !== undefined) wire.abort(new ConnResetError(text));
-      else {
-        this.#dropBroken(entry);
-        if (rule.kind === "intermediary") queue.push(closePackets(rule.nextRouteId, BROKEN_TEXT), 2, []);
+      const { rule } = entry;
+      if (rule.kind !== "intermediary" || !ended.has(rule.nextRouteId)) continue;
+      this.#dropBroken(entry);
+      for (const back of entry.installedWith) if (leadsBack(back, id)) this.#endBehind(back);
+    }
+    // Routes that ended here already, too: what their ends would have been told was dropped.
+    for (const routeId of ended) queue.push(closePackets(routeId, BROKEN_TEXT), 2, []);
+    return true;
+  }
+
+  /** Whether what brings packets for that transport brings any for others. */
+  #holdsUpOthers(id: TransportId): boolean {
+    const { table } = this.#options;
+    const bringers = new Set<TransportId>();
+    for (const { from } of table.leavingOver(id)) if (from !== undefined) bringers.add(from);
+    for (const from of bringers) {
+      for (const { rule } of table.comingOver(from)) {
+        if (rule.kind === "consume" || rule.nextTransportId !== id) return true;
       }
     }
-    this.#endComing(id, text);
+    return false;
   }
 
   /** Ends the routes whose packets came over that transport; those behind are told. */
   #endComing(id: TransportId, text: string): void {
     for (const entry of this.#options.table.comingOver(id)) {
-      const { rule, owner: wire } = entry;
+      const wire = entry.owner;
       if (wire !== undefined) wire.abort(new ConnResetError(text)); // its way there may be another one
-      else {
-        this.#dropBroken(entry);
-        if (rule.kind !== "intermediary") continue;
-        this.queueTo(rule.nextTransportId)?.push(closePackets(rule.nextRouteId, BROKEN_TEXT), 2, []);
-      }
+      else this.#endBehind(entry);
     }
+  }
+
+  /** Ends what a rule leads to: whoever is there is told. */
+  #endBehind(entry: RouteEntry): void {
+    if (!this.#options.table.holds(entry)) return;
+    this.#dropBroken(entry);
+    const { rule } = entry;
+    if (rule.kind !== "intermediary") return;
+    this.queueTo(rule.nextTransportId)?.push(closePackets(rule.nextRouteId, BROKEN_TEXT), 2, []);
   }
 
   #dropBroken(entry: RouteEntry): void {
     if (entry.rule.kind === "intermediary") this.#options.counters.rulesBroken++;
     this.#options.table.remove(entry);
   }
+}
+
+/** Whether the packets of a rule come, or will come, from where those of `id` go. */
+function leadsBack({ rule, from }: RouteEntry, id: TransportId): boolean {
+  if (from !== undefined) return from === id;
+  return rule.kind === "intermediary" && rule.nextTransportId !== id;
 }

@@ -14,7 +14,7 @@ export interface RouterCounters {
   transportMissing: number;
   /** The next transport failed or stalled while they waited for it. */
   forwardFailed: number;
-  /** Next transports that took nothing for too long, so that all routes over them were ended. */
+  /** Next transports that took nothing, or too little while others waited, so that the routes that filled them ended. */
   transportsStalled: number;
   /** Of relayed routes, ended with a transport of theirs that closed or stalled. */
   rulesBroken: number;

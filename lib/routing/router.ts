@@ -149,7 +149,8 @@ export class Router {
           throw new RouteRuleError(`A relay is given intermediary rules, not ${kind}`);
         }
       }
-      this.#table.saveAll(rules);
+      const saved = this.#table.saveAll(rules);
+      for (const entry of saved) entry.installedWith = saved;
     });
   }
 

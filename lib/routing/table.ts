@@ -34,6 +34,8 @@ export class RuleEntry<Owner = unknown> {
   owner: Owner | undefined;
   /** The transport that its packets come over; undefined before the first one. */
   from: TransportId | undefined;
+  /** Those of a relay that one call installed, itself included: a route's way there and its way back. */
+  installedWith: readonly RuleEntry<Owner>[] = [];
   /** Uncounts it in the ledger. */
   readonly release: () => void;
   slot = 0;
@@ -165,6 +167,11 @@ export class RoutingTable<Owner = unknown> {
     return this.#leaving.has(id) || this.#coming.has(id);
   }
 
+  /** Whether the entry is still in. */
+  holds(entry: RuleEntry<Owner>): boolean {
+    return this.#entries.get(entry.rule.routeId) === entry;
+  }
+
   /** The rule of an id, without any effect. */
   find(routeId: number): Rule | undefined {
     return this.#entries.get(routeId)?.rule;
@@ -184,7 +191,7 @@ export class RoutingTable<Owner = unknown> {
 
   /** Removes this entry, unless another one took its place. */
   remove(entry: RuleEntry<Owner>): void {
-    if (this.#entries.get(entry.rule.routeId) !== entry) return;
+    if (!this.holds(entry)) return;
     this.#entries.delete(entry.rule.routeId);
     if (entry.rule.kind !== "consume") this.#leaving.delete(entry.rule.nextTransportId, entry);
     if (entry.from !== undefined) this.#coming.delete(entry.from, entry);
@@ -245,7 +252,7 @@ export class RoutingTable<Owner = unknown> {
       this.#due.delete(this.#nextSlot);
       for (const entry of peers) {
         if (entry.isStale(nowMs)) this.remove(entry);
-        else if (this.#entries.get(entry.rule.routeId) === entry) this.#enrol(entry, last + 1);
+        else if (this.holds(entry)) this.#enrol(entry, last + 1);
       }
     }
   }

@@ -173,6 +173,10 @@ export function layRoute(
   };
   const there = layDirection(path, descriptor, keepAliveNs, type);
   const back = layDirection(path.toReversed(), invertDescriptor(descriptor), keepAliveNs, type);
+  path.slice(1, -1).forEach(({ router }, at) =>
+    // both ways in one call, as setup nodes do
+    router.addIntermediaryRules([there.relays[at]!, back.relays.at(-1 - at)!])
+  );
   return {
     descriptor,
     source: { descriptor: invertDescriptor(descriptor), forward: there.forward, reverse: back.reverse },
@@ -189,11 +193,9 @@ function layDirection(path: readonly Node[], descriptor: RouteDescriptor, keepAl
     nextTransportId: transportId(path[index]!.key, path[index + 1]!.key, type),
   });
   const forward: ForwardRule = { kind: "forward", descriptor, ...next(0) };
-  for (let index = 1; index < path.length - 1; index++) {
-    path[index]!.router.addIntermediaryRules([{ kind: "intermediary", ...next(index) }]);
-  }
   return {
     forward,
+    relays: path.slice(1, -1).map((_, at) => ({ kind: "intermediary" as const, ...next(at + 1) })),
     reverse: { kind: "consume" as const, descriptor, keepAliveNs, routeId: ids.at(-1)! },
   };
 }

@@ -216,7 +216,7 @@ Deno.test("a full queue that moves is waited for, though it stays full", () =>
     assert.equal(carol.router.counters().transportsStalled, 0);
     await bench.clock.advance(1_000);
     assert.equal(carol.router.counters().transportsStalled, 1);
-    assert.equal(carol.router.counters().packetsForwarded, 3);
+    assert.equal(carol.router.counters().packetsForwarded, 3 + 2); // and what alice was told
     assert.equal(waiting, 16); // those that had room never waited
     taken.forEach((resolve) => resolve());
     await bench.settle();
@@ -238,8 +238,7 @@ Deno.test("a transport that took nothing for 10 s holds nobody up again before i
         if (waiting === undefined) continue;
         const startMs = bench.clock.monotonicMs();
         await bench.within(20_000, waiting);
-        assert.deepEqual(carol.router.rules().map(({ routeId }) => routeId), [routeId + 1]); // its way back: unused
-        carol.router.deleteRules([routeId + 1]);
+        assert.deepEqual(carol.router.rules(), []);
         return bench.clock.monotonicMs() - startMs;
       }
     };
