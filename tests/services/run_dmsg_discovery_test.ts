@@ -130,11 +130,9 @@ Deno.test("runDmsgDiscovery() answers over real sockets, and is closed once howe
     const tooLong = await client.fetch({ url: `${base}/dmsg-discovery/entry/`, method: "POST", body: long });
     assert.equal(tooLong.status, 413);
     await tooLong.body?.cancel();
-    assert.deepEqual(Object.keys(await (await client.fetch({ url: `${base}/health` })).json()), [
-      "build_info",
-      "started_at",
-      "service_name",
-    ]);
+    const health = await (await client.fetch({ url: `${base}/health` })).json();
+    assert.deepEqual(Object.keys(health), ["build_info", "started_at", "service_name", "refused"]);
+    assert.deepEqual([health.refused, discovery.refused()], [{ too_large: 1 }, { too_large: 1 }]);
     await Promise.all([discovery.close(), discovery.close()]);
     await discovery.closed;
     await assert.rejects(client.fetch({ url: `${base}/health` }));

@@ -126,6 +126,7 @@ export class SetupNode implements AsyncDisposable {
   async serve(conn: Conn, key: ProvenKey): Promise<void> {
     const connections = this.#connections.get(key) ?? 0;
     const isFull = this.#callers >= SETUP_CALLERS_MAX || connections >= SETUP_CALLERS_OF_KEY_MAX;
+    if (isFull) this.#stats.refuseCaller();
     if (isFull || this.#scope.signal.aborted) return conn.close();
     this.#callers++;
     this.#connections.set(key, connections + 1);

@@ -60,6 +60,8 @@ export interface SetupStatsReport {
   readonly successful: number;
   readonly failed: number;
   readonly concurrency_drops: number;
+  /** Connections that found no room: of everybody, or of their key. */
+  readonly callers_refused: number;
   readonly active_requests: number;
   readonly success_rate_pct: number;
   readonly failures_by_reason: Readonly<Partial<Record<SetupFailure, number>>>;
@@ -101,6 +103,7 @@ export class SetupStats {
   #successful = 0;
   #failed = 0;
   #drops = 0;
+  #callersRefused = 0;
   #active = 0;
   #lastSuccessAt: string | undefined;
   #lastFailureAt: string | undefined;
@@ -140,6 +143,11 @@ export class SetupStats {
     this.#count("concurrency_limit");
   }
 
+  /** A caller's connection found no room. */
+  refuseCaller(): void {
+    this.#callersRefused++;
+  }
+
   report(): SetupStatsReport {
     const ended = this.#successful + this.#failed;
     return {
@@ -149,6 +157,7 @@ export class SetupStats {
       successful: this.#successful,
       failed: this.#failed,
       concurrency_drops: this.#drops,
+      callers_refused: this.#callersRefused,
       active_requests: this.#active,
       success_rate_pct: ended === 0 ? 0 : 100 * this.#successful / ended,
       failures_by_reason: Object.fromEntries(this.#byReason),

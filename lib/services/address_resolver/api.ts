@@ -18,6 +18,7 @@ import {
   json,
   NOT_FOUND,
   type Question,
+  type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
   type ServiceApi,
@@ -31,10 +32,12 @@ export interface AddressResolverOptions {
   readonly world: Pick<World, "clock">;
   readonly settings?: AddressResolverSettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
 }
 
 export function createAddressResolver(options: AddressResolverOptions): ServiceApi {
-  const { store, world: { clock }, settings = {}, dmsgStatus } = options;
+  const { store, world: { clock }, settings = {}, dmsgStatus, refused } = options;
   const {
     entryTimeoutMs: ttlMs = BINDING_TTL_MS,
     allowLoopbackAddresses = false,
@@ -119,6 +122,7 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
               startedAtMs,
               build: settings.build,
               dmsg: dmsgStatus?.(),
+              refused: refused?.(),
             }),
         );
       default:

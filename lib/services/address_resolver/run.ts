@@ -44,7 +44,7 @@ export async function runAddressResolver(
     mode: settings.mode,
     address: settings.address,
     dmsg,
-    api: (dmsgStatus) => createAddressResolver({ store, world, settings, dmsgStatus }),
+    api: (dmsgStatus, refused) => createAddressResolver({ store, world, settings, dmsgStatus, refused }),
     holds: store,
   });
 }

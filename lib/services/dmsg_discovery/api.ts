@@ -17,6 +17,7 @@ import {
   json,
   type Question,
   RateLimit,
+  type RefusalCounts,
   type ServiceApi,
 } from "../hosting/mod.ts";
 import { type EntryStore, StoreError } from "../store/mod.ts";
@@ -40,11 +41,13 @@ export interface DmsgDiscoveryOptions {
   readonly settings?: DmsgDiscoverySettings;
   /** Asked for each `/health`; gives undefined while there is no dmsg side. */
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** The same: what was refused so far. */
+  readonly refused?: () => RefusalCounts;
 }
 
 /** Answers requests. Holds nothing that needs a close. */
 export function createDmsgDiscovery(
-  { store, world, log, settings = {}, dmsgStatus }: DmsgDiscoveryOptions,
+  { store, world, log, settings = {}, dmsgStatus, refused }: DmsgDiscoveryOptions,
 ): ServiceApi {
   const publisher = new Publisher({ store, clock: world.clock, log, settings });
   const whitelist = new Set<string>(settings.whitelistKeys);
@@ -60,7 +63,8 @@ export function createDmsgDiscovery(
     if (path === "/health") {
       if (method !== "GET") return GET_ONLY;
       const { build, publicKey } = settings;
-      return health({ serviceName: "dmsg-discovery", startedAtMs, build, dmsg: dmsgStatus?.(), publicKey });
+      const facts = { startedAtMs, build, dmsg: dmsgStatus?.(), refused: refused?.(), publicKey };
+      return health({ serviceName: "dmsg-discovery", ...facts });
     }
     if (!path.startsWith(PREFIX)) return undefined;
     const rest = path.slice(PREFIX.length);

@@ -74,7 +74,7 @@ export async function runDmsgDiscovery(
     mode,
     address,
     dmsg: dmsg && ((handler) => dmsg({ handler, store })),
-    api: (dmsgStatus) => createDmsgDiscovery({ store, world, log, settings, dmsgStatus }),
+    api: (dmsgStatus, refused) => createDmsgDiscovery({ store, world, log, settings, dmsgStatus, refused }),
     holds: store,
   });
   return service as RunningDmsgDiscovery; // no mode of it is without plain HTTP

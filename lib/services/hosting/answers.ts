@@ -1,5 +1,6 @@
 /** Questions and answers of a service, free of the server that carries them. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
+import type { RefusalReason } from "./refusals.ts";
 
 /** A request as a service sees it. */
 export interface Question {
@@ -21,6 +22,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
+  /** Why it refuses, where the status does not say so; not sent. */
+  readonly refused?: RefusalReason;
 }
 
 /** What a service is: questions in, answers out. What it throws, but for a full or dead store, is a bug. */

@@ -1,6 +1,7 @@
 /** What `/health` says (services.md 1.1): computed when it is asked, never remembered. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import { type Answer, json } from "./answers.ts";
+import type { RefusalCounts } from "./refusals.ts";
 import type { BuildInfo } from "./settings.ts";
 
 /** The dmsg side of a service as it is now. */
@@ -18,10 +19,12 @@ export interface HealthFacts {
   readonly dmsg?: DmsgStatus;
   /** The service's own key, where it tells it. */
   readonly publicKey?: PublicKey;
+  /** What the service refused so far; left out while that is nothing. */
+  readonly refused?: RefusalCounts;
 }
 
 export function health(
-  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey }: HealthFacts,
+  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, refused = {} }: HealthFacts,
 ): Answer {
   return json(JSON.stringify({
     build_info: build,
@@ -30,6 +33,7 @@ export function health(
     dmsg_servers: dmsg === undefined || dmsg.servers.length === 0 ? undefined : dmsg.servers,
     service_name: serviceName,
     public_key: publicKey,
+    refused: Object.keys(refused).length === 0 ? undefined : refused,
   }));
 }
 

@@ -2,13 +2,14 @@
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
 import { type RawHandler, readAll } from "../../http/mod.ts";
 import { StoreError } from "../store/mod.ts";
+import type { Refusals } from "./refusals.ts";
 import { type Answer, type Question, type ServiceApi, STORE_FAILED, TOO_LARGE } from "./answers.ts";
 
-/** The handler for HTTP and dmsg alike. */
-export function handlerOf(api: ServiceApi, log: Log): RawHandler {
-  return (request) => {
+/** The handler for HTTP and dmsg alike; what it refuses is counted in `refusals`. */
+export function handlerOf(api: ServiceApi, log: Log, refusals?: Refusals): RawHandler {
+  return async (request) => {
     const { path, query } = splitTarget(request.target);
-    return answerOf(api, {
+    const answer = await answerOf(api, {
       method: request.method,
       path,
       query,
@@ -16,6 +17,8 @@ export function handlerOf(api: ServiceApi, log: Log): RawHandler {
       bytes: (bytesMax) => readAll(request.body, bytesMax),
       remote: request.remote,
     }, log);
+    refusals?.count(answer);
+    return answer;
   };
 }
 

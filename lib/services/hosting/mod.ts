@@ -29,6 +29,7 @@ export * from "./health.ts";
 export * from "./http.ts";
 export * from "./monitor_auth.ts";
 export * from "./rate_limit.ts";
+export * from "./refusals.ts";
 export * from "./request_auth.ts";
 export * from "./run.ts";
 export * from "./settings.ts";

@@ -158,7 +158,7 @@ function bytesOf(hex: string): Uint8Array | undefined {
 
 function nothing(): void {}
 
-const WRONG_NONCE = authError(401, "SW-Nonce does not match");
+const WRONG_NONCE: Answer = { ...authError(401, "SW-Nonce does not match"), refused: "nonce" };
 const INVALID_SIGNATURE = "VerifySignatureRecoverPubKey, VerifySignatureValidity failed";
 const KEY_CHARS = 66;
 const NONCE_MAX = 2n ** 64n - 1n;

@@ -9,6 +9,7 @@ import { renderSocketAddress, type SocketAddress, type World } from "../../runti
 import type { ServiceApi } from "./answers.ts";
 import type { DmsgStatus } from "./health.ts";
 import { handlerOf } from "./http.ts";
+import { type RefusalCounts, Refusals } from "./refusals.ts";
 import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
 
 /** The dmsg side of a running service. Disposing it joins everything that it started. */
@@ -31,8 +32,8 @@ export interface RunServiceOptions {
   readonly address: SocketAddress;
   /** Needed by modes `dmsg` and `dual`, unused by `http`. */
   readonly dmsg?: AttachService;
-  /** Makes the service. It is told how to learn what its dmsg side is. */
-  readonly api: (dmsgStatus: () => DmsgStatus | undefined) => ServiceApi;
+  /** Makes the service. It is told how to learn what its dmsg side is, and what was refused. */
+  readonly api: (dmsgStatus: () => DmsgStatus | undefined, refused: () => RefusalCounts) => ServiceApi;
   /** What the service holds, its store for one: ended last, and also when the start fails. */
   readonly holds: AsyncDisposable;
 }
@@ -44,6 +45,8 @@ export interface RunningService extends AsyncDisposable {
   readonly closed: Promise<void>;
   /** The dmsg side as it is now; undefined without one. */
   dmsgStatus(): DmsgStatus | undefined;
+  /** What was refused so far, over HTTP and dmsg. */
+  refused(): RefusalCounts;
   /** Accepts no more, lets requests in progress end, ends the dmsg side, frees what it holds. May be repeated. */
   close(): Promise<void>;
 }
@@ -57,9 +60,10 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
   let http: HttpServer | undefined;
   let bound: SocketAddress | undefined;
   let side: ServiceDmsgSide | undefined;
+  const refusals = new Refusals();
   try {
     checkServiceMode(options);
-    const handler = handlerOf(options.api(() => side?.status()), log);
+    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), log, refusals);
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);
       bound = listener.address;
@@ -72,7 +76,7 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     throw error;
   }
   log.info("Service is serving", { service: name, mode, address: bound && renderSocketAddress(bound) });
-  return new Running(bound, { http, side, holds }, (plane) => {
+  return new Running(bound, { http, side, holds, refusals }, (plane) => {
     log.error("A service lost one of its planes", { service: name, plane });
   });
 }
@@ -107,6 +111,7 @@ interface Parts {
   readonly http: HttpServer | undefined;
   readonly side: ServiceDmsgSide | undefined;
   readonly holds: AsyncDisposable;
+  readonly refusals: Refusals;
 }
 
 class Running implements RunningService {
@@ -133,6 +138,10 @@ class Running implements RunningService {
 
   dmsgStatus(): DmsgStatus | undefined {
     return this.#parts.side?.status();
+  }
+
+  refused(): RefusalCounts {
+    return this.#parts.refusals.counts();
   }
 
   close(): Promise<void> {

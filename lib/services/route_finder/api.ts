@@ -16,6 +16,7 @@ import {
   health,
   json,
   NOT_FOUND,
+  type RefusalCounts,
   type ServiceApi,
 } from "../hosting/mod.ts";
 import { parseRoutesRequest, REQUEST_BYTES_MAX, type RoutesRequest } from "./_request.ts";
@@ -26,6 +27,8 @@ export interface RouteFinderOptions {
   readonly build?: BuildInfo;
   /** Asked for each `/health`. */
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** The same: what was refused so far. */
+  readonly refused?: () => RefusalCounts;
 }
 
 /** Paths for a pair when the request names no number. */
@@ -34,14 +37,22 @@ export const PATHS_DEFAULT = 5;
 export const PATHS_MAX = 20;
 
 /** Answers questions. Holds nothing that needs a close. */
-export function createRouteFinder({ graph, clock, build, dmsgStatus }: RouteFinderOptions): ServiceApi {
+export function createRouteFinder(
+  { graph, clock, build, dmsgStatus, refused }: RouteFinderOptions,
+): ServiceApi {
   const startedAtMs = clock.wallMs();
   return async (question) => {
     const { method, path } = question;
     switch (path) {
       case "/health":
         if (method !== "GET") return allowing("GET");
-        return health({ serviceName: SERVICE_NAME, startedAtMs, build, dmsg: dmsgStatus?.() });
+        return health({
+          serviceName: SERVICE_NAME,
+          startedAtMs,
+          build,
+          dmsg: dmsgStatus?.(),
+          refused: refused?.(),
+        });
       case "/routes":
         if (method !== "POST") return allowing("POST");
         try {

@@ -43,7 +43,8 @@ export async function runRouteFinder(
     mode,
     address,
     dmsg,
-    api: (dmsgStatus) => createRouteFinder({ graph, clock: world.clock, build, dmsgStatus }),
+    api: (dmsgStatus, refused) =>
+      createRouteFinder({ graph, clock: world.clock, build, dmsgStatus, refused }),
     holds: transports(graph),
   });
 }

@@ -17,6 +17,7 @@ import {
   health,
   json,
   NOT_FOUND,
+  type RefusalCounts,
   type RunningService,
   runService,
   serveOverDmsg,
@@ -89,7 +90,7 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     name: "setup node",
     mode: address === undefined ? "dmsg" : "dual",
     address: address ?? { hostname: "127.0.0.1", port: 0 },
-    api: (dmsgStatus) => statsApi(node, { startedAtMs, build, dmsgStatus }),
+    api: (dmsgStatus, refused) => statsApi(node, { startedAtMs, build, dmsgStatus, refused }),
     dmsg: (handler) =>
       serveOverDmsg({
         client: dmsg,
@@ -132,15 +133,16 @@ interface ApiFacts {
   readonly startedAtMs: number;
   readonly build: BuildInfo | undefined;
   readonly dmsgStatus: () => DmsgStatus | undefined;
+  readonly refused: () => RefusalCounts;
 }
 
-function statsApi(node: SetupNode, { startedAtMs, build, dmsgStatus }: ApiFacts): ServiceApi {
+function statsApi(node: SetupNode, { startedAtMs, build, dmsgStatus, refused }: ApiFacts): ServiceApi {
   return ({ method, path }) => {
     if (path !== "/stats" && path !== "/health") return Promise.resolve(NOT_FOUND);
     if (method !== "GET" && method !== "HEAD") return Promise.resolve(allowing("GET, HEAD"));
     const answer = path === "/stats"
       ? json(JSON.stringify(node.stats()))
-      : health({ serviceName: "setup-node", startedAtMs, build, dmsg: dmsgStatus() });
+      : health({ serviceName: "setup-node", startedAtMs, build, dmsg: dmsgStatus(), refused: refused() });
     return Promise.resolve(answer);
   };
 }

@@ -21,6 +21,7 @@ import {
   queryValue,
   type Question,
   RateLimit,
+  type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
   type ServiceApi,
@@ -48,10 +49,12 @@ export interface TransportDiscoveryOptions {
   readonly world: Pick<World, "clock">;
   readonly settings?: TransportDiscoverySettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
 }
 
 export function createTransportDiscovery(options: TransportDiscoveryOptions): ServiceApi {
-  const { store, feed, world: { clock }, settings = {}, dmsgStatus } = options;
+  const { store, feed, world: { clock }, settings = {}, dmsgStatus, refused: refusals } = options;
   const { entryTimeoutMs = TRANSPORT_TTL_MS, requestsPerMinute = REQUESTS_PER_MINUTE } = settings;
   const { recordsOfKeyMax: recordsMax = RECORDS_OF_KEY_MAX } = settings;
   const { recordsOfAddressMax = RECORDS_OF_ADDRESS_MAX } = settings;
@@ -86,10 +89,8 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
       const changed = await store.put(records, { ttlMs: entryTimeoutMs, owner: { key, recordsMax, block } });
       if (changed === undefined) {
         const orAddress = block === undefined ? "" : `, or ${recordsOfAddressMax} of one address`;
-        return refused({
-          status: 400,
-          error: `more than ${recordsMax} live transports of one key${orAddress}`,
-        });
+        const error = `more than ${recordsMax} live transports of one key${orAddress}`;
+        return { ...refused({ status: 400, error }), refused: "full" };
       }
       if (changed.length > 0) listing.changed();
       feed.registered(records, changed, entryTimeoutMs);
@@ -216,6 +217,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
             startedAtMs,
             build: settings.build,
             dmsg: dmsgStatus?.(),
+            refused: refusals?.(),
           }));
       default:
         return NOT_FOUND;
@@ -234,7 +236,7 @@ function readKey(text: string): PublicKey | undefined {
 }
 
 function refused({ status, error }: Refusal): Answer {
-  return plain(`${goJson({ error })}\n`, status);
+  return { ...plain(`${goJson({ error })}\n`, status), refused: "invalid" };
 }
 
 function tooMany(waitMs: number): Answer {
@@ -244,4 +246,4 @@ function tooMany(waitMs: number): Answer {
 
 const BAD_ID = refused({ status: 400, error: "transport ID is invalid" });
 const BAD_KEY = refused({ status: 400, error: "public key is invalid" });
-const NO_TRANSPORT = refused({ status: 404, error: "transport not found" });
+const NO_TRANSPORT = plain(`${goJson({ error: "transport not found" })}\n`, 404);

@@ -59,7 +59,8 @@ export async function runTransportDiscovery(
     mode: settings.mode,
     address: settings.address,
     dmsg,
-    api: (dmsgStatus) => createTransportDiscovery({ store, feed, world, settings, dmsgStatus }),
+    api: (dmsgStatus, refused) =>
+      createTransportDiscovery({ store, feed, world, settings, dmsgStatus, refused }),
     holds: {
       async [Symbol.asyncDispose]() {
         feed.close();

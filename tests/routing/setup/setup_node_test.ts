@@ -405,6 +405,7 @@ Deno.test("connections of one caller are bounded; those that end make room", () 
       false,
     ]);
     assert.equal(other.isOpen, true);
+    assert.equal(node.stats().callers_refused, 1);
     clients[0]!.close();
     await clock.advance(0);
     const again = connect("mallory");
