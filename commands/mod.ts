@@ -103,5 +103,18 @@ export async function buildTree(
   inheritSettings(root);
   if (whole) (await import("./completion.ts")).addCompletion(root, COMPLETION.name);
   else root.command(COMPLETION.name).description(COMPLETION.summary);
+  refuseHelpOfUnknown(root, argv);
   return root;
+}
+
+/** Commander would answer `--help` behind a mistyped command with the help of what is above it, as if all were well. */
+function refuseHelpOfUnknown(root: AnyCommand, argv: readonly string[]): void {
+  let command = root;
+  for (const word of argv) {
+    if (["--", "-h", "--help"].includes(word) || command.commands.length === 0) return;
+    if (word.startsWith("-")) continue;
+    const next = command.commands.find((each) => each.name() === word);
+    if (next === undefined) return void command.helpOption(false); // "unknown command" comes before unknown options
+    command = next;
+  }
 }

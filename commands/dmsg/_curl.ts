@@ -1,11 +1,12 @@
 /** What `skyctl dmsg curl` does. @module */
+import { dirname } from "node:path";
 import { CallerError, PeerError } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey } from "../../lib/crypto/mod.ts";
 import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/mod.ts";
 import type { HttpResponse } from "../../lib/http/mod.ts";
 import { TruncatedError } from "../../lib/base/mod.ts";
-import { withTimeout, type World } from "../../lib/runtime/mod.ts";
+import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
 import { connectToAny, type NetworkOptions, withClient } from "../_look_up.ts";
 
 export interface CurlOptions extends NetworkOptions {
@@ -41,6 +42,7 @@ export async function curl(io: Io, text: string, options: CurlOptions): Promise<
   const headers = (options.header ?? []).map(parseHeader);
   const world = await io.world();
   const body = await bodyOf(options.data, world);
+  if (options.out !== undefined) await checkFolderOf(options.out, world);
   const method = options.method ?? (body === undefined ? "GET" : "POST");
   await withClient(io, options, {}, async (client) => {
     const http = options.via === undefined
@@ -101,6 +103,14 @@ async function deliver(
     }
   }
   if (!isGood) throw new HttpStatusError(status, reason, url);
+}
+
+/** Told before anything is fetched. Errors: `FileNotFoundError`. */
+async function checkFolderOf(path: string, { files }: World): Promise<void> {
+  const folder = dirname(files.absolute(path));
+  if ((await files.info(folder))?.isDirectory !== true) {
+    throw new FileNotFoundError(folder, { what: "folder" });
+  }
 }
 
 /** To a file that is put in place when every byte has come. */

@@ -2,13 +2,13 @@
 import {
   type AnyCommand,
   Command,
-  durationOption,
   examples,
   finished,
   type Io,
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { withNetworkOptions } from "../network_options.ts";
+import { timeoutOption } from "../service_options.ts";
 
 /** The verb. */
 export function pingCommand(io: Io): AnyCommand {
@@ -20,7 +20,7 @@ export function pingCommand(io: Io): AnyCommand {
         )
         .argument("<pk>", "public key")
         .option("-n, --count <number>", "round trips", wholeNumberOption({ min: 1, max: 1000 }), 4)
-        .option("-t, --timeout <duration>", "for everything together", durationOption, 30_000),
+        .addOption(timeoutOption(30_000, "30s")),
     )
       .addHelpText(
         "after",

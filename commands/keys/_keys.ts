@@ -11,7 +11,7 @@ import {
   type SecretKey,
   writeKeyFile,
 } from "../../lib/crypto/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
+import { FileNotFoundError, type World } from "../../lib/runtime/mod.ts";
 
 /** What `keys gen` and `keys show` answer. */
 export interface GeneratedKeys {
@@ -52,7 +52,10 @@ export async function readKeys(
   { files }: Pick<World, "files">,
 ): Promise<GeneratedKeys> {
   const info = await files.info(file);
-  if (info !== undefined && info.bytes > KEY_FILE_BYTES_MAX) {
+  if (info === undefined) {
+    throw new FileNotFoundError(file, { hint: `skyctl keys gen --out ${file} makes one` });
+  }
+  if (info.bytes > KEY_FILE_BYTES_MAX) {
     throw new KeyFileError(`Cannot read a key from ${file}: ${info.bytes} bytes are no key file`);
   }
   const secretKey = secretKeyIn(new TextDecoder().decode(await files.read(file)), file);

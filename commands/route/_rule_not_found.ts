@@ -1,10 +1,10 @@
 /** What `skyctl route rm` may meet. @module */
 import { CallerError } from "../../lib/base/mod.ts";
 
-/** The visor's routing table has no rule of that id. */
+/** The visor's routing table has no rules of these ids. */
 export class RuleNotFoundError extends CallerError {
   readonly code = "RULE_NOT_FOUND";
-  constructor(readonly id: number) {
-    super(`Rule ${id} is not found`, { hint: "skyctl route ls" });
+  constructor(readonly ids: readonly number[]) {
+    super(ids.map((id) => `Rule ${id} is not found`).join("; "), { hint: "skyctl route ls" });
   }
 }

@@ -32,19 +32,19 @@ export function rmCommand(io: Io): AnyCommand {
         const { parseTransportId, TransportNotFoundError } = await import("../../lib/transport/mod.ts");
         const parsed = ids.map((id) => parseTransportId(id));
         const { callVisor } = await import("../_visor.ts");
+        const { renderRemoved } = await import("../_render_removed.ts");
         const wanted = all === true
           ? (await callVisor(io, home, "transports", {})).map(({ id }) => id)
           : parsed;
         const removed: { id: string; removed: boolean }[] = [];
         for (const id of wanted) removed.push(await callVisor(io, home, "transportRemove", { id }));
+        const render = renderRemoved("closed");
         io.emit(
           removed,
-          (results) =>
-            results.map((each) => `${each.id} ${each.removed ? "closed" : "is no transport of this visor"}`)
-              .join("\n") || "no transport",
+          (results) => all === true && results.length === 0 ? "no transport" : render(results),
         );
-        const missing = parsed.find((id) => removed.some((each) => each.id === id && !each.removed));
-        if (missing !== undefined) throw new TransportNotFoundError(missing);
+        const missing = parsed.filter((id) => removed.some((each) => each.id === id && !each.removed));
+        if (missing.length > 0) throw new TransportNotFoundError(...missing);
       }),
   );
 }

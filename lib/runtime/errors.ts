@@ -39,11 +39,20 @@ export class BadAddressError extends CallerError {
   readonly code = "BAD_ADDRESS";
 }
 
-/** There is no such file. */
+/** There is no such file, or no folder for it. */
 export class FileNotFoundError extends WorldError {
   readonly code = "FILE_NOT_FOUND";
-  constructor(readonly path: string, options: SkyErrorOptions = {}) {
-    super(`No such file: ${path}`, options);
+  /** `what` is missing at `path`: for a file that should be written, the folder that it should be in. */
+  constructor(
+    readonly path: string,
+    { what = "file", ...options }: SkyErrorOptions & { readonly what?: "file" | "folder" } = {},
+  ) {
+    super(`No such ${what}: ${path}`, {
+      hint: what === "folder"
+        ? `make it first, for instance with mkdir -p ${path}`
+        : "check the path: a relative one begins at the folder that the command is given in",
+      ...options,
+    });
   }
 }
 

@@ -27,11 +27,13 @@ export class InvalidTransportIdError extends CallerError {
   }
 }
 
-/** There is no live transport of that id. */
+/** There are no live transports of these ids. */
 export class TransportNotFoundError extends CallerError {
   readonly code = "TRANSPORT_NOT_FOUND";
-  constructor(readonly id: string) {
-    super(`Transport ${id} is not found`, { hint: "skyctl tp ls" });
+  readonly ids: readonly string[];
+  constructor(...ids: string[]) {
+    super(ids.map((id) => `Transport ${id} is not found`).join("; "), { hint: "skyctl tp ls" });
+    this.ids = ids;
   }
 }
 

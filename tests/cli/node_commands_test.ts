@@ -88,6 +88,13 @@ Deno.test("tp rm closes what there is, tells of each, and is an error for what t
     assert.equal(both.code, 2);
     assert.match(both.stderr, new RegExp(`^Error: Transport ${ANOTHER} is not found\n`));
     assert.deepEqual(await run("tp", "rm", "--all"), { code: 0, stdout: "no transport\n", stderr: "" });
+    assert.deepEqual(await run("tp", "rm", ANOTHER, ID), { // told once, on stderr
+      code: 2,
+      stdout: "",
+      stderr: `Error: Transport ${ANOTHER} is not found; Transport ${ID} is not found\nHint: skyctl tp ls\n`,
+    });
+    open.add(ANOTHER);
+    assert.equal((await run("tp", "rm", ANOTHER, ID)).stdout, `${ANOTHER} closed\n`);
     open.add(ANOTHER);
     assert.equal((await run("tp", "rm", "--all")).stdout, `${ANOTHER} closed\n`);
     assert.equal((await run("tp", "rm", "--all", ID)).code, 2);
@@ -107,6 +114,14 @@ Deno.test("route ls and route rm: rules, and those that are not there", () => {
     const none = await run("route", "rm", "7", "--json");
     assert.deepEqual([none.code, JSON.parse(none.stdout)], [2, [{ id: 7, removed: false }]]);
     assert.match(none.stderr, /^Error: Rule 7 is not found\nHint: skyctl route ls\n$/);
+    assert.deepEqual(await run("route", "rm", "7", "8"), {
+      code: 2,
+      stdout: "",
+      stderr: "Error: Rule 7 is not found; Rule 8 is not found\nHint: skyctl route ls\n",
+    });
+    const noId = await run("route", "rm", "7", "abc");
+    assert.equal(noId.code, 2);
+    assert.match(noId.stderr, /'abc' is invalid for argument 'id'. Not a whole number from 1 to/);
     assert.equal((await run("route", "ls")).stdout, "no rule\n");
   });
 });

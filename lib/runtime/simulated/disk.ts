@@ -30,7 +30,7 @@ export class Disk {
     const full = absolute(path);
     if (this.#entries.get(full) === "directory") throw new FileError(`Is a directory: ${path}`);
     const parent = this.#entries.get(posix.dirname(full));
-    if (parent === undefined) throw new FileNotFoundError(posix.dirname(path));
+    if (parent === undefined) throw new FileNotFoundError(posix.dirname(path), { what: "folder" });
     if (parent !== "directory") throw new FileError(`Is no directory: ${posix.dirname(path)}`);
     this.#entries.set(full, file);
   }

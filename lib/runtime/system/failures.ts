@@ -1,4 +1,5 @@
 /** What Deno throws, in our own errors. @module */
+import { dirname } from "node:path";
 import { ConnResetError, isAbort, SkyError } from "../../base/mod.ts";
 import {
   AddressInUseError,
@@ -71,7 +72,10 @@ export function socketFailure(error: unknown, act: string): unknown {
 
 /** Failure of anything done to a file. */
 export function fileFailure(error: unknown, path: string, act: string): unknown {
-  if (error instanceof errors.NotFound) return new FileNotFoundError(path, { cause: error });
+  if (error instanceof errors.NotFound) {
+    if (act !== "write") return new FileNotFoundError(path, { cause: error });
+    return new FileNotFoundError(dirname(path), { what: "folder", cause: error }); // the file need not be there
+  }
   if (isDenied(error)) return new NotPermittedError(`Cannot ${act} ${path}`, { cause: error });
   return new FileError(`Cannot ${act} ${path}`, { cause: error });
 }
