@@ -69,6 +69,8 @@ for (const way of ["http", "dmsg"] as const) {
     ];
     await client.register([]);
     await client.register(records);
+    const other = new TransportDiscoveryClient(askAs(service.api, bob, way), { version: "v1.3.90" });
+    await other.register([transportOf(alice, bob)]); // its latency counts when both edges say that there is one
     await client.register(records);
     assert.deepEqual(await client.byEdge(alice.publicKey), records);
     assert.deepEqual(await client.byEdge(bob.publicKey), [records[0]]);
