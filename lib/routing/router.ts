@@ -7,7 +7,8 @@
  * A batch is looked at once, packet by packet, without waiting. What is full (the queue of a next transport, a
  * group) is in the promise that the arriving transport waits for: that is the back-pressure.
  *
- * A rule belongs to the transport that its first packet came over: nobody else can use it.
+ * A rule belongs to the transport that its first packet came over: nobody else can use it. Nobody can be there first
+ * either: the ids cannot be foreseen.
  *
  * Beside the packets' path, the rules' and the life of the router are here. What ends with a transport, the groups,
  * and the edges that wait to become groups are each in a file of their own.
@@ -30,6 +31,7 @@ import { type GroupWire, HANDSHAKE_WAIT_MS, type RouteEntry, type RouteTransport
 import { NextTransports } from "./_next_transports.ts";
 import { PacketBatch, passes } from "./_packet_batch.ts";
 import { RouteGroups } from "./_route_groups.ts";
+import { CountedRouteIds, ScatteredRouteIds } from "./_route_ids.ts";
 import { newCounters, type RouterCounters } from "./counters.ts";
 import { descriptorKey, invertDescriptor } from "./descriptor.ts";
 import { RouteRuleError, RouteTransportMissingError } from "./errors.ts";
@@ -53,6 +55,8 @@ export interface RouterSettings {
   /** Waiting for the far end of a new route, in ms. Default 6,000. */
   readonly handshakeWaitMs?: number;
   readonly rulesMax?: number;
+  /** Route ids from 1 up, as recordings have them. A neighbour foresees them. Default: nobody can. */
+  readonly countsRouteIds?: boolean;
 }
 
 export class Router {
@@ -75,6 +79,7 @@ export class Router {
     const table = this.#table = new RoutingTable({
       world,
       rulesMax: settings.rulesMax,
+      ids: settings.countsRouteIds ? new CountedRouteIds() : new ScatteredRouteIds(world.random),
       onGone: (entry) => this.#ruleGone(entry),
     });
     const log = options.log.child("router");

@@ -13,6 +13,7 @@
  */
 import type { Timer, World } from "../runtime/mod.ts";
 import type { TransportId } from "../transport/mod.ts";
+import { CountedRouteIds, type RouteIds } from "./_route_ids.ts";
 import { RouteRuleError, RouteTableFullError } from "./errors.ts";
 import { grantedKeepAlive, type Rule } from "./rule.ts";
 
@@ -21,8 +22,6 @@ export const RULES_MAX = 65_536;
 /** How often unused rules are looked for. */
 export const GARBAGE_INTERVAL_MS = 10_000;
 
-/** Reservations end below this id. */
-const ROUTE_ID_END = 2 ** 32 - 1;
 const NS_PER_MS = 1_000_000n;
 
 /** A rule in the table. Whoever passes packets by it calls {@link touch}. `Owner` is told when it goes. */
@@ -60,25 +59,30 @@ export class RuleEntry<Owner = unknown> {
 export class RoutingTable<Owner = unknown> {
   readonly #world: Pick<World, "clock" | "ledger">;
   readonly #rulesMax: number;
+  readonly #ids: RouteIds;
   readonly #onGone: (entry: RuleEntry<Owner>) => void;
   readonly #entries = new Map<number, RuleEntry<Owner>>();
   readonly #leaving = new TransportIndex<Owner>();
   readonly #coming = new TransportIndex<Owner>();
   readonly #due = new Map<number, Set<RuleEntry<Owner>>>();
-  #lastId = 0;
   #nextSlot = 0;
   #timer: Timer | undefined;
 
-  /** `onGone` is called for each entry that timed out, was deleted or overwritten, after it left the table. */
+  /**
+   * `onGone` is called for each entry that timed out, was deleted or overwritten, after it left the table. Default
+   * of `ids`: counted ones, which every neighbour can foresee.
+   */
   constructor(
-    { world, onGone, rulesMax = RULES_MAX }: {
+    { world, onGone, rulesMax = RULES_MAX, ids = new CountedRouteIds() }: {
       world: Pick<World, "clock" | "ledger">;
       onGone: (entry: RuleEntry<Owner>) => void;
       rulesMax?: number;
+      ids?: RouteIds;
     },
   ) {
     this.#world = world;
     this.#rulesMax = rulesMax;
+    this.#ids = ids;
     this.#onGone = onGone;
   }
 
@@ -87,13 +91,11 @@ export class RoutingTable<Owner = unknown> {
   }
 
   /**
-   * The next `count` ids, in a row; never 0, never one twice. Reserved ids do not expire.
+   * `count` further ids; never 0, never one twice. Reserved ids do not expire.
    * Errors: `RouteTableFullError` when the ids are used up.
    */
   reserve(count: number): number[] {
-    if (!Number.isInteger(count) || count < 0) throw new RangeError(`Cannot reserve ${count} route ids`);
-    if (this.#lastId + count >= ROUTE_ID_END) throw new RouteTableFullError("no available routeIDs");
-    return Array.from({ length: count }, () => ++this.#lastId);
+    return this.#ids.take(count);
   }
 
   /**
@@ -102,7 +104,7 @@ export class RoutingTable<Owner = unknown> {
    */
   save(rule: Rule): RuleEntry<Owner> {
     const { routeId } = rule;
-    if (routeId < 1 || routeId > this.#lastId) {
+    if (!this.#ids.wasTaken(routeId)) {
       throw new RouteRuleError(`Route id ${routeId} was not reserved here`);
     }
     const old = this.#entries.get(routeId);

@@ -37,7 +37,8 @@ async function measureForwarding(payloadBytes: number, rules: number): Promise<n
     transports: { find: () => transport },
     log: silentLog,
   });
-  for (const routeId of router.reserveIds(rules)) {
+  const ids = router.reserveIds(rules);
+  for (const routeId of ids) {
     router.addIntermediaryRules([{
       kind: "intermediary",
       keepAliveNs: KEEP_ALIVE_NS,
@@ -48,7 +49,7 @@ async function measureForwarding(payloadBytes: number, rules: number): Promise<n
   }
   const packets = new Uint8Array(BATCH_PACKETS * (PACKET_HEADER_BYTES + payloadBytes));
   for (let index = 0, at = 0; index < BATCH_PACKETS; index++) {
-    const routeId = 1 + (index * 7_919) % rules;
+    const routeId = ids[(index * 7_919) % rules]!;
     at = writePacketHeader(packets, at, PacketType.data, routeId, payloadBytes) + payloadBytes;
   }
   for (let batch = 0; batch < BATCHES / 10; batch++) await router.handlePackets(packets, transport);

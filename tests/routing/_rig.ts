@@ -119,7 +119,7 @@ export class Node {
       },
       log: silentLog,
       postQuantum: new PostQuantum({ random: world.random, mode }),
-      settings,
+      settings: { countsRouteIds: true, ...settings }, // so that tests can name them
     });
   }
 

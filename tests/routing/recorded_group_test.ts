@@ -49,6 +49,7 @@ class End {
       },
       log: silentLog,
       postQuantum: new PostQuantum({ random, mode: "off" }),
+      settings: { countsRouteIds: true },
     });
     this.router.reserveIds(40);
     const there = {

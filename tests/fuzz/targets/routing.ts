@@ -77,6 +77,7 @@ function feedRouter(role: Role, bytes: Uint8Array): Promise<unknown> {
       transports: { find: () => ({ id, write: () => Promise.resolve() }) },
       log: silentLog,
       postQuantum: new PostQuantum({ random, mode: "off" }),
+      settings: { countsRouteIds: true },
     });
     router.reserveIds(ROUTE_IDS.length);
     const [own, other] = [{ publicKey: local.publicKey, port: 3 }, { publicKey: remote.publicKey, port: 9 }];

@@ -48,6 +48,7 @@ class Rig {
     local,
     log: silentLog,
     transports: this.transports as never,
+    settings: { countsRouteIds: true },
   });
 
   constructor() {
