@@ -279,16 +279,27 @@ function pairOf(destination: PublicKey, server: PublicKey): string {
   return `${destination} ${server}`;
 }
 
+/** Where the discovery has no entry of a key, it adds nothing that servers do not know it either, or were not asked. */
 function reasons(failures: readonly unknown[]): string {
-  return failures.map((failure) => failure instanceof Error ? failure.message : String(failure)).join("; ");
+  const isAbsence = (failure: unknown) => failure instanceof DmsgError && failure.dmsgCode === 100;
+  const isSilence = (failure: unknown) =>
+    failure instanceof RecentlyFailedError ||
+    failure instanceof AggregateError && failure.errors.every(isSilent);
+  const told = failures.some(isAbsence) ? failures.filter((failure) => !isSilence(failure)) : failures;
+  return told.map((failure) => failure instanceof Error ? failure.message : String(failure)).join("; ");
+}
+
+/**
+ * A server without a session of the key, a peer without a listener, and one that wants the hybrid: all of them end the
+ * stream so.
+ */
+function isSilent(error: unknown): boolean {
+  return error instanceof TruncatedError || error instanceof ConnResetError;
 }
 
 /** What happened at one server, in words of whoever wanted to reach the destination; `errors` has what it was. */
 function atServer(server: PublicKey, error: unknown, port?: number, mode?: PostQuantumMode): Error {
-  // A server without a session of the key, a peer without a listener, and one that wants the hybrid: all of them end
-  // the stream in silence.
-  const isSilent = error instanceof TruncatedError || error instanceof ConnResetError;
-  const text = isSilent && port !== undefined
+  const text = isSilent(error) && port !== undefined
     ? `it does not know the key, or nobody listens on port ${port}` +
       (mode === "off" ? ", or the peer requires the post-quantum hybrid, which is off here" : "")
     : describeError(error);

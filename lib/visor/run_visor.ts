@@ -102,9 +102,10 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     }
     const network = localNetwork?.network ?? fileNetwork ?? (config && networkOfConfig(config)) ??
       networkOfConfig(EMPTY_CONFIG);
-    const keys = await keysOf({ world, config, configFile, network });
-    if (config === undefined) onStep(`configuration made: ${configFile}`);
-    else if (config.secretKey === undefined) onStep(`no secret key in ${configFile}: a new one for this run`);
+    const { keys, keep } = keysOf({ world, config, configFile, network });
+    if (config !== undefined && config.secretKey === undefined) {
+      onStep(`no secret key in ${configFile}: a new one for this run`);
+    }
     const visor = await Visor.start({
       world,
       keys,
@@ -126,6 +127,8 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       pid: options.pid,
     });
     open.push(visor);
+    await keep();
+    if (config === undefined) onStep(`configuration made: ${configFile}`);
     const others: (Awaited<ReturnType<typeof startOther>>)[] = [];
     for (let index = 2; index <= (local ? options.visors ?? 1 : 1); index++) {
       const other = await startOther(options, { home: `${home}/local/visor-${index}`, network });
@@ -172,10 +175,11 @@ async function startOther(
   await refuseSecondVisor(world, home);
   await world.files.makeDirectory(home, { mode: 0o700 });
   const logFile = await openLog({ ...options, onRecord: undefined }, home, config);
+  const { keys, keep } = keysOf({ world, config, configFile, network });
   try {
     const visor = await Visor.start({
       world,
-      keys: await keysOf({ world, config, configFile, network }),
+      keys,
       network,
       home,
       logFile,
@@ -190,6 +194,12 @@ async function startOther(
       onChange: options.onChange,
       pid: options.pid,
     });
+    try {
+      await keep();
+    } catch (error) {
+      await visor.close();
+      throw error;
+    }
     return {
       visor,
       home,
@@ -266,19 +276,22 @@ async function openLog(
 }
 
 /** The configured keys; a file without any gets none written into it but runs with fresh ones. */
-async function keysOf(
+function keysOf(
   { world, config, configFile, network }: {
     world: World;
     config: VisorConfig | undefined;
     configFile: string;
     network: DmsgNetwork;
   },
-): Promise<KeyPair> {
+): { readonly keys: KeyPair; readonly keep: () => Promise<void> } {
   if (config?.secretKey !== undefined) {
-    return { publicKey: config.secretKey.publicKey, secretKey: config.secretKey };
+    return {
+      keys: { publicKey: config.secretKey.publicKey, secretKey: config.secretKey },
+      keep: () => Promise.resolve(),
+    };
   }
   const keys = generateKeyPair(world.random);
-  if (config !== undefined) return keys;
+  if (config !== undefined) return { keys, keep: () => Promise.resolve() };
   // What --local and --deployment override at each start is not made the visor's own.
   const own = network.name === "production" ? network : networkOfConfig(EMPTY_CONFIG);
   const text = renderNewConfig({
@@ -287,6 +300,8 @@ async function keysOf(
     discoveryDmsg: own.discoveryDmsg && `dmsg://${own.discoveryDmsg.publicKey}:${own.discoveryDmsg.port}`,
     servers: own.servers,
   });
-  await world.files.write(configFile, new TextEncoder().encode(text), { mode: 0o600 });
-  return keys;
+  return {
+    keys,
+    keep: () => world.files.write(configFile, new TextEncoder().encode(text), { mode: 0o600 }),
+  };
 }

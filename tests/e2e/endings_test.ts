@@ -157,7 +157,7 @@ Deno.test("a port that is taken is named, exit code 3, and nothing is left", () 
       ["visor", "run", "--local", "--control", address],
       ["dmsg", "server", "run", `${folder}/1.json`, "--listen", address, "--health", "none"],
       ["dmsg", "server", "run", `${folder}/2.json`, "--listen", "127.0.0.1:0", "--health", address],
-      ["svc", "run", "dmsg-discovery", "--addr", address],
+      ["svc", "run", "dmsg-discovery", "--addr", address, "--store", `${folder}/disc.db`],
     ];
     for (const args of commands) {
       await using process = new Process(args, { SKYCTL_HOME: `${folder}/home` });
@@ -165,7 +165,9 @@ Deno.test("a port that is taken is named, exit code 3, and nothing is left", () 
       assert.equal(code, 3, `${args.join(" ")}: ${stderr}`);
       assert.match(stderr, new RegExp(`Error: .*${address.replaceAll(".", "\\.")}`));
     }
-    await assert.rejects(Deno.stat(`${folder}/home/control.json`), Deno.errors.NotFound);
+    for (const left of ["home/control.json", "home/visor.json", "disc.db"]) {
+      await assert.rejects(Deno.stat(`${folder}/${left}`), Deno.errors.NotFound, left);
+    }
   }));
 
 const isRoot = Deno.uid() === 0;

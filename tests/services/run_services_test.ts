@@ -61,6 +61,17 @@ for (const [name, run] of services) {
         run({ world, log: silentLog, settings: { ...base, address: service.address! } }),
         AddressInUseError,
       );
+      const folder = await Deno.makeTempDir();
+      await assert.rejects(
+        run({
+          world,
+          log: silentLog,
+          settings: { ...base, address: service.address!, store: `${folder}/new.db` },
+        }),
+        AddressInUseError,
+      );
+      assert.deepEqual([...Deno.readDirSync(folder)], [], "no store is left behind");
+      await Deno.remove(folder);
       await Promise.all([service.close(), service.close()]);
       await service.closed;
       await assert.rejects(client.fetch({ url: `${url}/health` }));

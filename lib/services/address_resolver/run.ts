@@ -4,6 +4,7 @@ import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
+  checkServiceAddress,
   type RunningService,
   runService,
   type ServiceMode,
@@ -36,6 +37,7 @@ export async function runAddressResolver(
   { world, log, settings, dmsg }: RunAddressResolverOptions,
 ): Promise<RunningService> {
   checkEntryTimeout(settings.entryTimeoutMs ?? BINDING_TTL_MS);
+  await checkServiceAddress(world, settings);
   const store = openBindingStore(settings.store, world);
   return await runService({
     world,

@@ -7,6 +7,7 @@ import type { Log } from "../../base/mod.ts";
 import type { RawHandler } from "../../http/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
+  checkServiceAddress,
   checkServiceMode,
   InvalidServiceSettingError,
   type RunningService,
@@ -66,6 +67,7 @@ export async function runDmsgDiscovery(
   }
   checkServiceMode({ name: NAME, mode, dmsg });
   checkClientTtl(settings.clientTtlMs);
+  await checkServiceAddress(world, settings);
   const store = await openEntryStore(settings.store, world);
   const service = await runService({
     world,

@@ -81,6 +81,14 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
   });
 }
 
+/** Refuses an address that cannot be listened on, before a store is made beside it. Errors: of `Network.listen`. */
+export async function checkServiceAddress(
+  { network }: Pick<World, "network">,
+  { mode, address }: Pick<RunServiceOptions, "mode" | "address">,
+): Promise<void> {
+  if (mode !== "dmsg" && address.port !== 0) (await network.listen(address)).close();
+}
+
 /** Refuses a mode that needs dmsg where there is none, before anything is opened for it. */
 export function checkServiceMode(
   { name, mode, dmsg }: Pick<RunServiceOptions, "name" | "mode"> & { readonly dmsg?: unknown },

@@ -4,6 +4,7 @@ import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
+  checkServiceAddress,
   type RunningService,
   runService,
   type ServiceMode,
@@ -43,6 +44,7 @@ export async function runTransportDiscovery(
 ): Promise<RunningTransportDiscovery> {
   const ttlMs = settings.entryTimeoutMs ?? TRANSPORT_TTL_MS;
   checkEntryTimeout(ttlMs);
+  await checkServiceAddress(world, settings);
   const store = openTransportStore(settings.store, world);
   let feed: TransportFeed;
   try {
