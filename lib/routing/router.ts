@@ -132,8 +132,9 @@ export class Router {
   #isOwn(entry: RouteEntry, from: TransportId): boolean {
     if (entry.from === from) return true;
     if (entry.from !== undefined || entry.rule.kind === "forward") return false; // none comes for what leaves here
-    this.#table.learn(entry, from);
-    return true;
+    if (this.#table.learn(entry, from)) return true;
+    this.#counters.rulesRefused++;
+    return false;
   }
 
   // --- rules -------------------------------------------------------------------------------------
@@ -145,13 +146,16 @@ export class Router {
 
   /**
    * Saves the rules of a relay, all or none. Errors: `RouteRuleError` for a rule of another kind or an id that
-   * was not reserved, `RouteTableFullError`.
+   * was not reserved, `RouteTransportMissingError` for one that leads nowhere, `RouteTableFullError`.
    */
   addIntermediaryRules(rules: readonly Rule[]): void {
     this.#refusing(() => {
-      for (const { kind } of rules) {
-        if (kind !== "intermediary") {
-          throw new RouteRuleError(`A relay is given intermediary rules, not ${kind}`);
+      for (const rule of rules) {
+        if (rule.kind !== "intermediary") {
+          throw new RouteRuleError(`A relay is given intermediary rules, not ${rule.kind}`);
+        }
+        if (this.#transports.find(rule.nextTransportId) === undefined) {
+          throw new RouteTransportMissingError(rule.nextTransportId);
         }
       }
       const saved = this.#table.saveAll(rules);
@@ -167,6 +171,7 @@ export class Router {
     this.#refusing(() => {
       this.#checkEdge(edge);
       this.#accepts.checkRoom(edge.descriptor.source.publicKey);
+      this.#table.checkShare(edge.descriptor.source.publicKey);
       this.#table.saveAll([edge.forward, edge.reverse]);
     });
     this.#accepts.push(edge);
@@ -255,7 +260,10 @@ export class Router {
     signal?.throwIfAborted();
     this.#checkEdge(edge);
     this.#groups.admit(edge);
-    const [forward, reverse] = this.#table.saveAll([edge.forward, edge.reverse]) as [RouteEntry, RouteEntry];
+    const [forward, reverse] = this.#table.saveAll([edge.forward, edge.reverse], { isOwn: true }) as [
+      RouteEntry,
+      RouteEntry,
+    ];
     const wire = this.#groups.make(edge, { forward, reverse, isInitiator: true });
     const abort = new AbortController();
     const [onAbort, onEnd] = [

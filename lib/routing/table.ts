@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { PublicKey } from "../crypto/mod.ts";
 import type { Timer, World } from "../runtime/mod.ts";
 import type { TransportId } from "../transport/mod.ts";
 import { CountedRouteIds, type RouteIds } from "./_route_ids.ts";
@@ -19,6 +20,10 @@ import { grantedKeepAlive, type Rule } from "./rule.ts";
 
 /** Rules that one router holds, about 30 MB of them: enough for 30,000 routes through it. */
 export const RULES_MAX = 65_536;
+/** One transport's packets, and one source's ends, have at most the part of a table that is 1 / this. */
+export const RULES_SHARE = 4;
+/** A rule by which no packet ever came makes room after this time, when the table is full. */
+export const RULE_UNUSED_MS = 60_000;
 /** How often unused rules are looked for. */
 export const GARBAGE_INTERVAL_MS = 10_000;
 
@@ -28,6 +33,7 @@ const NS_PER_MS = 1_000_000n;
 export class RuleEntry<Owner = unknown> {
   readonly keepAliveMs: number;
   /** Monotonic. */
+  readonly savedMs: number;
   lastActiveMs: number;
   /** Whose packets a consume rule's are, and whose a forward rule's were. */
   owner: Owner | undefined;
@@ -41,7 +47,7 @@ export class RuleEntry<Owner = unknown> {
 
   constructor(readonly rule: Rule, nowMs: number, release: () => void) {
     this.keepAliveMs = Number(grantedKeepAlive(rule.keepAliveNs) / NS_PER_MS);
-    this.lastActiveMs = nowMs;
+    this.savedMs = this.lastActiveMs = nowMs;
     this.release = release;
   }
 
@@ -64,6 +70,8 @@ export class RoutingTable<Owner = unknown> {
   readonly #entries = new Map<number, RuleEntry<Owner>>();
   readonly #leaving = new TransportIndex<Owner>();
   readonly #coming = new TransportIndex<Owner>();
+  readonly #unused = new Set<RuleEntry<Owner>>(); // no packet came by them yet; the oldest first
+  readonly #endsOf = new Map<PublicKey, number>(); // consume rules by their source
   readonly #due = new Map<number, Set<RuleEntry<Owner>>>();
   #nextSlot = 0;
   #timer: Timer | undefined;
@@ -99,16 +107,17 @@ export class RoutingTable<Owner = unknown> {
   }
 
   /**
-   * Puts a rule in, in the place of one with the same id. Errors: `RouteRuleError` for an id that was never
-   * reserved here, `RouteTableFullError`.
+   * Puts a rule in, in the place of one with the same id. One of our own dials (`isOwn`) always has room: others do
+   * not fill the table against us. Errors: `RouteRuleError` for an id that was never reserved here,
+   * `RouteTableFullError`.
    */
-  save(rule: Rule): RuleEntry<Owner> {
+  save(rule: Rule, { isOwn = false }: { readonly isOwn?: boolean } = {}): RuleEntry<Owner> {
     const { routeId } = rule;
     if (!this.#ids.wasTaken(routeId)) {
       throw new RouteRuleError(`Route id ${routeId} was not reserved here`);
     }
     const old = this.#entries.get(routeId);
-    if (old === undefined && this.#entries.size >= this.#rulesMax) {
+    if (old === undefined && !isOwn && this.#entries.size >= this.#rulesMax && !this.#makeRoom()) {
       throw new RouteTableFullError(`The routing table is full: ${this.#rulesMax} rules`);
     }
     if (old !== undefined) this.remove(old);
@@ -116,6 +125,8 @@ export class RoutingTable<Owner = unknown> {
     const entry = new RuleEntry<Owner>(rule, nowMs, this.#world.ledger.open("route-rule"));
     this.#entries.set(routeId, entry);
     if (rule.kind !== "consume") this.#leaving.add(rule.nextTransportId, entry);
+    else this.#countEnd(rule.descriptor.source.publicKey, 1);
+    if (rule.kind !== "forward") this.#unused.add(entry);
     if (this.#timer === undefined) {
       this.#nextSlot = slotOf(nowMs);
       this.#arm();
@@ -125,10 +136,10 @@ export class RoutingTable<Owner = unknown> {
   }
 
   /** Puts rules in, all or none. Errors: as {@link save}. */
-  saveAll(rules: readonly Rule[]): RuleEntry<Owner>[] {
+  saveAll(rules: readonly Rule[], options?: { readonly isOwn?: boolean }): RuleEntry<Owner>[] {
     const saved: RuleEntry<Owner>[] = [];
     try {
-      for (const rule of rules) saved.push(this.save(rule));
+      for (const rule of rules) saved.push(this.save(rule, options));
     } catch (error) {
       for (const entry of saved) this.remove(entry);
       throw error;
@@ -148,10 +159,40 @@ export class RoutingTable<Owner = unknown> {
     return entry;
   }
 
-  /** Its packets come over that transport: from now on over no other. */
-  learn(entry: RuleEntry<Owner>, from: TransportId): void {
+  /**
+   * Its packets come over that transport: from now on over no other. False, and the rule is gone, when those of
+   * that transport have their share of the table.
+   */
+  learn(entry: RuleEntry<Owner>, from: TransportId): boolean {
+    if (this.#coming.count(from) >= this.#rulesMax / RULES_SHARE) {
+      this.remove(entry);
+      return false;
+    }
     entry.from = from;
+    this.#unused.delete(entry);
     this.#coming.add(from, entry);
+    return true;
+  }
+
+  /** Errors: `RouteTableFullError` when the ends of routes of that source have their share of the table. */
+  checkShare(source: PublicKey): void {
+    if (2 * (this.#endsOf.get(source) ?? 0) < this.#rulesMax / RULES_SHARE) return; // two rules each
+    throw new RouteTableFullError(`The routes of ${source} have their share of the routing table`);
+  }
+
+  /** The oldest rule goes by which no packet ever came, if it had the time for one. */
+  #makeRoom(): boolean {
+    const [oldest] = this.#unused;
+    const nowMs = this.#world.clock.monotonicMs();
+    if (oldest === undefined || nowMs - oldest.savedMs < RULE_UNUSED_MS) return false;
+    this.remove(oldest);
+    return true;
+  }
+
+  #countEnd(source: PublicKey, by: 1 | -1): void {
+    const count = (this.#endsOf.get(source) ?? 0) + by;
+    if (count === 0) this.#endsOf.delete(source);
+    else this.#endsOf.set(source, count);
   }
 
   /** The rules that send over a transport. */
@@ -196,6 +237,8 @@ export class RoutingTable<Owner = unknown> {
     if (!this.holds(entry)) return;
     this.#entries.delete(entry.rule.routeId);
     if (entry.rule.kind !== "consume") this.#leaving.delete(entry.rule.nextTransportId, entry);
+    else this.#countEnd(entry.rule.descriptor.source.publicKey, -1);
+    this.#unused.delete(entry);
     if (entry.from !== undefined) this.#coming.delete(entry.from, entry);
     const peers = this.#due.get(entry.slot);
     peers?.delete(entry);
@@ -278,6 +321,10 @@ class TransportIndex<Owner> {
 
   has(id: TransportId): boolean {
     return this.#sets.has(id);
+  }
+
+  count(id: TransportId): number {
+    return this.#sets.get(id)?.size ?? 0;
   }
 
   of(id: TransportId): RuleEntry<Owner>[] {
