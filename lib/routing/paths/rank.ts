@@ -19,9 +19,14 @@ export function candidatePool(count: number): number {
   return Math.min(CANDIDATES_MAX, Math.max(CANDIDATES_MIN, count * CANDIDATES_PER_PATH));
 }
 
-/** What one hop adds to the score of a path, in ms. Zero, negative and not finite: unmeasured. */
+/** What one hop adds to the score of a path, in ms. */
 export function hopCostMs(latencyMs: number | undefined): number {
-  return latencyMs !== undefined && latencyMs > 0 && latencyMs < Infinity ? latencyMs : UNMEASURED_HOP_MS;
+  return isMeasured(latencyMs) ? latencyMs : UNMEASURED_HOP_MS;
+}
+
+/** False for undefined, zero, negative and not finite. */
+export function isMeasured(latencyMs: number | undefined): latencyMs is number {
+  return latencyMs !== undefined && latencyMs > 0 && latencyMs < Infinity;
 }
 
 /** The cheapest `count` of `candidates`, which are in the order of their discovery; equals keep that order. */

@@ -12,7 +12,7 @@ import { parseTransportId, type TransportId } from "../../transport/mod.ts";
 import type { Hop } from "../hop.ts";
 import { type Edge, Network, type Visor } from "./_network.ts";
 import { type Candidate, Search } from "./_search.ts";
-import { candidatePool, CANDIDATES_MAX, cheapest, hopCostMs } from "./rank.ts";
+import { candidatePool, CANDIDATES_MAX, cheapest, hopCostMs, isMeasured } from "./rank.ts";
 
 /** One transport of the network. */
 export interface GraphTransport {
@@ -46,11 +46,29 @@ export interface RouteLimits {
 /** A path is never longer: each hop costs latency and a rule on a visor, and no network here is so wide. */
 export const HOPS_MAX = 64;
 
+/** Part of the transports, and what searches it. */
+class Layer {
+  readonly network = new Network<TransportId>();
+  readonly search = new Search(this.network);
+}
+
+/** A transport in the layers. */
+interface Kept {
+  readonly edge: Edge<TransportId>;
+  /** In the layer of measured ones, while it is one. */
+  measured: Edge<TransportId> | undefined;
+}
+
 export class TransportGraph {
-  readonly #network = new Network<TransportId>();
-  readonly #search = new Search(this.#network);
+  readonly #all = new Layer();
+  /**
+   * Only those with a latency, which a discovery tells when both edges say that there is such a transport. Anybody
+   * can fill the pool of candidates with transports that are not, but not this one's.
+   */
+  readonly #measured = new Layer();
+  #measuredCount = 0;
   /** Undefined for a transport from a visor to itself, which no path can use. */
-  readonly #edges = new Map<TransportId, Edge<TransportId> | undefined>();
+  readonly #edges = new Map<TransportId, Kept | undefined>();
 
   /** How many transports there are. */
   get size(): number {
@@ -59,32 +77,54 @@ export class TransportGraph {
 
   /** True when a transport leads to or from this visor. */
   has(visor: PublicKey): boolean {
-    return this.#network.visor(visor) !== undefined;
+    return this.#all.network.visor(visor) !== undefined;
   }
 
   /** Adds a transport; of one that is there already it takes the latency. */
   add({ id, edges, latencyMs }: GraphTransport): void {
     const known = this.#edges.get(id);
-    if (known !== undefined) {
-      known.costMs = hopCostMs(latencyMs);
+    if (known !== undefined) return this.#setLatency(known, latencyMs);
+    if (edges[0] === edges[1]) {
+      this.#edges.set(id, undefined);
       return;
     }
-    const isLoop = edges[0] === edges[1];
-    this.#edges.set(id, isLoop ? undefined : this.#network.add(id, edges, hopCostMs(latencyMs)));
+    const kept = { edge: this.#all.network.add(id, edges, hopCostMs(latencyMs)), measured: undefined };
+    this.#edges.set(id, kept);
+    this.#setLatency(kept, latencyMs);
   }
 
   /** Removes a transport. False: it was not there. */
   remove(id: TransportId): boolean {
-    const edge = this.#edges.get(id);
-    if (edge !== undefined) this.#network.remove(edge);
+    const kept = this.#edges.get(id);
+    if (kept !== undefined) {
+      this.#setLatency(kept, undefined);
+      this.#all.network.remove(kept.edge);
+    }
     return this.#edges.delete(id);
   }
 
   /** Takes a new measurement; undefined: there is none any more. False: no such transport. */
   measured(id: TransportId, latencyMs: number | undefined): boolean {
-    const edge = this.#edges.get(id);
-    if (edge !== undefined) edge.costMs = hopCostMs(latencyMs);
+    const kept = this.#edges.get(id);
+    if (kept !== undefined) this.#setLatency(kept, latencyMs);
     return this.#edges.has(id);
+  }
+
+  #setLatency(kept: Kept, latencyMs: number | undefined): void {
+    const { edge, measured } = kept;
+    edge.costMs = hopCostMs(latencyMs);
+    if (!isMeasured(latencyMs)) {
+      if (measured === undefined) return;
+      this.#measured.network.remove(measured);
+      kept.measured = undefined;
+      this.#measuredCount--;
+    } else if (measured !== undefined) {
+      measured.costMs = latencyMs;
+    } else {
+      const [a, b] = edge.link.ends;
+      kept.measured = this.#measured.network.add(edge.id, [a.key, b.key], latencyMs);
+      this.#measuredCount++;
+    }
   }
 
   /** Makes the graph hold exactly `transports`, by the changes that this needs and no more. */
@@ -103,20 +143,51 @@ export class TransportGraph {
    * is none within the limits, or, in a network made for that, none found within the bound on work.
    */
   routes(from: PublicKey, to: PublicKey, limits: RouteLimits = {}): Hop[][] {
-    const source = this.#network.visor(from);
-    const destination = this.#network.visor(to);
-    if (source === undefined || destination === undefined) return [];
     const hopsMin = Math.max(1, limits.minHops ?? 1);
     const hopsMax = Math.min(HOPS_MAX, limits.maxHops ?? HOPS_MAX);
     const count = Math.min(CANDIDATES_MAX, limits.count ?? 1);
     if (count < 1 || hopsMin > hopsMax) return [];
-    const candidatesMax = candidatePool(count);
-    const without = [...limits.without ?? []].flatMap((key) => this.#network.visor(key) ?? []);
-    const candidates = source === destination
-      ? loops(source, { hopsMin, hopsMax, candidatesMax, without })
-      : this.#search.paths(source, destination, { hopsMin, hopsMax, candidatesMax, without });
-    return cheapest(candidates, count).map(({ edges }) => hopsOf(source, edges));
+    const asked = { hopsMin, hopsMax, candidatesMax: candidatePool(count), without: limits.without };
+    const candidates = candidatesIn(this.#all, [from, to], asked);
+    const isPart = this.#measuredCount > 0 && this.#measuredCount < this.#edges.size;
+    const isCut = candidates.length === asked.candidatesMax || candidates.length < count;
+    const all = isPart && isCut
+      ? together(candidatesIn(this.#measured, [from, to], asked), candidates)
+      : candidates;
+    return cheapest(all, count).map(({ edges }) => hopsOf(from, edges));
   }
+}
+
+interface Asked {
+  readonly hopsMin: number;
+  readonly hopsMax: number;
+  readonly candidatesMax: number;
+  readonly without: ReadonlySet<PublicKey> | undefined;
+}
+
+function candidatesIn(
+  { network, search }: Layer,
+  [from, to]: readonly [PublicKey, PublicKey],
+  asked: Asked,
+): Candidate<TransportId>[] {
+  const source = network.visor(from);
+  const destination = network.visor(to);
+  if (source === undefined || destination === undefined) return [];
+  const limits = { ...asked, without: [...asked.without ?? []].flatMap((key) => network.visor(key) ?? []) };
+  return source === destination ? loops(source, limits) : search.paths(source, destination, limits);
+}
+
+/** Each path once. */
+function together(
+  first: readonly Candidate<TransportId>[],
+  second: readonly Candidate<TransportId>[],
+): Candidate<TransportId>[] {
+  const byIds = new Map<string, Candidate<TransportId>>();
+  for (const candidate of [...second, ...first]) {
+    const ids = candidate.edges.map(({ id }) => id).join();
+    if (!byIds.has(ids)) byIds.set(ids, candidate);
+  }
+  return [...byIds.values()];
 }
 
 /** Over each transport and back over the same one: how a visor measures its neighbours. */
@@ -141,11 +212,11 @@ function loops<Id>(
   return candidates;
 }
 
-function hopsOf(source: Visor<TransportId>, edges: readonly Edge<TransportId>[]): Hop[] {
+function hopsOf(source: PublicKey, edges: readonly Edge<TransportId>[]): Hop[] {
   let at = source;
   return edges.map(({ id, link: { ends: [a, b] } }) => {
-    const next = at === a ? b : a;
-    const hop = { transportId: id, from: at.key, to: next.key };
+    const next = at === a.key ? b.key : a.key;
+    const hop = { transportId: id, from: at, to: next };
     at = next;
     return hop;
   });

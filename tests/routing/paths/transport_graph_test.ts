@@ -7,6 +7,7 @@ import {
   cheapest,
   hopCostMs,
   HOPS_MAX,
+  isMeasured,
   TransportGraph,
 } from "../../../lib/routing/paths/mod.ts";
 import vectors from "../../vectors/mux/latency-weight.json" with { type: "json" };
@@ -182,6 +183,25 @@ Deno.test("remove() takes a transport out, and a visor with its last one", () =>
   assert.deepEqual(graph.routes(visor(S), visor(D), { count: 9 }).map(visorsOf), [[S, B, D], [S, E, D]]);
 });
 
+Deno.test("invented transports without a latency keep no measured path out, however many they are", () => {
+  const invented = Array.from({ length: 3_000 }, (_, n) => [[S, 100 + n], [100 + n, D]] as const).flat();
+  const graph = graphOf(...invented, [S, A, 20], [A, B, 20], [B, D, 20]);
+  const paths = graph.routes(visor(S), visor(D), { count: 5 });
+  assert.deepEqual(visorsOf(paths[0]!), [S, A, B, D]);
+  assert.equal(paths.length, 5);
+  assert.equal(new Set(paths.map((path) => visorsOf(path).join())).size, 5);
+  assert.deepEqual(
+    graph.routes(visor(S), visor(D), { without: new Set([visor(A)]) }).map((path) => path.length),
+    [2],
+  );
+  graph.measured(id(6_001), undefined);
+  assert.deepEqual(graph.routes(visor(S), visor(D)).map((path) => path.length), [2], "not measured any more");
+  graph.add(transport(6_001, A, B, 30));
+  assert.deepEqual(graph.routes(visor(S), visor(D)).map(visorsOf), [[S, A, B, D]]);
+  graph.remove(id(6_002));
+  assert.deepEqual(graph.routes(visor(S), visor(D)).map((path) => path.length), [2]);
+});
+
 Deno.test("replaceAll() leaves exactly what it is given", () => {
   const graph = graphOf([S, A, 10], [A, D, 10], [S, D, 900]);
   graph.replaceAll([transport(0, S, A, 30), transport(5, A, D, 7), transport(2, S, D, 900)]);
@@ -206,8 +226,13 @@ Deno.test("routes() agrees with every path ranked the plain way, on small random
         const graph = new TransportGraph();
         graph.replaceAll(transports);
         const hops = { hopsMin: Math.max(1, minHops), hopsMax: maxHops };
-        const every = plainPaths(transports, { from: visor(S), to: visor(A), ...hops });
-        const expected = cheapest(every.slice(0, candidatePool(count)), count);
+        const pool = (of: typeof transports) =>
+          plainPaths(of, { from: visor(S), to: visor(A), ...hops }).slice(0, candidatePool(count));
+        const measured = transports.filter(({ latencyMs }) => isMeasured(latencyMs));
+        const every = new Map(
+          [...pool(transports), ...pool(measured)].map((path) => [path.ids.join(), path]),
+        );
+        const expected = cheapest([...every.values()], count);
         const actual = graph.routes(visor(S), visor(A), { minHops, maxHops, count });
         assert.deepEqual(
           actual.map((path) => path.map(({ transportId }) => transportId)),
