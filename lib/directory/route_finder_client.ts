@@ -60,6 +60,10 @@ export const FIND_TIMEOUT_MS = 10_000;
 export const FIND_RETRY_MS = 500;
 /** No repetition begins later than this. */
 export const FIND_RETRY_UNTIL_MS = 2_000;
+/** A visor that the service knows nothing of may just have made its first transport: pauses before it is asked again. */
+const UNKNOWN_RETRY_MS: readonly number[] = [250, 500, 1_000];
+/** Its words for it: no transport at all, or none of that visor. */
+const UNKNOWN_REASONS: ReadonlySet<string> = new Set(["transport not found", "no route to destination"]);
 /** The largest answer that is read: two pairs with 20 paths of 64 hops each are 0.5 MB. */
 export const FOUND_CHARS_MAX = 4 * 1024 * 1024;
 
@@ -68,15 +72,19 @@ export class RouteFinderClient {
   readonly #ask: AskService;
   readonly #world: Pick<World, "clock">;
   readonly #timeoutMs: number;
+  readonly #waitsForUnknown: boolean;
 
   constructor(
     ask: AskService,
-    { world, timeoutMs = FIND_TIMEOUT_MS }: {
+    { world, timeoutMs = FIND_TIMEOUT_MS, waitsForUnknown = false }: {
       readonly world: Pick<World, "clock">;
       /** Of a whole question. */
       readonly timeoutMs?: number;
+      /** Asks again, for 1.75 s in all, when the service knows no transport of a visor: a first one may be on its way. */
+      readonly waitsForUnknown?: boolean;
     },
   ) {
+    this.#waitsForUnknown = waitsForUnknown;
     this.#ask = ask;
     this.#world = world;
     this.#timeoutMs = timeoutMs;
@@ -95,7 +103,13 @@ export class RouteFinderClient {
     const { clock } = this.#world;
     const limit = { what: "The search for a route", afterMs: this.#timeoutMs, signal };
     return await withTimeout(clock, limit, async (ending) => {
-      const answer = await this.#askUntilAnswered(renderQuestion(pairs, limits), ending);
+      const question = renderQuestion(pairs, limits);
+      let answer = await this.#askUntilAnswered(question, ending);
+      for (const pauseMs of this.#waitsForUnknown ? UNKNOWN_RETRY_MS : []) {
+        if (answer.status !== 404 || !UNKNOWN_REASONS.has(reasonIn(answer.text))) break;
+        await sleep(clock, pauseMs, ending);
+        answer = await this.#askUntilAnswered(question, ending);
+      }
       if (answer.status === 404) throw new RouteNotFoundError(pairs, reasonIn(answer.text));
       if (answer.status !== 200) throw refused(SERVICE, "a search", answer);
       return readFound(answer, pairs, limits);

@@ -69,7 +69,9 @@ export function openServices(
   const resolver = askOf("address resolver", network.addressResolver);
   const finder = askOf("route finder", network.routeFinder);
   const timeoutMs = settings.routeFinderTimeoutMs || undefined;
-  const routes = finder === undefined ? undefined : new RouteFinderClient(finder, { world, timeoutMs });
+  const routes = finder === undefined
+    ? undefined
+    : new RouteFinderClient(finder, { world, timeoutMs, waitsForUnknown: true });
   return {
     transportDiscovery: discovery === undefined
       ? undefined

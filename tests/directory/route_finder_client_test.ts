@@ -40,7 +40,7 @@ function clientOf(answers: readonly ({ status: number; text: string } | Error)[]
     asked.push(question);
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
   };
-  return { clock, asked, client: new RouteFinderClient(ask, { world: { clock } }) };
+  return { clock, asked, ask, client: new RouteFinderClient(ask, { world: { clock } }) };
 }
 
 function find(status: number, text: string, pairs: readonly Pair[] = PAIRS, limits: FindLimits = LIMITS) {
@@ -81,6 +81,33 @@ Deno.test("RouteFinderClient asks and reads as recorded in routing/route_finder.
   ran++;
   assert.equal(ran, recorded.case_counts.cases);
 });
+
+for (const reason of ["transport not found", "no route to destination"]) {
+  Deno.test(`RouteFinderClient asks again, when it shall, where a first transport may be on its way: ${reason}`, async () => {
+    const unknown = { status: 404, text: JSON.stringify({ error: { message: reason, code: 404 } }) };
+    const known = { status: 200, text: recorded.response_200 };
+    for (
+      const [answers, asks, endsMs] of [[[unknown, unknown, known], 3, 750], [[unknown], 4, 1_750]] as const
+    ) {
+      const { clock, asked, ask } = clientOf(answers);
+      const client = new RouteFinderClient(ask, { world: { clock }, waitsForUnknown: true });
+      let outcome = "";
+      const found = client.routes(PAIRS, LIMITS).then(
+        () => outcome = "found",
+        (error) => outcome = error.reason,
+      );
+      await clock.advance(endsMs - 1);
+      assert.deepEqual([outcome, asked.length], ["", asks - 1]);
+      await clock.advance(1);
+      await found;
+      assert.deepEqual([outcome, asked.length], [answers.length > 1 ? "found" : reason, asks]);
+    }
+    const other = clientOf([{ status: 404, text: '{"error":{"message":"route not found","code":404}}' }]);
+    const client = new RouteFinderClient(other.ask, { world: { clock: other.clock }, waitsForUnknown: true });
+    await assert.rejects(client.routes(PAIRS, LIMITS), RouteNotFoundError);
+    assert.equal(other.asked.length, 1, "a network that has no such path has none a second later");
+  });
+}
 
 Deno.test("RouteFinderClient copes with every answer of services/route-finder.json", async () => {
   const outcomes: Record<string, number> = {};
