@@ -153,6 +153,16 @@ Deno.test("a trusted setup node reserves, adds rules and deletes them", () =>
         [key("carol"), [1, 2]],
       ]),
     ).intermediary.get(key("bob"))!;
+    assert.match(
+      textOf(await rig.addRules(client, relay.map(encodeRule))),
+      /^failure code 1 .*not found locally/,
+    );
+    for (const [at, rule] of relay.entries()) {
+      rig.remotes.set(
+        "nextTransportId" in rule ? rule.nextTransportId : SHARED,
+        key(at === 0 ? "carol" : "alice"),
+      );
+    }
     assert.equal((await rig.addRules(client, relay.map(encodeRule))).value, true);
     assert.deepEqual(rig.router.rules(), relay);
     assert.equal(

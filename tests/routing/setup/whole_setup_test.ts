@@ -84,7 +84,9 @@ Deno.test("--direct to a visor of 2024 says so", () =>
 
 Deno.test("RT-4, RT-11: a destination without the last transport is asked once, and no rule is left at the relay", () =>
   inFleet(6, ["alice", "bob", "carol"], async (fleet) => {
-    await fleet.join("alice", "bob"); // bob and carol share nothing: the route finder's data is old
+    await fleet.join("alice", "bob");
+    await fleet.join("bob", "carol");
+    fleet.visor("carol").transports.find = () => undefined; // carol lost it, and bob does not know yet
     fleet.paths = [["alice", "bob", "carol"]];
     await assert.rejects(fleet.visor("alice").dialer.dial(carol), (error: Error & { code?: string }) => {
       assert.equal(error.code, "NO_ROUTE");
