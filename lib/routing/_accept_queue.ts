@@ -2,7 +2,10 @@
  * Edges that others installed here, on their way to a group and to the listener of its port: bounded in all, of one
  * source, and in how many are in their handshakes at once.
  *
- *     push --> queue --ACCEPTING_MAX at once--> group, handshakes --> listener of its port
+ *     push --> queues by source --in turns, ACCEPTING_MAX at once--> group, handshakes --> listener of its port
+ *
+ * The first of each source is let in beyond that, and in a full queue one of the source with most in it makes room:
+ * few sources whose handshakes never come do not keep the others waiting for theirs.
  *
  * @module
  */
@@ -22,6 +25,8 @@ export const ACCEPT_QUEUE_MAX = 1_024;
 export const ACCEPTS_OF_KEY_MAX = 128;
 /** Groups of others that are in their handshakes at once; the rest waits in the queue. */
 export const ACCEPTING_MAX = 256;
+/** That many more, each the only one of its source. */
+export const ACCEPTING_FIRST_MAX = 256;
 
 export interface AcceptQueueOptions {
   readonly clock: Clock;
@@ -35,8 +40,9 @@ export interface AcceptQueueOptions {
 
 export class AcceptQueue {
   readonly #options: AcceptQueueOptions;
-  readonly #queue: EdgeRules[] = [];
-  readonly #acceptsOf = new Map<PublicKey, number>(); // by source, waiting or in their handshakes
+  readonly #waiting = new Map<PublicKey, EdgeRules[]>(); // by source; whose turn it is comes first
+  readonly #acceptingOf = new Map<PublicKey, number>(); // by source, in their handshakes
+  #waits = 0;
   #accepting = 0;
 
   constructor(options: AcceptQueueOptions) {
@@ -45,32 +51,64 @@ export class AcceptQueue {
 
   /** Errors: `RouteBusyError` when no edge of that source may be pushed now. */
   checkRoom(source: PublicKey): void {
-    if (this.#queue.length >= ACCEPT_QUEUE_MAX) {
-      throw new RouteBusyError("The accept queue of routes is full");
-    }
-    if ((this.#acceptsOf.get(source) ?? 0) >= ACCEPTS_OF_KEY_MAX) {
+    const own = this.#waiting.get(source)?.length ?? 0;
+    if (own + (this.#acceptingOf.get(source) ?? 0) >= ACCEPTS_OF_KEY_MAX) {
       throw new RouteBusyError(`${ACCEPTS_OF_KEY_MAX} routes of ${source} wait to be accepted`);
     }
+    if (this.#waits < ACCEPT_QUEUE_MAX || this.#longest().length > own + 1) return;
+    throw new RouteBusyError("The accept queue of routes is full");
   }
 
   /** Takes an edge whose rules are saved, after {@link checkRoom}; returns before anything of it happened. */
   push(edge: EdgeRules): void {
+    if (this.#waits >= ACCEPT_QUEUE_MAX) this.#dropLast(this.#longest());
     const source = edge.descriptor.source.publicKey;
-    this.#queue.push(edge);
-    this.#acceptsOf.set(source, (this.#acceptsOf.get(source) ?? 0) + 1);
+    const own = this.#waiting.get(source);
+    if (own === undefined) this.#waiting.set(source, [edge]);
+    else own.push(edge);
+    this.#waits++;
     this.#acceptNext();
   }
 
   /** Forgets those that wait. */
   clear(): void {
-    this.#queue.length = 0;
+    this.#waiting.clear();
+    this.#waits = 0;
+  }
+
+  /** What the source with most edges in the queue has there. */
+  #longest(): EdgeRules[] {
+    let longest: EdgeRules[] = [];
+    for (const edges of this.#waiting.values()) if (edges.length > longest.length) longest = edges;
+    return longest;
+  }
+
+  /** The newest of a source that has several waiting makes room for another source's. */
+  #dropLast(edges: EdgeRules[]): void {
+    const edge = edges.pop()!;
+    this.#waits--;
+    this.#options.table.delete([edge.forward.routeId, edge.reverse.routeId]);
+  }
+
+  /** The next edge: sources take turns. Undefined when none may begin its handshakes now. */
+  #take(): EdgeRules | undefined {
+    if (this.#accepting >= ACCEPTING_MAX + ACCEPTING_FIRST_MAX) return undefined;
+    for (const [source, edges] of this.#waiting) {
+      if (this.#accepting >= ACCEPTING_MAX && this.#acceptingOf.has(source)) continue;
+      const edge = edges.shift()!;
+      this.#waits--;
+      this.#waiting.delete(source);
+      if (edges.length > 0) this.#waiting.set(source, edges); // behind the others
+      return edge;
+    }
+    return undefined;
   }
 
   #acceptNext(): void {
     const { scope, log } = this.#options;
-    while (this.#accepting < ACCEPTING_MAX && this.#queue.length > 0) {
-      const edge = this.#queue.shift()!;
-      this.#accepting++;
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      const edge = next;
+      this.#countAccepting(edge, 1);
       scope.spawn("route group", async (signal) => {
         try {
           await this.#accept(edge, signal);
@@ -80,18 +118,18 @@ export class AcceptQueue {
             cause: describeError(error),
           });
         } finally {
-          this.#accepting--;
-          this.#accepted(edge.descriptor.source.publicKey);
+          this.#countAccepting(edge, -1);
           this.#acceptNext();
         }
       });
     }
   }
 
-  #accepted(source: PublicKey): void {
-    const left = this.#acceptsOf.get(source)! - 1;
-    if (left === 0) this.#acceptsOf.delete(source);
-    else this.#acceptsOf.set(source, left);
+  #countAccepting({ descriptor: { source: { publicKey } } }: EdgeRules, by: 1 | -1): void {
+    this.#accepting += by;
+    const count = (this.#acceptingOf.get(publicKey) ?? 0) + by;
+    if (count === 0) this.#acceptingOf.delete(publicKey);
+    else this.#acceptingOf.set(publicKey, count);
   }
 
   async #accept(edge: EdgeRules, signal: AbortSignal): Promise<void> {

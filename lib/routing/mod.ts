@@ -14,7 +14,7 @@
  *
  * @module
  */
-export { ACCEPT_QUEUE_MAX, ACCEPTING_MAX, ACCEPTS_OF_KEY_MAX } from "./_accept_queue.ts";
+export { ACCEPT_QUEUE_MAX, ACCEPTING_FIRST_MAX, ACCEPTING_MAX, ACCEPTS_OF_KEY_MAX } from "./_accept_queue.ts";
 export * from "./descriptor.ts";
 export * from "./errors.ts";
 export type { Hop } from "./hop.ts";
