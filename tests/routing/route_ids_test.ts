@@ -18,6 +18,8 @@ Deno.test("scattered ids: none is 0, none comes twice, and each is known as give
     assert.ok(id >= 1 && id < ID_END && Number.isInteger(id), `${id}`);
     assert.ok(ids.wasTaken(id));
   }
+  const ascents = taken.filter((id, at) => at > 0 && id > taken[at - 1]!).length;
+  assert.ok(ascents > 1_800 && ascents < 2_200, `${ascents} of 4,000 are above the one before`);
   const others = taken.flatMap((id) => [id + 1, id ^ 1]).filter((id) => !all.has(id));
   assert.ok(others.length > 7_900); // neighbours of an id are not given out with it
   assert.ok(others.every((id) => !ids.wasTaken(id)));
