@@ -85,6 +85,7 @@ Deno.test({
       await using visor = new Process(["visor", "run", "--local", "--home", home], {}, { before: ["nohup"] });
       await visor.line(/^ready: /);
       visor.hangUp();
+      await new Promise((resolve) => setTimeout(resolve, 1_000)); // an orderly end would be over
       const { code } = await skyctl(["visor", "status", "--home", home], folder);
       assert.equal(code, 0);
       visor.interrupt();
