@@ -69,6 +69,10 @@ Deno.test("a table full of rules that nobody uses has room again after 60 s, the
     assert.throws(() => { // what is in use does not make room
       for (let more = 0; more < 63; more++) fill(bob, carol, 1);
     }, RouteTableFullError);
+    const used = bob.router.rules().slice(0, 2);
+    await bench.clock.advance(60_000);
+    fill(bob, carol, 1);
+    assert.deepEqual(bob.router.rules().slice(0, 2), used);
     assert.equal(alice.router.groups().length, 1);
     bob.router.deleteRules(ids);
     for (const each of [group, other, listener]) each.close();
