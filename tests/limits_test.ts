@@ -70,6 +70,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "dmsg/ports.ts DMSGCTRL_PORT DMSGPTY_PORT SETUP_NODE_PORT TRANSPORT_PORT HYPERVISOR_PORT",
       "dmsg/ports.ts TRANSPORT_SETUP_PORT RELAY_PORT HTTP_PORT AWAIT_SETUP_PORT",
       "transport/_ephemeral_ports.ts PORT_MIN PORT_MAX",
+      "runtime/simulated/nat.ts PORT_MIN PORT_FIRST",
       "runtime/simulated/virtual_clock.ts VIRTUAL_START_MS",
       "sim/_places.ts DISCOVERY_PORT SERVER_PORT ECHO_PORT BULK_PORT",
     ],

@@ -12,6 +12,8 @@ const PORTIONS_PER_SECOND = 10;
 interface End {
   readonly node: SimulatedNode;
   readonly address: SocketAddress;
+  /** What the other end sees in its place, behind a NAT box. */
+  readonly seenAs?: SocketAddress;
 }
 
 /** Joins two ends; the order is that of the dial. */
@@ -68,7 +70,7 @@ export class SimulatedConn implements SocketConn {
     this.#fabric = fabric;
     this.#node = near.node;
     this.local = near.address;
-    this.remote = far.address;
+    this.remote = far.seenAs ?? far.address;
     this.peerNode = far.node;
     this.#in = pipes.in;
     this.#out = pipes.out;
@@ -181,7 +183,7 @@ export class SimulatedConn implements SocketConn {
   // --- within ------------------------------------------------------------------------------------
 
   #take(size: number): Uint8Array {
-    const { splitPct } = this.#fabric.profile(this.peerNode, this.#node);
+    const { splitPct } = this.#fabric.links.profile(this.peerNode, this.#node);
     const random = this.#fabric.random;
     const limit = size > 1 && random.chance(splitPct) ? random.integer(1, size - 1) : size;
     const view = this.#in.arrived.take(Math.min(limit, READ_BYTES_MAX));

@@ -1,39 +1,16 @@
 /**
- * What lies between simulated nodes: who has which address, what a link does to what passes, who is cut off.
+ * What lies between simulated nodes: who has which address, what runs on whose machine, who is cut off.
  *
  * @module
  */
 import { BadAddressError } from "../errors.ts";
 import type { SimulatedConn } from "./conn.ts";
 import type { SimulatedDatagrams } from "./datagrams.ts";
+import { type LinkProfile, Links } from "./links.ts";
 import type { SimulatedListener } from "./listener.ts";
+import { NatBox, type NatBoxOptions } from "./nat.ts";
 import type { Schedule, SimulatedNode } from "./node.ts";
 import type { SeededRandom } from "./seeded.ts";
-
-/** What a link does, one way. */
-export interface LinkProfile {
-  readonly latencyMs: number;
-  /** Added to the latency, between 0 and this, evenly. Datagrams overtake each other by it. */
-  readonly jitterMs: number;
-  /** Packets lost in 100: a delay on TCP, which sends again, and silence on UDP. */
-  readonly lossPct: number;
-  readonly bytesPerSecond: number;
-  /** Reads in 100 that give less than is there, as a real socket may. */
-  readonly splitPct: number;
-}
-
-const LINK_DEFAULT: LinkProfile = {
-  latencyMs: 20,
-  jitterMs: 2,
-  lossPct: 0,
-  bytesPerSecond: Infinity,
-  splitPct: 10,
-};
-const LOOPBACK: Partial<LinkProfile> = { latencyMs: 0, jitterMs: 0, lossPct: 0, bytesPerSecond: Infinity };
-
-/** TCP's first wait before it sends again; doubled each time. Linux: 200 ms. */
-export const RETRY_MS = 200;
-const RETRY_MS_MAX = 120_000;
 
 export interface FabricOptions {
   readonly random: SeededRandom;
@@ -41,6 +18,26 @@ export interface FabricOptions {
   readonly nowMs: () => number;
   readonly schedule: Schedule;
   readonly trace: (node: SimulatedNode, event: string, length: number) => void;
+}
+
+/** What became of all datagrams so far. What goes to a halted node is in `sent` alone. */
+export interface DatagramCounts {
+  sent: number;
+  /** Given to a socket; more than were sent where links duplicate. */
+  arrived: number;
+  duplicated: number;
+  /** By a link. */
+  lost: number;
+  /** Larger than the link's packets. */
+  tooLarge: number;
+  /** Before a slow link, or before a slow reader. */
+  overflowed: number;
+  /** By a partition or a machine that is silent. */
+  cut: number;
+  /** By a NAT box. */
+  refused: number;
+  /** Nobody has the address, or the port. */
+  unheard: number;
 }
 
 /** The ports and connections of one node's machine. */
@@ -54,6 +51,9 @@ interface Machine {
   isSilent: boolean;
 }
 
+/** A node by its name, as it may be started again; or a NAT box. */
+type Owner = string | NatBox;
+
 const EPHEMERAL_PORT_MIN = 49_152;
 
 export class Fabric {
@@ -61,29 +61,33 @@ export class Fabric {
   readonly nowMs: () => number;
   readonly schedule: Schedule;
   readonly trace: FabricOptions["trace"];
-  readonly #defaults: LinkProfile;
+  readonly links: Links;
+  readonly datagrams: DatagramCounts = {
+    sent: 0,
+    arrived: 0,
+    duplicated: 0,
+    lost: 0,
+    tooLarge: 0,
+    overflowed: 0,
+    cut: 0,
+    refused: 0,
+    unheard: 0,
+  };
   readonly #machines = new Map<string, Machine>(); // by node name: the running incarnation
-  readonly #names = new Map<string, string>(); // address or host name to node name
-  readonly #links = new Map<string, LinkProfile>();
-  readonly #busyUntilMs = new Map<string, number>();
-  readonly #blocked = new Set<string>();
+  readonly #nats = new Map<string, NatBox>(); // by its name
+  readonly #outside = new Map<string, Owner>(); // address or host name, as all know it
+  readonly #inside = new Map<NatBox, Map<string, Owner>>(); // the same behind a NAT box
 
   constructor({ random, link, nowMs, schedule, trace }: FabricOptions) {
     this.random = random;
     this.nowMs = nowMs;
     this.schedule = schedule;
     this.trace = trace;
-    this.#defaults = { ...LINK_DEFAULT, ...link };
+    this.links = new Links({ random, nowMs, link });
   }
 
   attach(node: SimulatedNode, hostnames: readonly string[]): void {
-    for (const name of [node.name, node.address, ...hostnames]) {
-      const owner = this.#names.get(name);
-      if (owner !== undefined && owner !== node.name) {
-        throw new BadAddressError(`${name} belongs to ${owner}`);
-      }
-      this.#names.set(name, node.name);
-    }
+    claim(this.#realm(node), [node.name, node.address, ...hostnames], node.name);
     this.#machines.set(node.name, {
       node,
       listeners: new Map(),
@@ -95,11 +99,51 @@ export class Fabric {
     });
   }
 
-  /** Whose address or name it is, as seen by `from`. */
-  resolve(from: SimulatedNode, hostname: string): SimulatedNode | undefined {
+  attachNat(options: NatBoxOptions): void {
+    if (this.#nats.has(options.name)) {
+      throw new BadAddressError(`A NAT box is called ${options.name} already`);
+    }
+    const nat = new NatBox(options);
+    claim(this.#outside, [nat.name, nat.address], nat);
+    this.#nats.set(nat.name, nat);
+    this.#inside.set(nat, new Map());
+  }
+
+  nat(name: string): NatBox {
+    const nat = this.#nats.get(name);
+    if (nat === undefined) throw new BadAddressError(`No simulated NAT box is called ${name}`);
+    return nat;
+  }
+
+  /** Whose address or name it is, as seen by `from`: a node, or a NAT box, behind which nobody is seen. */
+  resolve(from: SimulatedNode, hostname: string): SimulatedNode | NatBox | undefined {
     if (isLoopback(hostname)) return from;
-    const name = this.#names.get(hostname);
-    return name === undefined ? undefined : this.#machines.get(name)!.node;
+    const owner = this.#realm(from).get(hostname) ?? this.#outside.get(hostname);
+    return typeof owner === "string" ? this.#machines.get(owner)!.node : owner;
+  }
+
+  /** The node that has an address behind a NAT box. */
+  behind(nat: NatBox, hostname: string): SimulatedNode | undefined {
+    const owner = this.#inside.get(nat)!.get(hostname);
+    return typeof owner === "string" ? this.#machines.get(owner)!.node : undefined;
+  }
+
+  /** The NAT box that what `from` sends to `to` goes through. */
+  natBetween(from: SimulatedNode, to: SimulatedNode | NatBox): NatBox | undefined {
+    return from.nat !== undefined && !(to instanceof NatBox) && to.nat === from.nat ? undefined : from.nat;
+  }
+
+  /** A NAT box loses its memory: mappings are gone, and connections through it break. */
+  restartNat(nat: NatBox): void {
+    nat.forget();
+    for (const { node, conns } of this.#machines.values()) {
+      if (node.nat !== nat) continue;
+      for (const conn of [...conns]) if (conn.peerNode.nat !== nat) conn.resetBoth();
+    }
+  }
+
+  #realm(node: SimulatedNode): Map<string, Owner> {
+    return node.nat === undefined ? this.#outside : this.#inside.get(node.nat)!;
   }
 
   /** The machine as it runs now, or undefined when this incarnation of the node is history. */
@@ -120,51 +164,9 @@ export class Fabric {
     }
   }
 
-  // --- links -------------------------------------------------------------------------------------
-
-  setLink(from: SimulatedNode, to: SimulatedNode, profile: Partial<LinkProfile>): void {
-    this.#links.set(way(from, to), { ...this.profile(from, to), ...profile });
-  }
-
-  profile(from: SimulatedNode, to: SimulatedNode): LinkProfile {
-    const own = this.#links.get(way(from, to));
-    if (own !== undefined) return own;
-    return from.name === to.name ? { ...this.#defaults, ...LOOPBACK } : this.#defaults;
-  }
-
-  /** How long a packet takes that is not lost, behind all that was sent the same way before. */
-  delayMs(from: SimulatedNode, to: SimulatedNode, bytes: number): number {
-    const { latencyMs, jitterMs, bytesPerSecond } = this.profile(from, to);
-    let sendMs = 0;
-    if (bytesPerSecond !== Infinity) {
-      const key = way(from, to);
-      const startMs = Math.max(this.nowMs(), this.#busyUntilMs.get(key) ?? 0);
-      const endMs = startMs + (bytes / bytesPerSecond) * 1000;
-      this.#busyUntilMs.set(key, endMs);
-      sendMs = endMs - this.nowMs();
-    }
-    return sendMs + latencyMs + (jitterMs > 0 ? this.random.fraction() * jitterMs : 0);
-  }
-
-  /** What TCP adds to the delay because packets were lost. */
-  lossDelayMs(from: SimulatedNode, to: SimulatedNode): number {
-    const { lossPct } = this.profile(from, to);
-    let sumMs = 0;
-    for (let attempt = 0; attempt < 8 && this.random.chance(lossPct); attempt++) sumMs += retryMs(attempt);
-    return sumMs;
-  }
-
-  block(from: SimulatedNode, to: SimulatedNode): void {
-    this.#blocked.add(way(from, to));
-  }
-
-  unblock(from: SimulatedNode, to: SimulatedNode): void {
-    this.#blocked.delete(way(from, to));
-  }
-
   /** True when nothing arrives this way at present. */
   isBlocked(from: SimulatedNode, to: SimulatedNode): boolean {
-    return this.#blocked.has(way(from, to)) || this.#isSilent(from) || this.#isSilent(to);
+    return this.links.isBlocked(from, to) || this.#isSilent(from) || this.#isSilent(to);
   }
 
   #isSilent(node: SimulatedNode): boolean {
@@ -199,15 +201,16 @@ export class Fabric {
   }
 }
 
-/** How long TCP waits before attempt number `attempt`, from 0. */
-export function retryMs(attempt: number): number {
-  return Math.min(RETRY_MS * 2 ** attempt, RETRY_MS_MAX);
-}
-
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || hostname.startsWith("127.");
 }
 
-function way(from: SimulatedNode, to: SimulatedNode): string {
-  return `${from.name}>${to.name}`;
+function claim(realm: Map<string, Owner>, names: readonly string[], owner: Owner): void {
+  for (const name of names) {
+    const other = realm.get(name);
+    if (other !== undefined && other !== owner) {
+      throw new BadAddressError(`${name} belongs to ${typeof other === "string" ? other : other.name}`);
+    }
+    realm.set(name, owner);
+  }
 }

@@ -16,8 +16,10 @@
  * @module
  */
 export * from "./errors.ts";
-export type { LinkProfile } from "./fabric.ts";
+export type { DatagramCounts } from "./fabric.ts";
+export type { LinkProfile } from "./links.ts";
 export { BACKLOG_MAX } from "./listener.ts";
+export { NAT_KINDS, NAT_MAPPING_MS, type NatKind } from "./nat.ts";
 export { WINDOW_BYTES } from "./pipe.ts";
 export { SeededRandom } from "./seeded.ts";
 export * from "./simulation.ts";

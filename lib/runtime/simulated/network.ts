@@ -5,6 +5,7 @@ import { type SimulatedConn, simulatedPair } from "./conn.ts";
 import { SimulatedDatagrams } from "./datagrams.ts";
 import { type Fabric, isLoopback } from "./fabric.ts";
 import { SimulatedListener } from "./listener.ts";
+import { NatBox } from "./nat.ts";
 import type { SimulatedNode } from "./node.ts";
 
 /** TCP's first wait for an answer to a dial; doubled each time. */
@@ -91,15 +92,17 @@ class Dial {
 
   #ask(attempt: number): void {
     const hostname = this.#to.hostname.replace(/^\[(.*)\]$/, "$1");
-    const target = this.#fabric.resolve(this.#node, hostname);
-    if (target === undefined && !isAddress(hostname)) {
+    const found = this.#fabric.resolve(this.#node, hostname);
+    // A NAT box forwards nothing to those behind it, and says nothing.
+    const target = found instanceof NatBox ? undefined : found;
+    if (found === undefined && !isAddress(hostname)) {
       return this.#end(new UnreachableError(this.#to, { cause: new Error("No such name") }));
     }
     if (attempt >= DIAL_ATTEMPTS_MAX) {
       return this.#end(new UnreachableError(this.#to, { cause: new Error("No answer") }));
     }
     const retryMs = DIAL_RETRY_MS * 2 ** attempt;
-    const delayMs = target === undefined ? 0 : this.#fabric.delayMs(this.#node, target, 0);
+    const delayMs = target === undefined ? 0 : this.#fabric.links.delayMs(this.#node, target, 0);
     this.#unschedule = this.#fabric.schedule(delayMs, this.#node, "knock", this.#to.port, () => {
       if (target === undefined || !this.#isHeard(target)) {
         this.#unschedule = this.#fabric.schedule(
@@ -117,11 +120,10 @@ class Dial {
 
   /** False when the packet or its answer is lost, or a full backlog drops it. */
   #isHeard(target: SimulatedNode): boolean {
-    const { lossPct } = this.#fabric.profile(this.#node, target);
     if (this.#fabric.isBlocked(this.#node, target) || this.#fabric.isBlocked(target, this.#node)) {
       return false;
     }
-    if (this.#fabric.random.chance(lossPct)) return false;
+    if (this.#fabric.links.isLost(this.#node, target)) return false;
     return this.#listener(target)?.hasRoom ?? true;
   }
 
@@ -130,7 +132,7 @@ class Dial {
   }
 
   #answer(target: SimulatedNode, hostname: string): void {
-    const delayMs = this.#fabric.delayMs(target, this.#node, 0);
+    const delayMs = this.#fabric.links.delayMs(target, this.#node, 0);
     const listener = this.#listener(target);
     if (listener === undefined) {
       this.#unschedule = this.#fabric.schedule(delayMs, this.#node, "refused", this.#to.port, () => {
@@ -144,6 +146,7 @@ class Dial {
       {
         node: this.#node,
         address: { hostname: own, port: this.#fabric.freePort(this.#node, 0, "listeners")! },
+        seenAs: this.#fabric.natBetween(this.#node, target)?.tcpSource(),
       },
       { node: target, address: { hostname, port: this.#to.port } },
     );

@@ -3,6 +3,7 @@ import type { Ledger } from "../../base/mod.ts";
 import type { Clock, Files, Network, Random, Signals, Timer, World } from "../world.ts";
 import { Disk, diskFiles } from "./disk.ts";
 import type { Fabric } from "./fabric.ts";
+import type { NatBox } from "./nat.ts";
 import { nodeNetwork } from "./network.ts";
 
 /** Runs something of a node's later; the returned function takes it back. */
@@ -17,6 +18,8 @@ export type Schedule = (
 export interface SimulatedNodeOptions {
   readonly name: string;
   readonly address: string;
+  /** The NAT box that it is behind. */
+  readonly nat: NatBox | undefined;
   readonly skewMs: number;
   readonly random: Random;
   /** How often a node of this name was started. */
@@ -34,6 +37,7 @@ export interface SimulatedNodeOptions {
 export class SimulatedNode implements World {
   readonly name: string;
   readonly address: string;
+  readonly nat: NatBox | undefined;
   readonly incarnation: number;
   readonly disk: Disk;
   readonly ledger: Ledger;
@@ -50,6 +54,7 @@ export class SimulatedNode implements World {
   constructor(options: SimulatedNodeOptions) {
     this.name = options.name;
     this.address = options.address;
+    this.nat = options.nat;
     this.incarnation = options.incarnation;
     this.skewMs = options.skewMs;
     this.random = options.random;

@@ -8,7 +8,7 @@
  */
 import { ConnResetError, ReceiveBuffer, WriteQueue } from "../../base/mod.ts";
 import type { Fabric } from "./fabric.ts";
-import { retryMs } from "./fabric.ts";
+import { retryMs } from "./links.ts";
 import type { SimulatedNode } from "./node.ts";
 
 /** Bytes under way or unread, per direction, before a writer waits. */
@@ -99,7 +99,7 @@ export class Pipe {
   /** When a packet sent now would come in behind all that is under way. */
   arrivalDelayMs(): number {
     const { from, to } = this.#ends;
-    return Math.max(this.#lastArrivesMs - this.#fabric.nowMs(), this.#fabric.delayMs(from, to, 0));
+    return Math.max(this.#lastArrivesMs - this.#fabric.nowMs(), this.#fabric.links.delayMs(from, to, 0));
   }
 
   #send(): void {
@@ -132,7 +132,8 @@ export class Pipe {
       return;
     }
     const { from, to } = this.#ends;
-    const delayMs = this.#fabric.delayMs(from, to, bytes.length) + this.#fabric.lossDelayMs(from, to);
+    const delayMs = this.#fabric.links.delayMs(from, to, bytes.length) +
+      this.#fabric.links.lossDelayMs(from, to);
     this.#lastArrivesMs = Math.max(this.#lastArrivesMs, nowMs + delayMs);
     this.#flight.push({
       parts: [bytes],
@@ -167,7 +168,7 @@ export class Pipe {
     if (this.#ends.arrived()) return this.#scheduleArrival();
     this.#flight.length = 0;
     this.arrived.clear();
-    this.#fabric.schedule(this.#fabric.delayMs(to, from, 0), from, "reset", 0, () => {
+    this.#fabric.schedule(this.#fabric.links.delayMs(to, from, 0), from, "reset", 0, () => {
       if (!this.#fabric.isBlocked(to, from)) this.#ends.refused();
     });
   }
@@ -197,7 +198,7 @@ export class Pipe {
   #openWindow(bytes: number, attempt: number): void {
     if (this.#isSenderGone || attempt > RETRIES_MAX) return;
     const { from, to } = this.#ends;
-    const delayMs = attempt === 0 ? this.#fabric.delayMs(to, from, 0) : retryMs(attempt);
+    const delayMs = attempt === 0 ? this.#fabric.links.delayMs(to, from, 0) : retryMs(attempt);
     this.#fabric.schedule(delayMs, from, "window", bytes, () => {
       if (this.#fabric.isBlocked(to, from)) return this.#openWindow(bytes, attempt + 1);
       this.#inFlightOrUnread -= bytes;

@@ -10,8 +10,10 @@ import { BadAddressError } from "../errors.ts";
 import type { World } from "../world.ts";
 import { SimulationError } from "./errors.ts";
 import { EventQueue } from "./event_queue.ts";
-import { Fabric, type LinkProfile } from "./fabric.ts";
+import { type DatagramCounts, Fabric } from "./fabric.ts";
 import { type Guard, installGuard } from "./guard.ts";
+import type { LinkProfile } from "./links.ts";
+import type { NatBox, NatKind } from "./nat.ts";
 import { SimulatedNode } from "./node.ts";
 import { OutsideWork } from "./outside_work.ts";
 import { DRY_TURNS, runDry } from "./run_dry.ts";
@@ -40,12 +42,22 @@ export interface SimulationOptions {
 export interface NodeOptions {
   /** How far the node's wall clock is ahead (or, negative, behind). */
   readonly skewMs?: number;
-  /** Its IP address. Default 10.0.x.y, in the order of the nodes. */
+  /** Its IP address. Default 10.0.x.y, in the order of the nodes; 192.168.1.x behind a NAT box. */
   readonly address?: string;
+  /** The name of the NAT box that it is behind; as before for a node that is started again. Default none. */
+  readonly behind?: string;
   /** Names that resolve to it, besides its own. */
   readonly hostnames?: readonly string[];
   /** Counts what is alive in it. Default one of its own. */
   readonly ledger?: Ledger;
+}
+
+export interface NatOptions {
+  readonly kind: NatKind;
+  /** How long it remembers what went out. Default `NAT_MAPPING_MS`. */
+  readonly mappingMs?: number;
+  /** Its public address. Default 203.0.113.x, in the order of the boxes. */
+  readonly address?: string;
 }
 
 export interface RunOptions {
@@ -65,6 +77,7 @@ export class Simulation {
   readonly #nodes = new Map<string, SimulatedNode>();
   readonly #turns: number;
   readonly #startWallMs: number;
+  #natBoxes = 0;
   #nowMs = 0;
   #atThisInstant = 0; // events since virtual time last moved
 
@@ -87,6 +100,11 @@ export class Simulation {
     return this.#nowMs;
   }
 
+  /** What became of all datagrams so far. */
+  get datagrams(): Readonly<DatagramCounts> {
+    return this.#fabric.datagrams;
+  }
+
   /** Equal for two runs in which the same happened. */
   get hash(): string {
     return this.trace.hash();
@@ -98,14 +116,15 @@ export class Simulation {
    * A new node's World: a clock, randomness, files and an address of its own. The name of a halted node starts
    * it again: same address and files, nothing else.
    */
-  node(name: string, { skewMs, address, hostnames, ledger }: NodeOptions = {}): World {
+  node(name: string, { skewMs, address, behind, hostnames, ledger }: NodeOptions = {}): World {
     const old = this.#nodes.get(name);
     if (old !== undefined && !old.isHalted) throw new TypeError(`Node ${name} is running already`);
-    const index = this.#nodes.size + 1;
+    const nat = behind === undefined ? old?.nat : this.#fabric.nat(behind);
     const node = new SimulatedNode({
       name,
       skewMs: skewMs ?? old?.skewMs ?? 0,
-      address: address ?? old?.address ?? `10.0.${index >> 8}.${index & 255}`,
+      address: address ?? old?.address ?? this.#nextAddress(nat),
+      nat,
       random: new SeededRandom(this.seed).fork(`node/${name}/${(old?.incarnation ?? 0) + 1}`),
       incarnation: (old?.incarnation ?? 0) + 1,
       disk: old?.disk,
@@ -119,6 +138,19 @@ export class Simulation {
     this.#fabric.attach(node, hostnames ?? []);
     this.#nodes.set(name, node);
     return node;
+  }
+
+  /**
+   * A NAT box. Nodes that are started `behind` it reach each other, and whatever is outside; from outside only
+   * what its kind lets in reaches them, datagrams alone.
+   */
+  nat(name: string, { kind, mappingMs, address = `203.0.113.${++this.#natBoxes}` }: NatOptions): void {
+    this.#fabric.attachNat({ name, kind, address, mappingMs });
+  }
+
+  /** A NAT box loses its memory, as when its power fails for a moment. Connections through it break. */
+  restartNat(name: string): void {
+    this.#fabric.restartNat(this.#fabric.nat(name));
   }
 
   /**
@@ -146,28 +178,28 @@ export class Simulation {
 
   /** Changes the link between two nodes, both ways. What is under way is not changed. */
   link(a: string, b: string, profile: Partial<LinkProfile>): void {
-    this.#fabric.setLink(this.#find(a), this.#find(b), profile);
-    this.#fabric.setLink(this.#find(b), this.#find(a), profile);
+    this.#fabric.links.set(this.#find(a), this.#find(b), profile);
+    this.#fabric.links.set(this.#find(b), this.#find(a), profile);
   }
 
   /** Nothing passes between two nodes, or between `a` and all others. TCP retries, and gives up late. */
   partition(a: string, b?: string): void {
     for (const other of this.#others(a, b)) {
-      this.#fabric.block(this.#find(a), other);
-      this.#fabric.block(other, this.#find(a));
+      this.#fabric.links.block(this.#find(a), other);
+      this.#fabric.links.block(other, this.#find(a));
     }
   }
 
   /** What `from` sends is lost on its way to `to` (or to all others); the other way works. */
   blackHole(from: string, to?: string): void {
-    for (const other of this.#others(from, to)) this.#fabric.block(this.#find(from), other);
+    for (const other of this.#others(from, to)) this.#fabric.links.block(this.#find(from), other);
   }
 
   /** Undoes `partition` and `blackHole`. */
   heal(a: string, b?: string): void {
     for (const other of this.#others(a, b)) {
-      this.#fabric.unblock(this.#find(a), other);
-      this.#fabric.unblock(other, this.#find(a));
+      this.#fabric.links.unblock(this.#find(a), other);
+      this.#fabric.links.unblock(other, this.#find(a));
     }
   }
 
@@ -278,6 +310,15 @@ export class Simulation {
       run();
     });
     return () => this.#queue.cancel(queued);
+  }
+
+  #nextAddress(nat: NatBox | undefined): string {
+    if (nat === undefined) {
+      const index = this.#nodes.size + 1;
+      return `10.0.${index >> 8}.${index & 255}`;
+    }
+    const behind = [...this.#nodes.values()].filter((node) => node.nat === nat).length;
+    return `192.168.1.${behind + 2}`; // the first is the box itself
   }
 
   #find(name: string): SimulatedNode {
