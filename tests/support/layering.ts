@@ -24,7 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["lib/dmsg"],
   ["lib/deployment"],
   ["lib/http"],
-  ["lib/yamux", "lib/noise"], // neither knows the other
+  ["lib/yamux", "lib/noise", "lib/kcp"], // none knows another
   ["lib/wire"],
   ["lib/crypto"],
   ["lib/runtime"],

@@ -1,0 +1,68 @@
+/** How long an answer takes, and when it is overdue. @module */
+import { INTERVAL_MS, RTO_FIRST_MS, RTO_MAX_MS, RTO_MIN_MS } from "./limits.ts";
+
+export class RoundTrip {
+  /** 0 before the first sample. */
+  smoothedMs = 0;
+  /** The shortest one seen. */
+  minMs = Infinity;
+  #hasSample = false;
+  #latestMs = 0;
+  #samples = 0; // since the last look at the lowest of them
+  #lowMs = Infinity;
+  #recentLowMs = 0;
+  #variationMs = 0;
+  #patience = PATIENCE_FIRST;
+
+  add(sampleMs: number): void {
+    this.#latestMs = sampleMs;
+    if (sampleMs < this.minMs) this.minMs = sampleMs;
+    if (sampleMs < this.#lowMs) this.#lowMs = sampleMs;
+    if (++this.#samples === RECENT_SAMPLES) {
+      this.#recentLowMs = this.#lowMs;
+      this.#lowMs = Infinity;
+      this.#samples = 0;
+    }
+    if (!this.#hasSample) {
+      this.#hasSample = true;
+      this.smoothedMs = sampleMs;
+      this.#variationMs = sampleMs / 2;
+      return;
+    }
+    const error = sampleMs - this.smoothedMs;
+    this.smoothedMs += error / 8;
+    this.#variationMs += (Math.abs(error) - this.#variationMs) / 4;
+  }
+
+  /** After this time without an acknowledgement a segment is taken for lost. */
+  get timeoutMs(): number {
+    if (!this.#hasSample) return RTO_FIRST_MS;
+    const timeoutMs = this.smoothedMs + Math.max(INTERVAL_MS, 4 * this.#variationMs);
+    return Math.min(Math.max(timeoutMs, RTO_MIN_MS), RTO_MAX_MS);
+  }
+
+  /** After this time a segment is lost whose successor has arrived: what is merely late has come by then. */
+  get reorderMs(): number {
+    const roundTripMs = this.#hasSample ? Math.max(this.smoothedMs, this.#latestMs) : RTO_FIRST_MS;
+    return roundTripMs + Math.max(1, Math.min(this.minMs, roundTripMs) * this.#patience);
+  }
+
+  /** Even the fastest of the last answers took longer than the shortest ever, by more than chance (RFC 9406). */
+  get isQueueing(): boolean {
+    return this.#recentLowMs - this.minMs > Math.min(Math.max(this.minMs / 8, QUEUE_MS), QUEUE_MAX_MS);
+  }
+
+  /** Something that was taken for lost was merely late: from now on more patience. */
+  wasHasty(): void {
+    this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX);
+  }
+}
+
+/** How much later than the others a segment may arrive, as a part of the shortest round trip (RFC 8985). */
+const PATIENCE_FIRST = 1 / 4;
+const PATIENCE_MAX = 2;
+/** An eighth of the shortest round trip more is a queue; between these. */
+const QUEUE_MS = 4;
+const QUEUE_MAX_MS = 16;
+/** Samples of which the lowest is taken. */
+const RECENT_SAMPLES = 8;
