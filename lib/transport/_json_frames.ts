@@ -28,6 +28,11 @@ export class JsonFrames {
     return !(await this.#fill());
   }
 
+  /** The byte that comes next, which stays; undefined when the peer ended before it. */
+  async peek(): Promise<number | undefined> {
+    return await this.#fill() ? this.#view[0] : undefined;
+  }
+
   /** The next `length` bytes. Errors: `TruncatedError`. */
   async readExactly(length: number, what: string): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);

@@ -38,12 +38,18 @@ export interface SocketLinksOptions {
   readonly postQuantum?: PostQuantum;
 }
 
+/** What links are made over. */
+export interface LinkConn extends SocketConn {
+  /** Over datagrams: false while nothing shows that the peer gets what is sent to its address. */
+  readonly isAnswered?: boolean;
+}
+
 export class SocketLinks {
   readonly #options: SocketLinksOptions;
   readonly #postQuantum: PostQuantum;
   readonly #ports = new EphemeralPorts();
   readonly #scope = new Scope();
-  readonly #handshakes = new Set<Conn>(); // accepted connections, the oldest first
+  readonly #handshakes = new Set<LinkConn>(); // accepted connections, the oldest first
   #listener: SocketListener | undefined;
 
   constructor(options: SocketLinksOptions) {
@@ -59,8 +65,12 @@ export class SocketLinks {
 
   /** A link to `remote`, who should be at `to`. */
   async dial(to: SocketAddress, remote: PublicKey, signal: AbortSignal): Promise<Conn> {
+    return await this.open(await this.#options.world.network.dial(to, { signal }), remote, signal);
+  }
+
+  /** A link over a connection that should be to `remote`. Owns it. */
+  async open(socket: SocketConn, remote: PublicKey, signal: AbortSignal): Promise<Conn> {
     const { world, local } = this.#options;
-    const socket = await world.network.dial(to, { signal });
     let localPort: number;
     try {
       localPort = this.#ports.take();
@@ -88,14 +98,19 @@ export class SocketLinks {
    * `NotPermittedError`, `BadAddressError`.
    */
   async listen(at: SocketAddress, onLink: LinkHandler): Promise<SocketAddress> {
-    const listener = await this.#bind(at);
+    const listener = await bindNextFree(at, (at) => this.#options.world.network.listen(at));
+    this.serve(listener, onLink);
+    return listener.address;
+  }
+
+  /** Gives links that come in over `listener` to `onLink`. Owns it. Errors: `ConnClosedError` after a close. */
+  serve(listener: SocketListener, onLink: LinkHandler): void {
     if (this.#scope.signal.aborted) {
       listener.close();
       throw new ConnClosedError(this.#scope.signal.reason, "The carrier is closed");
     }
     this.#listener = listener;
     this.#scope.spawn("accept transports", (signal) => this.#accept(listener, onLink, signal));
-    return listener.address;
   }
 
   async close(): Promise<void> {
@@ -105,22 +120,10 @@ export class SocketLinks {
     await this.#scope[Symbol.asyncDispose]();
   }
 
-  async #bind(at: SocketAddress): Promise<SocketListener> {
-    const { network } = this.#options.world;
-    for (let port = at.port;; port++) {
-      try {
-        return await network.listen({ ...at, port });
-      } catch (error) {
-        const isLast = port >= at.port + PORTS_TRIED_MAX || port >= 0xffff;
-        if (!(error instanceof AddressInUseError) || isLast) throw error;
-      }
-    }
-  }
-
   async #accept(listener: SocketListener, onLink: LinkHandler, signal: AbortSignal): Promise<void> {
     const { world, log } = this.#options;
     for (let pauseMs = ACCEPT_RETRY_MS; !signal.aborted;) {
-      let socket: SocketConn | null;
+      let socket: LinkConn | null;
       try {
         socket = await listener.accept();
         pauseMs = ACCEPT_RETRY_MS;
@@ -137,13 +140,13 @@ export class SocketLinks {
   }
 
   /** One accepted connection. Never rejects: its failure is its own. */
-  async #shakeHands(socket: SocketConn, onLink: LinkHandler): Promise<void> {
+  async #shakeHands(socket: LinkConn, onLink: LinkHandler): Promise<void> {
     const { log, refusals } = this.#options;
     if (this.#handshakes.size >= HANDSHAKES_MAX) {
-      const [oldest] = this.#handshakes;
+      const out = this.#leastWorth();
       refusals.add("busy");
-      oldest!.close(new ConnClosedError(undefined, "Room was needed for another handshake"));
-      this.#handshakes.delete(oldest!);
+      out.close(new ConnClosedError(undefined, "Room was needed for another handshake"));
+      this.#handshakes.delete(out);
     }
     this.#handshakes.add(socket);
     let step: "handshake" | "noise" = "handshake";
@@ -167,6 +170,16 @@ export class SocketLinks {
     }
   }
 
+  /**
+   * The oldest; or, where links can tell, any of those whose sender's address may be forged: in a flood of them
+   * the one that is honest has a chance, which the oldest has not.
+   */
+  #leastWorth(): LinkConn {
+    const doubtful = [...this.#handshakes].filter(({ isAnswered }) => isAnswered === false);
+    const [any] = this.#options.world.random.bytes(1);
+    return doubtful[any! % doubtful.length] ?? [...this.#handshakes][0]!;
+  }
+
   async #prove(socket: SocketConn, onNoise: () => void): Promise<{ conn: Conn; remote: ProvenKey }> {
     const { world, local } = this.#options;
     const { clock, random, ledger } = world;
@@ -175,5 +188,20 @@ export class SocketLinks {
     using hybrid = this.#postQuantum.begin("responder");
     const { conn, result } = await kkAccept(plain, { local, remote, clock, random, extension: hybrid });
     return { conn: noiseConn(conn, result.keys, { ledger }), remote: result.remote };
+  }
+}
+
+/** What `bind` makes of `at`, or of the next port that is free. Errors: those of `bind`. */
+export async function bindNextFree<T>(
+  at: SocketAddress,
+  bind: (at: SocketAddress) => Promise<T>,
+): Promise<T> {
+  for (let port = at.port;; port++) {
+    try {
+      return await bind({ ...at, port });
+    } catch (error) {
+      const isLast = port >= at.port + PORTS_TRIED_MAX || port >= 0xffff;
+      if (!(error instanceof AddressInUseError) || isLast) throw error;
+    }
   }
 }

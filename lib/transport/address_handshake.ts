@@ -116,6 +116,8 @@ export interface AddressHandshakeOptions {
   readonly world: { readonly clock: Clock; readonly random: Random };
   /** Ends the handshake, never the connection that it returned. */
   readonly signal?: AbortSignal;
+  /** Default {@link ADDRESS_HANDSHAKE_TIMEOUT_MS}. */
+  readonly timeoutMs?: number;
 }
 
 export interface InitiatorAddresses {
@@ -131,13 +133,19 @@ export interface InitiatorAddresses {
  */
 export function openAddressHandshake(
   conn: Conn,
-  { world, signal, local, localPort, remote, remotePort = TRANSPORT_PORT }:
-    & AddressHandshakeOptions
-    & InitiatorAddresses,
+  {
+    world,
+    signal,
+    timeoutMs = ADDRESS_HANDSHAKE_TIMEOUT_MS,
+    local,
+    localPort,
+    remote,
+    remotePort = TRANSPORT_PORT,
+  }: AddressHandshakeOptions & InitiatorAddresses,
 ): Promise<Conn> {
   return within(
     conn,
-    { clock: world.clock, what: WHAT, afterMs: ADDRESS_HANDSHAKE_TIMEOUT_MS, signal },
+    { clock: world.clock, what: WHAT, afterMs: timeoutMs, signal },
     async () => {
       const frames = new JsonFrames(conn);
       await conn.write(GET_NONCE);
@@ -180,13 +188,16 @@ export class SilentProbeError extends TruncatedError {}
  */
 export function acceptAddressHandshake(
   conn: Conn,
-  { world, signal, isListening = (port) => port === TRANSPORT_PORT }: AddressHandshakeOptions & {
-    readonly isListening?: (port: number) => boolean;
-  },
+  {
+    world,
+    signal,
+    timeoutMs = ADDRESS_HANDSHAKE_TIMEOUT_MS,
+    isListening = (port) => port === TRANSPORT_PORT,
+  }: AddressHandshakeOptions & { readonly isListening?: (port: number) => boolean },
 ): Promise<AcceptedAddress> {
   return within(
     conn,
-    { clock: world.clock, what: WHAT, afterMs: ADDRESS_HANDSHAKE_TIMEOUT_MS, signal },
+    { clock: world.clock, what: WHAT, afterMs: timeoutMs, signal },
     async () => {
       const frames = new JsonFrames(conn);
       if (await frames.isAtEnd()) throw new SilentProbeError("an address handshake, before it began");

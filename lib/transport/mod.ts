@@ -12,10 +12,17 @@
  *
  * @module
  */
+export { JsonFrames } from "./_json_frames.ts";
 export type { Latency } from "./_pings.ts";
 export type { StreamKind } from "./_stream_mux.ts";
 export type { PersistentTransport } from "./_persistent.ts";
 export type { RegisteredTransport, TransportRegistrar } from "./_registration.ts";
+export {
+  acceptAddressHandshake,
+  type AcceptedAddress,
+  ADDRESS_HANDSHAKE_TIMEOUT_MS,
+  openAddressHandshake,
+} from "./address_handshake.ts";
 export { isLoopbackAddress, isPublicAddress, isTellableAddress } from "./addresses.ts";
 export * from "./carrier.ts";
 export * from "./counters.ts";
@@ -46,6 +53,7 @@ export {
   type StcpCarrierOptions,
 } from "./stcp.ts";
 export { stcprCarrier, type StcprCarrierOptions, type StcprResolver } from "./stcpr.ts";
+export { SudphCarrier, sudphCarrier, type SudphCarrierOptions, type SudphResolver } from "./sudph/mod.ts";
 export { type PacketSink, Transport, type TransportOptions } from "./transport.ts";
 export * from "./source_route.ts";
 export * from "./types.ts";

@@ -5,10 +5,12 @@ import {
   packetEndAt,
   PacketType,
   stcpCarrier,
+  sudphCarrier,
   TransportManager,
 } from "../../lib/transport/mod.ts";
 import { withSystemWorld } from "../support/world.ts";
 import { alice, bob } from "./support.ts";
+import { TestResolver } from "./sudph_support.ts";
 
 Deno.test("a transport over real TCP moves 32 MiB of packets in order, and leaves nothing", () =>
   withSystemWorld(async (world) => {
@@ -68,4 +70,43 @@ Deno.test("a link over TCP is handed over with the address that it came from", (
     conn.close();
     await conn.closed;
     await Promise.all([near.close(), far.close()]);
+  }));
+
+Deno.test("a transport over real UDP, found by a resolver, moves 8 MiB in order, and leaves nothing", () =>
+  withSystemWorld(async (world) => {
+    const loopback = { hostname: "127.0.0.1", port: 0 };
+    const resolver = await TestResolver.start(world, loopback);
+    let next = 0;
+    const done = Promise.withResolvers<void>();
+    const count = 1_024;
+    const managerOf = (local: typeof alice, onPackets: (packets: Uint8Array) => void) => {
+      const carrier = sudphCarrier({
+        world,
+        local,
+        resolver: resolver.client(local.publicKey),
+        resolverAddress: async () => resolver.address,
+        listen: loopback,
+        addresses: () => ["127.0.0.1"],
+        allowLoopback: true,
+      });
+      return new TransportManager({ world, local, carriers: [carrier], onPackets });
+    };
+    const near = managerOf(alice, () => {});
+    const far = managerOf(bob, (packets) => {
+      for (let at = 0; at < packets.length; at = packetEndAt(packets, at)) {
+        assert.equal(new DataView(packets.buffer, packets.byteOffset).getUint32(at + 7), next++);
+      }
+      if (next === count) done.resolve();
+    });
+    while (resolver.bound.size < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    const transport = await near.dial(bob.publicKey, "sudph");
+    const payload = new Uint8Array(8 * 1024);
+    for (let sent = 0; sent < count; sent++) {
+      new DataView(payload.buffer).setUint32(0, sent);
+      await transport.send(PacketType.data, 1, payload);
+    }
+    await done.promise;
+    assert.ok(await transport.ping() < 5_000);
+    await Promise.all([near.close(), far.close()]);
+    await resolver.close();
   }));
