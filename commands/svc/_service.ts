@@ -46,13 +46,15 @@ export interface ServiceStart {
 }
 
 /** Runs a service until Ctrl-C. `name` as people say it: "transport discovery". */
-export async function runServiceCommand(
+export async function runServiceCommand<Running extends RunningService>(
   io: Io,
   options: ServiceOptions,
-  { name, portDefault, start }: {
+  { name, portDefault, start, udpAddress = () => undefined }: {
     readonly name: string;
     readonly portDefault: number;
-    readonly start: (given: ServiceStart) => Promise<RunningService>;
+    readonly start: (given: ServiceStart) => Promise<Running>;
+    /** Where it listens besides. */
+    readonly udpAddress?: (running: Running) => SocketAddress | undefined;
   },
 ): Promise<void> {
   void io.signal; // from here on Ctrl-C ends in order
@@ -60,8 +62,7 @@ export async function runServiceCommand(
   const log = logToTerminal(io, world, options.logLevel);
   const hasKey = options.keyfile !== undefined || options.sk !== undefined;
   const mode = parseServiceMode(io.env(MODE_VARIABLE) || (options.mode ?? (hasKey ? "dual" : "http")));
-  const { addr } = options;
-  const address = parseAuthority(addr.startsWith(":") ? `0.0.0.0${addr}` : addr, portDefault);
+  const address = parseListenAddress(options.addr, portDefault);
   const whitelistKeys = options.whitelistKeys?.map(parsePublicKey);
   const keys = await keysOf(world, options);
   const dmsg = keys && mode !== "http"
@@ -79,11 +80,13 @@ export async function runServiceCommand(
   const settings = { address, store, mode, whitelistKeys, entryTimeoutMs, build };
   const running = await start({ world, log, settings, dmsg });
   const bound = running.address && `http://${renderSocketAddress(running.address)}`;
+  const udp = udpAddress(running);
+  const boundUdp = udp && `udp://${renderSocketAddress(udp)}`;
   const overDmsg = dmsg && `dmsg://${keys!.publicKey}:80`;
   try {
     io.emitEach(
-      { event: "listening", address: bound, publicKey: keys?.publicKey, mode },
-      () => `${name} on ${[bound, overDmsg].filter((place) => place !== undefined).join(", ")}`,
+      { event: "listening", address: bound, udpAddress: boundUdp, publicKey: keys?.publicKey, mode },
+      () => `${name} on ${[bound, boundUdp, overDmsg].filter((place) => place !== undefined).join(", ")}`,
     );
     await untilInterrupt(
       io,
@@ -94,6 +97,11 @@ export async function runServiceCommand(
     await running.close();
     io.emitEach({ event: "stopped" }, () => "stopped");
   }
+}
+
+/** `host:port`, or `:port` for every address of the machine. Errors: `BadAddressError`. */
+export function parseListenAddress(text: string, portDefault: number): SocketAddress {
+  return parseAuthority(text.startsWith(":") ? `0.0.0.0${text}` : text, portDefault);
 }
 
 /** The pair of `--sk` or `--keyfile`; undefined where neither is given. A file that is missing is made. */

@@ -1,14 +1,13 @@
 /** What `skyctl svc run setup-node` does. @module */
 import { ConnClosedError, type LogLevel } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
-import { parseAuthority } from "../../lib/directory/mod.ts";
 import { SETUP_NODE_PORT } from "../../lib/dmsg/mod.ts";
 import { renderSocketAddress } from "../../lib/runtime/mod.ts";
 import { runSetupNode } from "../../lib/services/setup_node/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
-import { keysOf, networkOf } from "./_service.ts";
+import { keysOf, networkOf, parseListenAddress } from "./_service.ts";
 
 export interface SetupNodeOptions extends PostQuantumOptions {
   readonly addr?: string | undefined;
@@ -23,9 +22,7 @@ export async function runSetupNodeCommand(io: Io, options: SetupNodeOptions): Pr
   void io.signal; // from here on Ctrl-C ends in order
   const world = await io.world();
   const { addr } = options;
-  const address = addr === undefined
-    ? undefined
-    : parseAuthority(addr.startsWith(":") ? `0.0.0.0${addr}` : addr, PORT_DEFAULT);
+  const address = addr === undefined ? undefined : parseListenAddress(addr, PORT_DEFAULT);
   const network = await networkOf(world, options.deployment); // before a key file is made
   const keys = (await keysOf(world, options))!;
   const running = await runSetupNode({

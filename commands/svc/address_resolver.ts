@@ -6,11 +6,17 @@ import { serviceCommand } from "./service_options.ts";
 export function addressResolverCommand(io: Io): AnyCommand {
   return finished(
     serviceCommand("address-resolver", {
-      description: "Run an address resolver: where visors can be dialled directly (stcpr).",
+      description: "Run an address resolver: where visors can be dialled directly (stcpr, sudph).",
       addr: "127.0.0.1:9093",
       entry: "a binding that is not renewed",
     })
       .option("-t, --test-mode", "accept loopback and private addresses")
+      .option(
+        "--udp-addr <address>",
+        "host:port of UDP, for sudph (default: that of --addr; 30178 is what visors try without a port in the URL)",
+      )
+      .option("--no-udp", "stcpr alone")
+      .option("--public-udp-address <address>", "host:port at which visors reach the UDP side, for /health")
       .option("--no-proxy-headers", "do not take a caller's address from X-Real-IP and its like")
       .addHelpText(
         "after",
@@ -24,10 +30,15 @@ export function addressResolverCommand(io: Io): AnyCommand {
             "On a public address without a proxy in front",
             "skyctl svc run address-resolver --addr :9093 --no-proxy-headers",
           ],
+          [
+            "Behind a proxy that visors reach as https://ar.example.net",
+            "skyctl svc run address-resolver --udp-addr :30178 --public-udp-address ar.example.net:30178",
+          ],
         ),
       )
       .action(async (options) => {
-        const { runServiceCommand } = await import("./_service.ts");
+        const { parseListenAddress, runServiceCommand } = await import("./_service.ts");
+        const { renderSocketAddress } = await import("../../lib/runtime/mod.ts");
         const { runAddressResolver } = await import("../../lib/services/address_resolver/mod.ts");
         await runServiceCommand(io, options, {
           name: "address resolver",
@@ -37,10 +48,18 @@ export function addressResolverCommand(io: Io): AnyCommand {
               ...given,
               settings: {
                 ...settings,
+                udpAddress: !options.udp
+                  ? undefined
+                  : options.udpAddr === undefined
+                  ? settings.address
+                  : parseListenAddress(options.udpAddr, 30_178),
+                publicUdpAddress: options.publicUdpAddress &&
+                  renderSocketAddress(parseListenAddress(options.publicUdpAddress, 30_178)),
                 allowLoopbackAddresses: options.testMode === true,
                 believeProxies: options.proxyHeaders,
               },
             }),
+          udpAddress: (running) => running.udpAddress,
         });
       }),
   );

@@ -77,6 +77,17 @@ export class AddressResolverClient {
     return readResolved(jsonOf(SERVICE, answer));
   }
 
+  /**
+   * Where its UDP side is, as its health says since 2026: `host:port`, or `:port` of the host that it is asked at.
+   * Undefined: it does not say.
+   */
+  async udpAddress(signal?: AbortSignal): Promise<string | undefined> {
+    const answer = await this.#ask({ method: "GET", path: "/health" }, signal);
+    if (answer.status !== 200) throw refused(SERVICE, "its health", answer);
+    const address = member(jsonOf(SERVICE, answer), "udp_address");
+    return typeof address === "string" && UDP_ADDRESS.test(address) ? address : undefined;
+  }
+
   /** Who is bound, by type. */
   async transports(signal?: AbortSignal): Promise<Record<ResolvedType, PublicKey[]>> {
     const answer = await this.#ask({ method: "GET", path: "/transports" }, signal);
@@ -107,6 +118,8 @@ export function readResolved(body: unknown): ResolvedAddress {
 }
 
 const SERVICE = "address resolver";
+/** A host name or IP address, or nothing, and a port. */
+const UDP_ADDRESS = /^(?:[\w.-]{0,253}|\[[0-9a-fA-F:.]{2,45}\]):\d{1,5}$/;
 
 function unreadable(): ServiceAnswerError {
   return new ServiceAnswerError("The address resolver answered with what is no address");

@@ -1,12 +1,12 @@
 /**
- * The address resolver's routes, over HTTP and dmsg alike (services.md 4.1). sudph is bound on UDP, which is not
- * here: nobody is ever bound for it.
+ * The address resolver's routes, over HTTP and dmsg alike (services.md 4.1). sudph is bound on UDP, whose side of
+ * the resolver is asked to tell whom somebody is about to dial.
  *
  * @module
  */
 import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
 import type { ResolvedType } from "../../directory/mod.ts";
-import type { World } from "../../runtime/mod.ts";
+import { renderSocketAddress, type World } from "../../runtime/mod.ts";
 import {
   allowing,
   type Answer,
@@ -26,18 +26,24 @@ import {
 import type { Binding, BindingStore } from "../store/mod.ts";
 import { problemOf, readListener } from "./_binding.ts";
 import { type AddressResolverSettings, BIND_BYTES_MAX, BINDING_TTL_MS, KEYS_BYTES_MAX } from "./settings.ts";
+import type { UdpSide } from "./udp_side.ts";
 
 export interface AddressResolverOptions {
   readonly store: BindingStore;
   readonly world: Pick<World, "clock">;
   readonly settings?: AddressResolverSettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** The UDP side; undefined while there is none. */
+  readonly udp?: () => UdpSideFacts | undefined;
   /** What was refused so far. */
   readonly refused?: () => RefusalCounts;
 }
 
+/** What the routes need of the UDP side. */
+export type UdpSideFacts = Pick<UdpSide, "address" | "counters" | "tell">;
+
 export function createAddressResolver(options: AddressResolverOptions): ServiceApi {
-  const { store, world: { clock }, settings = {}, dmsgStatus, refused } = options;
+  const { store, world: { clock }, settings = {}, dmsgStatus, refused, udp } = options;
   const {
     entryTimeoutMs: ttlMs = BINDING_TTL_MS,
     allowLoopbackAddresses = false,
@@ -67,12 +73,17 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
   }
 
   function resolve(question: Question, typeText: string, keyText: string): Promise<Answer> {
-    return auth.answer(question, BIND_BYTES_MAX, async () => {
+    return auth.answer(question, BIND_BYTES_MAX, async ({ key: asker }) => {
       if (!isResolvedType(typeText)) return bare(500); // the original's word for a type that it does not know
       const key = readKey(keyText);
       if (key === undefined) return bare(400);
       const binding = await store.get(typeText, key);
-      return binding === undefined ? bare(404) : json(renderBinding(binding));
+      if (binding === undefined) return bare(404);
+      if (typeText === "stcpr") return json(renderBinding(binding));
+      // Only who is bound itself can be punched for; its answer is the same.
+      const dialer = await store.get("sudph", asker);
+      if (dialer !== undefined && asker !== key) udp?.()?.tell(key, asker, dialer.remoteAddress);
+      return json(renderBinding(binding, dialer));
     });
   }
 
@@ -122,6 +133,7 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
               startedAtMs,
               build: settings.build,
               dmsg: dmsgStatus?.(),
+              ...udpFacts(udp?.(), settings.publicUdpAddress),
               refused: refused?.(),
             }),
         );
@@ -131,8 +143,30 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
   };
 }
 
-function renderBinding({ remoteAddress, port, addresses }: Binding): string {
-  return JSON.stringify({ remote_addr: remoteAddress, port: `${port}`, addresses });
+/** `asker` is the asker's own binding of the same type: in one network they meet without the NAT before it. */
+function renderBinding({ remoteAddress, port, addresses }: Binding, asker?: Binding): string {
+  const isLocal = asker !== undefined && hostOf(remoteAddress) === hostOf(asker.remoteAddress);
+  return JSON.stringify({
+    remote_addr: remoteAddress,
+    is_local: isLocal || undefined,
+    port: `${port}`,
+    addresses,
+  });
+}
+
+/** Of an `ip:port`. */
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(":"));
+}
+
+/** A side that is bound to every address of the machine does not know which one visors reach: the port, then. */
+function udpFacts(side: UdpSideFacts | undefined, publicAddress: string | undefined) {
+  if (side === undefined) return {};
+  const isAny = side.address.hostname === "0.0.0.0" || side.address.hostname === "::";
+  return {
+    udpAddress: publicAddress ?? (isAny ? `:${side.address.port}` : renderSocketAddress(side.address)),
+    udp: side.counters(),
+  };
 }
 
 function isResolvedType(text: string): text is ResolvedType {

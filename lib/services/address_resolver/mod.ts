@@ -16,6 +16,7 @@
  *
  * @module
  */
-export { type AddressResolverOptions, createAddressResolver } from "./api.ts";
+export { type AddressResolverOptions, createAddressResolver, type UdpSideFacts } from "./api.ts";
 export * from "./run.ts";
 export * from "./settings.ts";
+export * from "./udp_side.ts";

@@ -15,6 +15,8 @@ export interface AddressResolverSettings {
    * the network does. Without a proxy in front callers write it themselves: then false. Default true.
    */
   readonly believeProxies?: boolean;
+  /** `host:port` of the UDP side as visors reach it, for `/health`. Default: where it is bound, `:port` where that is every address. */
+  readonly publicUdpAddress?: string;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }

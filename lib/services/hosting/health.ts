@@ -19,12 +19,16 @@ export interface HealthFacts {
   readonly dmsg?: DmsgStatus;
   /** The service's own key, where it tells it. */
   readonly publicKey?: PublicKey;
+  /** `host:port` of its UDP side, and how that is. */
+  readonly udpAddress?: string;
+  readonly udp?: object;
   /** What the service refused so far; left out while that is nothing. */
   readonly refused?: RefusalCounts;
 }
 
 export function health(
-  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, refused = {} }: HealthFacts,
+  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, refused = {} }:
+    HealthFacts,
 ): Answer {
   return json(JSON.stringify({
     build_info: build,
@@ -33,6 +37,8 @@ export function health(
     dmsg_servers: dmsg === undefined || dmsg.servers.length === 0 ? undefined : dmsg.servers,
     service_name: serviceName,
     public_key: publicKey,
+    udp_address: udpAddress,
+    udp,
     refused: Object.keys(refused).length === 0 ? undefined : refused,
   }));
 }

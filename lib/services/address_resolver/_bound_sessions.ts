@@ -1,0 +1,89 @@
+/**
+ * Which session speaks for a key, and what the store holds by it: one session a key, the newest that bound.
+ *
+ * @module
+ */
+import { ConnClosedError, describeError, type Log } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import type { BindingStore } from "../store/mod.ts";
+import type { Listener } from "./_binding.ts";
+import type { UdpSession } from "./_udp_session.ts";
+
+/** A heartbeat renews a binding when this share of its life is over: a write for each would be many. */
+const RENEWED_AFTER_SHARE = 0.2;
+
+export interface BoundSessionsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: BindingStore;
+  /** Life of a binding in the store; 0: until it is removed. */
+  readonly ttlMs: number;
+}
+
+export class BoundSessions {
+  readonly #options: BoundSessionsOptions;
+  readonly #byKey = new Map<PublicKey, UdpSession>();
+
+  constructor(options: BoundSessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  of(key: PublicKey): UdpSession | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Binds, or binds anew. True when an older session of the key ends for it. */
+  async bind(session: UdpSession, listener: Listener): Promise<boolean> {
+    const older = this.#byKey.get(session.key);
+    this.#byKey.set(session.key, session);
+    session.bound = { listener, storedAtMs: undefined };
+    const isReplaced = older !== undefined && older !== session;
+    if (isReplaced) older.close(new ConnClosedError(undefined, "A newer session of the key"));
+    await this.#put(session);
+    return isReplaced;
+  }
+
+  /** A sign of life: what is bound lives on. */
+  async renew(session: UdpSession): Promise<void> {
+    const { clock, ttlMs } = this.#options;
+    const storedAtMs = session.bound?.storedAtMs;
+    const isFresh = storedAtMs !== undefined &&
+      (ttlMs === 0 || clock.monotonicMs() - storedAtMs < ttlMs * RENEWED_AFTER_SHARE);
+    if (!isFresh) await this.#put(session);
+  }
+
+  /** The session is over, and so is what it bound; not what a newer one did. */
+  async remove(session: UdpSession): Promise<void> {
+    if (this.#byKey.get(session.key) !== session) return;
+    this.#byKey.delete(session.key);
+    await this.#ask("remove", session, () => this.#options.store.remove("sudph", session.key));
+  }
+
+  async #put(session: UdpSession): Promise<void> {
+    const { clock, store, ttlMs } = this.#options;
+    if (session.bound === undefined || this.#byKey.get(session.key) !== session) return;
+    const binding = { ...session.bound.listener, remoteAddress: session.address };
+    const isStored = await this.#ask(
+      "store",
+      session,
+      () => store.put("sudph", session.key, binding, { ttlMs }),
+    );
+    if (isStored) session.bound.storedAtMs = clock.monotonicMs(); // else the next heartbeat tries again
+  }
+
+  /** A store that fails for a moment ends no session. */
+  async #ask(what: string, { key }: UdpSession, question: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await question();
+      return true;
+    } catch (error) {
+      this.#options.log.warn(`Cannot ${what} a sudph binding`, { key, cause: describeError(error) });
+      return false;
+    }
+  }
+}
