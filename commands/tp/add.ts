@@ -19,7 +19,7 @@ export function addCommand(io: Io): AnyCommand {
         "Make a transport to a visor, or show the one there is. Exit code 3 or 4 when it cannot be made.",
       )
       .argument("<pk>", "public key of the visor")
-      .option("-t, --type <type>", "stcpr, stcp or dmsg (default: stcpr, then dmsg)")
+      .option("-t, --type <type>", "stcpr, sudph, stcp or dmsg (default: stcpr, then sudph, then dmsg)")
       .addOption(
         new Option("--timeout <duration>", "for the whole attempt").argParser(durationOption).default(
           60_000,

@@ -159,7 +159,7 @@ export const NODE_CALLS = {
     path: "/v1/transports/add",
     input: z.object({
       key,
-      type: z.string().optional().describe("default: stcpr, then dmsg"),
+      type: z.string().optional().describe("default: stcpr, then sudph, then dmsg"),
       timeoutMs: z.number().min(1).max(600_000).optional(),
     }),
     output: transportSchema.extend({

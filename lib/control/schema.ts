@@ -37,6 +37,7 @@ export const hostedServiceSchema = z.object({
   name: z.string(),
   publicKey: key,
   address: z.string(),
+  udpAddress: z.string().optional().describe("host:port of its UDP side, where it has one"),
   ready: z.boolean(),
 });
 

@@ -64,7 +64,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       const { transport, passedOver } = await withTimeout(
         clock,
         limit,
-        (ended) => firstTransport(node, remote, types, ended),
+        (ended) => firstTransport(node, remote, types, { clock, timeoutMs, signal: ended }),
       );
       return { ...summaryOf(transport), ...(passedOver.length === 0 ? {} : { passedOver }) };
     },
@@ -129,16 +129,29 @@ async function firstTransport(
   { transports }: VisorNode,
   remote: PublicKey,
   types: readonly TransportType[],
-  signal: AbortSignal,
+  { clock, timeoutMs, signal }: {
+    readonly clock: Clock;
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+  },
 ): Promise<{ transport: Transport; passedOver: { type: TransportType; failure: string }[] }> {
   const passedOver: { type: TransportType; failure: string }[] = [];
   const open = transports.to(remote).find(({ type }) => types.some((each) => each === type));
   if (open !== undefined) return { transport: open, passedOver };
   const served = types.length === 1 ? types : types.filter((type) => transports.types.includes(type));
+  const endsMs = clock.monotonicMs() + timeoutMs;
   let last: unknown;
-  for (const type of served) {
+  for (const [index, type] of served.entries()) {
+    // A share of what is left: the silence of one type must leave time for the next.
+    const afterMs = (endsMs - clock.monotonicMs()) / (served.length - index);
     try {
-      return { transport: await transports.dial(remote, type, { label: "user", signal }), passedOver };
+      const limit = { what: `A transport of type ${type}`, afterMs, signal };
+      const transport = await withTimeout(
+        clock,
+        limit,
+        (ended) => transports.dial(remote, type, { label: "user", signal: ended }),
+      );
+      return { transport, passedOver };
     } catch (error) {
       signal.throwIfAborted();
       last = error;

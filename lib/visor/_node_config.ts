@@ -35,6 +35,10 @@ export interface NodeConfig {
   readonly minHops: number;
   /** Of `stcpr`; 0 takes any free one. */
   readonly stcprPort: number;
+  /** Of `sudph`; 0 takes any free one. */
+  readonly sudphPort: number;
+  /** `host:port` of servers that tell what a NAT makes of an address. */
+  readonly stunServers: readonly SocketAddress[];
   /** Undefined: no `stcp`. */
   readonly stcp: {
     /** `host:port` by key. */
@@ -42,7 +46,7 @@ export interface NodeConfig {
     readonly listen: SocketAddress;
   } | undefined;
   readonly persistentTransports: readonly PersistentTransport[];
-  /** Addresses of this machine are bound and dialled by `stcpr`: for a network on loopback. */
+  /** Addresses of this machine are bound and dialled by `stcpr` and `sudph`: for a network on loopback. */
   readonly allowLoopbackAddresses: boolean;
 }
 
@@ -91,6 +95,8 @@ export function readNode(fields: Fields): NodeConfig {
     routeSetupNodes: [...routing.keys("route_setup_nodes"), ...routing.keys("user_route_setup_nodes")],
     minHops: Math.max(1, routing.wholeNumber("min_hops", 1, HOPS_MAX)),
     stcprPort: transport.wholeNumber("stcpr_port", 0, 65_535),
+    sudphPort: transport.wholeNumber("sudph_port", 0, 65_535),
+    stunServers: fields.words("stun_servers").map((text) => fields.address("stun_servers", text)),
     allowLoopbackAddresses: transport.boolean("allow_loopback_addresses"),
     stcp: readStcp(fields),
     persistentTransports: fields.list("persistent_transports").map((item) => ({

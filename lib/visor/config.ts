@@ -110,7 +110,7 @@ export function renderNewConfig(
     local_path: "./local",
     shutdown_timeout: "10s",
     is_public: false,
-    transport: { stcpr_port: 0 },
+    transport: { stcpr_port: 0, sudph_port: 0 },
     routing: { min_hops: 1 },
     launcher: {
       apps: APPS_DEFAULT.map(({ name, binary, args, autoStart, port }) => ({

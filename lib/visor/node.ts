@@ -1,7 +1,7 @@
 /**
  * The routed part of a visor: transports, routes, setting them up, and the apps on them.
  *
- *     apps --> dialler --> router --packets--> transports --> carriers: stcpr, stcp, dmsg
+ *     apps --> dialler --> router --packets--> transports --> carriers: stcpr, sudph, stcp, dmsg
  *                  |          ^
  *                  +-- setup node, route finder, the far visor itself (over dmsg, port 136)
  *
@@ -32,6 +32,7 @@ import {
   RefusalCounters,
   stcpCarrier,
   stcprCarrier,
+  sudphCarrier,
   TRANSPORT_TYPES,
   type TransportCarrier,
   TransportManager,
@@ -39,13 +40,20 @@ import {
 import { AppPorts } from "./_app_ports.ts";
 import type { NodeConfig, PersistentTransport } from "./_node_config.ts";
 import { type NodeServices, openServices } from "./_node_services.ts";
+import { resolverUdpAddress } from "./_resolver_address.ts";
 import { type AppEntry, type AppNetwork, Launcher } from "./apps/mod.ts";
 
 /** What of a configuration the routed part uses. */
 export type NodeSettings =
   & Pick<
     NodeConfig,
-    "minHops" | "stcp" | "stcprPort" | "transportSetupNodes" | "routeFinderTimeoutMs"
+    | "minHops"
+    | "stcp"
+    | "stcprPort"
+    | "sudphPort"
+    | "stunServers"
+    | "transportSetupNodes"
+    | "routeFinderTimeoutMs"
   >
   & { readonly persistentTransports: readonly PersistentTransport[] };
 
@@ -171,7 +179,8 @@ export class VisorNode implements AsyncDisposable {
   }
 
   #carriers(postQuantum: PostQuantum): TransportCarrier[] {
-    const { world, keys, client, network, settings: { stcp, stcprPort }, log } = this.#options;
+    const { world, keys, client, network, settings: { stcp, stcprPort, sudphPort, stunServers }, log } =
+      this.#options;
     const { addressResolver: resolver } = this.services;
     const sockets = { world, local: keys, log, postQuantum, refusals: this.refusals };
     const carriers: TransportCarrier[] = [dmsgCarrier({ client: client.dmsg })];
@@ -181,13 +190,15 @@ export class VisorNode implements AsyncDisposable {
     }
     if (resolver !== undefined) {
       const allowLoopback = network.allowLoopbackAddresses === true;
-      carriers.unshift(stcprCarrier({
-        ...sockets,
-        resolver,
-        listen: { hostname: allowLoopback ? "127.0.0.1" : "0.0.0.0", port: stcprPort },
-        addresses: () => allowLoopback ? ["127.0.0.1"] : world.network.addresses(),
-        allowLoopback,
-      }));
+      const hostname = allowLoopback ? "127.0.0.1" : "0.0.0.0";
+      const addresses = () => allowLoopback ? ["127.0.0.1"] : world.network.addresses();
+      const direct = { ...sockets, resolver, addresses, allowLoopback };
+      const resolverAddress = (signal: AbortSignal) =>
+        resolverUdpAddress(resolver, network.addressResolver!.http, signal);
+      carriers.unshift(
+        stcprCarrier({ ...direct, listen: { hostname, port: stcprPort } }),
+        sudphCarrier({ ...direct, listen: { hostname, port: sudphPort }, resolverAddress, stunServers }),
+      );
     }
     return carriers;
   }

@@ -95,8 +95,10 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       const { LocalNetwork } = await world.outside(() => import("./local/mod.ts"));
       localNetwork = await LocalNetwork.start({ world, log: logFile.log, folder, version, postQuantum });
       open.push(localNetwork);
-      for (const { name, publicKey, address } of localNetwork.services()) {
-        onStep(`${name} ${publicKey} on ${address}`);
+      for (const { name, publicKey, address, udpAddress } of localNetwork.services()) {
+        onStep(
+          `${name} ${publicKey} on ${address}${udpAddress === undefined ? "" : `, udp://${udpAddress}`}`,
+        );
       }
       onStep(`deployment file ${localNetwork.network.file}`);
     }

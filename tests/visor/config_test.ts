@@ -57,6 +57,7 @@ const WRONG: readonly (readonly [content: unknown, field: string, rule: RegExp])
   [{ hypervisors: [1] }, "hypervisors", /item 0 must be a public key/],
   [{ transport: { discovery: "x" } }, "transport.discovery", /it must be a URL/],
   [{ transport: { stcpr_port: 65_536 } }, "transport.stcpr_port", /from 0 to 65535/],
+  [{ transport: { sudph_port: -1 } }, "transport.sudph_port", /from 0 to 65535/],
   [{ transport: { transport_setup: ["x"] } }, "transport.transport_setup", /item 0 must be a public key/],
   [{ routing: { min_hops: -1 } }, "routing.min_hops", /value -1/],
   [{ routing: { route_finder_timeout: "soon" } }, "routing.route_finder_timeout", /a duration such as 10s/],
@@ -81,7 +82,7 @@ Deno.test("parseVisorConfig() names file, field, value and rule of whatever is w
     assert(error.message.startsWith(`visor.json: field ${field}: `), error.message);
     assert.match(error.message, rule);
   }
-  assert.equal(WRONG.length, 47);
+  assert.equal(WRONG.length, 48);
 });
 
 Deno.test("parseVisorConfig() refuses what is no object, says where JSON breaks, and never quotes the secret", () => {
@@ -132,6 +133,8 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
       routeSetupNodes: [],
       minHops: 1,
       stcprPort: 0,
+      sudphPort: 0,
+      stunServers: [],
       stcp: undefined,
       persistentTransports: [],
       allowLoopbackAddresses: false,
@@ -150,6 +153,7 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
         transport_setup: [other],
         user_transport_setup: [publicKey],
         stcpr_port: 7777,
+        sudph_port: 7778,
         allow_loopback_addresses: true,
       },
       routing: {
@@ -158,6 +162,7 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
         route_finder_timeout: 2e9,
         min_hops: 0,
       },
+      stun_servers: ["192.0.2.7:3478", "stun.example:3478"],
       "skywire-tcp": { pk_table: { [other]: "10.0.0.1:7777" } },
       persistent_transports: [{ pk: other, type: "stcpr" }],
       launcher: {
@@ -178,6 +183,8 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     routeSetupNodes: [other, publicKey],
     minHops: 1, // 0 is "any" in files of 2024
     stcprPort: 7777,
+    sudphPort: 7778,
+    stunServers: [{ hostname: "192.0.2.7", port: 3478 }, { hostname: "stun.example", port: 3478 }],
     stcp: { table: new Map([[other, "10.0.0.1:7777"]]), listen: { hostname: "0.0.0.0", port: 7777 } },
     persistentTransports: [{ publicKey: other, type: "stcpr" }],
     allowLoopbackAddresses: true,

@@ -45,6 +45,8 @@ Deno.test("runVisor() --local becomes ready, says each step, and its status is t
         "route-finder",
         "setup-node",
       ]);
+      const { address, udpAddress } = status.services.find(({ name }) => name === "address-resolver")!;
+      assert.equal(`http://${udpAddress}`, address, "its UDP side has the number of its HTTP port");
       assert.equal(said.steps.filter((step) => step.startsWith("dmsg-server 0")).length, 2);
       assert(said.steps.includes("configuration made: /home/visor.json"));
       assert(changes >= 3, `${changes} changes: two sessions, one post`);

@@ -17,7 +17,7 @@ Deno.test("tp add falls back to dmsg, and says which type failed with what", () 
     fleet.simulation.partition("A", "B");
     const made = await fleet.call("A", "transportAdd", { key: keyOf("B") });
     assert.equal(made.type, "dmsg");
-    assert.deepEqual(made.passedOver?.map(({ type }) => type), ["stcpr"]);
+    assert.deepEqual(made.passedOver?.map(({ type }) => type), ["stcpr", "sudph"]);
     assert.match(made.passedOver![0]!.failure, /^\S.*(timed out|not .*within|Cannot connect)/i);
     const again = await fleet.call("A", "transportAdd", { key: keyOf("B") });
     assert.equal(again.passedOver, undefined, "nothing was tried");
@@ -27,7 +27,7 @@ Deno.test("tp add to a key that no type reaches names each type's failure", () =
   withFleet(341, ["A"], async (fleet) => {
     const { text, code } = await failureOf(fleet.call("A", "transportAdd", { key: keyOf("nobody") }));
     assert.equal(code, "TRANSPORT_DIAL_FAILED");
-    assert.match(text, /of type stcpr, dmsg to .*stcpr: .*no entry for this PK.*; dmsg: /);
+    assert.match(text, /of type stcpr, sudph, dmsg to .*stcpr: .*no entry for this PK.*; dmsg: /);
     assert.match(text, /"allow_loopback_addresses": true/);
   }));
 

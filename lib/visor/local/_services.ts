@@ -10,8 +10,8 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "../../directory/mod.ts";
 import { HTTP_PORT } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
-import type { World } from "../../runtime/mod.ts";
-import { runAddressResolver } from "../../services/address_resolver/mod.ts";
+import { renderSocketAddress, type World } from "../../runtime/mod.ts";
+import { runAddressResolver, type RunningAddressResolver } from "../../services/address_resolver/mod.ts";
 import { type AttachService, attachService, type RunningService } from "../../services/hosting/mod.ts";
 import { runRouteFinder, toldTransports } from "../../services/route_finder/mod.ts";
 import { type RunningSetupNode, runSetupNode } from "../../services/setup_node/mod.ts";
@@ -59,7 +59,7 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
   const keys = new Map<Name, KeyPair>();
   for (const name of NAMES) keys.set(name, await keptKeyPair(world, keyFile(folder, name)));
   const build = { version, commit: "unknown", date: "unknown" };
-  const running = new Map<Name, RunningService | RunningSetupNode>();
+  const running = new Map<Name, RunningService | RunningAddressResolver | RunningSetupNode>();
   const closeAll = async () => {
     for (const [name, service] of [...running].reverse()) {
       await service.close().catch((error) =>
@@ -93,7 +93,11 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
       "address-resolver",
       await runAddressResolver({
         ...common("address-resolver"),
-        settings: { ...settings, allowLoopbackAddresses: true }, // a network on loopback cannot be without it
+        settings: {
+          ...settings,
+          allowLoopbackAddresses: true, // a network on loopback cannot be without it
+          udpAddress: settings.address,
+        },
       }),
     );
     running.set(
@@ -145,6 +149,9 @@ export async function startLocalServices(options: LocalServicesOptions): Promise
           name,
           publicKey: publicKey(name),
           address: service.address === undefined ? `dmsg://${publicKey(name)}:36` : http(name),
+          udpAddress: "udpAddress" in service && service.udpAddress !== undefined
+            ? renderSocketAddress(service.udpAddress)
+            : undefined,
           ready: servers > 0,
         };
       }),
