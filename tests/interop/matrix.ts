@@ -51,6 +51,7 @@ export type Role = keyof typeof ROLES;
 export const ROUTE_ROLES = {
   "dmsg transport":
     "is made, is registered, carries a route, and is gone at both ends when the dialler closes it",
+  "sudph transport": "is made, is registered, carries a route, and is found no more when both have closed it",
   "stcpr transport": "is made, and is registered",
   "stcpr redial": "closed by the one, gone at the other and in the discovery, and made again",
   "route, 1 hop": "round trips over a route",
@@ -130,6 +131,7 @@ export function routeRowsOf({ deployment }: RouteNetworkPlan): RouteRow[] {
   const through = (role: RouteRole) => SIDES.map((side) => row(role, side, side));
   return [
     ...between("dmsg transport"),
+    ...between("sudph transport"),
     ...between("stcpr transport"),
     ...between("stcpr redial"),
     ...between("route, 1 hop"),

@@ -65,7 +65,7 @@ Deno.test("rowsOf() has every role both ways, wherever something of ours takes p
 
 Deno.test("routeRowsOf() has every way of being dialled, relayed and served, on either deployment", () => {
   const rows = ROUTE_NETWORKS.flatMap(routeRowsOf);
-  assert.equal(rows.length, 32);
+  assert.equal(rows.length, 36);
   assert.equal(new Set(rows.map(titleOf)).size, rows.length);
   for (const deployment of ["ours", "theirs"]) {
     const ways = (role: string) =>
@@ -73,7 +73,14 @@ Deno.test("routeRowsOf() has every way of being dialled, relayed and served, on 
         .map(({ from, to }) => `${from} > ${to}`).sort();
     const between = ["ours > theirs", "theirs > ours"];
     for (
-      const role of ["dmsg transport", "stcpr transport", "stcpr redial", "route, 1 hop", "SOCKS, 1 hop"]
+      const role of [
+        "dmsg transport",
+        "sudph transport",
+        "stcpr transport",
+        "stcpr redial",
+        "route, 1 hop",
+        "SOCKS, 1 hop",
+      ]
     ) assert.deepEqual(ways(role), between, role);
     assert.deepEqual(ways("SOCKS, 2 hops"), [...between, "ours > ours", "theirs > theirs"].sort());
     assert.deepEqual([ways("route, 2 hops"), ways("route, 3 hops")], [["ours > ours"], ["ours > theirs"]]);

@@ -44,7 +44,7 @@ export interface RoutePing {
 export interface RouteVisor {
   readonly publicKey: string;
   /** Gives its id. */
-  addTransport(key: string, type: "stcpr" | "dmsg"): Promise<string>;
+  addTransport(key: string, type: "stcpr" | "sudph" | "dmsg"): Promise<string>;
   removeTransport(id: string): Promise<void>;
   transports(): Promise<ListedTransport[]>;
   ping(key: string, minHops: number): Promise<RoutePing>;

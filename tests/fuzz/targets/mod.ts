@@ -5,6 +5,7 @@ import { directoryTargets } from "./directory.ts";
 import { dmsgTargets } from "./dmsg.ts";
 import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
+import { kcpTargets } from "./kcp.ts";
 import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
 import { routeFinderTargets } from "./route_finder.ts";
@@ -19,6 +20,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...dmsgTargets,
   ...noiseTargets,
   ...yamuxTargets,
+  ...kcpTargets,
   ...transportTargets,
   ...routingTargets,
   ...rpcTargets,

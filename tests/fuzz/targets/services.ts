@@ -1,16 +1,18 @@
-/** Requests of a dmsg discovery, and what others may have written into its Redis. @module */
+/** Requests of a dmsg discovery, what others may have written into its Redis, and what visors say to a resolver. @module */
 import { Redis } from "ioredis";
-import { Ledger, silentLog } from "../../../lib/base/mod.ts";
+import { Ledger, memoryPair, silentLog } from "../../../lib/base/mod.ts";
 import { parsePublicKey } from "../../../lib/crypto/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
+import { type SessionMessage, UdpSession } from "../../../lib/services/address_resolver/_udp_session.ts";
 import { createDmsgDiscovery } from "../../../lib/services/dmsg_discovery/mod.ts";
 import { openEntryStore, SqliteEntryStore } from "../../../lib/services/store/mod.ts";
 import { ask as askService } from "../../services/service_support.ts";
 import { redisMissing, TestRedis } from "../../support/redis.ts";
 import recorded from "../../vectors/services/dmsg-discovery.json" with { type: "json" };
 import signing from "../../vectors/dmsg/discovery-entry-signing.json" with { type: "json" };
+import resolver from "../../vectors/transport/address_resolver.json" with { type: "json" };
 import { jsonMutants, textMutants } from "../_mutants.ts";
-import { alone } from "../_rig.ts";
+import { alone, ended } from "../_rig.ts";
 import type { FuzzTarget } from "../_target.ts";
 
 const bodies = recorded.exchanges.flatMap(({ request }) => request.body ? [request.body] : []);
@@ -67,6 +69,32 @@ async function readForeign(text: string): Promise<unknown> {
   return [...batch.values(), ...all, ...available].map((entry) => JSON.parse(entry));
 }
 
+/** Everything that a visor says on its session with a resolver, which ends then. */
+function sayToResolver(text: string): Promise<SessionMessage[]> {
+  return alone((ledger) => {
+    const clock = new VirtualClock({ ledger });
+    const [near, far] = memoryPair();
+    const options = { clock, key: KEY, address: "203.0.113.7:1", firstMs: 30_000, silenceMaxMs: 180_000 };
+    const session = new UdpSession(near, options);
+    const hear = async () => {
+      const heard: SessionMessage[] = [];
+      try {
+        for (let next = await session.next(); next !== undefined; next = await session.next()) {
+          heard.push(next);
+        }
+        return heard;
+      } finally {
+        session.close(new Error("The end"));
+        far.close(new Error("The end"));
+      }
+    };
+    const hearing = hear();
+    far.write(new TextEncoder().encode(text)).then(() => far.closeWrite()).catch(() => {}); // refused midway
+    return ended(clock, hearing);
+  });
+}
+const [bind, heartbeat, , unbind] = resolver.sudph_session.flatMap(({ text }) => text ?? []);
+
 export const serviceTargets: readonly FuzzTarget[] = [
   {
     name: "services/discovery-posts",
@@ -85,6 +113,14 @@ export const serviceTargets: readonly FuzzTarget[] = [
     inputs: textMutants(paths),
     feed: (path: string) => ask("GET", path, null),
     refuses: false,
+  },
+  {
+    name: "services/resolver-session",
+    inputs: textMutants([
+      `${bind}${heartbeat}${bind}\n${heartbeat}${heartbeat}${unbind}`,
+      `${heartbeat}${unbind}`,
+    ]),
+    feed: sayToResolver,
   },
   {
     name: "services/redis-texts",
