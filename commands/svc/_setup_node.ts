@@ -15,6 +15,11 @@ export interface SetupNodeOptions extends PostQuantumOptions {
   readonly sk?: string | undefined;
   readonly deployment?: string | undefined;
   readonly logLevel: LogLevel;
+  readonly circuitBreaker: boolean;
+  readonly circuitFailures: number;
+  readonly circuitWindow: number;
+  readonly circuitOpen: number;
+  readonly circuitReset: number;
 }
 
 /** Runs until Ctrl-C. One of the two keys is there. */
@@ -31,7 +36,16 @@ export async function runSetupNodeCommand(io: Io, options: SetupNodeOptions): Pr
     network,
     log: logToTerminal(io, world, options.logLevel),
     userAgent: `skyctl/${io.version}`,
-    settings: { address, build: { version: io.version, commit: "unknown", date: "unknown" } },
+    settings: {
+      address,
+      build: { version: io.version, commit: "unknown", date: "unknown" },
+      circuits: options.circuitBreaker && {
+        failures: options.circuitFailures,
+        windowMs: options.circuitWindow,
+        openMs: options.circuitOpen,
+        resetMs: options.circuitReset,
+      },
+    },
     postQuantum: postQuantumOf(io, world, options),
   });
   const bound = running.address && `http://${renderSocketAddress(running.address)}/stats`;

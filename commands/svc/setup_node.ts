@@ -1,5 +1,14 @@
 /** `skyctl svc run setup-node`: makes routes for visors. @module */
-import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
+import {
+  type AnyCommand,
+  Command,
+  durationOption,
+  examples,
+  finished,
+  type Io,
+  Option,
+  wholeNumberOption,
+} from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
 import { keyOptions, logLevelOption, networkOption } from "./service_options.ts";
 
@@ -15,6 +24,26 @@ export function setupNodeCommand(io: Io): AnyCommand {
       .option(
         "-a, --addr <address>",
         "host:port of /stats and /health over HTTP, too (default: over dmsg alone)",
+      )
+      .option(
+        "--no-circuit-breaker",
+        "try visors that nobody can dial again and again, instead of refusing routes over them for a while",
+      )
+      .addOption(
+        new Option("--circuit-failures <n>", "failed dials of a visor in a row that open its circuit")
+          .argParser(wholeNumberOption({ min: 1, max: 1_000 })).default(5),
+      )
+      .addOption(
+        new Option("--circuit-window <duration>", "time in which they must lie").argParser(durationOption)
+          .default(5 * 60_000, "5m"),
+      )
+      .addOption(
+        new Option("--circuit-open <duration>", "how long routes over it are refused, until one is tried")
+          .argParser(durationOption).default(60_000, "1m"),
+      )
+      .addOption(
+        new Option("--circuit-reset <duration>", "a circuit is closed so long after its first opening")
+          .argParser(durationOption).default(10 * 60_000, "10m"),
       )
       .addOption(keyfile)
       .addOption(sk)

@@ -26,6 +26,7 @@ export {
   type TakeAppConn,
 } from "./app_direct.ts";
 export * from "./automatic_transports.ts";
+export * from "./circuit_breaker.ts";
 export * from "./counters.ts";
 export * from "./direct_setup.ts";
 export * from "./errors.ts";

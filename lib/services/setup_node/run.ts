@@ -8,7 +8,12 @@ import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../../directory/mod.ts";
 import { AWAIT_SETUP_PORT, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
-import { type AdmitRoute, SetupNode, type SetupStatsReport } from "../../routing/setup/mod.ts";
+import {
+  CircuitBreaker,
+  type CircuitSettings,
+  SetupNode,
+  type SetupStatsReport,
+} from "../../routing/setup/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   allowing,
@@ -31,6 +36,8 @@ export interface SetupNodeSettings {
   readonly build?: BuildInfo;
   /** Requests that are worked on at once, at most 16 of them of one caller; further ones wait. Default 512. */
   readonly requestsMax?: number;
+  /** The breaker of visors that cannot be dialled; false: there is none. Default: on. */
+  readonly circuits?: CircuitSettings | false;
 }
 
 export interface RunSetupNodeOptions {
@@ -42,10 +49,6 @@ export interface RunSetupNodeOptions {
   readonly settings?: SetupNodeSettings;
   /** The post-quantum hybrid: offered or required. */
   readonly postQuantum?: PostQuantumSettings;
-  /** Decides about destinations, for instance a circuit breaker. */
-  readonly admit?: AdmitRoute;
-  /** What that says about one, for `/stats`. */
-  readonly circuitOf?: (destination: PublicKey) => string | undefined;
 }
 
 export interface RunningSetupNode extends AsyncDisposable {
@@ -56,12 +59,16 @@ export interface RunningSetupNode extends AsyncDisposable {
   /** Settles when the node serves no more. Never rejects. */
   readonly closed: Promise<void>;
   stats(): SetupStatsReport;
+  /** Connections to visors that are kept for later requests. */
+  pooledConnections(): number;
   close(): Promise<void>;
 }
 
 /** Starts a setup node; sessions come by and by. Errors: those of `Network.listen`. Nothing is left then. */
 export async function runSetupNode(options: RunSetupNodeOptions): Promise<RunningSetupNode> {
-  const { world, keys, log, settings: { address, build, requestsMax } = {} } = options;
+  const { world, keys, log, settings = {} } = options;
+  const { address, build, requestsMax, circuits } = settings;
+  const breaker = circuits === false ? undefined : new CircuitBreaker(world, circuits);
   const client = joinNetwork({
     world,
     local: keys,
@@ -77,8 +84,8 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     log: log.child("setup"),
     version: build ?? { version: "unknown", commit: "unknown", date: "unknown" },
     relayPeers: () => dmsg.sessions().map(({ remote }) => remote),
-    admit: options.admit,
-    circuitOf: options.circuitOf,
+    admit: breaker?.admit,
+    circuitOf: breaker?.circuitOf,
     requestsMax,
     dial: (publicKey, { signal, bypassCaches }) =>
       dmsg.dial({ publicKey, port: AWAIT_SETUP_PORT }, { signal, bypassCaches }),
@@ -112,6 +119,7 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     dmsg,
     closed: service.closed,
     stats: () => node.stats(),
+    pooledConnections: () => node.pooledConnections,
     close: () => service.close(),
     [Symbol.asyncDispose]: () => service.close(),
   };
