@@ -10,7 +10,7 @@
 import type { Log } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { World } from "../runtime/mod.ts";
-import type { Simulation } from "../runtime/simulated/mod.ts";
+import type { NodeOptions, Simulation } from "../runtime/simulated/mod.ts";
 import type { Timeline } from "./timeline.ts";
 
 export interface FleetNodeOptions {
@@ -18,6 +18,8 @@ export interface FleetNodeOptions {
   readonly timeline: Timeline;
   readonly name: string;
   readonly keys: KeyPair;
+  /** Where its machine is, when not just anywhere. */
+  readonly machine?: Pick<NodeOptions, "address" | "behind">;
 }
 
 export type NodeState = "down" | "up" | "dead";
@@ -28,13 +30,15 @@ export abstract class FleetNode {
   protected readonly log: Log;
   protected readonly timeline: Timeline;
   readonly #simulation: Simulation;
+  #machine: NodeOptions | undefined;
   #world: World | undefined;
   #state: NodeState = "down";
   #killed = Promise.withResolvers<void>();
   #startedMs = 0;
 
-  constructor({ simulation, timeline, name, keys }: FleetNodeOptions) {
+  constructor({ simulation, timeline, name, keys, machine }: FleetNodeOptions) {
     this.#simulation = simulation;
+    this.#machine = machine;
     this.timeline = timeline;
     this.name = name;
     this.keys = keys;
@@ -50,6 +54,9 @@ export abstract class FleetNode {
   get isUp(): boolean {
     return this.#state === "up";
   }
+  get isBehindNat(): boolean {
+    return this.#machine?.behind !== undefined;
+  }
   /** Virtual time of the last start. */
   get startedMs(): number {
     return this.#startedMs;
@@ -62,14 +69,20 @@ export abstract class FleetNode {
 
   /** Its machine, switched on at the first mention. */
   get world(): World {
-    this.#world ??= this.#simulation.node(this.name);
+    this.#world ??= this.#simulation.node(this.name, this.#machine);
     return this.#world;
+  }
+
+  /** Puts its machine somewhere else. Only before the first mention of it. */
+  place(machine: FleetNodeOptions["machine"]): void {
+    if (this.#world !== undefined) throw new TypeError(`${this.name} has its place already`);
+    this.#machine = machine;
   }
 
   /** Starts the program, which is no promise that it is ready. */
   async start(): Promise<void> {
     if (this.#state === "up") throw new TypeError(`${this.name} runs already`);
-    if (this.#state === "dead") this.#world = this.#simulation.node(this.name);
+    if (this.#state === "dead") this.#world = this.#simulation.node(this.name, this.#machine);
     this.#killed = Promise.withResolvers();
     this.#state = "up";
     this.#startedMs = this.#simulation.nowMs;

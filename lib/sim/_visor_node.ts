@@ -4,7 +4,7 @@ import type { DmsgClient, DmsgStream } from "../dmsg/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { FleetNode, type FleetNodeOptions } from "./_fleet_node.ts";
 import { BULK_PORT, ECHO_PORT, SIM_VERSION } from "./_places.ts";
-import type { Traffic } from "./traffic.ts";
+import type { Traffic, TrafficEnd } from "./traffic.ts";
 
 export interface VisorNodeOptions extends FleetNodeOptions {
   readonly network: DmsgNetwork;
@@ -12,7 +12,7 @@ export interface VisorNodeOptions extends FleetNodeOptions {
   readonly sessionsMin: number;
 }
 
-export class VisorNode extends FleetNode {
+export class VisorNode extends FleetNode implements TrafficEnd {
   readonly #options: VisorNodeOptions;
   #joined: NetworkClient | undefined;
   #serving: Promise<void>[] = [];
@@ -26,6 +26,10 @@ export class VisorNode extends FleetNode {
   get client(): DmsgClient {
     if (this.#joined === undefined) throw new TypeError(`${this.name} was never started`);
     return this.#joined.dmsg;
+  }
+
+  openBulk({ publicKey }: TrafficEnd): Promise<DmsgStream> {
+    return this.client.dial({ publicKey, port: BULK_PORT });
   }
 
   protected override boot(world: World): Promise<void> {
@@ -58,7 +62,14 @@ async function serveStreams(
   port: number,
   serve: (stream: DmsgStream) => Promise<void>,
 ): Promise<void> {
-  const listener = client.listen(port);
+  await serveAll(client.listen(port), serve);
+}
+
+/** Gives each connection to `serve`, which never rejects; resolves after the listener's close. */
+export async function serveAll<C>(
+  listener: { accept(): Promise<C | null> },
+  serve: (stream: C) => Promise<void>,
+): Promise<void> {
   const serving = new Set<Promise<void>>();
   for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
     const served = serve(stream).finally(() => serving.delete(served));

@@ -10,13 +10,13 @@ import { HTTP_PORT, serverEntry } from "../dmsg/mod.ts";
 import { sleep, type World } from "../runtime/mod.ts";
 import type { SeededRandom, Simulation } from "../runtime/simulated/mod.ts";
 import { DiscoveryNode } from "./_discovery_node.ts";
-import type { FleetNode } from "./_fleet_node.ts";
+import type { FleetNode, FleetNodeOptions } from "./_fleet_node.ts";
 import { GateNode } from "./_gate_node.ts";
 import { DISCOVERY_HOST, DISCOVERY_URL, SERVER_PORT } from "./_places.ts";
 import { ServerNode } from "./_server_node.ts";
 import { VisorNode } from "./_visor_node.ts";
 import type { Timeline } from "./timeline.ts";
-import { BackgroundTraffic, Traffic } from "./traffic.ts";
+import { BackgroundTraffic, Traffic, type TrafficEnd } from "./traffic.ts";
 
 /** Sessions that each visor of a fleet keeps, as the generated configuration says. */
 export const VISOR_SESSIONS = 2;
@@ -51,8 +51,10 @@ export class Fleet {
   readonly #visorSessions: number;
   readonly #director: World;
   readonly #background: BackgroundTraffic[] = [];
-  readonly #cut = new Set<FleetNode>();
+  readonly #cut = new Set<unknown>();
   #isHushed = false;
+  /** Other programs with sessions at the servers. They start with the fleet; whoever adds them stops them. */
+  readonly guests: FleetNode[] = [];
   /** Servers that the discovery rightly does not list at the end: a scenario says so. */
   readonly unlisted = new Set<ServerNode>();
 
@@ -81,20 +83,20 @@ export class Fleet {
         : undefined,
     };
     this.discovery = new DiscoveryNode({
-      ...this.#about(DISCOVERY_HOST),
+      ...this.about(DISCOVERY_HOST),
       servers: this.network.servers.map(({ publicKey, address }) =>
         serverEntry({ publicKey, server: { address, availableSessions: 1 }, timestamp: 0n })
       ),
     });
     this.servers = serverNames.map((name, index) =>
       new ServerNode({
-        ...this.#about(name),
+        ...this.about(name),
         publicAddress: this.network.servers[index]!.address,
         network: this.network,
       })
     );
     this.gates = gated
-      ? serverNames.map((server, index) => new GateNode({ ...this.#about(advertised[index]!), server }))
+      ? serverNames.map((server, index) => new GateNode({ ...this.about(advertised[index]!), server }))
       : [];
     this.#visors = namesOf("visor", visors).map((name) => this.#visor(name, name));
     // Machines are switched on in a fixed order: what a scenario starts first changes no address.
@@ -105,11 +107,15 @@ export class Fleet {
     return this.#visors;
   }
   get nodes(): readonly FleetNode[] {
-    return [...this.gates, this.discovery, ...this.servers, ...this.#visors];
+    return [...this.gates, this.discovery, ...this.servers, ...this.guests, ...this.#visors];
   }
   /** Those that run. */
   get up(): VisorNode[] {
     return this.#visors.filter((visor) => visor.isUp);
+  }
+  /** Who has random streams: those that run. */
+  get ends(): readonly TrafficEnd[] {
+    return this.up;
   }
   /** Who watches: a machine that no fault touches. */
   get director(): World {
@@ -144,16 +150,18 @@ export class Fleet {
     this.say("the fleet is complete");
   }
 
-  /** Begins random streams between whatever visors run. */
-  startTraffic(workers = TRAFFIC_WORKERS): void {
+  /** Begins random streams between whatever visors run, or those `among` them. */
+  startTraffic(workers = TRAFFIC_WORKERS, among?: readonly FleetNode[]): void {
+    const some = (ends: readonly TrafficEnd[]) =>
+      among === undefined ? ends : ends.filter((end) => among.some(({ name }) => name === end.name));
     this.#background.push(
       new BackgroundTraffic({
         traffic: this.traffic,
         random: this.random.fork(`workers/${this.#background.length}`),
         clock: this.#director.clock,
         workers,
-        visors: () => this.up,
-        diallers: () => this.#isHushed ? this.talkers() : this.up,
+        visors: () => some(this.ends),
+        diallers: () => some(this.#isHushed ? this.talkers() : this.ends),
       }),
     );
   }
@@ -169,9 +177,9 @@ export class Fleet {
   }
 
   /** The visors that run and were not cut off; the first of all when there is no other. */
-  talkers(): VisorNode[] {
-    const talking = this.up.filter((visor) => !this.#cut.has(visor));
-    return talking.length > 0 ? talking : this.up.slice(0, 1);
+  talkers(): readonly TrafficEnd[] {
+    const talking = this.ends.filter((visor) => !this.#cut.has(visor));
+    return talking.length > 0 ? talking : this.ends.slice(0, 1);
   }
 
   /** Ends the random streams, each in its own time. */
@@ -196,14 +204,15 @@ export class Fleet {
 
   #visor(name: string, keysOf: string): VisorNode {
     return new VisorNode({
-      ...this.#about(name, keysOf),
+      ...this.about(name, keysOf),
       network: this.network,
       traffic: this.traffic,
       sessionsMin: this.#visorSessions,
     });
   }
 
-  #about(name: string, keysOf = name) {
+  /** What a member of this name is made of; its keys are those of `keysOf`. */
+  about(name: string, keysOf = name): FleetNodeOptions {
     return { simulation: this.simulation, timeline: this.timeline, name, keys: this.#keys(keysOf) };
   }
 

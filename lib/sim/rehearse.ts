@@ -8,10 +8,11 @@
  */
 import { Simulation } from "../runtime/simulated/mod.ts";
 import { describeError } from "../base/mod.ts";
-import { checkBounds, checkCalmTraffic, checkReach, Observer, untilAtRest } from "./checks.ts";
+import { checkBounds, checkCalmTraffic, checkReach, Observer, type Reach, untilAtRest } from "./checks.ts";
 import { SurplusWatch } from "./_held.ts";
-import { Fleet } from "./fleet.ts";
-import type { Scenario, Verdict } from "./scenario.ts";
+import { Fleet, type FleetOptions } from "./fleet.ts";
+import { checkRoutedReach, routedFinale, RoutedFleet, RoutedWatch } from "./routed/mod.ts";
+import type { DmsgScenario, RoutedScenario, Scenario, Verdict } from "./scenario.ts";
 import { type EventSink, Timeline } from "./timeline.ts";
 
 /** Virtual time of a scenario unless it says otherwise; the checks take the same again. */
@@ -37,32 +38,27 @@ export interface RehearsalOptions {
 /** Rehearses `scenario`. Never rejects: what goes wrong is in the verdict. One at a time in a process. */
 export async function rehearse(scenario: Scenario, options: RehearsalOptions): Promise<Verdict> {
   const { servers = scenario.servers, visors = scenario.visors, seed, extraTurns, onEvent } = options;
-  const simulation = new Simulation({ seed: `${scenario.name}/${seed}`, extraTurns });
+  const link = scenario.routed ? scenario.link : undefined;
+  const simulation = new Simulation({ seed: `${scenario.name}/${seed}`, extraTurns, link });
   const timeline = new Timeline(() => simulation.nowMs, onEvent);
-  const fleet = new Fleet({
-    simulation,
-    timeline,
-    servers,
-    visors,
-    visorSessions: scenario.visorSessions,
-    discoveryOverDmsg: scenario.discoveryOverDmsg,
-    gated: scenario.gated,
-  });
+  const about = { simulation, timeline, servers, visors };
+  const rehearsal = scenario.routed ? routedRehearsal(scenario, about) : dmsgRehearsal(scenario, about);
+  const { fleet } = rehearsal;
   const complaints = new Complaints(timeline);
   let reachableAfterMs: number | undefined;
   try {
     await simulation.run(async () => {
-      await watched(fleet, complaints, () => scenario.run(fleet));
+      await watched(rehearsal, complaints);
       fleet.say("the faults are over");
       fleet.hush();
       const faultsEndedMs = simulation.nowMs;
-      const reach = await checkReach(fleet, scenario.reachPairsMax);
+      const reach = await rehearsal.reach();
       complaints.add(reach.complaints);
       if (reach.complaints.length === 0) {
         reachableAfterMs = reach.afterMs;
         fleet.say("every peer has reached every other");
       }
-      await finale(fleet, complaints, faultsEndedMs);
+      await rehearsal.finale(faultsEndedMs, (lines) => complaints.add(lines));
     }, { untilMs: (scenario.untilMs ?? UNTIL_MS) + UNTIL_MS });
     const alive = Object.entries(simulation.live()).map(([what, count]) => `${what} ${count}`);
     if (alive.length > 0) complaints.add([`alive at the end: ${alive.join(", ")}`]);
@@ -85,43 +81,81 @@ export async function rehearse(scenario: Scenario, options: RehearsalOptions): P
   };
 }
 
-/** Everything in order, with a look at each step. */
-async function finale(fleet: Fleet, complaints: Complaints, faultsEndedMs: number): Promise<void> {
+type AddComplaints = (lines: readonly string[]) => void;
+
+/** What is done with a kind of fleet. */
+interface Rehearsal {
+  readonly fleet: Fleet;
+  readonly scenario: () => Promise<void>;
+  /** Looked at while the scenario runs. */
+  readonly look: () => string[];
+  readonly reach: () => Promise<Reach>;
+  /** Everything in order, with a look at each step. */
+  readonly finale: (faultsEndedMs: number, add: AddComplaints) => Promise<void>;
+}
+
+type About = Pick<FleetOptions, "simulation" | "timeline" | "servers" | "visors">;
+
+function dmsgRehearsal(scenario: DmsgScenario, about: About): Rehearsal {
+  const { visorSessions, discoveryOverDmsg, gated } = scenario;
+  const fleet = new Fleet({ ...about, visorSessions, discoveryOverDmsg, gated });
+  const surplus = new SurplusWatch();
+  return {
+    fleet,
+    scenario: () => scenario.run(fleet),
+    look: () => [...checkBounds(fleet), ...surplus.look(fleet)],
+    reach: () => checkReach(fleet, scenario.reachPairsMax),
+    finale: (faultsEndedMs, add) => finale(fleet, add, faultsEndedMs),
+  };
+}
+
+function routedRehearsal(scenario: RoutedScenario, about: About): Rehearsal {
+  const fleet = new RoutedFleet(about);
+  const watch = new RoutedWatch();
+  return {
+    fleet,
+    scenario: () => scenario.run(fleet),
+    look: () => [...checkBounds(fleet), ...watch.look(fleet)],
+    reach: () => checkRoutedReach(fleet),
+    finale: (faultsEndedMs, add) => routedFinale(fleet, { watch, faultsEndedMs, add }),
+  };
+}
+
+async function finale(fleet: Fleet, add: AddComplaints, faultsEndedMs: number): Promise<void> {
   await fleet.stopTraffic();
   await fleet.sleep(REST_MS);
-  complaints.add(checkBounds(fleet));
-  complaints.add(await untilAtRest(fleet, faultsEndedMs));
+  add(checkBounds(fleet));
+  add(await untilAtRest(fleet, faultsEndedMs));
   const observer = new Observer(fleet.director);
-  if (fleet.discovery.isUp) complaints.add(await observer.checkListed(fleet, faultsEndedMs));
-  complaints.add(await checkCalmTraffic(fleet, CALM_STREAMS));
+  if (fleet.discovery.isUp) add(await observer.checkListed(fleet, faultsEndedMs));
+  add(await checkCalmTraffic(fleet, CALM_STREAMS));
   const hadDied = fleet.nodes.filter(({ state }) => state === "dead");
   const visors = fleet.up;
   await Promise.all(visors.map((visor) => visor.stop()));
-  complaints.add(await observer.checkGone(visors));
+  add(await observer.checkGone(visors));
   const servers = fleet.servers.filter(({ isUp }) => isUp);
   await Promise.all(servers.map((server) => server.stop()));
-  complaints.add(await observer.checkGone(servers));
+  add(await observer.checkGone(servers));
   if (hadDied.length > 0) {
     await fleet.sleep(ENTRY_LIFE_MS);
-    complaints.add(await observer.checkGone(hadDied));
+    add(await observer.checkGone(hadDied));
   }
   await observer.close();
   if (fleet.discovery.isUp) await fleet.discovery.stop();
   await Promise.all(fleet.gates.map((gate) => gate.stop()));
 }
 
-/** Runs `work` and looks at the bounds all the while. */
-async function watched(fleet: Fleet, complaints: Complaints, work: () => Promise<void>): Promise<void> {
+/** Runs the scenario and looks at the fleet all the while. */
+async function watched({ fleet, scenario, look }: Rehearsal, complaints: Complaints): Promise<void> {
   let isOver = false;
-  const surplus = new SurplusWatch();
   const watching = (async () => {
     while (!isOver) {
-      complaints.add([...checkBounds(fleet), ...surplus.look(fleet)]);
+      complaints.add(look());
       await fleet.sleep(BOUNDS_EVERY_MS);
     }
   })();
   try {
-    await work();
+    await scenario();
   } finally {
     isOver = true;
     await watching;

@@ -40,9 +40,12 @@ export class Timeline {
   /** The log of a node: its lines from `info` on become events. */
   logOf(node: string): Log {
     if (this.#sink === undefined) return silentLog;
-    return logTo((record) => {
-      if (TOLD_LEVELS.has(record.level)) this.add(node, eventOf(record));
-    }, this.#nowMs);
+    return logTo((record) => this.addRecord(node, record), this.#nowMs);
+  }
+
+  /** A line of a node's log becomes an event, from `info` on. */
+  addRecord(node: string, record: LogRecord): void {
+    if (TOLD_LEVELS.has(record.level)) this.add(node, eventOf(record));
   }
 }
 

@@ -10,13 +10,11 @@
  * @module
  */
 import { type Conn, describeError, MalformedError, TruncatedError, withPrefix } from "../base/mod.ts";
-import type { DmsgStream } from "../dmsg/mod.ts";
-import { type Clock, sleep } from "../runtime/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
+import { type Clock, sleep, type World } from "../runtime/mod.ts";
 import type { SeededRandom } from "../runtime/simulated/mod.ts";
 import { ConnReader } from "../wire/mod.ts";
-import { BULK_PORT } from "./_places.ts";
 import { type Direction, fillSequence, firstWrong } from "./_sequence.ts";
-import type { VisorNode } from "./_visor_node.ts";
 
 const HEAD_BYTES = 8;
 const DONE = 0x06;
@@ -27,11 +25,25 @@ const PIECE_BYTES_MAX = 8 * 1024;
 /** Longest pause between two pieces. */
 const PAUSE_MS_MAX = 1_500;
 
+/** Who begins and answers checked streams. */
+export interface TrafficEnd {
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  readonly world: Pick<World, "clock">;
+  /** Resolves when its program is killed. */
+  readonly killed: Promise<void>;
+  /** A connection to the bulk service of another. */
+  openBulk(to: TrafficEnd): Promise<Conn>;
+}
+
+/** What a bulk service takes. */
+export type BulkConn = Conn & { readonly remote: { readonly publicKey: PublicKey } };
+
 /** One checked stream, as both of its ends see it. */
 export interface Flow {
   readonly number: number;
-  readonly from: VisorNode;
-  readonly to: VisorNode;
+  readonly from: TrafficEnd;
+  readonly to: TrafficEnd;
   readonly bytes: number;
   /**
    * `unopened`: its dial failed; `cut`: it was open, and reported an error or an early end; `lost`: the dialler was
@@ -41,6 +53,8 @@ export interface Flow {
   failure: string | undefined;
   /** Bytes that arrived in order. */
   readonly arrived: { there: number; back: number };
+  /** When it began, or the last of them arrived. */
+  movedMs: number;
 }
 
 export interface TrafficCounts {
@@ -84,8 +98,13 @@ export class Traffic {
     };
   }
 
+  /** Streams that are under way, and of which nothing has arrived since `sinceMs`: their users hear nothing. */
+  silentSince(sinceMs: number): Flow[] {
+    return [...this.#flows.values()].filter(({ movedMs }) => movedMs < sinceMs);
+  }
+
   /** One stream from its dial to its end. Never rejects; settles also when the dialler is killed. */
-  async run(from: VisorNode, to: VisorNode, { pauses = true } = {}): Promise<Flow> {
+  async run(from: TrafficEnd, to: TrafficEnd, { pauses = true } = {}): Promise<Flow> {
     const random = this.#random.fork(`flow/${this.#next}`);
     const flow: Flow = {
       number: this.#next++,
@@ -95,6 +114,7 @@ export class Traffic {
       outcome: "running",
       failure: undefined,
       arrived: { there: 0, back: 0 },
+      movedMs: from.world.clock.monotonicMs(),
     };
     this.#flows.set(flow.number, flow);
     const killed = from.killed.then(() => this.#end(flow, "lost"));
@@ -103,10 +123,10 @@ export class Traffic {
   }
 
   async #dial(flow: Flow, random: SeededRandom, pauses: boolean): Promise<void> {
-    let stream: DmsgStream | undefined;
+    let stream: Conn | undefined;
     try {
       const clock = flow.from.world.clock;
-      stream = await flow.from.client.dial({ publicKey: flow.to.publicKey, port: BULK_PORT });
+      stream = await flow.from.openBulk(flow.to);
       await stream.write(headOf(flow));
       await both(stream, [
         sendPieces(stream, { flow, direction: "there", random: random.fork("there"), clock, pauses }),
@@ -125,7 +145,7 @@ export class Traffic {
   }
 
   /** The answering end of one stream; for a visor's bulk service. Never rejects. */
-  async answer(stream: DmsgStream, visor: VisorNode): Promise<void> {
+  async answer(stream: BulkConn, visor: TrafficEnd): Promise<void> {
     try {
       const reader = new ConnReader(stream);
       const head = new DataView((await reader.readExactly(HEAD_BYTES)).slice().buffer);
@@ -170,6 +190,7 @@ export class Traffic {
     if (!isEnd) this.#violate(flow, `goes on after its end ${direction}`);
     if (wrong >= 0 || !isEnd) throw new MalformedError("A checked stream carries what was not sent");
     flow.arrived[direction] += payload.length;
+    flow.movedMs = flow.from.world.clock.monotonicMs();
     this.#bytes += payload.length;
   }
 
@@ -199,9 +220,9 @@ export class BackgroundTraffic {
       readonly random: SeededRandom;
       readonly clock: Clock;
       readonly workers: number;
-      readonly visors: () => readonly VisorNode[];
+      readonly visors: () => readonly TrafficEnd[];
       /** Those of them that begin streams; all unless told. */
-      readonly diallers?: () => readonly VisorNode[];
+      readonly diallers?: () => readonly TrafficEnd[];
     },
   ) {
     this.#workers = Array.from({ length: workers }, async () => {

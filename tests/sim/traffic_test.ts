@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import { SeededRandom, VirtualClock } from "../../lib/runtime/simulated/mod.ts";
-import { Traffic } from "../../lib/sim/mod.ts";
-import type { VisorNode } from "../../lib/sim/_visor_node.ts";
+import { Traffic, type TrafficEnd } from "../../lib/sim/mod.ts";
 
 type Change = (piece: Uint8Array) => Uint8Array;
 
@@ -12,20 +11,18 @@ function bench({ change = (piece) => piece, dial }: { change?: Change; dial?: ()
   const traffic = new Traffic(new SeededRandom(1));
   const clock = new VirtualClock({ ledger: new Ledger() });
   const killed = Promise.withResolvers<void>();
-  const to = { name: "b", publicKey: "bb", world: { clock } } as unknown as VisorNode;
+  const to = { name: "b", publicKey: "bb", world: { clock } } as unknown as TrafficEnd;
   const from = {
     name: "a",
     publicKey: "aa",
     world: { clock },
     killed: killed.promise,
-    client: {
-      dial: dial ?? (() => {
-        const [near, far] = memoryPair();
-        void traffic.answer(Object.assign(far, { remote: { publicKey: "aa" } }) as never, to);
-        return Promise.resolve(meddled(near, change));
-      }),
-    },
-  } as unknown as VisorNode;
+    openBulk: dial ?? (() => {
+      const [near, far] = memoryPair();
+      void traffic.answer(Object.assign(far, { remote: { publicKey: "aa" } }) as never, to);
+      return Promise.resolve(meddled(near, change));
+    }),
+  } as unknown as TrafficEnd;
   return { traffic, from, to, kill: () => killed.resolve() };
 }
 

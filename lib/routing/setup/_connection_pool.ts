@@ -55,6 +55,11 @@ export class ConnectionPool {
     return this.#count;
   }
 
+  /** Their visors, one for each. */
+  idleVisors(): PublicKey[] {
+    return [...this.#idle].flatMap(([visor, idle]) => idle.map(() => visor));
+  }
+
   /** An unused connection to `visor` that is not known to be at its end; undefined when there is none. */
   take(visor: PublicKey): Lease | undefined {
     for (;;) {

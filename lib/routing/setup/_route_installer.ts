@@ -51,6 +51,11 @@ export class RouteInstaller {
     return this.#pool.idleCount;
   }
 
+  /** Their visors, one for each. */
+  pooled(): PublicKey[] {
+    return this.#pool.idleVisors();
+  }
+
   /**
    * Gives the edge of the source, which installs it itself. Errors: `RouteSetupError`, the end of the request; rules
    * that were installed are deleted then, after the answer.

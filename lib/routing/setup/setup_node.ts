@@ -122,6 +122,11 @@ export class SetupNode implements AsyncDisposable {
     return this.#installer.pooledConnections;
   }
 
+  /** Their visors, one for each. */
+  pooled(): PublicKey[] {
+    return this.#installer.pooled();
+  }
+
   /** Serves one caller, who proved that `key` is its own, until its connection ends. Never rejects. */
   async serve(conn: Conn, key: ProvenKey): Promise<void> {
     const connections = this.#connections.get(key) ?? 0;

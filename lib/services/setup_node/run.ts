@@ -59,8 +59,8 @@ export interface RunningSetupNode extends AsyncDisposable {
   /** Settles when the node serves no more. Never rejects. */
   readonly closed: Promise<void>;
   stats(): SetupStatsReport;
-  /** Connections to visors that are kept for later requests. */
-  pooledConnections(): number;
+  /** The visors of connections that are kept for later requests, one for each. */
+  pooled(): PublicKey[];
   close(): Promise<void>;
 }
 
@@ -119,7 +119,7 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
     dmsg,
     closed: service.closed,
     stats: () => node.stats(),
-    pooledConnections: () => node.pooledConnections,
+    pooled: () => node.pooled(),
     close: () => service.close(),
     [Symbol.asyncDispose]: () => service.close(),
   };

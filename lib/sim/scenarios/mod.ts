@@ -18,7 +18,17 @@ import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
 import { serverRestart } from "./server_restart.ts";
+import {
+  breakerProbe,
+  deadHopFirst,
+  hopChurn,
+  partialSetUp,
+  slowDeadHop,
+  stalePooled,
+} from "./set_up_trouble.ts";
 import { stripPostQuantum } from "./strip_pq.ts";
+import { halfOpenTransport, pathRestart, resolverRestart, transportsDown } from "./transport_trouble.ts";
+import { lossyUdp, natKinds } from "./udp_trouble.ts";
 
 /** In the order of the list that an operator sees. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -42,5 +52,17 @@ export const SCENARIOS: readonly Scenario[] = [
   discoveryLies,
   clockSkew,
   stripPostQuantum,
+  deadHopFirst,
+  partialSetUp,
+  stalePooled,
+  slowDeadHop,
+  hopChurn,
+  breakerProbe,
+  halfOpenTransport,
+  pathRestart,
+  resolverRestart,
+  transportsDown,
+  natKinds,
+  lossyUdp,
   massReconnect,
 ];

@@ -1,0 +1,149 @@
+/**
+ * What nobody owns any more: rules without a group, transports and groups whose other end is gone, connections and
+ * records of visors that do not run. Each may be there for a moment, as nobody is told of a silent death; then it is
+ * a complaint.
+ *
+ * @module
+ */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { Rule } from "../../routing/mod.ts";
+import type { RoutedFleet } from "./fleet.ts";
+import { SERVICE_ENTRY_MS } from "./service_nodes.ts";
+import type { WholeVisor } from "./visor_node.ts";
+
+/** A group comes up or is given up within 6 s, and its accept may wait for others. */
+export const RULE_WITHOUT_GROUP_MS = 20_000;
+/** Nothing is left of a transport's rules once that has ended. */
+export const RULE_WITHOUT_TRANSPORT_MS = 4_000;
+/** A rule that nobody uses dies after 10 min, and is looked for each 10 s. */
+export const RULE_OF_NO_ROUTE_MS = 620_000;
+/** Pings end a transport whose other end is silent: three that are missed, one a minute, and a little. */
+export const TRANSPORT_WITHOUT_PEER_MS = 330_000;
+/** A group learns of it from the transport on its way that ends. */
+export const GROUP_WITHOUT_PEER_MS = TRANSPORT_WITHOUT_PEER_MS + 20_000;
+/** One edge may register a transport until it notices; then the entry lives on. */
+export const RECORD_WITHOUT_TRANSPORT_MS = TRANSPORT_WITHOUT_PEER_MS + SERVICE_ENTRY_MS + 20_000;
+/** A kept connection is silent for at most 2 min, and looked at each 30 s. */
+export const POOLED_WITHOUT_VISOR_MS = 155_000;
+
+interface Orphan {
+  readonly line: string;
+  /** How long it may be one. */
+  readonly withinMs: number;
+}
+
+/** Remembers since when something has no owner. */
+export class OwnerWatch {
+  readonly #since = new Map<string, number>();
+
+  /** Complaints of what has had no owner for too long. */
+  look(fleet: RoutedFleet): string[] {
+    const nowMs = fleet.simulation.nowMs;
+    const orphans = new Map(orphansOf(fleet).map((orphan) => [orphan.line, orphan]));
+    for (const line of this.#since.keys()) if (!orphans.has(line)) this.#since.delete(line);
+    return [...orphans.values()].filter(({ line, withinMs }) => {
+      const sinceMs = this.#since.get(line) ?? nowMs;
+      this.#since.set(line, sinceMs);
+      return nowMs - sinceMs > withinMs;
+    }).map(({ line }) => line);
+  }
+
+  /** What has no owner now. */
+  get waiting(): number {
+    return this.#since.size;
+  }
+}
+
+function orphansOf(fleet: RoutedFleet): Orphan[] {
+  const up = new Map(fleet.wholeUp.map((visor) => [visor.publicKey, visor]));
+  return [
+    ...fleet.wholeUp.flatMap((visor) => [
+      ...visor.node.router.rules().flatMap((rule) => ruleOrphans(visor, rule, up)),
+      ...transportOrphans(visor, up, fleet),
+      ...groupOrphans(visor, up, fleet),
+    ]),
+    ...recordOrphans(fleet, up),
+    ...pooledOrphans(fleet, up),
+  ];
+}
+
+type Up = ReadonlyMap<PublicKey, WholeVisor>;
+
+function ruleOrphans(visor: WholeVisor, rule: Rule, up: Up): Orphan[] {
+  const { router, transports } = visor.node;
+  const about = `${visor.name} holds ${rule.kind} rule ${rule.routeId}`;
+  if (rule.kind !== "consume" && transports.find(rule.nextTransportId)?.isLive !== true) {
+    return [{ line: `${about} of a transport that has ended`, withinMs: RULE_WITHOUT_TRANSPORT_MS }];
+  }
+  if (rule.kind === "intermediary") {
+    const isOwned = leadsToGroup(visor, rule, up, 0);
+    return isOwned ? [] : [{ line: `${about} of a route that has ended`, withinMs: RULE_OF_NO_ROUTE_MS }];
+  }
+  const isOwned = router.groups().some((group) =>
+    rule.kind === "consume"
+      ? group.routeId === rule.routeId
+      : group.transportId === rule.nextTransportId && group.nextRouteId === rule.nextRouteId
+  );
+  return isOwned ? [] : [{ line: `${about} without its group`, withinMs: RULE_WITHOUT_GROUP_MS }];
+}
+
+/** More hops than a route of a fleet has. */
+const HOPS_MAX = 32;
+
+/** Along the rules of a route to the visor that consumes its packets. */
+function leadsToGroup(visor: WholeVisor, rule: Rule, up: Up, depth: number): boolean {
+  if (rule.kind === "consume") {
+    return visor.node.router.groups().some(({ routeId }) => routeId === rule.routeId);
+  }
+  const transport = visor.node.transports.find(rule.nextTransportId);
+  const next = transport === undefined ? undefined : up.get(transport.remote);
+  const following = next?.node.router.rules().find(({ routeId }) => routeId === rule.nextRouteId);
+  return next !== undefined && following !== undefined && depth < HOPS_MAX &&
+    leadsToGroup(next, following, up, depth + 1);
+}
+
+function transportOrphans(visor: WholeVisor, up: Up, fleet: RoutedFleet): Orphan[] {
+  return visor.node.transports.transports().flatMap(({ id, remote, type }) => {
+    if (up.get(remote)?.node.transports.find(id) !== undefined) return [];
+    const to = nameOf(fleet, remote);
+    const line = `${visor.name} has a ${type} transport to ${to}, which does not have it`;
+    return [{ line, withinMs: TRANSPORT_WITHOUT_PEER_MS }];
+  });
+}
+
+function groupOrphans(visor: WholeVisor, up: Up, fleet: RoutedFleet): Orphan[] {
+  return visor.node.router.groups().flatMap(({ local, remote, isReady }) => {
+    const isOwned = up.get(remote.publicKey)?.node.router.groups().some((group) =>
+      group.remote.publicKey === visor.publicKey && group.remote.port === local.port &&
+      group.local.port === remote.port
+    );
+    if (isOwned) return [];
+    const ports = `${local.port} to ${nameOf(fleet, remote.publicKey)}:${remote.port}`;
+    const line = `${visor.name} has a group from port ${ports}, which does not have it`;
+    return [{ line, withinMs: isReady ? GROUP_WITHOUT_PEER_MS : RULE_WITHOUT_GROUP_MS }];
+  });
+}
+
+function recordOrphans(fleet: RoutedFleet, up: Up): Orphan[] {
+  return fleet.transportDiscovery.transports().flatMap(({ id, edges }) => {
+    const isThere = edges.every((edge) =>
+      up.get(edge)?.node.transports.transports().some((each) => each.id === id)
+    );
+    if (isThere) return [];
+    const between = edges.map((edge) => nameOf(fleet, edge)).join(" and ");
+    const line = `the transport discovery has transport ${id} of ${between}, which they do not have`;
+    return [{ line, withinMs: RECORD_WITHOUT_TRANSPORT_MS }];
+  });
+}
+
+function pooledOrphans(fleet: RoutedFleet, up: Up): Orphan[] {
+  const gone = fleet.setupNode.pooled().filter((visor) => !up.has(visor));
+  return [...new Set(gone)].map((visor) => ({
+    line: `the setup node keeps a connection to ${nameOf(fleet, visor)}, which does not run`,
+    withinMs: POOLED_WITHOUT_VISOR_MS,
+  }));
+}
+
+function nameOf({ whole }: Pick<RoutedFleet, "whole">, key: PublicKey): string {
+  return whole.find(({ publicKey }) => publicKey === key)?.name ?? key;
+}

@@ -1,0 +1,308 @@
+/**
+ * What happens to routes while they are set up: hops that are dead, slow, restarting or unwilling, connections that
+ * the setup node keeps for too long, and a hundred callers who all want what nobody can reach (RT-2 to RT-6, RT-11).
+ *
+ * @module
+ */
+import { silentLog } from "../../base/mod.ts";
+import { SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import { type Hop, RULE_KEEP_ALIVE_NS } from "../../routing/mod.ts";
+import {
+  type BidirectionalRoute,
+  CIRCUIT_FAILURES,
+  CIRCUIT_OPEN_MS,
+  SetupClient,
+} from "../../routing/setup/mod.ts";
+import { transportId } from "../../transport/mod.ts";
+import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
+import type { RoutedScenario } from "../scenario.ts";
+
+const SIZE = { routed: true, servers: 2, visors: 4 } as const;
+/** A route of two hops or more, as it is found. */
+const AROUND = { minHops: 2 } as const;
+/** One dial goes around a dead hop within this: the hop is given up after 10 s, or the far end after 6 s. */
+const AROUND_WITHIN_MS = 30_000;
+/** Rules of a route that failed are deleted at once, by connections that are open. */
+const UNDONE_WITHIN_MS = 3_000;
+/** A set-up over hops that are well. */
+const SET_UP_WITHIN_MS = 3_000;
+const CALLERS = 100;
+
+/** Two ways from the first visor to the last, with a visor on each. */
+async function diamond(fleet: RoutedFleet) {
+  const [from, near, far, to] = fleet.shuffled(fleet.whole) as [
+    WholeVisor,
+    WholeVisor,
+    WholeVisor,
+    WholeVisor,
+  ];
+  await fleet.settle();
+  for (const [relay, latencyMs] of [[near, 5], [far, 40]] as const) {
+    for (const end of [from, to]) {
+      fleet.simulation.link(relay.name, end.name, { latencyMs });
+      await fleet.link(end, relay);
+    }
+  }
+  await fleet.sleep(KNOWN_AFTER_MS);
+  return { from, near, far, to };
+}
+
+export const deadHopFirst: RoutedScenario = {
+  name: "dead-hop-first",
+  summary: "the visor of the best route is dead; one dial finds the other route",
+  ...SIZE,
+  async run(fleet) {
+    const { from, near, to } = await diamond(fleet);
+    await ping(from, to, AROUND);
+    if (near.node.router.counters().packetsForwarded === 0) {
+      throw new TypeError(`${near.name} is not ranked first`);
+    }
+    from.route = to.route = AROUND;
+    fleet.startTraffic(2, [from, to]);
+    await fleet.sleep(fleet.random.integer(0, 5_000));
+    const how = fleet.pick(["silent", "reset", "stop"] as const);
+    if (how === "stop") await near.stop();
+    else near.kill(how);
+    const startedMs = fleet.simulation.nowMs;
+    await ping(from, to, AROUND);
+    const tookMs = fleet.simulation.nowMs - startedMs;
+    if (tookMs > AROUND_WITHIN_MS) throw new TypeError(`the way around took ${tookMs / 1000} s`);
+    fleet.say(`${to.name} was reached around ${near.name} in ${Math.round(tookMs)} ms`);
+    if (fleet.random.chance(50)) {
+      await fleet.sleep(fleet.random.integer(0, 60_000));
+      await near.start();
+    }
+  },
+};
+
+export const partialSetUp: RoutedScenario = {
+  name: "partial-set-up",
+  summary: "a visor of a route refuses its rules, or dies, when others have theirs: none keeps any",
+  ...SIZE,
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    const [from, one, other, to] = row;
+    await fleet.settle();
+    await fleet.chain(row);
+    for (const refusing of [to, fleet.pick([one, other])]) {
+      const isEnd = refusing === to;
+      const { router } = refusing.node;
+      const method = isEnd ? "addEdgeRules" : "addIntermediaryRules";
+      Object.assign(router, {
+        [method]: () => {
+          throw new TypeError("no room for rules");
+        },
+      });
+      fleet.say("refuses rules", refusing.name);
+      await mustFail(ping(from, to, AROUND));
+      await fleet.until(
+        "no visor holds a rule of a route that failed",
+        () => row.every(({ node }) => node.router.rules().length === 0),
+        UNDONE_WITHIN_MS,
+      );
+      delete (router as unknown as Record<string, unknown>)[method];
+      await ping(from, to, AROUND);
+      await fleet.until(
+        "no visor holds a rule of a route that was closed",
+        () => row.every(({ node }) => node.router.rules().length === 0),
+        UNDONE_WITHIN_MS,
+      );
+    }
+    const dying = fleet.pick([one, other, to]);
+    const dial = ping(from, to, AROUND).then(() => "reached", () => "failed");
+    await fleet.sleep(fleet.random.integer(0, 600));
+    dying.kill(fleet.pick(["silent", "reset"]));
+    fleet.say(`the set-up ${await dial}`);
+    await fleet.sleep(fleet.random.integer(0, 20_000));
+    await dying.start();
+  },
+};
+
+async function mustFail(work: Promise<void>): Promise<void> {
+  const isDone = await work.then(() => true, () => false);
+  if (isDone) throw new TypeError("a route was set up though one of its visors refused it");
+}
+
+/** After two minutes a visor ends the connection that the setup node keeps. */
+const KEPT_MS = 120_000;
+
+export const stalePooled: RoutedScenario = {
+  name: "stale-pooled",
+  summary: "routes are asked for just when visors end the connections that the setup node keeps",
+  ...SIZE,
+  visors: 3,
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor];
+    const [from, relay, to] = row;
+    await fleet.settle();
+    await fleet.chain(row);
+    for (let round = 0; round < 6; round++) {
+      await ping(from, to, AROUND);
+      await fleet.sleep(KEPT_MS - fleet.random.integer(100, 500));
+    }
+    mustHaveFailed(fleet, 0);
+    const restarting = fleet.pick([relay, to]);
+    restarting.kill(fleet.pick(["silent", "reset"])); // and the setup node keeps what it had with it
+    await restarting.start();
+    await restarting.ready(new AbortController().signal);
+    await fleet.retried("a route over visors that were restarted", async () => {
+      for (let at = 1; at < row.length; at++) await fleet.link(row[at - 1]!, row[at]!);
+      await ping(from, to, AROUND);
+    }, 60_000);
+  },
+};
+
+function mustHaveFailed(fleet: RoutedFleet, times: number): void {
+  const { failed, failures_by_reason: reasons } = fleet.setupNode.stats()!;
+  if (failed !== times) {
+    throw new TypeError(`${failed} set-ups failed, not ${times}: ${JSON.stringify(reasons)}`);
+  }
+}
+
+export const slowDeadHop: RoutedScenario = {
+  name: "slow-dead-hop",
+  summary: "a visor of kept connections hears nothing any more; set-ups over others are as quick as before",
+  ...SIZE,
+  async run(fleet) {
+    const { from, near, far, to } = await diamond(fleet);
+    const over = (relay: WholeVisor) => ({
+      forward: [{ publicKey: relay.publicKey }, { publicKey: to.publicKey }],
+    });
+    await ping(from, to, over(near));
+    await ping(from, to, over(far));
+    const how = fleet.pick(["silent", "cut off", "slow"] as const);
+    fleet.say(`is ${how}`, near.name);
+    if (how === "silent") near.kill("silent");
+    else if (how === "cut off") fleet.simulation.partition(near.name);
+    else fleet.simulation.slowReader(near.name, 0);
+    const hanging = Promise.allSettled([1, 2, 3].map(() => ping(from, to, over(near))));
+    for (let round = 0; round < 5; round++) {
+      await fleet.sleep(fleet.random.integer(500, 4_000));
+      const startedMs = fleet.simulation.nowMs;
+      await ping(from, to, over(far));
+      const tookMs = fleet.simulation.nowMs - startedMs;
+      if (tookMs > SET_UP_WITHIN_MS) throw new TypeError(`a route over ${far.name} took ${tookMs / 1000} s`);
+    }
+    const results = await hanging;
+    if (results.some(({ status }) => status === "fulfilled")) {
+      throw new TypeError(`${near.name} was not dead`);
+    }
+    const startedMs = fleet.simulation.nowMs;
+    await ping(from, to, AROUND);
+    const tookMs = fleet.simulation.nowMs - startedMs;
+    if (tookMs > AROUND_WITHIN_MS) throw new TypeError(`the way around took ${tookMs / 1000} s`);
+    if (how === "silent") return;
+    await fleet.sleep(fleet.pick([10_000, 100_000]));
+    if (how === "cut off") fleet.simulation.heal(near.name);
+    else fleet.simulation.slowReader(near.name, Infinity);
+    fleet.say("is well again", near.name);
+  },
+};
+
+export const hopChurn: RoutedScenario = {
+  name: "hop-churn",
+  summary: "the visors between two ends restart all the while routes over them are set up",
+  ...SIZE,
+  async run(fleet) {
+    const [from, near, far, to] = fleet.shuffled(fleet.whole) as [
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+    ];
+    for (const end of [from, to]) {
+      end.config = {
+        persistent_transports: [near, far].map(({ publicKey }) => ({ pk: publicKey, type: "stcpr" })),
+      };
+      end.route = AROUND;
+    }
+    await fleet.settle();
+    await fleet.sleep(KNOWN_AFTER_MS + 10_000);
+    fleet.startTraffic(2, [from, to]);
+    let isOver = false;
+    const dialling = Promise.all([1, 2, 3].map(async () => {
+      while (!isOver) {
+        await ping(from, to, AROUND).catch(() => {}); // as a relay may go at any moment
+        await fleet.sleep(fleet.random.integer(0, 1_000));
+      }
+    }));
+    for (let round = fleet.random.integer(4, 8); round > 0; round--) {
+      await fleet.sleep(fleet.random.integer(200, 8_000));
+      const relay = fleet.pick([near, far]);
+      const how = fleet.pick(["silent", "reset", "stop"] as const);
+      if (how === "stop") await relay.stop();
+      else relay.kill(how);
+      await fleet.sleep(fleet.random.integer(0, 3_000));
+      await relay.start();
+    }
+    isOver = true;
+    await dialling;
+  },
+};
+
+export const breakerProbe: RoutedScenario = {
+  name: "breaker-probe",
+  summary: "a hundred callers want a dead visor when its breaker is half-open: one is let through",
+  ...SIZE,
+  async run(fleet) {
+    const [one, other, relay, to] = fleet.shuffled(fleet.whole) as [
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+    ];
+    await fleet.settle();
+    for (const end of [one, other, to]) await fleet.link(end, relay);
+    await fleet.sleep(KNOWN_AFTER_MS);
+    to.kill("silent");
+    const call = (index: number) => askForRoute(index % 2 === 0 ? one : other, relay, to);
+    await Promise.all(Array.from({ length: CIRCUIT_FAILURES }, (_, index) => call(index)));
+    mustHaveFailed(fleet, CIRCUIT_FAILURES);
+    await call(0);
+    mustBeRefused(fleet, 1);
+    await fleet.sleep(CIRCUIT_OPEN_MS);
+    fleet.say("a hundred callers come");
+    await Promise.all(Array.from({ length: CALLERS }, (_, index) => call(index)));
+    mustHaveFailed(fleet, CIRCUIT_FAILURES + 1 + CALLERS);
+    mustBeRefused(fleet, CALLERS);
+    await to.start();
+    await to.ready(new AbortController().signal);
+    await fleet.link(to, relay);
+    await fleet.sleep(KNOWN_AFTER_MS);
+    await fleet.retried("a route to a visor that is back", () => ping(one, to, AROUND), CIRCUIT_OPEN_MS);
+    const circuit = fleet.setupNode.stats()!.top_destinations?.find(({ pk }) => pk === to.publicKey)?.circuit;
+    if (circuit !== undefined) throw new TypeError(`the circuit of a visor that is back is ${circuit}`);
+  },
+};
+
+/** All of these were refused by the breaker, since the start; the callers before were not. */
+function mustBeRefused(fleet: RoutedFleet, times: number): void {
+  const refused = fleet.setupNode.stats()!.failures_by_reason.circuit_open ?? 0;
+  if (refused !== times) throw new TypeError(`the breaker refused ${refused} callers, not ${times}`);
+}
+
+/** One request to the setup node, as a visor's dialler makes it, without another try. Never rejects. */
+async function askForRoute(from: WholeVisor, relay: WholeVisor, to: WholeVisor): Promise<void> {
+  const { world, node: { router }, running: { visor: { dmsg } } } = from;
+  const hop = (a: WholeVisor, b: WholeVisor): Hop => ({
+    transportId: transportId(a.publicKey, b.publicKey, "stcpr"),
+    from: a.publicKey,
+    to: b.publicKey,
+  });
+  const route: BidirectionalRoute = {
+    descriptor: {
+      source: { publicKey: from.publicKey, port: router.ephemeralPort() },
+      destination: { publicKey: to.publicKey, port: 58 },
+    },
+    keepAliveNs: RULE_KEEP_ALIVE_NS,
+    forward: [hop(from, relay), hop(relay, to)],
+    reverse: [hop(to, relay), hop(relay, from)],
+  };
+  const client = new SetupClient({
+    world,
+    log: silentLog,
+    setupNodes: () => from.running.network.setupNodes ?? [],
+    dial: (publicKey, options) => dmsg.dial({ publicKey, port: SETUP_NODE_PORT }, options),
+  });
+  await client.dialRouteGroup(route).catch(() => {}); // the setup node's counters say how it went
+}

@@ -1,0 +1,180 @@
+/**
+ * What happens to transports that carry routes, and to the services that know of them: half of one is gone, every
+ * visor of a path restarts, the address resolver or the transport discovery is away (TP-2, TP-3, TP-4).
+ *
+ * @module
+ */
+import { withTimeout } from "../../runtime/mod.ts";
+import { KNOWN_AFTER_MS, ping, type RoutedFleet, SILENCE_MAX_MS, type WholeVisor } from "../routed/mod.ts";
+import type { FleetNode } from "../_fleet_node.ts";
+import type { RoutedScenario } from "../scenario.ts";
+
+const SIZE = { routed: true, servers: 2, visors: 4 } as const;
+const AROUND = { minHops: 2 } as const;
+/** A transport ends at once when it is told to, whatever its peer does. */
+const REMOVED_WITHIN_MS = 5_000;
+/** Each write has a minute; then the transport is over. */
+const WRITES_END_WITHIN_MS = 75_000;
+/** Visors bind anew each 90 s, or 10 s after a bind that failed. */
+const BOUND_WITHIN_MS = 110_000;
+/** Transports are registered anew each 90 s, or 15 s after a failure; the route finder reads each 5 s. */
+const REGISTERED_WITHIN_MS = 110_000;
+
+export const halfOpenTransport: RoutedScenario = {
+  name: "half-open-transport",
+  summary:
+    "a transport lives at both its ends, and nothing passes; writes, closes and others must not wait for it",
+  ...SIZE,
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    const [from, to, ...rest] = row;
+    await fleet.settle();
+    await fleet.chain(row);
+    fleet.startTraffic(6);
+    await fleet.sleep(fleet.random.integer(1_000, 10_000));
+    const transport = from.node.transports.to(to.publicKey)[0]!;
+    const how = fleet.pick(["cut", "one way", "not read"] as const);
+    fleet.say(`the link of ${from.name} and ${to.name}: ${how}`);
+    if (how === "cut") fleet.simulation.partition(from.name, to.name);
+    else if (how === "one way") fleet.simulation.blackHole(from.name, to.name);
+    else fleet.simulation.slowReader(to.name, 0);
+    const floods = how === "not read" ? flood(transport) : undefined;
+    await ping(rest[0]!, rest[1]!); // others are none the worse
+    if (floods !== undefined) {
+      await fleet.until(
+        "a transport ends of which no write ends",
+        () => !transport.isLive,
+        WRITES_END_WITHIN_MS,
+      );
+      await floods;
+    } else if (fleet.random.chance(50)) {
+      await fleet.sleep(fleet.random.integer(0, 60_000));
+      await withTimeout(
+        fleet.director.clock,
+        { what: "The removal of a half-open transport", afterMs: REMOVED_WITHIN_MS },
+        () => from.node.transports.remove(transport.id),
+      );
+    }
+    await fleet.sleep(fleet.pick([5_000, 60_000, 240_000]));
+    if (how === "not read") fleet.simulation.slowReader(to.name, Infinity);
+    else fleet.simulation.heal(from.name, to.name);
+    fleet.say("everything passes again");
+  },
+};
+
+/** Packets for a route that is none, until the transport takes no more. Never rejects. */
+async function flood(transport: { readonly isLive: boolean; send: WriteOf }): Promise<void> {
+  const payload = new Uint8Array(32 * 1024);
+  try {
+    while (transport.isLive) await transport.send(0, 0xffff_fff0, payload);
+  } catch { /* it has ended, as it must */ }
+}
+
+type WriteOf = (type: number, routeId: number, payload: Uint8Array) => Promise<void>;
+
+export const pathRestart: RoutedScenario = {
+  name: "path-restart",
+  summary: "every visor of a path restarts, one after the other, under running downloads",
+  ...SIZE,
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole);
+    row.forEach((visor, at) => {
+      const neighbours = [row[at - 1], row[at + 1]].filter((each) => each !== undefined);
+      visor.config = {
+        persistent_transports: neighbours.map(({ publicKey }) => ({ pk: publicKey, type: "stcpr" })),
+      };
+      visor.route = AROUND;
+    });
+    await fleet.settle();
+    await fleet.sleep(KNOWN_AFTER_MS + 10_000);
+    fleet.startTraffic(4);
+    await fleet.sleep(5_000);
+    if (fleet.traffic.counts.unopened > 0) {
+      throw new TypeError("not every route was opened before anything happened");
+    }
+    const across = { minHops: row.length - 1 };
+    await ping(ends[0]!, ends[1]!, across);
+    for (const visor of fleet.shuffled(row)) {
+      await endOne(fleet, visor);
+      await fleet.sleep(fleet.random.integer(0, 10_000));
+      await visor.start();
+      await fleet.retried("a route along the whole path", () => ping(ends[0]!, ends[1]!, across), 120_000);
+      await fleet.sleep(fleet.random.integer(0, 20_000));
+    }
+    // What was silent when its path restarted has ended by now, one way or the other.
+    await fleet.stopTraffic();
+    if (fleet.traffic.counts.complete === 0) throw new TypeError("no download was complete");
+  },
+};
+
+async function endOne(fleet: RoutedFleet, node: FleetNode): Promise<void> {
+  const how = fleet.pick(["stop", "reset", "silent"] as const);
+  if (how === "stop") await node.stop();
+  else node.kill(how);
+}
+
+export const resolverRestart: RoutedScenario = {
+  name: "resolver-restart",
+  summary:
+    "the address resolver is gone for a while, and back with nothing: transports live, and new ones come",
+  ...SIZE,
+  async run(fleet) {
+    const [one, two, three, four] = fleet.shuffled(fleet.whole) as [
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+      WholeVisor,
+    ];
+    await fleet.settle();
+    const kept = [await fleet.link(one, two, "sudph"), await fleet.link(two, three, "stcpr")];
+    await fleet.sleep(KNOWN_AFTER_MS);
+    fleet.startTraffic();
+    await endOne(fleet, fleet.resolver);
+    await fleet.sleep(fleet.pick([0, 20_000, 100_000, 200_000]));
+    if (kept.some(({ isLive }) => !isLive)) {
+      throw new TypeError("a transport ended with the address resolver");
+    }
+    await fleet.resolver.start();
+    for (const [from, to, type] of [[one, four, "sudph"], [three, four, "stcpr"]] as const) {
+      const tookMs = await fleet.retried(
+        `a ${type} transport after the resolver is back`,
+        async () => void await fleet.link(from, to, type),
+        BOUND_WITHIN_MS,
+      );
+      fleet.say(`a ${type} transport after ${Math.round(tookMs)} ms`);
+    }
+    if (kept.some(({ isLive }) => !isLive)) {
+      throw new TypeError("a transport ended with the address resolver");
+    }
+  },
+};
+
+export const transportsDown: RoutedScenario = {
+  name: "transports-down",
+  summary: "the transport discovery is gone for 10 min, and back with nothing: routes go on all the while",
+  ...SIZE,
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    await fleet.settle();
+    await fleet.chain(row.slice(0, 3));
+    const [from, , to, late] = row;
+    for (const visor of [from, to]) visor.route = AROUND;
+    await endOne(fleet, fleet.transportDiscovery);
+    fleet.startTraffic(1, [from, to]);
+    await fleet.sleep(10_000);
+    await ping(from, to, AROUND);
+    const made = await fleet.link(to, late); // nobody can be told of it
+    await fleet.sleep(9 * 60_000 + 50_000);
+    await ping(from, to, AROUND); // the route finder has what it read last
+    if (!made.isLive) throw new TypeError("a transport that cannot be registered ended");
+    await fleet.transportDiscovery.start();
+    await fleet.until(
+      "every transport is registered again",
+      () => fleet.transportDiscovery.transports().length >= row.length - 1,
+      REGISTERED_WITHIN_MS,
+    );
+    await fleet.sleep(KNOWN_AFTER_MS);
+    await ping(from, late, { minHops: 3 });
+  },
+  untilMs: SILENCE_MAX_MS + 2 * 3_600_000,
+};

@@ -1,0 +1,84 @@
+/**
+ * Transports over UDP where UDP is at its worst: behind NAT boxes, and on links that lose, delay, double and swap.
+ *
+ * @module
+ */
+import type { NatKind } from "../../runtime/simulated/mod.ts";
+import { NAT_KINDS } from "../../runtime/simulated/mod.ts";
+import { KNOWN_AFTER_MS, type WholeVisor } from "../routed/mod.ts";
+import type { RoutedScenario } from "../scenario.ts";
+
+/** Two boxes that both wait for the other one's port, which one of them changes for each place. */
+const NEVER: readonly (readonly [NatKind, NatKind])[] = [
+  ["port-restricted", "symmetric"],
+  ["symmetric", "port-restricted"],
+  ["symmetric", "symmetric"],
+];
+/** A punch may be lost; an application tries again. */
+const TRIES = 3;
+
+export const natKinds: RoutedScenario = {
+  name: "nat-kinds",
+  summary: "visors behind NAT boxes of all kinds: who can meet by sudph does, and nobody else",
+  routed: true,
+  servers: 2,
+  visors: 4,
+  async run(fleet) {
+    const places = fleet.whole.map((visor) => ({
+      visor,
+      kind: fleet.pick<NatKind | "open">(["open", ...NAT_KINDS, "port-restricted", "symmetric"]),
+    }));
+    for (const { visor, kind } of places) if (kind !== "open") fleet.putBehind(visor, kind);
+    await fleet.settle();
+    await fleet.sleep(5_000);
+    for (const [at, one] of places.entries()) {
+      for (const other of places.slice(at + 1)) {
+        const [from, to] = fleet.shuffled([one, other]) as [typeof one, typeof one];
+        const isPossible = !NEVER.some(([a, b]) => from.kind === a && to.kind === b);
+        const hasMet = await meets(from.visor, to.visor, isPossible ? TRIES : 1);
+        const pair = `${from.visor.name} (${from.kind}) and ${to.visor.name} (${to.kind})`;
+        fleet.say(`${pair} ${hasMet ? "meet" : "do not meet"}`);
+        if (hasMet !== isPossible) throw new TypeError(`${pair} ${hasMet ? "met" : "did not meet"} by sudph`);
+      }
+    }
+    await fleet.sleep(KNOWN_AFTER_MS);
+    fleet.startTraffic();
+    await fleet.sleep(40_000);
+  },
+};
+
+async function meets(from: WholeVisor, to: WholeVisor, tries: number): Promise<boolean> {
+  for (let attempt = 0; attempt < tries; attempt++) {
+    try {
+      await from.node.transports.dial(to.publicKey, "sudph", { label: "user" });
+      return true;
+    } catch { /* once more, or it is the answer */ }
+  }
+  return false;
+}
+
+export const lossyUdp: RoutedScenario = {
+  name: "lossy-udp",
+  summary: "every path loses 3 % in bursts, delays, doubles and swaps; routes over sudph lose no byte",
+  routed: true,
+  servers: 2,
+  visors: 3,
+  link: { burstLossPct: 3, jitterMs: 40, reorderPct: 5, duplicatePct: 1 },
+  async run(fleet) {
+    const row = fleet.shuffled(fleet.whole);
+    for (const visor of row) visor.route = { minHops: 1 };
+    await fleet.settle();
+    for (let at = 1; at < row.length; at++) {
+      await fleet.retried("a sudph transport", async () => {
+        await fleet.link(row[at - 1]!, row[at]!, "sudph");
+      }, 60_000);
+    }
+    await fleet.sleep(KNOWN_AFTER_MS);
+    row[0]!.route = row.at(-1)!.route = { minHops: 2 };
+    fleet.startTraffic();
+    await fleet.sleep(60_000);
+    await fleet.stopTraffic();
+    const { complete, cut } = fleet.traffic.counts;
+    if (cut > 0 || complete === 0) throw new TypeError(`${complete} streams are complete, ${cut} were cut`);
+  },
+};
