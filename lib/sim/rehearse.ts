@@ -38,8 +38,7 @@ export interface RehearsalOptions {
 /** Rehearses `scenario`. Never rejects: what goes wrong is in the verdict. One at a time in a process. */
 export async function rehearse(scenario: Scenario, options: RehearsalOptions): Promise<Verdict> {
   const { servers = scenario.servers, visors = scenario.visors, seed, extraTurns, onEvent } = options;
-  const link = scenario.routed ? scenario.link : undefined;
-  const simulation = new Simulation({ seed: `${scenario.name}/${seed}`, extraTurns, link });
+  const simulation = new Simulation({ seed: `${scenario.name}/${seed}`, extraTurns });
   const timeline = new Timeline(() => simulation.nowMs, onEvent);
   const about = { simulation, timeline, servers, visors };
   const rehearsal = scenario.routed ? routedRehearsal(scenario, about) : dmsgRehearsal(scenario, about);

@@ -1,5 +1,4 @@
 /** What a scenario is, and what a rehearsal of one comes to. @module */
-import type { LinkProfile } from "../runtime/simulated/mod.ts";
 import type { Fleet } from "./fleet.ts";
 import type { RoutedFleet } from "./routed/mod.ts";
 import type { TrafficCounts } from "./traffic.ts";
@@ -42,8 +41,6 @@ export interface RoutedScenario extends ScenarioHead {
   readonly routed: true;
   /** As that of a {@link DmsgScenario}. */
   readonly run: (fleet: RoutedFleet) => Promise<void>;
-  /** Of every link, from the start to the end. */
-  readonly link?: Partial<LinkProfile>;
 }
 
 /** How a rehearsal went. */

@@ -105,8 +105,9 @@ export class RoutedFleet extends Fleet {
   /** Asks the resolver, as a visor does that looks for a transport to make. */
   async #mustBeBound(): Promise<void> {
     const { stcpr, sudph } = await this.pick(this.wholeUp).node.services.addressResolver!.transports();
-    for (const { name, publicKey } of this.wholeUp) {
-      if (!stcpr.includes(publicKey) || !sudph.includes(publicKey)) {
+    for (const { name, publicKey, isBehindNat } of this.wholeUp) {
+      const isHeard = isBehindNat || stcpr.includes(publicKey); // nobody could connect to it
+      if (!isHeard || !sudph.includes(publicKey)) {
         throw new TypeError(`${name} is not bound`);
       }
     }

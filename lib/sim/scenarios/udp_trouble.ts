@@ -57,16 +57,25 @@ async function meets(from: WholeVisor, to: WholeVisor, tries: number): Promise<b
   return false;
 }
 
+const LOSSY = { burstLossPct: 3, jitterMs: 40, reorderPct: 5, duplicatePct: 1 } as const;
+const WELL = { burstLossPct: 0, jitterMs: 2, reorderPct: 0, duplicatePct: 0 } as const;
+
 export const lossyUdp: RoutedScenario = {
   name: "lossy-udp",
-  summary: "every path loses 3 % in bursts, delays, doubles and swaps; routes over sudph lose no byte",
+  summary: "every UDP path loses 3 % in bursts, delays, doubles and swaps; routes over sudph lose no byte",
   routed: true,
   servers: 2,
   visors: 3,
-  link: { burstLossPct: 3, jitterMs: 40, reorderPct: 5, duplicatePct: 1 },
   async run(fleet) {
     const row = fleet.shuffled(fleet.whole);
-    for (const visor of row) visor.route = { minHops: 1 };
+    for (const { world } of row) void world; // is switched on
+    for (const [at, { name }] of row.entries()) {
+      for (const other of [...row.slice(at + 1), fleet.resolver]) {
+        void other.world; // is switched on
+        fleet.simulation.link(name, other.name, LOSSY);
+      }
+    }
+    fleet.say("paths between visors, and to the resolver, lose, delay, double and swap");
     await fleet.settle();
     for (let at = 1; at < row.length; at++) {
       await fleet.retried("a sudph transport", async () => {
@@ -80,5 +89,11 @@ export const lossyUdp: RoutedScenario = {
     await fleet.stopTraffic();
     const { complete, cut } = fleet.traffic.counts;
     if (cut > 0 || complete === 0) throw new TypeError(`${complete} streams are complete, ${cut} were cut`);
+    for (const [at, { name }] of row.entries()) {
+      for (const other of [...row.slice(at + 1), fleet.resolver]) {
+        fleet.simulation.link(name, other.name, WELL);
+      }
+    }
+    fleet.say("every path is well");
   },
 };
