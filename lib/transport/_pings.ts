@@ -13,6 +13,8 @@ import type { RefusalCounters } from "./counters.ts";
 import { encodePacket, PacketType } from "./packet.ts";
 
 export const PING_INTERVAL_MS = 60_000;
+/** Over UDP: NAT boxes at home forget a path on which nothing passes for 30 s. */
+export const UDP_PING_INTERVAL_MS = 20_000;
 /** Soon, so that a latency is known when the transport is registered. */
 export const FIRST_PING_MS = 1_000;
 /** Pings in a row without a pong that end a transport whose peer answered before. */
@@ -55,6 +57,7 @@ export class TransportPings {
   readonly #pinged: Pinged;
   readonly #clock: Clock;
   readonly #refusals: RefusalCounters;
+  readonly #intervalMs: number;
   readonly #underWay = new Map<bigint, Ping>();
   #timer: Timer;
   #sequence = 0n;
@@ -62,8 +65,17 @@ export class TransportPings {
   #wasAnswered = false;
   #latency: Latency | undefined;
 
-  constructor(pinged: Pinged, clock: Clock, refusals: RefusalCounters) {
+  constructor(
+    pinged: Pinged,
+    { clock, refusals, type }: {
+      readonly clock: Clock;
+      readonly refusals: RefusalCounters;
+      /** Of the transport. */
+      readonly type: string;
+    },
+  ) {
     this.#pinged = pinged;
+    this.#intervalMs = type === "sudph" ? UDP_PING_INTERVAL_MS : PING_INTERVAL_MS;
     this.#clock = clock;
     this.#refusals = refusals;
     this.#timer = clock.timer(FIRST_PING_MS, this.#onTimer);
@@ -129,12 +141,12 @@ export class TransportPings {
   }
 
   readonly #onTimer = () => {
-    this.#timer = this.#clock.timer(PING_INTERVAL_MS, this.#onTimer);
+    this.#timer = this.#clock.timer(this.#intervalMs, this.#onTimer);
     const silentMs = this.#clock.monotonicMs() - this.#pinged.heardMs;
     if (this.#pinged.isDelivering) {
       this.#missed = 0; // pongs wait behind what we do not take
     } else if (this.#wasAnswered && this.#missed >= PONGS_MISSED_MAX) {
-      const waitedMs = this.#missed * PING_INTERVAL_MS;
+      const waitedMs = this.#missed * this.#intervalMs;
       return this.#pinged.close(new TimedOutError(`An answer to ${this.#missed} transport pings`, waitedMs));
     } else if (!this.#wasAnswered && silentMs > SILENCE_MAX_MS) {
       return this.#pinged.close(new TimedOutError("A packet of the peer", SILENCE_MAX_MS));

@@ -122,8 +122,7 @@ export class Transport {
           return isDelivering();
         },
       },
-      world.clock,
-      this.#refusals,
+      { clock: world.clock, refusals: this.#refusals, type: this.type },
     );
   }
 

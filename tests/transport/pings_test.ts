@@ -8,12 +8,13 @@ import {
   parsePackets,
   RefusalCounters,
   Transport,
+  type TransportType,
 } from "../../lib/transport/mod.ts";
 import { assertNothingAlive } from "../support/world.ts";
 import { alice, bob, text } from "./support.ts";
 
 /** A transport, and a peer that answers pings after `pongMs`, or not. */
-function setUp({ pongMs }: { pongMs?: number } = {}) {
+function setUp({ pongMs, type = "stcp" }: { pongMs?: number; type?: TransportType } = {}) {
   const ledger = new Ledger();
   const clock = new VirtualClock({ ledger });
   const [conn, peer] = memoryPair({ ledger });
@@ -23,7 +24,7 @@ function setUp({ pongMs }: { pongMs?: number } = {}) {
     world: { clock, ledger },
     local: alice.publicKey,
     remote: bob.publicKey,
-    type: "stcp",
+    type,
     label: "user",
     conn,
     isInitiator: true,
@@ -54,6 +55,13 @@ function setUp({ pongMs }: { pongMs?: number } = {}) {
   };
   return { transport, peer, clock, state, refusals, ended, end };
 }
+
+Deno.test("over UDP a ping goes out each 20 s: NAT boxes forget what is silent for 30 s", async () => {
+  const { clock, state, end } = setUp({ pongMs: 5, type: "sudph" });
+  await clock.advance(61_000);
+  assert.deepEqual(state.atMs, [1_000, 21_000, 41_000, 61_000]);
+  await end();
+});
 
 Deno.test("a ping goes out after a second and then each minute", async () => {
   const { clock, state, end } = setUp({ pongMs: 5 });

@@ -5,9 +5,11 @@
  */
 import { describeError, type Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import { sleep, type World } from "../../runtime/mod.ts";
+import { sleep, withTimeout, type World } from "../../runtime/mod.ts";
 import type { TransportType } from "../../transport/mod.ts";
 
+/** All attempts of one type: behind some NAT boxes one type is never answered, and another one works. */
+export const AUTOMATIC_TYPE_MS = 15_000;
 /** Attempts for each type. */
 export const AUTOMATIC_ATTEMPTS = 3;
 /** Before the second attempt. */
@@ -41,15 +43,21 @@ export function automaticTransports(options: AutomaticTransportsOptions): MakeTr
   return async (remote, signal) => {
     for (const type of await typesFor(remote, options, signal)) {
       if (!types.includes(type)) continue;
+      const untilMs = clock.monotonicMs() + AUTOMATIC_TYPE_MS;
       for (let attempt = 1, waitMs = AUTOMATIC_BACKOFF_MS; attempt <= AUTOMATIC_ATTEMPTS; attempt++) {
         try {
-          await transports.dial(remote, type, { label: "automatic", signal });
+          const limit = { what: `A ${type} transport`, afterMs: untilMs - clock.monotonicMs(), signal };
+          await withTimeout(
+            clock,
+            limit,
+            (signal) => transports.dial(remote, type, { label: "automatic", signal }),
+          );
           return;
         } catch (cause) {
           signal?.throwIfAborted();
           log.debug("No automatic transport", { remote, type, attempt, cause: describeError(cause) });
         }
-        if (attempt === AUTOMATIC_ATTEMPTS) break;
+        if (attempt === AUTOMATIC_ATTEMPTS || clock.monotonicMs() + waitMs >= untilMs) break;
         await sleep(clock, waitMs, signal);
         waitMs *= AUTOMATIC_BACKOFF_GROWTH;
       }
