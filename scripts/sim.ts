@@ -60,7 +60,7 @@ async function main(argv: string[]): Promise<number> {
   const { values } = parseTask({
     args: argv,
     options: {
-      seeds: { type: "string", default: "25" },
+      seeds: { type: "string", default: String(SCENARIOS.length) },
       first: { type: "string", default: "1" },
       scenario: { type: "string" },
       seed: { type: "string" },
