@@ -171,7 +171,9 @@ Deno.test("SV-6, SV-8: from configured servers alone; routes, health and /stats 
         key("alice"),
         1,
       ]);
-      assert.deepEqual(stats.top_failed_destinations, [{ pk: key("nobody"), total: 1, failed: 1 }]);
+      assert.deepEqual(stats.top_failed_destinations, [
+        { pk: key("nobody"), total: 1, failed: 1, circuit: "closed" },
+      ]);
       const { service_name, dmsg_address, dmsg_servers, build_info } = JSON.parse(
         (await get("/health")).body,
       );
