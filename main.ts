@@ -18,7 +18,10 @@ async function main(argv: readonly string[]): Promise<number> {
     terminal: processTerminal((handler) => {
       const onSignal = onInterrupts({
         end: handler,
-        endNow: () => process.exit(130),
+        endNow: () => {
+          io.leaveScreen();
+          process.exit(130);
+        },
         nowMs: () => process.uptime() * 1_000,
       });
       // Told before anything is listened to: Deno takes SIGHUP over with the first signal, ignored or not.
@@ -82,7 +85,8 @@ function processTerminal(onInterrupt: Terminal["onInterrupt"]): Terminal {
     },
     outIsTerminal: process.stdout.isTTY === true,
     errIsTerminal: process.stderr.isTTY === true,
-    columns: () => process.stderr.columns,
+    columns: () => process.stdout.columns ?? process.stderr.columns,
+    rows: () => process.stdout.rows,
     env: (name) => process.env[name],
     pid: process.pid,
     onInterrupt,

@@ -1,9 +1,8 @@
 /** What `skyctl dmsg serve` does. @module */
-import { isAbort, logTo, renderLogRecord, Scope } from "../../lib/base/mod.ts";
+import { ConnClosedError, isAbort, logTo, renderLogRecord, Scope, untilAborted } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError } from "../../lib/control/mod.ts";
 import { serveDmsgHttp } from "../../lib/dmsg/mod.ts";
-import { ConnClosedError } from "../../lib/base/mod.ts";
 import { folderHandler, keptKeyPair, NotAFolderError } from "../../lib/visor/mod.ts";
 import { connectToAny, type NetworkOptions, withClient } from "../_look_up.ts";
 
@@ -39,21 +38,20 @@ async function serveFromVisor(io: Io, folder: string, options: ServeOptions): Pr
     throw error;
   }
   await using client = control;
-  let lines;
+  let isServing = false;
+  let cause: unknown;
   try {
-    lines = await client.serve({ folder, port: options.port }, io.signal);
-  } catch (error) {
-    if (error instanceof NoVisorError) return false;
-    throw error;
-  }
-  announce(io, { publicKey: client.control.publicKey, port: options.port, folder, from: "visor" });
-  try {
-    while (await lines.read() !== null); // a line every few seconds, until one of us ends
+    for await (const _ of client.stream("serve", { folder, port: options.port }, io.signal)) { // until one of us ends
+      isServing = true;
+      announce(io, { publicKey: client.control.publicKey, port: options.port, folder, from: "visor" });
+    }
   } catch (error) {
     io.signal.throwIfAborted();
-    throw new ConnClosedError(error, "The visor stopped, and serves no more");
+    if (!isServing && error instanceof NoVisorError) return false;
+    if (!isServing) throw error;
+    cause = error;
   }
-  throw new ConnClosedError(undefined, "The visor stopped, and serves no more");
+  throw new ConnClosedError(cause, "The visor stopped, and serves no more");
 }
 
 async function serveAlone(io: Io, folder: string, options: ServeOptions): Promise<void> {
@@ -78,10 +76,7 @@ async function serveAlone(io: Io, folder: string, options: ServeOptions): Promis
     await connectToAny(dmsg, io.signal);
     await dmsg.whenPublished(io.signal);
     announce(io, { publicKey: dmsg.publicKey, port: options.port, folder, from: "own client" });
-    await new Promise<void>((resolve) => {
-      if (io.signal.aborted) resolve();
-      io.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(io.signal);
   });
 }
 

@@ -14,11 +14,15 @@ export function renderVisorPing(
     }`,
     ...roundTripsMs.map((ms, index) => `round trip ${index + 1}: ${renderDuration(ms)}`),
     `min ${renderDuration(sorted[0]!)}, mean ${renderDuration(mean)}, max ${renderDuration(sorted.at(-1)!)}`,
-    renderTable(["way", "transport", "from", "to", "latency"], [
-      ...rowsOf("there", forward),
-      ...rowsOf("back", reverse),
-    ]),
+    renderTable(["way", "transport", "from", "to", "latency"], hopRows({ forward, reverse })),
   ].join("\n");
+}
+
+/** The hops of both ways, as rows of a table. */
+export function hopRows(
+  { forward, reverse }: Readonly<Record<"forward" | "reverse", readonly HopSummary[]>>,
+): string[][] {
+  return [...rowsOf("there", forward), ...rowsOf("back", reverse)];
 }
 
 function rowsOf(way: string, hops: readonly HopSummary[]): string[][] {

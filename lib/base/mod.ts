@@ -20,3 +20,4 @@ export * from "./one_line.ts";
 export * from "./present.ts";
 export * from "./scope.ts";
 export * from "./write_queue.ts";
+export * from "./until_aborted.ts";

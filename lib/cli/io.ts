@@ -7,6 +7,7 @@
  */
 import type { World } from "../runtime/mod.ts";
 import type { Progress } from "./progress.ts";
+import type { Screen } from "./screen.ts";
 
 /** The terminal, or what stands in for it. */
 export interface Terminal {
@@ -22,6 +23,8 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, or undefined off a terminal. */
   columns(): number | undefined;
+  /** Rows of the terminal, or undefined off a terminal. */
+  rows(): number | undefined;
   /** A variable of the environment. */
   env(name: string): string | undefined;
   /** The number of this process. */
@@ -48,6 +51,11 @@ export interface Io {
   note(text: string): void;
   /** A bar on stderr when that is a terminal, else silence. Ends with `done()`. */
   progress(label: string, options?: { readonly total?: number }): Promise<Progress>;
+  /**
+   * The whole terminal for a picture; undefined where there is none to draw on: a pipe, `--json`, `TERM=dumb`. Whoever
+   * asks closes it.
+   */
+  screen(): Promise<Screen | undefined>;
   /** The system's world, made at the first call. */
   world(): Promise<World>;
   /** A variable of the environment. */
@@ -80,6 +88,7 @@ export class ProcessIo implements Io {
   #listening = false;
   #answered: "nothing" | "lines" | "whole" = "nothing";
   #world: Promise<World> | undefined;
+  #screen: Screen | undefined;
 
   constructor({ json, version, terminal, makeWorld }: IoOptions) {
     this.json = json;
@@ -144,6 +153,22 @@ export class ProcessIo implements Io {
       write: (text) => this.#terminal.err(text),
       nowMs: () => clock.monotonicMs(),
     });
+  }
+
+  async screen(): Promise<Screen | undefined> {
+    const terminal = this.#terminal;
+    if (this.json || !terminal.outIsTerminal || terminal.env("TERM") === "dumb") return undefined;
+    const { Screen } = await import("./screen.ts");
+    return this.#screen = new Screen({
+      columns: () => terminal.columns(),
+      rows: () => terminal.rows(),
+      write: (text) => this.#answer(text),
+    });
+  }
+
+  /** Gives the terminal back as it was, for a process that ends at once. */
+  leaveScreen(): void {
+    this.#screen?.close();
   }
 
   env(name: string): string | undefined {

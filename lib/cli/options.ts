@@ -1,6 +1,6 @@
 /** Parsers of option values. A value that cannot be is a usage error that names it. @module */
-import { InvalidArgumentError } from "./command.ts";
-import { parseBytes, parseDuration } from "./units.ts";
+import { InvalidArgumentError, Option } from "./command.ts";
+import { parseBytes, parseDuration, renderDuration } from "./units.ts";
 
 /** `30s`, `1m30s`, `250ms`, or seconds as a bare number; in milliseconds. */
 export function durationOption(text: string): number {
@@ -8,6 +8,29 @@ export function durationOption(text: string): number {
   if (ms === undefined) throw new InvalidArgumentError("Not a duration: write 30s, 1m30s or 250ms.");
   return ms;
 }
+
+/** `--interval <duration>` of a command that watches. */
+export function intervalOption({ minMs, defaultMs, written }: {
+  readonly minMs: number;
+  readonly defaultMs: number;
+  /** The default as people write it. */
+  readonly written: string;
+}) {
+  const parse = (text: string) => {
+    const ms = durationOption(text);
+    if (ms < minMs || ms > INTERVAL_MS_MAX) {
+      throw new InvalidArgumentError(
+        `Not from ${renderDuration(minMs)} to ${renderDuration(INTERVAL_MS_MAX)}.`,
+      );
+    }
+    return ms;
+  };
+  return new Option("-i, --interval <duration>", "with --watch: between two looks").argParser(parse)
+    .default(defaultMs, written);
+}
+
+/** Rarer than this is no watching. */
+export const INTERVAL_MS_MAX = 3_600_000;
 
 /** `64K`, `1.5MiB`, or bytes as a bare number. */
 export function bytesOption(text: string): number {

@@ -42,6 +42,23 @@ export function renderTable(
   return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
 }
 
+/** The same, with keys and ids in full where `columns` are enough for every line, else in short. */
+export function renderTableWithin(
+  columns: number,
+  heads: readonly (string | Column)[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
+  const full = renderTable(heads, rows);
+  if (full.split("\n").every((line) => line.length <= columns)) return full;
+  const short = (cell: string | number) => typeof cell === "string" ? shortened(cell) : cell;
+  return renderTable(heads, rows.map((row) => row.map(short)));
+}
+
+/** `02ab12cd…9f3e` of a key or an id; other text as it is. */
+export function shortened(text: string): string {
+  return /^[0-9a-f-]{36,}$/.test(text) ? `${text.slice(0, 8)}…${text.slice(-4)}` : text;
+}
+
 /** A peer's text may stand in a cell: nothing in it may steer the terminal. */
 function textOf(cell: string | number): string {
   return oneLine(String(cell));

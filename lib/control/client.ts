@@ -3,17 +3,18 @@
  *
  * @module
  */
-import type { Conn } from "../base/mod.ts";
+import { type Conn, LimitError, TimedOutError } from "../base/mod.ts";
 import { type BodyReader, HttpClient } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
+import { CONTROL_CALLS, type ControlInput, type ControlName, type ControlOutput } from "./schema.ts";
 import {
-  CONTROL_CALLS,
-  type ControlInput,
-  type ControlName,
-  type ControlOutput,
-  SERVE_PATH,
-} from "./schema.ts";
+  CONTROL_STREAMS,
+  STREAM_SILENCE_MS,
+  type StreamInput,
+  type StreamLine,
+  type StreamName,
+} from "./streams.ts";
 import { ControlAnswerError, ControlError } from "./errors.ts";
 import { z } from "zod";
 
@@ -88,16 +89,49 @@ export class ControlClient {
     });
   }
 
-  /** Serves a folder for as long as the returned body is read; cancelling it, or our end, ends the serving. */
-  async serve(input: { folder: string; port: number }, signal: AbortSignal): Promise<BodyReader> {
-    const response = await this.#http.send({
-      url: this.#origin + SERVE_PATH,
-      method: "POST",
-      headers: this.#headers(),
-      body: JSON.stringify(input),
-    }, { signal });
-    if (response.status === 200) return response.bodyReader;
-    throw refused("serve", response.status, await response.text(ANSWER_BYTES_MAX));
+  /**
+   * The lines of a stream, until it ends in order: the visor stops. Leaving the loop, or the signal, ends it there too.
+   * Errors as `call`; `TimedOutError` for a visor that is silent; those of a connection that breaks.
+   */
+  async *stream<Name extends StreamName>(
+    name: Name,
+    input: StreamInput<Name>,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamLine<Name>, void> {
+    const { path, line: schema } = CONTROL_STREAMS[name];
+    const left = new AbortController();
+    const leave = () => left.abort(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    const { clock } = this.#world;
+    const silence = new TimedOutError(`Stream ${name} of the visor`, STREAM_SILENCE_MS);
+    let timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
+    try {
+      const response = await this.#http.send({
+        url: this.#origin + path,
+        method: "POST",
+        headers: this.#headers(),
+        body: JSON.stringify(input),
+      }, { signal: left.signal });
+      if (response.status !== 200) {
+        throw refused(name, response.status, await response.text(ANSWER_BYTES_MAX));
+      }
+      for await (const text of linesOf(response.bodyReader)) {
+        timer.cancel();
+        timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
+        if (text === "{}") continue;
+        const line = schema.safeParse(safeJson(text));
+        if (!line.success) throw refused(name, 200, text);
+        yield line.data as StreamLine<Name>;
+      }
+    } catch (error) {
+      if (left.signal.aborted) throw left.signal.reason;
+      throw error;
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", leave);
+      left.abort(new DOMException("Nobody reads on", "AbortError"));
+    }
   }
 
   async close(): Promise<void> {
@@ -120,6 +154,20 @@ export class ControlClient {
       if (cause instanceof UnreachableError) throw new NoVisorError(this.#home, { cause });
       throw cause;
     }
+  }
+}
+
+/** Whole lines without their ends. Errors: `LimitError` for a longer one than any answer may be. */
+async function* linesOf(body: BodyReader): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let view = await body.read(); view !== null; view = await body.read()) {
+    const lines = (text + decoder.decode(view, { stream: true })).split("\n");
+    text = lines.pop()!;
+    if (text.length > ANSWER_BYTES_MAX) {
+      throw new LimitError(`A line of the visor's exceeds ${ANSWER_BYTES_MAX} bytes`);
+    }
+    yield* lines;
   }
 }
 

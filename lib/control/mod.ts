@@ -23,3 +23,4 @@ export type {
   UptimeSummary,
 } from "./node_schema.ts";
 export * from "./schema.ts";
+export * from "./streams.ts";

@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { NODE_CALLS, nodeStatusSchema } from "./node_schema.ts";
+import { CONTROL_STREAMS } from "./streams.ts";
 
 const key = z.string().describe("public key, 66 hex characters");
 
@@ -163,20 +164,13 @@ export type HostedService = z.infer<typeof hostedServiceSchema>;
 export type ServerSummary = z.infer<typeof serverSchema>;
 export type SessionSummary = z.infer<typeof sessionSchema>;
 
-/** The path at which a folder is served for as long as the answer is read: `{folder, port}` in, lines out. */
-export const SERVE_PATH = "/v1/dmsg/serve";
-/** What `SERVE_PATH` takes. */
-export const serveInputSchema = z.object({ folder: z.string().min(1), port: z.int().min(1).max(65_535) });
-
-/** The description of every call as JSON Schema, for people and generators. */
+/** The description of every call and stream as JSON Schema, for people and generators. */
 export function describeControl(): unknown {
-  return Object.fromEntries(
-    Object.entries(CONTROL_CALLS).map(([name, call]) => [name, {
-      method: call.method,
-      path: call.path,
-      about: call.about,
-      input: z.toJSONSchema(call.input),
-      output: z.toJSONSchema(call.output),
-    }]),
+  const calls = Object.entries(CONTROL_CALLS).map(([name, { method, path, about, input, output }]) =>
+    [name, { method, path, about, input: z.toJSONSchema(input), output: z.toJSONSchema(output) }] as const
   );
+  const streams = Object.entries(CONTROL_STREAMS).map(([name, { path, about, input, line }]) =>
+    [name, { method: "POST", path, about, input: z.toJSONSchema(input), line: z.toJSONSchema(line) }] as const
+  );
+  return Object.fromEntries<unknown>([...calls, ...streams]);
 }

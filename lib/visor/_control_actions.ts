@@ -1,18 +1,23 @@
 /** What each call of the control API does to a visor. @module */
+import { untilAborted } from "../base/mod.ts";
 import { parsePublicKey } from "../crypto/mod.ts";
 import { renderEntry } from "../dmsg/mod.ts";
 import type { Clock } from "../runtime/mod.ts";
 import type { ControlActions } from "./control_server.ts";
-import { nodeActions } from "./_node_actions.ts";
+import { nodeActions, nodeStreams } from "./_node_actions.ts";
+import { PingPorts } from "./_route_ping.ts";
+import type { StreamActions } from "./_control_streams.ts";
 import { listServers, pingKey } from "./dmsg_tools.ts";
 import type { Visor } from "./visor.ts";
 
+/** Every call and every stream. */
 export function controlActions(
   visor: Visor,
   { onStop, clock }: { readonly onStop: () => void; readonly clock: Clock },
-): ControlActions {
-  return {
-    ...nodeActions(visor.node, { clock }),
+): { readonly actions: ControlActions; readonly streams: StreamActions } {
+  const ports = new PingPorts();
+  const actions: ControlActions = {
+    ...nodeActions(visor.node, { clock, ports }),
     status: () => visor.status(),
     visorUptime: () => {
       const report = visor.uptime();
@@ -31,4 +36,14 @@ export function controlActions(
     },
     dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),
   };
+  const streams: StreamActions = {
+    ...nodeStreams(visor.node, { clock, ports }),
+    serve: async (wanted, tell, signal) => {
+      const unmount = await visor.mount(wanted);
+      tell({ serving: true });
+      await untilAborted(signal);
+      unmount();
+    },
+  };
+  return { actions, streams };
 }

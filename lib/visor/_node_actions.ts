@@ -2,7 +2,7 @@
 import { describeError, SkyError } from "../base/mod.ts";
 import type { AppSummary, HopSummary, NodeStatus, RuleSummary, TransportSummary } from "../control/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
-import { grantedKeepAlive, type Hop, type Rule } from "../routing/mod.ts";
+import { grantedKeepAlive, type Hop, type RouteGroup, type Rule } from "../routing/mod.ts";
 import { type HopLabel, RouteHopError } from "../routing/setup/mod.ts";
 import { type Clock, withTimeout } from "../runtime/mod.ts";
 import {
@@ -12,8 +12,10 @@ import {
   TransportDialError,
   type TransportType,
 } from "../transport/mod.ts";
+import type { StreamActions } from "./_control_streams.ts";
 import type { ControlActions } from "./control_server.ts";
 import { OwnKeyError } from "./errors.ts";
+import { watchPing } from "./_ping_watch.ts";
 import { pingOverRoute, PingPorts } from "./_route_ping.ts";
 import type { VisorNode } from "./node.ts";
 
@@ -52,8 +54,16 @@ const ADD_TYPES: readonly TransportType[] = ["stcpr", "sudph", "dmsg"];
 /** For a transport that was asked for without a limit. */
 const ADD_TIMEOUT_MS = 60_000;
 
-export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock }): NodeActions {
-  const ports = new PingPorts();
+interface NodeActionsOptions {
+  readonly clock: Clock;
+  /** Remembered from one ping to the next. */
+  readonly ports?: PingPorts;
+}
+
+export function nodeActions(
+  node: VisorNode,
+  { clock, ports = new PingPorts() }: NodeActionsOptions,
+): NodeActions {
   return {
     transports: () => node.transports.transports().map(summaryOf),
     transportAdd: async ({ key, type, timeoutMs = ADD_TIMEOUT_MS }, signal) => {
@@ -95,7 +105,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       const remote = parsePublicKey(key);
       if (remote === node.publicKey) throw new OwnKeyError("ping");
       const startedMs = clock.monotonicMs();
-      const options = { minHops, forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel), signal };
+      const options = { minHops, ...hopLabels({ forward, reverse }), signal };
       const { group, dialledMs, roundTripsMs } = await pingOverRoute(node, remote, {
         ...options,
         ports,
@@ -104,12 +114,7 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       });
       try {
         const dialMs = dialledMs - startedMs;
-        const route = node.dialer.routeOf(group);
-        const [there, back] = await Promise.all([
-          hopsOf(node, route?.forward ?? [], signal),
-          hopsOf(node, route?.reverse ?? [], signal),
-        ]);
-        return { key: remote, dialMs, roundTripsMs, forward: there, reverse: back };
+        return { key: remote, dialMs, roundTripsMs, ...await routeOf(node, group, signal) };
       } finally {
         group.close();
         await group.closed;
@@ -121,6 +126,31 @@ export function nodeActions(node: VisorNode, { clock }: { readonly clock: Clock 
       await node.launcher.start(name, { app, args }),
     appStop: async ({ name }): Promise<AppSummary> => await node.launcher.stop(name),
     appRemove: async ({ name }): Promise<AppSummary> => await node.launcher.remove(name),
+  };
+}
+
+/** The streams of the control API about routes. */
+export function nodeStreams(
+  node: VisorNode,
+  { clock, ports = new PingPorts() }: NodeActionsOptions,
+): Pick<StreamActions, "visorPingWatch"> {
+  return {
+    visorPingWatch: async ({ key, intervalMs, minHops, forward, reverse }, tell, signal) => {
+      const remote = parsePublicKey(key);
+      if (remote === node.publicKey) throw new OwnKeyError("ping");
+      const options = { minHops, ...hopLabels({ forward, reverse }), ports, clock };
+      await watchPing({
+        clock,
+        intervalMs,
+        tell,
+        async dial(signal) {
+          const startedMs = clock.monotonicMs();
+          const { group, dialledMs } = await pingOverRoute(node, remote, { ...options, count: 0, signal });
+          return { group, dialMs: dialledMs - startedMs };
+        },
+        hops: (group, signal) => routeOf(node, group, signal),
+      }, signal);
+    },
   };
 }
 
@@ -169,6 +199,20 @@ function failureText(error: unknown): string {
   return describeError(error instanceof TransportDialError ? error.cause : error) + hint;
 }
 
+/** Both ways of a route group that this visor dialled. */
+async function routeOf(
+  node: VisorNode,
+  group: RouteGroup,
+  signal: AbortSignal,
+): Promise<{ readonly forward: HopSummary[]; readonly reverse: HopSummary[] }> {
+  const route = node.dialer.routeOf(group);
+  const [forward, reverse] = await Promise.all([
+    hopsOf(node, route?.forward ?? [], signal),
+    hopsOf(node, route?.reverse ?? [], signal),
+  ]);
+  return { forward, reverse };
+}
+
 async function hopsOf(node: VisorNode, hops: readonly Hop[], signal: AbortSignal): Promise<HopSummary[]> {
   return await Promise.all(hops.map(async ({ transportId, from, to }) => ({
     transport: transportId,
@@ -188,6 +232,12 @@ async function latencyOf(
   if (own !== undefined) return own.latencyMs?.avg ?? null;
   const registered = await node.services.transportDiscovery?.byId(id, signal).catch(() => undefined);
   return registered?.latency === undefined ? null : registered.latency.avg / 1_000;
+}
+
+function hopLabels(
+  { forward, reverse }: { readonly forward?: readonly string[]; readonly reverse?: readonly string[] },
+): { readonly forward?: HopLabel[]; readonly reverse?: HopLabel[] } {
+  return { forward: forward?.map(hopLabel), reverse: reverse?.map(hopLabel) };
 }
 
 /** A transport id or a key, told by its shape. */

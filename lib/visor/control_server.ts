@@ -6,6 +6,7 @@
 import { describeError, type Log, SkyError } from "../base/mod.ts";
 import {
   CONTROL_CALLS,
+  CONTROL_STREAMS,
   ControlCallError,
   type ControlInput,
   ControlInputError,
@@ -13,12 +14,14 @@ import {
   type ControlOutput,
   ControlTokenError,
   describeControl,
-  SERVE_PATH,
-  serveInputSchema,
+  type StreamName,
 } from "../control/mod.ts";
 import { sha256 } from "../crypto/mod.ts";
 import { HttpError } from "../http/mod.ts";
 import { z } from "zod";
+import { errorOf, type StreamActions, streamed, type StreamedOptions } from "./_control_streams.ts";
+
+export type { StreamActions };
 
 /** What each call does. */
 export type ControlActions = {
@@ -31,17 +34,17 @@ export type ControlActions = {
 export interface ControlHandlerOptions {
   readonly token: string;
   readonly actions: ControlActions;
-  /** Mounts a folder; the returned function takes it off. Errors: the port is taken, the folder is none. */
-  readonly mount: (input: { folder: string; port: number }) => Promise<() => void>;
+  readonly streams: StreamActions;
+  /** Aborted when the visor stops: streams end then, in order. */
+  readonly stopping: AbortSignal;
   readonly log: Log;
-  /** Every so often a mounted folder's answer gets a line, so that a caller that is gone is noticed. */
-  readonly every: (intervalMs: number, tick: () => void) => () => void;
+  /** For the beats of a stream, so that a caller that is gone is noticed. */
+  readonly every: StreamedOptions["every"];
 }
 
-/** Between two lines of a mounted folder's answer. */
-export const SERVE_BEAT_MS = 5_000;
-
 const SCHEMA_PATH = "/v1/schema";
+const STREAM_NAMES = Object.keys(CONTROL_STREAMS) as StreamName[];
+type StreamAction = (input: unknown, tell: (line: unknown) => void, signal: AbortSignal) => Promise<void>;
 const STATUS_OF = { caller: 400, peer: 502, world: 503 } as const;
 
 /** The handler. Whoever lacks the token learns nothing. */
@@ -62,7 +65,16 @@ async function answer(request: Request, options: ControlHandlerOptions): Promise
   const url = new URL(request.url);
   const { method } = request;
   if (method === "GET" && url.pathname === SCHEMA_PATH) return Response.json(describeControl());
-  if (method === "POST" && url.pathname === SERVE_PATH) return await serve(request, options);
+  const stream = STREAM_NAMES.find((each) => CONTROL_STREAMS[each].path === url.pathname);
+  if (stream !== undefined && method === "POST") {
+    const input = parsed<unknown>(CONTROL_STREAMS[stream].input, await inputOf(request, url));
+    const { streams, stopping, every, log } = options;
+    const action = streams[stream] as StreamAction;
+    return await streamed(
+      (tell, signal) => logged(action(input, tell, signal), signal, log),
+      { callerSignal: AbortSignal.any([request.signal, stopping]), every },
+    );
+  }
   const names = Object.keys(CONTROL_CALLS) as ControlName[];
   const name = names.find((each) =>
     CONTROL_CALLS[each].method === method && CONTROL_CALLS[each].path === url.pathname
@@ -75,7 +87,8 @@ async function answer(request: Request, options: ControlHandlerOptions): Promise
 
 /** By which methods a path is a call. */
 function methodsOf(path: string): string[] {
-  const own = path === SCHEMA_PATH ? ["GET"] : path === SERVE_PATH ? ["POST"] : [];
+  const isStream = STREAM_NAMES.some((name) => CONTROL_STREAMS[name].path === path);
+  const own = path === SCHEMA_PATH ? ["GET"] : isStream ? ["POST"] : [];
   return [
     ...own,
     ...Object.values(CONTROL_CALLS).filter((call) => call.path === path).map(({ method }) => method),
@@ -106,51 +119,31 @@ function isAuthorized(request: Request, token: string): boolean {
   return sha256(encoder.encode(given)).every((byte, index) => byte === expected[index]);
 }
 
-/** Serves a folder for as long as the caller reads the answer: its end, or ours, takes the folder off. */
-async function serve(request: Request, { mount, every }: ControlHandlerOptions): Promise<Response> {
-  const unmount = await mount(parsed(serveInputSchema, await inputOf(request, new URL(request.url))));
-  const encoder = new TextEncoder();
-  const left = new AbortController();
-  let stop = () => {};
-  const end = () => {
-    left.abort();
-    stop();
-    unmount();
-  };
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encoder.encode('{"serving":true}\n'));
-      stop = every(SERVE_BEAT_MS, () => controller.enqueue(encoder.encode("{}\n")));
-      // The caller left, or the visor stops: the answer must end too, or the server would wait for it.
-      const leave = () => {
-        end();
-        controller.close();
-      };
-      request.signal.addEventListener("abort", leave, { once: true, signal: left.signal });
-    },
-    cancel: end,
-  });
-  return new Response(body, { headers: { "Content-Type": "application/x-ndjson" } });
-}
-
 function failed(error: unknown, log: Log): Response {
   if (error instanceof HttpError) throw error; // the body itself broke a rule of HTTP: the server knows the answer
   if (error instanceof SkyError) {
-    const { code, fault, hint } = error;
     const status = error instanceof ControlTokenError
       ? 401
       : error instanceof ControlCallError
       ? (error.allowed.length > 0 ? 405 : 404)
-      : STATUS_OF[fault];
+      : STATUS_OF[error.fault];
     const headers = error instanceof ControlCallError && error.allowed.length > 0
       ? { Allow: error.allowed.join(", ") }
       : undefined;
-    return Response.json({ error: { code, fault, message: describeError(error), hint } }, {
-      status,
-      headers,
-    });
+    return Response.json({ error: errorOf(error) }, { status, headers });
   }
   log.error("A control call failed", { cause: describeError(error) });
-  const message = "The visor failed at this call; its log says more";
-  return Response.json({ error: { code: "INTERNAL", fault: "peer", message } }, { status: 500 });
+  return Response.json({ error: errorOf(error) }, { status: 500 });
+}
+
+/** A defect in the middle of a stream has no status any more: the log has its text. */
+async function logged(work: Promise<void>, signal: AbortSignal, log: Log): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof SkyError) && !signal.aborted) {
+      log.error("A control stream failed", { cause: describeError(error) });
+    }
+    throw error;
+  }
 }

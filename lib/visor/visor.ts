@@ -72,6 +72,7 @@ export class Visor implements AsyncDisposable {
   readonly #token: string;
   readonly #startedMs: number;
   readonly #folders: ServedFolders;
+  readonly #stopping = new AbortController();
   readonly #stopAsked = Promise.withResolvers<void>();
   #controlServer: HttpServer | undefined;
   #controlAddress: SocketAddress | undefined;
@@ -241,8 +242,8 @@ export class Visor implements AsyncDisposable {
     this.#controlAddress = listener.address;
     const handler = controlWhenCalled(world, {
       token: this.#token,
-      actions: controlActions(this, { onStop: () => this.#stopAsked.resolve(), clock: world.clock }),
-      mount: (input) => this.mount(input),
+      ...controlActions(this, { onStop: () => this.#stopAsked.resolve(), clock: world.clock }),
+      stopping: this.#stopping.signal,
       log: log.child("control"),
       every: (intervalMs, tick) => repeat(world, intervalMs, tick),
     });
@@ -304,6 +305,7 @@ export class Visor implements AsyncDisposable {
   async #close(): Promise<void> {
     const { world, home, logFile, hosted } = this.#options;
     logFile.log.info("Visor stops", { key: this.publicKey });
+    this.#stopping.abort(new DOMException("The visor stops", "AbortError"));
     this.#folders.close();
     // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
     await Promise.all([this.#controlServer?.close(), this.#closeNetwork(), this.#uptime.close()]);

@@ -1,12 +1,11 @@
 /** A visor's control API with answers that a test gives, and `skyctl` on it in this process. @module */
-import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
 import { failureOf, renderFailure, renderFailureJson } from "../../lib/cli/failure.ts";
 import { ProcessIo } from "../../lib/cli/mod.ts";
 import { writeControlFile } from "../../lib/control/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
 import { buildTree } from "../../commands/mod.ts";
-import { type ControlActions, controlHandler } from "../../lib/visor/control_server.ts";
+import { type ControlActions, controlHandler, type StreamActions } from "../../lib/visor/control_server.ts";
 import { withSimulation } from "../support/world.ts";
 import { FakeTerminal } from "./_fakes.ts";
 import type { RunResult } from "./_run.ts";
@@ -28,6 +27,7 @@ async function loadVerbs(folder: URL): Promise<void> {
   }
 }
 await loadVerbs(new URL("../../commands/", import.meta.url));
+await import("../../lib/cli/screen.ts");
 
 const HOME = "/home";
 const TOKEN = "ab".repeat(32);
@@ -40,6 +40,11 @@ export interface Double {
   run(...argv: string[]): Promise<RunResult>;
   /** The same, with Ctrl-C after `ms` of virtual time. */
   interrupted(ms: number, ...argv: string[]): Promise<RunResult>;
+  /** The same on a terminal of this size. */
+  onTerminal(
+    terminal: { readonly columns: number; readonly rows: number; readonly interruptMs: number },
+    argv: readonly string[],
+  ): Promise<RunResult>;
   readonly nowMs: () => number;
 }
 
@@ -47,6 +52,7 @@ export interface Double {
 export function withControlDouble(
   actions: Partial<ControlActions>,
   test: (double: Double) => Promise<void>,
+  { streams = {} }: { readonly streams?: Partial<StreamActions> } = {},
 ): Promise<void> {
   return withSimulation(1, async (simulation) => {
     const world = simulation.node("visor");
@@ -55,7 +61,8 @@ export function withControlDouble(
       const handler = controlHandler({
         token: TOKEN,
         actions: actions as ControlActions,
-        mount: () => assert.fail("nothing is mounted here"),
+        streams: streams as StreamActions,
+        stopping: new AbortController().signal,
         log: silentLog,
         every: () => () => {},
       });
@@ -90,16 +97,26 @@ export function withControlDouble(
         return { code, stdout: terminal.stdout, stderr: terminal.stderr };
       }
 
+      async function interruptedOn(
+        terminal: FakeTerminal,
+        ms: number,
+        argv: readonly string[],
+      ): Promise<RunResult> {
+        const timer = world.clock.timer(ms, () => terminal.interrupt());
+        try {
+          return await run(terminal, argv);
+        } finally {
+          timer.cancel();
+        }
+      }
+
       await test({
         run: (...argv) => run(new FakeTerminal(), argv),
-        async interrupted(ms, ...argv) {
-          const terminal = new FakeTerminal();
-          const timer = world.clock.timer(ms, () => terminal.interrupt());
-          try {
-            return await run(terminal, argv);
-          } finally {
-            timer.cancel();
-          }
+        interrupted: (ms, ...argv) => interruptedOn(new FakeTerminal(), ms, argv),
+        onTerminal({ columns, rows, interruptMs }, argv) {
+          const terminal = new FakeTerminal({ outIsTerminal: true, errIsTerminal: true });
+          terminal.size = { columns, rows };
+          return interruptedOn(terminal, interruptMs, argv);
         },
         nowMs: () => world.clock.monotonicMs(),
       });

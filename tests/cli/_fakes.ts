@@ -11,6 +11,7 @@ export class FakeTerminal implements Terminal {
   readonly pid = 4711;
   readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;
+  size = { columns: 60, rows: 24 };
   constructor({ outIsTerminal = false, errIsTerminal = false } = {}) {
     this.outIsTerminal = outIsTerminal;
     this.errIsTerminal = errIsTerminal;
@@ -29,7 +30,10 @@ export class FakeTerminal implements Terminal {
     return this.environment[name];
   }
   columns(): number | undefined {
-    return this.errIsTerminal ? 60 : undefined;
+    return this.outIsTerminal || this.errIsTerminal ? this.size.columns : undefined;
+  }
+  rows(): number | undefined {
+    return this.outIsTerminal ? this.size.rows : undefined;
   }
   onInterrupt(handler: () => void): void {
     this.handlers.push(handler);

@@ -1,13 +1,20 @@
 /** The control API over a simulated network: its server in lib/visor, its client here. */
 import assert from "node:assert/strict";
-import { CallerError, PeerError, silentLog, WorldError } from "../../lib/base/mod.ts";
-import { CONTROL_CALLS, ControlClient, describeControl, SERVE_PATH } from "../../lib/control/mod.ts";
+import { CallerError, PeerError, silentLog, untilAborted, WorldError } from "../../lib/base/mod.ts";
+import {
+  CONTROL_CALLS,
+  CONTROL_STREAMS,
+  ControlClient,
+  describeControl,
+  SERVE_PATH,
+} from "../../lib/control/mod.ts";
 import { type AnyHandler, HttpClient, serveHttp } from "../../lib/http/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import {
   type ControlActions,
   controlHandler,
   type ControlHandlerOptions,
+  type StreamActions,
 } from "../../lib/visor/control_server.ts";
 import { CONTROL_BODY_BYTES_MAX } from "../../lib/visor/_control_when_called.ts";
 import { withSimulation } from "../support/world.ts";
@@ -51,7 +58,8 @@ function withApi(
       const handler = options.handler ?? controlHandler({
         token: TOKEN,
         actions: actions as ControlActions,
-        mount: () => assert.fail("nothing is mounted here"),
+        streams: {} as StreamActions,
+        stopping: new AbortController().signal,
         log: silentLog,
         every: () => () => {},
         ...options,
@@ -208,7 +216,8 @@ Deno.test("a caller that leaves before its answer is no failure of the visor", a
   const handler = controlHandler({
     token: TOKEN,
     actions: { visorPing } as ControlActions,
-    mount: () => assert.fail("nothing is mounted here"),
+    streams: {} as StreamActions,
+    stopping: new AbortController().signal,
     log: { ...silentLog, error: (message) => void logged.push(message) },
     every: () => () => {},
   });
@@ -279,13 +288,14 @@ Deno.test("GET /v1/schema describes every call", () =>
     const { status, text } = await send("GET", "/v1/schema");
     assert.equal(status, 200);
     const schema = JSON.parse(text);
-    assert.deepEqual(Object.keys(schema), Object.keys(CONTROL_CALLS));
+    assert.deepEqual(Object.keys(schema), [...Object.keys(CONTROL_CALLS), ...Object.keys(CONTROL_STREAMS)]);
     assert.deepEqual(schema, JSON.parse(JSON.stringify(describeControl())));
-    for (const { method, path, about, output } of Object.values<Record<string, unknown>>(schema)) {
+    const described = Object.values<Record<string, unknown>>(schema);
+    for (const { method, path, about, output, line } of described) {
       assert(["GET", "POST"].includes(method as string) && String(path).startsWith("/v1/"));
-      assert(String(about).length > 10 && typeof output === "object");
+      assert(String(about).length > 10 && typeof (output ?? line) === "object");
     }
-    const paths = Object.values(CONTROL_CALLS).map(({ method, path }) => `${method} ${path}`);
+    const paths = described.map(({ method, path }) => `${method} ${path}`);
     assert.equal(new Set(paths).size, paths.length);
   }));
 
@@ -296,17 +306,21 @@ Deno.test("a lease whose caller left while its folder was mounted is ended at on
   let ticking = 0;
   return withApi({}, async ({ client }) => {
     const left = new AbortController();
-    const serving = client.serve({ folder: "/x", port: 80 }, left.signal);
+    const serving = client.stream("serve", { folder: "/x", port: 80 }, left.signal).next();
     await mounting.promise;
     left.abort(new DOMException("Interrupted", "AbortError"));
     await assert.rejects(serving, { name: "AbortError" });
     mounted.resolve();
   }, {
-    async mount() {
-      mounting.resolve();
-      await mounted.promise;
-      return () => off++;
-    },
+    streams: {
+      async serve(_input, tell, signal) {
+        mounting.resolve();
+        await mounted.promise;
+        tell({ serving: true });
+        await untilAborted(signal);
+        off++;
+      },
+    } as Partial<StreamActions> as StreamActions,
     every: () => {
       ticking++;
       return () => ticking--;

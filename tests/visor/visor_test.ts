@@ -6,7 +6,8 @@ import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { renderNewConfig } from "../../lib/visor/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import type { RunningVisor } from "../../lib/visor/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
+import { STREAM_BEAT_MS } from "../../lib/control/mod.ts";
+import { sleep, type World } from "../../lib/runtime/mod.ts";
 import { OPEN_DISCOVERY, ownDeployment, startServerOfHost } from "../support/own_network.ts";
 import { withSimulation } from "../support/world.ts";
 import { type Heard, never, startVisor, statusThat, textOf, withControl } from "./_nodes.ts";
@@ -257,13 +258,6 @@ Deno.test("a visor's port 80 tells its health to strangers and its log to itself
     });
   }));
 
-/** The next line, however it is cut on its way. */
-async function lineOf(body: { read(): Promise<Uint8Array | null> }): Promise<string> {
-  let line = "";
-  while (!line.endsWith("\n")) line += new TextDecoder().decode((await body.read())!);
-  return line.trimEnd();
-}
-
 Deno.test("the control API's serve lease ends when its caller goes, and when the visor stops", () =>
   withSimulation(37, async (simulation) => {
     await withHost(simulation, async (host, world) => {
@@ -271,24 +265,24 @@ Deno.test("the control API's serve lease ends when its caller goes, and when the
       for (const port of [80, 8080]) {
         await withControl(world, async (client) => {
           const left = new AbortController();
-          const lines = await client.serve({ folder: "/site", port }, left.signal);
-          assert.equal(await lineOf(lines), '{"serving":true}');
+          const lines = client.stream("serve", { folder: "/site", port }, left.signal);
+          assert.deepEqual(await lines.next(), { value: { serving: true }, done: false });
           assert.deepEqual(host.visor.status().serving, [{ folder: "/site", port }]);
-          assert.equal(await lineOf(lines), "{}"); // a beat
-          left.abort();
+          const ended = assert.rejects(lines.next(), { name: "AbortError" }); // beats are no lines
+          await sleep(world.clock, 4 * STREAM_BEAT_MS);
+          left.abort(new DOMException("Interrupted", "AbortError"));
+          await ended;
         });
         await statusThat(host, world, ({ serving }) => serving.length === 0);
       }
       await withControl(world, async (client) => {
-        const lines = await client.serve({ folder: "/site", port: 80 }, never);
-        await lines.read();
-        const ended = (async () => {
-          while (await lines.read() !== null);
-        })().then(() => "ended", () => "ended");
+        const lines = client.stream("serve", { folder: "/site", port: 80 }, never);
+        await lines.next();
+        const ended = lines.next().catch(() => ({ done: true }));
         const startedMs = world.clock.monotonicMs();
         await host.close();
         assert(world.clock.monotonicMs() - startedMs < 2_000);
-        assert.equal(await ended, "ended");
+        assert.equal((await ended).done, true);
       });
     });
   }));

@@ -1,13 +1,23 @@
 /** Deployment files, configurations, the control file, the control API, units of the command line. @module */
 import { silentLog, SkyError } from "../../../lib/base/mod.ts";
 import { parseBytes, parseDuration } from "../../../lib/cli/units.ts";
-import { CONTROL_CALLS, type ControlName, readControlFile } from "../../../lib/control/mod.ts";
+import {
+  CONTROL_CALLS,
+  CONTROL_STREAMS,
+  type ControlName,
+  readControlFile,
+  type StreamName,
+} from "../../../lib/control/mod.ts";
 import { parseDeployments } from "../../../lib/deployment/mod.ts";
 import { parseAuthority } from "../../../lib/directory/tcp_http.ts";
 import type { World } from "../../../lib/runtime/mod.ts";
 import { parseDmsgServerConfig } from "../../../lib/services/dmsg_server/mod.ts";
 import { parseVisorConfig } from "../../../lib/visor/mod.ts";
-import { type ControlActions, controlHandler } from "../../../lib/visor/control_server.ts";
+import {
+  type ControlActions,
+  controlHandler,
+  type ControlHandlerOptions,
+} from "../../../lib/visor/control_server.ts";
 import { jsonMutants, textMutants } from "../_mutants.ts";
 import type { FuzzTarget } from "../_target.ts";
 
@@ -60,13 +70,19 @@ const actions = Object.fromEntries(
 const control = controlHandler({
   token: TOKEN,
   actions,
-  mount: () => Promise.resolve(() => {}),
+  streams: Object.fromEntries(
+    Object.keys(CONTROL_STREAMS).map((name) => [name, (_input: unknown, tell: (line: unknown) => void) => {
+      tell({});
+      return Promise.resolve();
+    }]),
+  ) as unknown as ControlHandlerOptions["streams"],
+  stopping: new AbortController().signal,
   log: { ...silentLog, error: (message, fields) => failures.push(`${message} ${fields?.cause}`) },
   every: () => () => {},
 });
 const failures: string[] = [];
 
-const inputs: Record<ControlName | "serve", string> = {
+const inputs: Record<ControlName | StreamName, string> = {
   status: "{}",
   stop: "{}",
   dmsgSessions: "{}",
@@ -75,6 +91,8 @@ const inputs: Record<ControlName | "serve", string> = {
   dmsgEntry: "key=025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e",
   dmsgPing: '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","count":3}',
   serve: '{"folder":"/srv","port":80}',
+  visorPingWatch:
+    '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","intervalMs":500,"forward":["a"]}',
   transports: "{}",
   transportAdd:
     '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","type":"stcpr","timeoutMs":9}',
@@ -94,9 +112,11 @@ const inputs: Record<ControlName | "serve", string> = {
 
 /** Sends one call, as JSON body or as query; what is refused is refused with a reason, never with a failure of ours. */
 async function call(text: string): Promise<unknown> {
-  const name = /^\w+/.exec(text)?.[0] as ControlName;
+  const name = /^\w+/.exec(text)?.[0] as ControlName | StreamName;
   const body = text.slice(name.length + 1);
-  const known = CONTROL_CALLS[name] ?? { method: "POST", path: "/v1/dmsg/serve" };
+  const known = name in CONTROL_STREAMS
+    ? { method: "POST", path: CONTROL_STREAMS[name as StreamName].path }
+    : CONTROL_CALLS[name as ControlName];
   const headers = { Authorization: `Bearer ${TOKEN}` };
   const url = new URL(`http://127.0.0.1${known.path}`);
   if (known.method === "GET") url.search = body;
@@ -142,7 +162,8 @@ export const fileTargets: readonly FuzzTarget[] = [
     inputs: (input.startsWith("{") ? jsonMutants : textMutants)([input]).map((text) => `${name} ${text}`),
     feed: call,
     // A GET without members takes whatever its query says: they are unknown, and ignored.
-    refuses: name === "serve" || CONTROL_CALLS[name as ControlName].method === "POST" || name === "dmsgEntry",
+    refuses: name in CONTROL_STREAMS || CONTROL_CALLS[name as ControlName].method === "POST" ||
+      name === "dmsgEntry",
   })),
   {
     name: "cli/duration",
