@@ -43,6 +43,13 @@ export class FakeTerminal implements Terminal {
   }
 }
 
+const STEERING = new RegExp("\x1b\\[[?0-9]*[a-zA-Z]", "g");
+
+/** What a terminal shows of a text: `by` stands where it was steered. */
+export function withoutSteering(text: string, by = ""): string {
+  return text.replace(STEERING, by);
+}
+
 /** One file in memory. */
 export interface FakeFile {
   readonly text: string;

@@ -4,6 +4,7 @@ import { SCREEN_LEAVE } from "../../lib/cli/screen.ts";
 import type { PingEvent, TransportSummary } from "../../lib/control/mod.ts";
 import type { StreamActions } from "../../lib/visor/control_server.ts";
 import { RouteHopError } from "../../lib/routing/setup/mod.ts";
+import { withoutSteering } from "./_fakes.ts";
 import { HERE, withControlDouble } from "./_control_double.ts";
 
 const THERE = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -100,7 +101,7 @@ Deno.test("visor ping --watch --json: each event as the visor told it, a line ea
 function lastPicture(stdout: string): string[] {
   const [drawn] = stdout.split(SCREEN_LEAVE);
   const picture = drawn!.split("\x1b[?2026h\x1b[H").at(-1)!;
-  return picture.replace(/\x1b\[[?0-9]*[a-zA-Z]/g, "").split("\r\n");
+  return withoutSteering(picture).split("\r\n");
 }
 
 Deno.test("visor ping --watch on a terminal: figures, hops and what happened, keys in short; Ctrl-C ends in order", () =>
@@ -269,7 +270,7 @@ Deno.test("tp ls --watch on a terminal: live ones, and those that went a moment 
     ]);
     const [first, ...rest] = lastPicture(stdout);
     assert.equal(code, 0);
-    assert.match(first!, /^\S+Z  1 transport; came 1, went 1, made anew 1$/);
+    assert.match(first!, /^\S+Z {2}1 transport; came 1, went 1, made anew 1$/);
     assert.deepEqual(rest.slice(0, 5), [
       "",
       "state     type   remote key     latency    out     in  sent  received  uptime  label  id",

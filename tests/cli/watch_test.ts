@@ -6,7 +6,7 @@ import { SCREEN_LEAVE } from "../../lib/cli/screen.ts";
 import { Timeline, TIMELINE_EVENTS_MAX, timeOfDay, watch, type Watched } from "../../lib/cli/watch.ts";
 import { sleep, type World } from "../../lib/runtime/mod.ts";
 import { withSimulation } from "../support/world.ts";
-import { FakeTerminal } from "./_fakes.ts";
+import { FakeTerminal, withoutSteering } from "./_fakes.ts";
 
 class Away extends WorldError {
   readonly code = "AWAY";
@@ -67,8 +67,7 @@ async function* counts(
 }
 
 const pictures = (stdout: string) => stdout.split("\x1b[?2026h").length - 1;
-const plain = (text: string) =>
-  text.replace(/\x1b\[[?0-9]*[a-zA-Z]/g, "\n").split("\n").filter((line) => line !== "");
+const plain = (text: string) => withoutSteering(text, "\n").split("\n").filter((line) => line !== "");
 
 Deno.test("watch() in a pipe: a line for each event that says something, then the sum", () =>
   withIo({}, async (run) => {
