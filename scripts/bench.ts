@@ -1,6 +1,6 @@
 /**
- * `deno task bench [filter] [--json] [--server KEY@HOST:PORT [--server-pid PID]]`: runs every `tests/bench/*_bench.ts`
- * whose name holds the filter, each in a process of its own, so that none warms or loads another. Prints a table, or
+ * `deno task bench [filter] [--json] [--peer PATH] [--server KEY@HOST:PORT [--server-pid PID]]`: runs every
+ * `tests/bench/*_bench.ts` whose name holds the filter, each in a process of its own, so that none warms or loads another. Prints a table, or
  * with `--json` the rows.
  *
  * With `--server` only benches of a dmsg server run, each twice, with the same clients: on our server, then on the
@@ -37,12 +37,14 @@ export interface BenchTarget {
 export interface BenchOptions {
   /** What to measure beside our own. */
   readonly target?: BenchTarget;
+  /** A `skywire` program to measure beside our own. */
+  readonly peer?: string;
 }
 
 /** The default export of a bench file. A file that heeds `target` also exports `takesServer = true`. */
 export type Bench = (options: BenchOptions) => Promise<readonly BenchRow[]>;
 
-/** One bench file may take so long, twice that beside another server; then it is killed and counts as failed. */
+/** One bench file may take so long, twice that beside another server, and four times beside a peer; then it is killed and counts as failed. */
 const BENCH_TIMEOUT_MS = 120_000;
 /** All of them; what has not begun by then counts as failed, too. */
 const SUITE_TIMEOUT_MS = 350_000;
@@ -100,7 +102,7 @@ async function run(
     .filter((name) => name.endsWith("_bench.ts") && name.includes(filter)).sort();
   const all: BenchRow[] = [];
   let failed = names.length === 0 ? 1 : 0;
-  const stretch = options.target === undefined ? 1 : 2;
+  const stretch = options.peer !== undefined ? 4 : options.target !== undefined ? 2 : 1;
   const endMs = performance.now() + SUITE_TIMEOUT_MS * stretch;
   for (const name of names) {
     const leftMs = Math.min(BENCH_TIMEOUT_MS * stretch, endMs - performance.now());
@@ -151,11 +153,15 @@ async function main(args: readonly string[]): Promise<number> {
       json: { type: "boolean" },
       server: { type: "string" },
       "server-pid": { type: "string" },
+      peer: { type: "string" },
     },
   });
   const pid = values["server-pid"] === undefined ? undefined : Number(values["server-pid"]);
   const target = values.server === undefined ? undefined : parseTarget(values.server, pid);
-  return await run(positionals[0] ?? "", { options: { target }, isJson: values.json ?? false });
+  return await run(positionals[0] ?? "", {
+    options: { target, peer: values.peer },
+    isJson: values.json ?? false,
+  });
 }
 
 if (import.meta.main) {

@@ -30,10 +30,17 @@ export class Child implements AsyncDisposable {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: AsyncIterator<string>;
 
-  /** Starts the role of a file beside this one. */
-  constructor(file: string, args: readonly string[] = []) {
-    this.#process = new Deno.Command(Deno.execPath(), {
+  /** Starts the role of a file beside this one, or of a URL; in a named network namespace, if one is given. */
+  constructor(
+    file: string,
+    args: readonly string[] = [],
+    { namespace }: { readonly namespace?: string } = {},
+  ) {
+    const within = namespace === undefined ? [] : ["ip", "netns", "exec", namespace];
+    const [command, ...before] = [...within, Deno.execPath()];
+    this.#process = new Deno.Command(command!, {
       args: [
+        ...before,
         "run",
         "-A",
         "--no-check",

@@ -8,13 +8,14 @@ import { serveCommands } from "./_child.ts";
 const world = systemWorld();
 
 await serveCommands({
-  /** Starts it in a folder that is there; the deployment file. */
-  async start({ folder }: { folder: string }): Promise<string> {
+  /** Starts it in a folder that is there, on loopback or at another address; the deployment file. */
+  async start({ folder, hostname }: { folder: string; hostname?: string }): Promise<string> {
     const postQuantum = { kem: webCryptoKem((work) => world.outside(work)) };
     const local = await LocalNetwork.start({
       world,
       log: silentLog,
       folder,
+      hostname,
       version: "0.0.0-bench",
       postQuantum,
     });

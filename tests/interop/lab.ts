@@ -86,20 +86,29 @@ export class Program {
   }
 }
 
+export interface LabOptions {
+  /** The named network namespace in which its programs run. Default: this process's. */
+  readonly namespace?: string;
+  /** An address of this process that its programs reach. Default: loopback. */
+  readonly hostname?: string;
+}
+
 /** Owns programs, a folder and a time limit. Leaving its block ends and removes everything. */
 export class Lab implements AsyncDisposable {
   readonly folder: string;
+  readonly #options: LabOptions;
   readonly #programs: Program[] = [];
   readonly #servers: Deno.HttpServer[] = [];
   #files = 0;
   #isOver = false;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, options: LabOptions) {
     this.folder = folder;
+    this.#options = options;
   }
 
-  static async open(): Promise<Lab> {
-    return new Lab(await Deno.makeTempDir({ prefix: "skyctl-interop-" }));
+  static async open(options: LabOptions = {}): Promise<Lab> {
+    return new Lab(await Deno.makeTempDir({ prefix: "skyctl-interop-" }), options);
   }
 
   /** True from the beginning of the end: nothing is started any more. */
@@ -114,7 +123,10 @@ export class Lab implements AsyncDisposable {
 
   start(name: string, command: string, args: readonly string[], options: ProgramOptions = {}): Program {
     if (this.#isOver) throw new Error(`Cannot start ${name}: the end has begun`);
-    const program = new Program(name, command, args, { cwd: this.folder, ...options });
+    const { namespace } = this.#options;
+    const within = namespace === undefined ? [] : ["ip", "netns", "exec", namespace];
+    const [first, ...rest] = [...within, command, ...args];
+    const program = new Program(name, first!, rest, { cwd: this.folder, ...options });
     this.#programs.push(program);
     return program;
   }
@@ -142,9 +154,10 @@ export class Lab implements AsyncDisposable {
 
   /** A web server of this process. Returns its URL. */
   serve(handler: (request: Request) => Response | Promise<Response>): string {
-    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
+    const { hostname = "127.0.0.1" } = this.#options;
+    const server = Deno.serve({ hostname, port: 0, onListen: () => {} }, handler);
     this.#servers.push(server);
-    return `http://127.0.0.1:${server.addr.port}`;
+    return `http://${hostname}:${server.addr.port}`;
   }
 
   /** Ends what was started, all at once: within seconds, whatever state it is in. */

@@ -11,8 +11,9 @@ export const PUBLIC_ADDRESS = "192.0.2.1";
 
 /** Set for the task inside. */
 const INSIDE = "SKYCTL_INTEROP_NAMESPACE";
-const SET_UP = "ip link set lo up && ip link add sky0 type bridge && " +
-  `ip addr add ${PUBLIC_ADDRESS}/32 dev sky0 && ip link set sky0 up`;
+/** A folder of its own for named namespaces, too: they are nobody else's, and gone with the last program. */
+const SET_UP = "mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link set lo up && " +
+  `ip link add sky0 type bridge && ip addr add ${PUBLIC_ADDRESS}/32 dev sky0 && ip link set sky0 up`;
 
 /** Whether this process runs in a namespace of its own, where {@link PUBLIC_ADDRESS} is one of its addresses. */
 export function inNamespace(): boolean {
@@ -24,7 +25,7 @@ export async function canMakeNamespace(): Promise<boolean> {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
   try {
     const { success } = await new Deno.Command("unshare", {
-      args: ["--net", "sh", "-c", SET_UP],
+      args: ["--net", "--mount", "sh", "-c", SET_UP],
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -36,6 +37,19 @@ export async function canMakeNamespace(): Promise<boolean> {
   }
 }
 
+/** What a program prints inside a new namespace; it ends with its standard input. Errors: it failed. */
+export async function outputInNamespace(command: string, args: readonly string[]): Promise<string> {
+  const child = new Deno.Command("unshare", {
+    ...within(command, args),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const { success, stdout } = await child.output();
+  if (!success) throw new Error(`${command} failed inside a namespace`);
+  return new TextDecoder().decode(stdout);
+}
+
 /** Runs a program inside a new namespace. Signals that this process gets are passed on. Gives its exit code. */
 export async function runInNamespace(
   command: string,
@@ -43,8 +57,7 @@ export async function runInNamespace(
   signals: readonly Deno.Signal[],
 ): Promise<number> {
   const child = new Deno.Command("unshare", {
-    args: ["--net", "sh", "-c", `${SET_UP} && exec "$@"`, "sh", command, ...args],
-    env: { [INSIDE]: "1" },
+    ...within(command, args),
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
@@ -59,4 +72,11 @@ export async function runInNamespace(
   } finally {
     for (const undo of passOn) undo();
   }
+}
+
+function within(command: string, args: readonly string[]) {
+  return {
+    args: ["--net", "--mount", "sh", "-c", `${SET_UP} && exec "$@"`, "sh", command, ...args],
+    env: { [INSIDE]: "1" },
+  };
 }

@@ -32,7 +32,7 @@ export class OurRoutes implements RouteBuild {
     return { file, services: services!, end: async () => void await program.end("SIGINT") };
   }
 
-  async startRouteVisor({ file }: Deployment, _: RouteVisorOptions): Promise<RouteVisor> {
+  async startRouteVisor({ file }: Pick<Deployment, "file">, _: RouteVisorOptions): Promise<RouteVisor> {
     const home = this.#lab.path("home");
     const visor = this.#ours.start(
       ["visor", "run", "--deployment", file, "--home", home, "--control", "127.0.0.1:0", "--json"],
