@@ -44,6 +44,10 @@ export interface DmsgNetwork {
   readonly transportDiscovery?: ServiceAddress;
   readonly addressResolver?: ServiceAddress;
   readonly routeFinder?: ServiceAddress;
+  readonly serviceDiscovery?: ServiceAddress;
+  readonly uptimeTracker?: ServiceAddress;
+  /** The config bootstrapper. */
+  readonly conf?: ServiceAddress;
   /** Keys of the setup nodes, which make routes. Absent: none. */
   readonly setupNodes?: readonly PublicKey[];
   /** A network on loopback: addresses of this machine count as public. Absent: false. */
@@ -90,6 +94,9 @@ const SERVICE_FIELDS = [
   ["transport_discovery", "transportDiscovery"],
   ["address_resolver", "addressResolver"],
   ["route_finder", "routeFinder"],
+  ["service_discovery", "serviceDiscovery"],
+  ["uptime_tracker", "uptimeTracker"],
+  ["conf", "conf"],
 ] as const;
 
 function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {

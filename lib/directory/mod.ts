@@ -20,11 +20,26 @@
  */
 export * from "./address_resolver_client.ts";
 export * from "./ask_service.ts";
+export * from "./config_bootstrapper_client.ts";
 export * from "./dmsg_network.ts";
 export * from "./errors.ts";
 export * from "./join_network.ts";
+export * from "./location_client.ts";
+export { type Place, PLACE_CHARS_MAX } from "./place.ts";
 export * from "./request_signer.ts";
 export * from "./route_finder_client.ts";
+export * from "./service_discovery_client.ts";
+export {
+  isType,
+  LOCAL_IPS_MAX,
+  parseServiceName,
+  readService,
+  SERVICE_TYPES,
+  type ServiceName,
+  type ServiceRecord,
+  wireService,
+} from "./service_record.ts";
 export * from "./tcp_http.ts";
 export * from "./transport_discovery_client.ts";
 export * from "./transport_record.ts";
+export * from "./uptime_tracker_client.ts";

@@ -47,23 +47,25 @@ export interface ServeOverDmsgOptions {
   readonly world: Pick<World, "clock" | "ledger">;
   readonly handler: RawHandler;
   readonly log: Log;
+  /** Default 80. */
+  readonly port?: number;
   /** What else the service does over dmsg: ends with this side, and ends it by a failure. */
   readonly alongside?: (scope: Scope) => void;
   /** Closed with this side: the client, unless it is somebody else's. */
   readonly owned?: { close(): Promise<void> };
 }
 
-/** Serves `handler` on dmsg port 80 of a client that is there already. */
+/** Serves `handler` on a dmsg port of a client that is there already. */
 export function serveOverDmsg(
-  { client, world, handler, log, alongside, owned }: ServeOverDmsgOptions,
+  { client, world, handler, log, port = HTTP_PORT, alongside, owned }: ServeOverDmsgOptions,
 ): ServiceDmsgSide {
   const scope = new Scope();
-  const closed = serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log });
+  const closed = serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log, port });
   alongside?.(scope);
   return {
     closed,
     status: () => ({
-      address: `${client.publicKey}:${HTTP_PORT}`,
+      address: `${client.publicKey}:${port}`,
       servers: client.sessions().map((session) => session.remote),
     }),
     async [Symbol.asyncDispose]() {

@@ -28,6 +28,7 @@ export * from "./dmsg_side.ts";
 export * from "./health.ts";
 export * from "./http.ts";
 export * from "./monitor_auth.ts";
+export * from "./place_book.ts";
 export * from "./rate_limit.ts";
 export * from "./refusals.ts";
 export * from "./request_auth.ts";

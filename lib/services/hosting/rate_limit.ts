@@ -12,7 +12,7 @@ export const CALLERS_MAX = 10_000;
 
 interface Bucket {
   tokens: number;
-  atMs: number;
+  readonly atMs: number;
 }
 
 export class RateLimit {
@@ -30,13 +30,19 @@ export class RateLimit {
     return this.#buckets.size;
   }
 
+  /** Requests of `caller` that would be admitted now, fractions included. */
+  left(caller: string): number {
+    const { perMinute, burst } = this.#options;
+    const bucket = this.#buckets.get(caller);
+    if (bucket === undefined) return burst;
+    const grownMs = this.#clock.monotonicMs() - bucket.atMs;
+    return Math.min(burst, bucket.tokens + grownMs * perMinute / MINUTE_MS);
+  }
+
   /** Takes one request of `caller`: 0, or the milliseconds until the next one is admitted. */
   waitMs(caller: string): number {
-    const { perMinute, burst } = this.#options;
-    const nowMs = this.#clock.monotonicMs();
-    const bucket = this.#buckets.get(caller) ?? { tokens: burst, atMs: nowMs };
-    bucket.tokens = Math.min(burst, bucket.tokens + (nowMs - bucket.atMs) * perMinute / MINUTE_MS);
-    bucket.atMs = nowMs;
+    const { perMinute } = this.#options;
+    const bucket = { tokens: this.left(caller), atMs: this.#clock.monotonicMs() };
     this.#buckets.delete(caller); // and back at the end: the order is that of the last request
     this.#buckets.set(caller, bucket);
     if (this.#buckets.size > CALLERS_MAX) this.#buckets.delete(this.#buckets.keys().next().value!);

@@ -14,8 +14,17 @@
 export * from "./binding_store.ts";
 export * from "./entry_store.ts";
 export * from "./nonce_store.ts";
-export { openBindingStore, openEntryStore, openTransportStore } from "./open_store.ts";
+export {
+  openBindingStore,
+  openEntryStore,
+  openServiceStore,
+  openTransportStore,
+  openUptimeStore,
+} from "./open_store.ts";
+export * from "./service_store.ts";
 export { SqliteBindingStore, type SqliteBindingStoreOptions } from "./sqlite_binding_store.ts";
+export { SqliteServiceStore, type SqliteServiceStoreOptions } from "./sqlite_service_store.ts";
+export { SqliteUptimeStore, type SqliteUptimeStoreOptions } from "./sqlite_uptime_store.ts";
 export { SqliteEntryStore, type SqliteEntryStoreOptions, STORE_BYTES_MAX } from "./sqlite_store.ts";
 export {
   LATENCY_TTL_MS,
@@ -23,3 +32,12 @@ export {
   type SqliteTransportStoreOptions,
 } from "./sqlite_transport_store.ts";
 export * from "./transport_store.ts";
+export {
+  type AddressOfMonth,
+  type Beat,
+  dayOf,
+  type DayOfVisor,
+  type SeenVisor,
+  SLOTS_OF_DAY,
+  type UptimeStore,
+} from "./uptime_store.ts";

@@ -2,10 +2,14 @@
 import type { World } from "../../runtime/mod.ts";
 import type { BindingStore } from "./binding_store.ts";
 import { type EntryStore, InvalidStoreNameError } from "./entry_store.ts";
+import type { ServiceStore } from "./service_store.ts";
 import { SqliteBindingStore } from "./sqlite_binding_store.ts";
+import { SqliteServiceStore } from "./sqlite_service_store.ts";
 import { SqliteEntryStore } from "./sqlite_store.ts";
 import { SqliteTransportStore } from "./sqlite_transport_store.ts";
+import { SqliteUptimeStore } from "./sqlite_uptime_store.ts";
 import type { TransportStore } from "./transport_store.ts";
+import type { UptimeStore } from "./uptime_store.ts";
 
 /**
  * Opens the store that `name` says: `memory`, a `redis://` or `rediss://` URL, else the path of a SQLite file.
@@ -37,6 +41,22 @@ export function openBindingStore(
   { clock, ledger }: Pick<World, "clock" | "ledger">,
 ): BindingStore {
   return new SqliteBindingStore({ path: memoryOrFile(name), clock, ledger });
+}
+
+/** The store of a service discovery: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
+export async function openServiceStore(
+  name: string,
+  { clock, ledger }: Pick<World, "clock" | "ledger">,
+): Promise<ServiceStore> {
+  return new SqliteServiceStore({ path: memoryOrFile(name), clock, ledger });
+}
+
+/** The store of an uptime tracker: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
+export async function openUptimeStore(
+  name: string,
+  { clock, ledger }: Pick<World, "clock" | "ledger">,
+): Promise<UptimeStore> {
+  return new SqliteUptimeStore({ path: memoryOrFile(name), clock, ledger });
 }
 
 function memoryOrFile(name: string): string | undefined {

@@ -1,0 +1,196 @@
+/**
+ * The service discovery's routes, over HTTP and dmsg alike (services.md 6).
+ *
+ * @module
+ */
+import { describeError, type Log, silentLog } from "../../base/mod.ts";
+import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
+import { isType, parseServiceName, type Place } from "../../directory/mod.ts";
+import type { World } from "../../runtime/mod.ts";
+import {
+  allowing,
+  type Answer,
+  bare,
+  callerAddress,
+  type DmsgStatus,
+  goJson,
+  health,
+  json,
+  type Locate,
+  NOT_FOUND,
+  PlaceBook,
+  publicBlock,
+  queryValue,
+  type Question,
+  refusalOfMonitor,
+  RequestAuth,
+  type ServiceApi,
+} from "../hosting/mod.ts";
+import type { ServiceStore } from "../store/mod.ts";
+import { own, problem, shown } from "./_answers.ts";
+import { withCors } from "./_cors.ts";
+import { Listing } from "./_listing.ts";
+import { judge, NOT_OWN, typeOf } from "./_registration.ts";
+import {
+  KEYS_BYTES_MAX,
+  NO_BODY_BYTES_MAX,
+  SERVICE_BYTES_MAX,
+  SERVICE_TTL_MS,
+  type ServiceDiscoverySettings,
+  SERVICES_OF_ADDRESS_MAX,
+  TYPES_OF_KEY_MAX,
+} from "./settings.ts";
+
+export interface ServiceDiscoveryOptions {
+  readonly store: ServiceStore;
+  readonly world: Pick<World, "clock" | "random">;
+  readonly settings?: ServiceDiscoverySettings;
+  readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** Where a public IP address is. Default: nobody knows. */
+  readonly locate?: Locate;
+  readonly log?: Log;
+}
+
+export function createServiceDiscovery(options: ServiceDiscoveryOptions): ServiceApi {
+  const { store, world: { clock, random }, settings = {}, dmsgStatus, locate, log = silentLog } = options;
+  const {
+    entryTimeoutMs: ttlMs = SERVICE_TTL_MS,
+    allowLoopbackAddresses = false,
+    believeProxies = true,
+    requiresPlace = false,
+  } = settings;
+  const whitelist = new Set<string>(settings.whitelistKeys);
+  const startedAtMs = clock.wallMs();
+  const auth = new RequestAuth(store.nonces);
+  const listing = new Listing({ store, clock, random });
+  const places = locate && new PlaceBook(locate, clock);
+
+  function register(question: Question): Promise<Answer> {
+    return auth.answer(question, SERVICE_BYTES_MAX, async ({ key, body }) => {
+      const remote = callerAddress(question, { believeProxies });
+      const record = await judge(body, { key, remote }, {
+        allowLoopbackAddresses,
+        requiresPlace,
+        locate: placeOf,
+      });
+      if ("status" in record) return record;
+      const text = publicBlock(question);
+      const block = text === undefined ? undefined : { text, recordsMax: SERVICES_OF_ADDRESS_MAX };
+      const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, block });
+      if (!isStored) return problem(403, "too many services of one key or address");
+      listing.changed(record.type);
+      return own(record);
+    });
+  }
+
+  async function placeOf(address: string): Promise<Place | undefined> {
+    try {
+      if (places !== undefined) return await places.placeOf(address);
+    } catch (error) {
+      log.debug("A place is not known", { cause: describeError(error) });
+      throw error;
+    }
+    if (requiresPlace) throw new Error("there is no location service");
+    return undefined;
+  }
+
+  async function list({ query }: Question): Promise<Answer> {
+    const type = queryValue(query, "type");
+    if (!type) return NO_TYPE;
+    const quantityText = queryValue(query, "quantity") || undefined;
+    const quantity = quantityText === undefined ? undefined : Number(quantityText);
+    if (quantityText !== undefined && !/^[+-]?\d{1,18}$/.test(quantityText)) return BAD_QUANTITY;
+    const found = await listing.find(typeOf(type), {
+      version: queryValue(query, "version") || undefined,
+      country: queryValue(query, "country") || undefined,
+      quantity: quantity === undefined || quantity < 1 ? undefined : quantity,
+    });
+    return json(`${found.length === 0 ? "null" : goJson(found.map(shown))}\n`);
+  }
+
+  async function one({ query }: Question, nameText: string): Promise<Answer> {
+    const name = parseServiceName(nameText);
+    if (name === undefined) return BAD_KEY;
+    const type = queryValue(query, "type");
+    if (!type) return NO_TYPE;
+    const [record] = await store.batch(typeOf(type), [name.publicKey]);
+    const isMeant = record !== undefined && (name.port === undefined || name.port === record.port);
+    return isMeant ? json(`${goJson(shown(record))}\n`) : problem(404, "service not found");
+  }
+
+  /** Of whatever port it is: a key has one service of a type, and a visor that is not public names port 0. */
+  function remove(question: Question, nameText: string): Promise<Answer> {
+    return auth.answer(question, NO_BODY_BYTES_MAX, async ({ key }) => {
+      const name = parseServiceName(nameText);
+      if (name === undefined) return BAD_KEY;
+      const type = queryValue(question.query, "type");
+      if (!type) return NO_TYPE;
+      if (name.publicKey !== key) return NOT_OWN;
+      await removeAll(typeOf(type), [key]);
+      return json("true\n");
+    });
+  }
+
+  async function deregister(question: Question, type: string): Promise<Answer> {
+    const refusal = refusalOfMonitor(question, whitelist);
+    if (refusal !== undefined) return refusal;
+    const keys = isType(type) ? readKeys(await question.bytes(KEYS_BYTES_MAX)) : undefined;
+    if (keys === undefined) return bare(400);
+    await removeAll(typeOf(type), keys);
+    return json("true");
+  }
+
+  async function removeAll(type: string, keys: readonly PublicKey[]): Promise<void> {
+    if (await store.remove(type, keys) > 0) listing.changed(type);
+  }
+
+  return withCors(async (question) => {
+    const { method, path } = question;
+    const only = (allowed: string, answer: () => Promise<Answer> | Answer) =>
+      method === allowed ? answer() : allowing(allowed);
+    const parts = path.split("/", 6);
+    if (parts.length === 5 && path.startsWith("/api/services/deregister/")) {
+      return only("DELETE", () => deregister(question, parts[4]!));
+    }
+    if (parts.length === 4 && path.startsWith("/api/services/")) {
+      if (method === "GET") return one(question, parts[3]!);
+      return method === "DELETE" ? remove(question, parts[3]!) : allowing("GET, DELETE");
+    }
+    if (parts.length === 4 && path.startsWith("/security/nonces/")) {
+      return only("GET", () => auth.nonce(parts[3]!));
+    }
+    switch (path) {
+      case "/api/services":
+        if (method === "GET") return list(question);
+        return method === "POST" ? register(question) : allowing("GET, POST");
+      case "/health":
+        return only("GET", () =>
+          health({
+            serviceName: "service-discovery",
+            startedAtMs,
+            build: settings.build,
+            dmsg: dmsgStatus?.(),
+          }));
+      default:
+        return NOT_FOUND;
+    }
+  });
+}
+
+/** A JSON list of keys, null as an empty one; undefined for anything else. */
+function readKeys(body: Uint8Array): PublicKey[] | undefined {
+  try {
+    const list: unknown = JSON.parse(new TextDecoder().decode(body)) ?? [];
+    return Array.isArray(list) ? list.map((item) => parsePublicKey(`${item}`)) : undefined;
+  } catch (error) {
+    // No JSON, or absurd nesting, or something in the list that is no key.
+    if (error instanceof SyntaxError || error instanceof RangeError || error instanceof InvalidKeyError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+const NO_TYPE = problem(400, "missing service type in request");
+const BAD_KEY = problem(400, "Invalid public key");
+const BAD_QUANTITY = json(`{"error":"quantity must be integer"}\n`, 400);

@@ -1,0 +1,40 @@
+/** What an operator decides about a service discovery (services.md 1.3, 6). @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { BuildInfo } from "../hosting/mod.ts";
+
+/** How services are judged and kept. Everything has a default. */
+export interface ServiceDiscoverySettings {
+  /** Network monitors: who may deregister others' services. */
+  readonly whitelistKeys?: readonly PublicKey[];
+  /** Life of a service after its last registration, 1 s to 366 d; 0: until it is deleted. Default {@link SERVICE_TTL_MS}. */
+  readonly entryTimeoutMs?: number;
+  /** Take public visors at loopback and private addresses too, for a network that has no others. Default false. */
+  readonly allowLoopbackAddresses?: boolean;
+  /**
+   * Take a proxy's word (True-Client-IP, X-Real-IP, X-Forwarded-For) for where a caller is, as every service of
+   * the network does. Without a proxy in front callers write it themselves: then false. Default true.
+   */
+  readonly believeProxies?: boolean;
+  /**
+   * Refuse whom no place is known of with 500, as services of 2024 do: a visor without `geo` that is at no public
+   * address, and everybody without `geo` while the location service cannot be asked. Default false: the place is left out.
+   */
+  readonly requiresPlace?: boolean;
+  /** What `/health` says about the program. */
+  readonly build?: BuildInfo;
+}
+
+/** Visors register each 90 s: three tries fit (SV-2). */
+export const SERVICE_TTL_MS = 5 * 60_000;
+/** Members of a type that are read from the store in one step, so that a large type holds nobody up (SV-4). */
+export const BATCH_KEYS_MAX = 256;
+/** Types of which one key may have a service: the network knows three. */
+export const TYPES_OF_KEY_MAX = 16;
+/** Live services of all keys at one public IPv4 address or IPv6 /64: as many as transports have room for, by tens. */
+export const SERVICES_OF_ADDRESS_MAX = 1_024;
+/** The body of a registration: 64 addresses of IPv6 and everything else need 4 KiB. */
+export const SERVICE_BYTES_MAX = 8 * 1024;
+/** The body of a request that needs none. */
+export const NO_BODY_BYTES_MAX = 1_024;
+/** A list of keys: some 1,900. */
+export const KEYS_BYTES_MAX = 128 * 1024;

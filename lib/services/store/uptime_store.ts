@@ -1,0 +1,85 @@
+/** `UptimeStore`: who was seen when, by day. One interface, SQLite behind it. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { NonceStore } from "./nonce_store.ts";
+
+/** Five minutes each, from midnight UTC. */
+export const SLOTS_OF_DAY = 288;
+const SLOT_BYTES = SLOTS_OF_DAY / 8;
+const DAY_MS = 24 * 60 * 60_000;
+const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
+
+/** A sign of life. */
+export interface Beat {
+  readonly key: PublicKey;
+  /** When it came, as the service's own clock has it. */
+  readonly atMs: number;
+  /** It counts when the last one that counted for the key is at least so long ago. */
+  readonly intervalMs: number;
+  /** Of the visor; undefined: what was known stays. */
+  readonly version?: string;
+  /** The public IP address that it came from, `""` for none: kept where it counts. Undefined: none is kept. */
+  readonly address?: string;
+}
+
+/** A visor as it was last seen. */
+export interface SeenVisor {
+  readonly key: PublicKey;
+  readonly version: string | undefined;
+  /** Unix time of the last beat, counted or not. */
+  readonly lastSeenMs: number;
+}
+
+/** What was counted of one visor on one day. */
+export interface DayOfVisor {
+  readonly key: PublicKey;
+  /** `2026-06-10`, UTC. */
+  readonly day: string;
+  /** Beats that count. */
+  readonly beats: number;
+  /** {@link SLOTS_OF_DAY} bits, the first slot in the highest bit of the first byte. */
+  readonly slots: Uint8Array;
+}
+
+/** Who had which address in a month. */
+export interface AddressOfMonth {
+  readonly key: PublicKey;
+  /** `2026-06`. */
+  readonly month: string;
+  readonly address: string;
+}
+
+/**
+ * Uptimes by key and day. Days older than was said are gone by and by, and visors with their last one. Every method
+ * rejects with `StoreError` when the store cannot be asked.
+ */
+export interface UptimeStore extends AsyncDisposable {
+  readonly nonces: NonceStore;
+  /** Takes one sign of life, in one step: true when it counts. Its slot is set in either case. */
+  beat(beat: Beat): Promise<boolean>;
+  /** Everybody who has at least one day, by key; or those of `keys` who have, in that order. */
+  visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]>;
+  /** Every day from `first` to `last`, both `2026-06-10`, by key and day. */
+  days(first: string, last: string): Promise<DayOfVisor[]>;
+  /** Every address of a month, or of all months, by month and key: the last one of each key in each month. */
+  addresses(month?: string): Promise<AddressOfMonth[]>;
+  /** Forgets days before `day`, visors without one, and addresses of months before `month`. */
+  forget(before: { readonly day: string; readonly month: string }): Promise<void>;
+}
+
+/** The day of a time, UTC: `2026-06-10`. */
+export function dayOf(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 10);
+}
+
+/** The slot of a time in its day: 0 to 287. */
+export function slotOf(atMs: number): number {
+  return Math.floor((atMs % DAY_MS) / SLOT_MS);
+}
+
+/** `slots` with one more set. */
+export function withSlot(slots: Uint8Array | undefined, slot: number): Uint8Array {
+  const set = new Uint8Array(SLOT_BYTES);
+  if (slots !== undefined) set.set(slots.subarray(0, SLOT_BYTES));
+  set[slot >> 3]! |= 0x80 >> (slot & 7);
+  return set;
+}

@@ -1,0 +1,25 @@
+/** A file of each day that is over, for whoever pays for uptime: `<date>-uptime-data.json` (services.md 7.3). @module */
+import type { World } from "../../runtime/mod.ts";
+import { dayOf } from "../store/mod.ts";
+import { renderV2, type Uptimes } from "../uptimes/mod.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+
+/** Writes the list of yesterday below `folder` where it is not there yet. Errors: those of `Files`. */
+export async function archiveYesterday(
+  uptimes: Uptimes,
+  { world, folder }: { readonly world: Pick<World, "clock" | "files" | "outside">; readonly folder: string },
+): Promise<void> {
+  const { clock, files } = world;
+  const yesterday = dayOf(clock.wallMs() - DAY_MS);
+  const path = `${folder}/${yesterday}-uptime-data.json`;
+  if (await world.outside(() => files.info(path)) !== undefined) return;
+  const visors = (await uptimes.told())
+    .map((visor) => ({ ...visor, days: visor.days.filter(({ day }) => day === yesterday) }))
+    .filter(({ days }) => days.length > 0);
+  const text = JSON.stringify(visors.map(renderV2));
+  await world.outside(async () => {
+    await files.makeDirectory(folder);
+    await files.write(path, new TextEncoder().encode(`${text}\n`));
+  });
+}

@@ -1,0 +1,55 @@
+/** The page for people: who is up, and was. One document, nothing to load. @module */
+import type { Answer } from "../hosting/mod.ts";
+import { dayOf } from "../store/mod.ts";
+import type { ToldVisor } from "../uptimes/mod.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+
+/** A row of each visor, a column of each of the last `length` days, today first. */
+export function dashboard(
+  visors: readonly ToldVisor[],
+  { length, nowMs }: { length: number; nowMs: number },
+): Answer {
+  const days = Array.from({ length }, (_, ago) => dayOf(nowMs - ago * DAY_MS));
+  const online = visors.filter(({ isOnline }) => isOnline).length;
+  const rows = visors.map(({ key, isOnline, version = "", days: counted }) => {
+    const percents = new Map(counted.map(({ day, percent }) => [day, percent]));
+    const cells = [
+      key,
+      isOnline ? "online" : "",
+      escape(version),
+      ...days.map((day) => percents.get(day) ?? ""),
+    ];
+    return `<tr><td>${cells.join("<td>")}`;
+  });
+  const heads = ["Visor", "Now", "Version", ...days];
+  return {
+    status: 200,
+    headers: [
+      ["Content-Type", "text/html; charset=utf-8"],
+      ["Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"],
+      ["X-Content-Type-Options", "nosniff"],
+    ],
+    body: `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Uptimes</title>
+<style>
+body { font: 14px/1.4 system-ui, sans-serif; margin: 2em }
+table { border-collapse: collapse }
+td, th { padding: 0 .8em 0 0; text-align: left; font-variant-numeric: tabular-nums }
+td:first-child { font-family: ui-monospace, monospace }
+</style>
+<h1>Uptimes</h1>
+<p>${online} of ${visors.length} visors online. Percent of each day (UTC).
+<table>
+<tr><th>${heads.join("<th>")}
+${rows.join("\n")}
+</table>
+`,
+  };
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}

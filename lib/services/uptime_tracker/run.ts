@@ -1,0 +1,92 @@
+/** An uptime tracker that runs: a store, plain HTTP, dmsg port 80, and a listener for its operator. @module */
+import { describeError, type Log, Scope } from "../../base/mod.ts";
+import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
+import {
+  type AttachService,
+  type Locate,
+  type RunningService,
+  runService,
+  type ServiceMode,
+} from "../hosting/mod.ts";
+import { openUptimeStore } from "../store/mod.ts";
+import { archiveYesterday } from "./_archive.ts";
+import { createUptimeTracker, uptimesOf } from "./api.ts";
+import { createPrivateUptimeTracker } from "./private_api.ts";
+import { TIDY_MS, type UptimeTrackerSettings } from "./settings.ts";
+
+export interface RunUptimeTrackerSettings extends UptimeTrackerSettings {
+  /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
+  readonly address: SocketAddress;
+  /** Where the operator asks, without any proof: an address of this machine. Default: nowhere. */
+  readonly privateAddress?: SocketAddress;
+  /** `memory`, or the path of a SQLite file. */
+  readonly store: string;
+  readonly mode: ServiceMode;
+  /** A folder for a file of each day. Default: none is written. */
+  readonly archive?: string;
+}
+
+export interface RunUptimeTrackerOptions {
+  readonly world: Pick<World, "clock" | "files" | "ledger" | "network" | "outside">;
+  readonly log: Log;
+  readonly settings: RunUptimeTrackerSettings;
+  /** Needed by modes `dmsg` and `dual`, unused by `http`. */
+  readonly dmsg?: AttachService;
+  /** Where a public IP address is. Default: nobody knows. */
+  readonly locate?: Locate;
+}
+
+export interface RunningUptimeTracker extends RunningService {
+  /** Where the operator asks; undefined without such a listener. */
+  readonly privateAddress: SocketAddress | undefined;
+}
+
+/**
+ * Starts an uptime tracker; it answers when this resolves. Errors: `InvalidServiceSettingError`,
+ * `InvalidStoreNameError`, `StoreError`, and those of `Network.listen`. Nothing is left open then.
+ */
+export async function runUptimeTracker(
+  { world, log, settings, dmsg, locate }: RunUptimeTrackerOptions,
+): Promise<RunningUptimeTracker> {
+  const { address, privateAddress, archive, mode } = settings;
+  await using starting = new AsyncDisposableStack();
+  const store = starting.use(await openUptimeStore(settings.store, world));
+  const uptimes = uptimesOf(store, world);
+  const scope = starting.use(new Scope());
+  scope.spawn("keeping uptimes tidy", async (signal) => {
+    for (;;) {
+      try {
+        if (archive !== undefined) await archiveYesterday(uptimes, { world, folder: archive });
+        await uptimes.tidy();
+      } catch (error) {
+        signal.throwIfAborted();
+        log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });
+      }
+      await sleep(world.clock, TIDY_MS, signal);
+    }
+  });
+  const operator = privateAddress && starting.use(
+    await runService({
+      world,
+      log,
+      name: "uptime tracker for its operator",
+      mode: "http",
+      address: privateAddress,
+      api: () => createPrivateUptimeTracker(store),
+      holds: { [Symbol.asyncDispose]: () => Promise.resolve() },
+    }),
+  );
+  const holds = starting.move();
+  const service = await runService({ // ends `holds` itself, also when it cannot start
+    world,
+    log,
+    name: "uptime tracker",
+    mode,
+    address,
+    dmsg,
+    api: (dmsgStatus) => createUptimeTracker({ store, world, uptimes, settings, dmsgStatus, locate, log }),
+    holds,
+  });
+  const closed = operator === undefined ? service.closed : Promise.race([service.closed, operator.closed]);
+  return Object.assign(service, { closed, privateAddress: operator?.address });
+}

@@ -1,0 +1,34 @@
+/** What an operator decides about an uptime tracker (services.md 1.3, 7). @module */
+import type { BuildInfo } from "../hosting/mod.ts";
+
+/** How visors are counted and told of. Everything has a default. */
+export interface UptimeTrackerSettings {
+  /** Lists for one address or key, in a minute. 0: no limit. Default {@link LISTS_PER_MINUTE}. */
+  readonly listsPerMinute?: number;
+  /**
+   * Take a proxy's word (True-Client-IP, X-Real-IP, X-Forwarded-For) for where a caller is, as every service of
+   * the network does. Without a proxy in front callers write it themselves: then false. Default true.
+   */
+  readonly believeProxies?: boolean;
+  /** What `/health` says about the program. */
+  readonly build?: BuildInfo;
+}
+
+/** Of everybody, for one address or key (services.md 1.3). */
+export const LISTS_PER_MINUTE = 5;
+/** Visors beat each 5 min; what a beat stands for. */
+export const BEAT_MS = 5 * 60_000;
+/** A beat that comes a little early counts, or a jitter of the network would cost every second one. */
+export const BEAT_EARLY_MS = 10_000;
+/** Of a whole day. */
+export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
+/** A visor is online for so long after its last beat: one interval, and some minute for its way. */
+export const ONLINE_MS = 6 * 60_000;
+/** The body of a request that needs none. */
+export const NO_BODY_BYTES_MAX = 1_024;
+/** Versions of visors have up to 30 characters so far. */
+export const VERSION_CHARS_MAX = 64;
+/** Between two looks at what is too old, and at days that can be written to their file. */
+export const TIDY_MS = 60 * 60_000;
+/** Days of the page for people when it is not told how many. */
+export const DASHBOARD_DAYS = 6;

@@ -1,0 +1,71 @@
+/** What was counted by day, as text, read from the store now and then. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import { dayOf, type DayOfVisor, SLOTS_OF_DAY, type UptimeStore } from "../store/mod.ts";
+import { DAYS_CACHE_MS, HISTORY_DAYS } from "./settings.ts";
+
+/** Of one visor, the oldest day first. */
+export interface CountedDay {
+  readonly day: string;
+  /** `97.22`. */
+  readonly percent: string;
+  /** {@link SLOTS_OF_DAY} characters. */
+  readonly timeline: string;
+}
+
+export type CountedDays = ReadonlyMap<PublicKey, readonly CountedDay[]>;
+
+export class DayCache {
+  readonly #store: UptimeStore;
+  readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  readonly #beatsOfDay: number;
+  #kept: { readonly days: Promise<CountedDays>; readonly untilMs: number } | undefined;
+
+  constructor(store: UptimeStore, clock: Pick<Clock, "wallMs" | "monotonicMs">, beatsOfDay: number) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#beatsOfDay = beatsOfDay;
+  }
+
+  /** At most {@link DAYS_CACHE_MS} old. */
+  async days(): Promise<CountedDays> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#kept !== undefined && this.#kept.untilMs > nowMs) return await this.#kept.days;
+    const kept = this.#kept = { days: this.#read(), untilMs: nowMs + DAYS_CACHE_MS };
+    try {
+      return await kept.days;
+    } catch (error) {
+      if (this.#kept === kept) this.#kept = undefined; // the next one asks the store anew
+      throw error;
+    }
+  }
+
+  async #read(): Promise<CountedDays> {
+    const nowMs = this.#clock.wallMs();
+    const rows = await this.#store.days(dayOf(nowMs - HISTORY_DAYS * DAY_MS), dayOf(nowMs));
+    const days = new Map<PublicKey, CountedDay[]>();
+    for (const row of rows) {
+      const known = days.get(row.key);
+      const counted = this.#counted(row);
+      if (known === undefined) days.set(row.key, [counted]);
+      else known.push(counted);
+    }
+    return days;
+  }
+
+  #counted({ day, beats, slots }: DayOfVisor): CountedDay {
+    const percent = Math.min(100, 100 * beats / this.#beatsOfDay).toFixed(2);
+    return { day, percent, timeline: timelineOf(slots) };
+  }
+}
+
+/** A dot for each slot that is set, a blank for the others. */
+function timelineOf(slots: Uint8Array): string {
+  let text = "";
+  for (let slot = 0; slot < SLOTS_OF_DAY; slot++) {
+    text += (slots[slot >> 3] ?? 0) & (0x80 >> (slot & 7)) ? "." : " ";
+  }
+  return text;
+}
+
+export const DAY_MS = 24 * 60 * 60_000;

@@ -1,0 +1,19 @@
+/**
+ * Uptimes as services tell of them: three versions of one list, from a store of beats.
+ *
+ * ```ts
+ * import { Ledger } from "../../base/mod.ts";
+ * import { VirtualClock } from "../../runtime/simulated/mod.ts";
+ * import { openUptimeStore } from "../store/mod.ts";
+ * import { Uptimes } from "./mod.ts";
+ *
+ * const clock = new VirtualClock();
+ * await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
+ * const uptimes = new Uptimes({ store, clock, beatsOfDay: 288, onlineMs: 360_000 });
+ * console.log((await uptimes.answer("v=v2")).body); // []
+ * ```
+ *
+ * @module
+ */
+export * from "./settings.ts";
+export * from "./uptimes.ts";

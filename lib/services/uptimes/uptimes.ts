@@ -1,0 +1,145 @@
+/**
+ * The list of uptimes in its three versions (services.md 7.3), and what is forgotten by and by.
+ *
+ *     v1  [{"key":<pk>,"online":true}, ...]
+ *     v2  [{"pk":<pk>,"on":true,"version":"v1.3.29","daily":{"2026-06-10":"97.22"}}, ...]
+ *     v3  as v2, with "timeline":{"2026-06-10":"<288 characters>"}
+ *
+ * @module
+ */
+import { present } from "../../base/mod.ts";
+import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import { type Answer, goJson, json, plain, queryValue } from "../hosting/mod.ts";
+import { dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
+import { type CountedDay, DAY_MS, DayCache } from "./_days.ts";
+import { ASKED_KEYS_MAX, HISTORY_DAYS, HISTORY_MONTHS } from "./settings.ts";
+
+export interface UptimesOptions {
+  readonly store: UptimeStore;
+  readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  /** Beats of a visor that is up all day: 100 percent. */
+  readonly beatsOfDay: number;
+  /** A visor is online when its last beat is less than so long ago. */
+  readonly onlineMs: number;
+  /** Decides it otherwise. */
+  readonly isOnline?: (visor: SeenVisor) => boolean;
+}
+
+/** A visor with what was counted, the oldest day first. */
+export interface ToldVisor extends SeenVisor {
+  readonly isOnline: boolean;
+  readonly days: readonly CountedDay[];
+}
+
+export class Uptimes {
+  readonly #options: UptimesOptions;
+  readonly #days: DayCache;
+
+  constructor(options: UptimesOptions) {
+    this.#options = options;
+    this.#days = new DayCache(options.store, options.clock, options.beatsOfDay);
+  }
+
+  /** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. */
+  async answer(query: string): Promise<Answer> {
+    const range = readRange(query);
+    if ("problem" in range) return plain(`${goJson({ error: range.problem })}\n`, 500);
+    const visors = queryValue(query, "visors");
+    const status = queryValue(query, "status");
+    const told = (await this.told(visors ? readKeys(visors) : undefined))
+      .map((visor) =>
+        range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor
+      )
+      .filter(({ days, isOnline }) =>
+        (!range.isSet || days.length > 0) && (status === "on" ? isOnline : status !== "off" || !isOnline)
+      );
+    if (told.length === 0 && status === "off") return json("null\n"); // the words of the original
+    const version = queryValue(query, "v");
+    return json(
+      `${goJson(told.map(version === "v2" ? renderV2 : version === "v3" ? renderV3 : renderV1))}\n`,
+    );
+  }
+
+  /** Everybody who has a day, by key; or those of `keys` who have. Days are up to 5 min old, the rest is of now. */
+  async told(keys?: readonly PublicKey[]): Promise<ToldVisor[]> {
+    const days = await this.#days.days();
+    return (await this.#options.store.visors(keys)).map((visor) => ({
+      ...visor,
+      isOnline: this.#isOnline(visor),
+      days: days.get(visor.key) ?? [],
+    }));
+  }
+
+  /** Forgets what is too old to be told of. To be repeated every now and then. */
+  tidy(): Promise<void> {
+    const nowMs = this.#options.clock.wallMs();
+    const now = new Date(nowMs);
+    const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - HISTORY_MONTHS, 1));
+    return this.#options.store.forget({
+      day: dayOf(nowMs - HISTORY_DAYS * DAY_MS),
+      month: month.toISOString().slice(0, 7),
+    });
+  }
+
+  #isOnline(visor: SeenVisor): boolean {
+    const { isOnline, onlineMs, clock } = this.#options;
+    return isOnline === undefined ? clock.wallMs() - visor.lastSeenMs < onlineMs : isOnline(visor);
+  }
+}
+
+/** One visor of the first version. */
+export function renderV1({ key, isOnline }: Pick<ToldVisor, "key" | "isOnline">): object {
+  return { key, online: isOnline };
+}
+
+export function renderV2({ key, isOnline, version, days }: ToldVisor): object {
+  return { pk: key, on: isOnline, ...present({ version, daily: byDay(days, ({ percent }) => percent) }) };
+}
+
+export function renderV3(visor: ToldVisor): object {
+  return { ...renderV2(visor), ...present({ timeline: byDay(visor.days, ({ timeline }) => timeline) }) };
+}
+
+/** Undefined for no day at all: the member is left out. */
+function byDay(days: readonly CountedDay[], text: (day: CountedDay) => string): object | undefined {
+  return days.length === 0 ? undefined : Object.fromEntries(days.map((each) => [each.day, text(each)]));
+}
+
+/** Which days are wanted, or what is wrong with the question. */
+type Range = { readonly isSet: boolean; has(day: string): boolean } | { readonly problem: string };
+
+function readRange(query: string): Range {
+  const days: [string, string] = ["", "9999"];
+  let isSet = false;
+  for (const [at, name] of ["start", "end"].entries()) {
+    const text = queryValue(query, `${name}Date`);
+    if (!text) continue;
+    if (!/^-?\d{1,18}$/.test(text)) {
+      const shown = text.slice(0, DATE_CHARS_SHOWN);
+      const problem = `strconv.ParseInt: parsing ${JSON.stringify(shown)}: invalid syntax`;
+      return { problem: `invalid ${name} date ${shown}: ${problem}` };
+    }
+    isSet = true;
+    days[at] = dayOf(Math.max(0, Math.min(Number(text), SECONDS_MAX)) * 1_000);
+  }
+  return { isSet, has: (day) => days[0] <= day && day <= days[1] };
+}
+
+/** Keys between commas or semicolons; what is none is passed over. */
+function readKeys(text: string): PublicKey[] {
+  const keys = new Set<PublicKey>();
+  for (const part of text.split(/[,;]/, ASKED_KEYS_MAX)) {
+    try {
+      keys.add(parsePublicKey(part.trim()));
+    } catch (error) {
+      if (!(error instanceof InvalidKeyError)) throw error;
+    }
+  }
+  return [...keys];
+}
+
+/** The end of the year 9998. */
+const SECONDS_MAX = 253_370_764_800;
+/** Of a date that is none, in the answer. */
+const DATE_CHARS_SHOWN = 64;
