@@ -1,0 +1,55 @@
+/** The stores of a service discovery and an uptime tracker: SQLite in memory and in a file. */
+import assert from "node:assert/strict";
+import { Ledger } from "../../../lib/base/mod.ts";
+import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
+import {
+  InvalidStoreNameError,
+  openServiceStore,
+  openUptimeStore,
+  StoreError,
+} from "../../../lib/services/store/mod.ts";
+import { pair } from "../service_support.ts";
+import { serviceStoreCompliance } from "./service_store_compliance.ts";
+import { onSqlite } from "./store_under_test.ts";
+import { uptimeStoreCompliance } from "./uptime_store_compliance.ts";
+
+onSqlite("services", openServiceStore, serviceStoreCompliance);
+onSqlite("uptimes", openUptimeStore, uptimeStoreCompliance);
+
+const alice = pair("alice").publicKey;
+
+Deno.test("both can share a file with each other, and keep everything over a restart but what has ended", async () => {
+  const folder = await Deno.makeTempDir();
+  const clock = new VirtualClock({ wallMs: 1_795_245_178_000 });
+  const world = { clock, ledger: new Ledger() };
+  const path = `${folder}/services.db`;
+  for (const isSecond of [false, true]) {
+    await using services = await openServiceStore(path, world);
+    await using uptimes = await openUptimeStore(path, world);
+    if (isSecond) {
+      assert.deepEqual([await services.keys("vpn"), await services.keys("visor")], [[alice], []]);
+      assert.equal(await services.nonces.next(alice), 1);
+      assert.equal(await uptimes.nonces.next(alice), 0, "each service counts for itself");
+      assert.deepEqual((await uptimes.visors()).map(({ key }) => key), [alice]);
+      assert.equal(await uptimes.beat({ key: alice, atMs: 2_000, intervalMs: 1_500 }), false);
+      continue;
+    }
+    for (const [type, ttlMs] of [["vpn", 2_000], ["visor", 1_000]] as const) {
+      await services.put({ publicKey: alice, port: 1, type }, { ttlMs, typesMax: 2 });
+    }
+    await services.nonces.raise(alice, 0);
+    await uptimes.beat({ key: alice, atMs: 1_000, intervalMs: 1_500 });
+    await clock.advance(1_000);
+  }
+  assert.deepEqual(world.ledger.live(), {});
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("names of stores that are none", async () => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  for (const open of [openServiceStore, openUptimeStore]) {
+    for (const name of ["", "postgres://x"]) await assert.rejects(open(name, world), InvalidStoreNameError);
+    await assert.rejects(open("/proc/no/such/folder.db", world), StoreError);
+  }
+  assert.deepEqual(world.ledger.live(), {});
+});

@@ -1,0 +1,142 @@
+/** What every UptimeStore does. */
+import assert from "node:assert/strict";
+import type { PublicKey } from "../../../lib/crypto/mod.ts";
+import { type Beat, SLOTS_OF_DAY, StoreError, type UptimeStore } from "../../../lib/services/store/mod.ts";
+import { pair } from "../service_support.ts";
+import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+
+const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => pair(name).publicKey).sort() as [
+  PublicKey,
+  PublicKey,
+  PublicKey,
+];
+const MIDNIGHT = Date.UTC(2026, 5, 10);
+const MINUTE = 60_000;
+
+const beatOf = (key: PublicKey, minute: number, more: Partial<Beat> = {}): Beat => ({
+  key,
+  atMs: MIDNIGHT + minute * MINUTE,
+  intervalMs: 5 * MINUTE,
+  ...more,
+});
+
+/** Numbers of the slots that are set. */
+function slotsIn(slots: Uint8Array): number[] {
+  return Array.from({ length: SLOTS_OF_DAY }, (_, slot) => slot)
+    .filter((slot) => slots[slot >> 3]! & (0x80 >> (slot & 7)));
+}
+
+export const uptimeStoreCompliance: Compliance<UptimeStore> = {
+  ...nonceCompliance,
+
+  "an empty store has nothing to say": async ({ store }) => {
+    assert.deepEqual(await store.visors(), []);
+    assert.deepEqual(await store.visors([alice]), []);
+    assert.deepEqual(await store.days("2026-01-01", "2027-01-01"), []);
+    assert.deepEqual(await store.addresses(), []);
+    await store.forget({ day: "2026-06-10", month: "2026-06" });
+  },
+
+  "a beat counts when the last one that counted is an interval ago; every one sets its slot": async (
+    { store, other },
+  ) => {
+    const counted: boolean[] = [];
+    for (const minute of [0, 3, 5, 9.99, 12, 1_439]) counted.push(await store.beat(beatOf(alice, minute)));
+    assert.deepEqual(counted, [true, false, true, false, true, true]);
+    const [day] = await other.days("2026-06-10", "2026-06-10");
+    assert.deepEqual([day!.key, day!.day, day!.beats, slotsIn(day!.slots)], [
+      alice,
+      "2026-06-10",
+      4,
+      [0, 1, 2, 287],
+    ]);
+  },
+
+  "of 30 beats at once exactly one counts": async ({ store, other }) => {
+    const beats = Array.from(
+      { length: 30 },
+      (_, index) => (index % 2 ? store : other).beat(beatOf(alice, 1)),
+    );
+    assert.equal((await Promise.all(beats)).filter((did) => did).length, 1);
+    assert.equal((await store.days("2026-06-10", "2026-06-10"))[0]!.beats, 1);
+  },
+
+  "a clock that was set back starts the interval anew": async ({ store }) => {
+    assert.equal(await store.beat(beatOf(alice, 60)), true);
+    assert.equal(await store.beat(beatOf(alice, 10)), true);
+    assert.equal(await store.beat(beatOf(alice, 12)), false);
+  },
+
+  "visors have their last version and time, in the order of their keys or as asked for": async (
+    { store, other },
+  ) => {
+    await store.beat(beatOf(carol, 1, { version: "v2" }));
+    await store.beat(beatOf(alice, 2, { version: "v1" }));
+    await other.beat(beatOf(alice, 3));
+    await store.beat(beatOf(bob, 4));
+    const seen = (await other.visors()).map((
+      { key, version, lastSeenMs },
+    ) => [key, version, lastSeenMs - MIDNIGHT]);
+    assert.deepEqual(seen, [
+      [alice, "v1", 3 * MINUTE],
+      [bob, undefined, 4 * MINUTE],
+      [carol, "v2", MINUTE],
+    ]);
+    const nobody = pair("nobody").publicKey;
+    assert.deepEqual((await store.visors([carol, nobody, alice])).map(({ key }) => key), [carol, alice]);
+  },
+
+  "days are apart, by UTC, and given from the first to the last": async ({ store }) => {
+    for (const day of [0, 1, 3]) await store.beat(beatOf(bob, day * 1_440));
+    await store.beat(beatOf(alice, 1_440 - 0.001));
+    const told = async (first: string, last: string) =>
+      (await store.days(first, last)).map(({ key, day }) => [key === alice ? "alice" : "bob", day.slice(8)]);
+    assert.deepEqual(await told("2026-06-10", "2026-06-13"), [
+      ["alice", "10"],
+      ["bob", "10"],
+      ["bob", "11"],
+      ["bob", "13"],
+    ]);
+    assert.deepEqual(await told("2026-06-11", "2026-06-12"), [["bob", "11"]]);
+  },
+
+  "each month has the last address of a key that counted; none is kept where none is told": async (
+    { store },
+  ) => {
+    await store.beat(beatOf(alice, 0, { address: "203.0.113.7" }));
+    await store.beat(beatOf(alice, 1, { address: "198.51.100.1" }));
+    await store.beat(beatOf(bob, 0, { address: "203.0.113.7" }));
+    await store.beat(beatOf(bob, 10, { address: "" }));
+    await store.beat(beatOf(carol, 0));
+    await store.beat(beatOf(alice, 30 * 1_440, { address: "198.51.100.9" }));
+    assert.deepEqual(await store.addresses("2026-06"), [
+      { key: alice, month: "2026-06", address: "203.0.113.7" },
+      { key: bob, month: "2026-06", address: "" },
+    ]);
+    assert.deepEqual((await store.addresses()).map(({ month, address }) => [month, address]), [
+      ["2026-06", "203.0.113.7"],
+      ["2026-06", ""],
+      ["2026-07", "198.51.100.9"],
+    ]);
+  },
+
+  "what is older is forgotten: days, visors with their last one, months": async ({ store, other }) => {
+    for (const day of [0, 1, 25]) await store.beat(beatOf(alice, day * 1_440, { address: "203.0.113.7" }));
+    await store.beat(beatOf(bob, 0, { address: "203.0.113.8" }));
+    await store.forget({ day: "2026-06-11", month: "2026-07" });
+    assert.deepEqual((await other.visors()).map(({ key }) => key), [alice]);
+    assert.deepEqual((await other.days("2026-01-01", "2027-01-01")).map(({ day }) => day), [
+      "2026-06-11",
+      "2026-07-05",
+    ]);
+    assert.deepEqual((await other.addresses()).map(({ month }) => month), ["2026-07"]);
+    assert.equal(await store.beat(beatOf(bob, 1_440)), true, "who was forgotten begins anew");
+  },
+
+  "a closed store refuses with StoreError, and closes again in silence": async ({ store }) => {
+    await store[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+    await assert.rejects(store.visors(), StoreError);
+    await assert.rejects(store.beat(beatOf(alice, 0)), StoreError);
+  },
+};
