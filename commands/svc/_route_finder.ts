@@ -2,7 +2,7 @@
 import type { Log } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { generateKeyPair } from "../../lib/crypto/mod.ts";
-import { askOver, joinNetwork, tcpHttpClient, TransportDiscoveryClient } from "../../lib/directory/mod.ts";
+import { HttpServices, joinNetwork, TransportDiscoveryClient } from "../../lib/directory/mod.ts";
 import type { AskService } from "../../lib/dmsg/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { type GraphSource, polledTransports } from "../../lib/services/route_finder/mod.ts";
@@ -39,11 +39,9 @@ export async function discoveryElsewhere(
 
   function reach(): Reached {
     if (address!.dmsg === undefined) { // no dmsg server needs to know of us
-      const origin = address!.http!;
-      const client = tcpHttpClient(world, userAgent, { tls: origin.startsWith("https:") });
-      const ways = [{ name: "http", origin, client, isReady: () => true }];
-      const ask = askOver(SERVICE, ways, world.clock, log);
-      return { ask, ready: () => Promise.resolve(), close: () => client.close() };
+      const services = new HttpServices({ world, userAgent, log });
+      const ask = services.askService(SERVICE, address!.http!);
+      return { ask, ready: () => Promise.resolve(), close: () => services.close() };
     }
     const local = generateKeyPair(world.random);
     const transports = log.child("transports");

@@ -8,6 +8,8 @@ import {
   type AttachService,
   attachService,
   type BuildInfo,
+  type Locations,
+  locationsAt,
   parseServiceMode,
   type RunningService,
   type ServiceMode,
@@ -99,9 +101,19 @@ export async function runServiceCommand<Running extends RunningService>(
   }
 }
 
-/** `host:port`, or `:port` for every address of the machine. Errors: `BadAddressError`. */
-export function parseListenAddress(text: string, portDefault: number): SocketAddress {
-  return parseAuthority(text.startsWith(":") ? `0.0.0.0${text}` : text, portDefault);
+/** `host:port`; `:port` is every address of the machine, or `everywhere`. Errors: `BadUrlError`. */
+export function parseListenAddress(text: string, portDefault: number, everywhere = "0.0.0.0"): SocketAddress {
+  return parseAuthority(text.startsWith(":") ? `${everywhere}${text}` : text, portDefault);
+}
+
+/** Who is asked where addresses are, by `--geoip`. Errors: `InvalidServiceSettingError`. */
+export function locationsOf(
+  io: Io,
+  { world, log }: Pick<ServiceStart, "world" | "log">,
+  url: string | undefined,
+): Locations | undefined {
+  if (url === undefined) return undefined;
+  return locationsAt(url, { world, log: log.child("locations"), userAgent: `skyctl/${io.version}` });
 }
 
 /** The pair of `--sk` or `--keyfile`; undefined where neither is given. A file that is missing is made. */

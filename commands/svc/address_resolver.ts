@@ -1,6 +1,6 @@
 /** `skyctl svc run address-resolver`: where visors can be dialled directly. @module */
 import { type AnyCommand, examples, finished, type Io } from "../../lib/cli/mod.ts";
-import { serviceCommand } from "./service_options.ts";
+import { proxyHeadersOption, serviceCommand } from "./service_options.ts";
 
 /** The verb. */
 export function addressResolverCommand(io: Io): AnyCommand {
@@ -17,7 +17,7 @@ export function addressResolverCommand(io: Io): AnyCommand {
       )
       .option("--no-udp", "stcpr alone")
       .option("--public-udp-address <address>", "host:port at which visors reach the UDP side, for /health")
-      .option("--no-proxy-headers", "do not take a caller's address from X-Real-IP and its like")
+      .addOption(proxyHeadersOption())
       .addHelpText(
         "after",
         examples(

@@ -12,7 +12,7 @@ export function serviceCommand(
   },
 ) {
   return hostedCommand(name, { description, addr })
-    .option("--store <store>", "memory, or the path of a SQLite file", "memory")
+    .addOption(storeOption())
     .option(
       "--whitelist-keys <pk>",
       "a network monitor that may deregister others; may be repeated",
@@ -45,6 +45,24 @@ export function hostedCommand(
     .addOption(networkOption())
     .addOption(postQuantumOption())
     .addOption(logLevelOption());
+}
+
+/** Where a service keeps what it knows. */
+export function storeOption() {
+  return new Option("--store <store>", "memory, or the path of a SQLite file").default("memory");
+}
+
+/** Where a caller is, is said by a proxy in front, unless there is none. */
+export function proxyHeadersOption() {
+  return new Option("--no-proxy-headers", "do not take a caller's address from X-Real-IP and its like");
+}
+
+/** Who knows where addresses are. */
+export function geoipOption() {
+  return new Option(
+    "--geoip <url>",
+    "ask it where public addresses are: http://HOST (default: nobody is asked)",
+  );
 }
 
 /** The two ways to give a service its key. */

@@ -26,8 +26,8 @@ export interface RunConfigBootstrapperOptions {
   readonly deployment: Deployment;
   /** How services are asked for their address over dmsg. Default: nobody is asked. */
   readonly ask?: AskAt;
-  /** Closed with the service: what `ask` uses. */
-  readonly owned?: { close(): Promise<void> };
+  /** Ended with the service: what `ask` uses. */
+  readonly owned?: AsyncDisposable;
   /** Needed by modes `dmsg` and `dual`, unused by `http`. */
   readonly dmsg?: AttachService;
 }
@@ -45,7 +45,7 @@ export async function runConfigBootstrapper(options: RunConfigBootstrapperOption
     api: (dmsgStatus) => createConfigBootstrapper({ deployment, world, build, dmsgStatus, ask, log }),
     holds: {
       async [Symbol.asyncDispose]() {
-        await owned?.close();
+        await owned?.[Symbol.asyncDispose]();
       },
     },
   });

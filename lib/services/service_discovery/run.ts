@@ -4,7 +4,7 @@ import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
-  type Locate,
+  type Locations,
   type RunningService,
   runService,
   type ServiceMode,
@@ -27,8 +27,8 @@ export interface RunServiceDiscoveryOptions {
   readonly settings: RunServiceDiscoverySettings;
   /** Needed by modes `dmsg` and `dual`, unused by `http`. */
   readonly dmsg?: AttachService;
-  /** Where a public IP address is. Default: nobody knows, and records without a place stay without. */
-  readonly locate?: Locate;
+  /** Where public IP addresses are: ended with the service. Default: nobody knows, and records stay without a place. */
+  readonly locations?: Locations;
 }
 
 /**
@@ -36,10 +36,13 @@ export interface RunServiceDiscoveryOptions {
  * `InvalidStoreNameError`, `StoreError`, and those of `Network.listen`. Nothing is left open then.
  */
 export async function runServiceDiscovery(
-  { world, log, settings, dmsg, locate }: RunServiceDiscoveryOptions,
+  { world, log, settings, dmsg, locations }: RunServiceDiscoveryOptions,
 ): Promise<RunningService> {
+  await using starting = new AsyncDisposableStack();
+  if (locations !== undefined) starting.use(locations);
   checkEntryTimeout(settings.entryTimeoutMs ?? SERVICE_TTL_MS);
-  const store = await openServiceStore(settings.store, world);
+  const store = starting.use(await openServiceStore(settings.store, world));
+  const locate = locations?.locate;
   return await runService({
     world,
     log,
@@ -48,6 +51,6 @@ export async function runServiceDiscovery(
     address: settings.address,
     dmsg,
     api: (dmsgStatus) => createServiceDiscovery({ store, world, settings, dmsgStatus, locate, log }),
-    holds: store,
+    holds: starting.move(), // ends it itself, also when it cannot start
   });
 }

@@ -3,7 +3,7 @@ import { describeError, type Log, Scope } from "../../base/mod.ts";
 import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
 import {
   type AttachService,
-  type Locate,
+  type Locations,
   type RunningService,
   runService,
   type ServiceMode,
@@ -32,8 +32,8 @@ export interface RunUptimeTrackerOptions {
   readonly settings: RunUptimeTrackerSettings;
   /** Needed by modes `dmsg` and `dual`, unused by `http`. */
   readonly dmsg?: AttachService;
-  /** Where a public IP address is. Default: nobody knows. */
-  readonly locate?: Locate;
+  /** Where public IP addresses are: ended with the service. Default: nobody knows. */
+  readonly locations?: Locations;
 }
 
 export interface RunningUptimeTracker extends RunningService {
@@ -46,10 +46,12 @@ export interface RunningUptimeTracker extends RunningService {
  * `InvalidStoreNameError`, `StoreError`, and those of `Network.listen`. Nothing is left open then.
  */
 export async function runUptimeTracker(
-  { world, log, settings, dmsg, locate }: RunUptimeTrackerOptions,
+  { world, log, settings, dmsg, locations }: RunUptimeTrackerOptions,
 ): Promise<RunningUptimeTracker> {
   const { address, privateAddress, archive, mode } = settings;
   await using starting = new AsyncDisposableStack();
+  if (locations !== undefined) starting.use(locations);
+  const locate = locations?.locate;
   const store = starting.use(await openUptimeStore(settings.store, world));
   const uptimes = uptimesOf(store, world);
   const scope = starting.use(new Scope());

@@ -1,0 +1,55 @@
+/** `skyctl svc run uptime-tracker`: who was up, and when. @module */
+import { type AnyCommand, examples, finished, type Io, wholeNumberOption } from "../../lib/cli/mod.ts";
+import { geoipOption, hostedCommand, proxyHeadersOption, storeOption } from "./service_options.ts";
+
+/** The verb. */
+export function uptimeTrackerCommand(io: Io): AnyCommand {
+  return finished(
+    hostedCommand("uptime-tracker", {
+      description: "Run an uptime tracker: which visors are up, and how much of each day they were.",
+      addr: "127.0.0.1:9096",
+    })
+      .addOption(storeOption())
+      .option(
+        "--private-addr <address>",
+        "host:port of the addresses of visors, for the operator (default: nowhere)",
+      )
+      .option("--archive <folder>", "write a file of each day that is over")
+      .option(
+        "--lists-per-minute <n>",
+        "of everybody, for one address; 0 is no limit",
+        wholeNumberOption({ max: 1_000_000 }),
+        5,
+      )
+      .addOption(proxyHeadersOption())
+      .addOption(geoipOption())
+      .addHelpText(
+        "after",
+        examples(
+          ["For trying things, in memory", "skyctl svc run uptime-tracker"],
+          [
+            "Kept in a file, over HTTP and dmsg, with the operator's side on this machine",
+            "skyctl svc run uptime-tracker --store ut.db --keyfile ut.key --private-addr 127.0.0.1:9086",
+          ],
+        ),
+      )
+      .action(async (options) => {
+        const { parseListenAddress, locationsOf, runServiceCommand } = await import("./_service.ts");
+        const { runUptimeTracker } = await import("../../lib/services/uptime_tracker/mod.ts");
+        const { privateAddr, archive, listsPerMinute, proxyHeaders: believeProxies } = options;
+        const privateAddress = privateAddr === undefined
+          ? undefined
+          : parseListenAddress(privateAddr, 9086, "127.0.0.1");
+        await runServiceCommand(io, options, {
+          name: "uptime tracker",
+          portDefault: 9096,
+          start: ({ settings, ...given }) =>
+            runUptimeTracker({
+              ...given,
+              locations: locationsOf(io, given, options.geoip),
+              settings: { ...settings, privateAddress, archive, listsPerMinute, believeProxies },
+            }),
+        });
+      }),
+  );
+}
