@@ -32,6 +32,7 @@ export * from "./route_finder_client.ts";
 export * from "./service_discovery_client.ts";
 export {
   isType,
+  isVersion,
   LOCAL_IPS_MAX,
   parseServiceName,
   readService,

@@ -94,7 +94,8 @@ export function isType(text: string): boolean {
   return text.length <= TYPE_CHARS_MAX && /^[0-9a-z][0-9a-z_.-]*$/i.test(text);
 }
 
-function isVersion(value: unknown): value is string {
+/** A version that may stand in a list for people. */
+export function isVersion(value: unknown): value is string {
   return typeof value === "string" && value.length <= VERSION_CHARS_MAX && /^[\x20-\x7e]*$/.test(value);
 }
 

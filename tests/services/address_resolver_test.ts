@@ -4,9 +4,8 @@ import {
   BIND_BYTES_MAX,
   BINDING_TTL_MS,
   BOUND_ADDRESSES_MAX,
-  KEYS_BYTES_MAX,
 } from "../../lib/services/address_resolver/mod.ts";
-import { addressOf, callerAddress, isPublicAddress } from "../../lib/services/hosting/mod.ts";
+import { addressOf, callerAddress, isPublicAddress, KEYS_BYTES_MAX } from "../../lib/services/hosting/mod.ts";
 import { AddressResolverUnderTest, type Asked, monitored, pair, signed } from "./service_support.ts";
 
 const [alice, bob, monitor] = [pair("alice"), pair("bob"), pair("monitor")];

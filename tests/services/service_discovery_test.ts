@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import type { Place, ServiceRecord } from "../../lib/directory/mod.ts";
 import {
   BATCH_KEYS_MAX,
-  KEYS_BYTES_MAX,
   SERVICE_BYTES_MAX,
   SERVICE_TTL_MS,
   SERVICES_OF_ADDRESS_MAX,
   TYPES_OF_KEY_MAX,
 } from "../../lib/services/service_discovery/mod.ts";
+import { KEYS_BYTES_MAX } from "../../lib/services/hosting/mod.ts";
 import type { ServiceStore } from "../../lib/services/store/mod.ts";
 import { monitored, pair, ServiceDiscoveryUnderTest, signed } from "./service_support.ts";
 

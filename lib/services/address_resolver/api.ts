@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
 import type { ResolvedType } from "../../directory/mod.ts";
 import { renderSocketAddress, type World } from "../../runtime/mod.ts";
 import {
@@ -16,8 +15,11 @@ import {
   goJson,
   health,
   json,
+  KEYS_BYTES_MAX,
   NOT_FOUND,
   type Question,
+  readKey,
+  readKeys,
   type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
@@ -25,7 +27,7 @@ import {
 } from "../hosting/mod.ts";
 import type { Binding, BindingStore } from "../store/mod.ts";
 import { problemOf, readListener } from "./_binding.ts";
-import { type AddressResolverSettings, BIND_BYTES_MAX, BINDING_TTL_MS, KEYS_BYTES_MAX } from "./settings.ts";
+import { type AddressResolverSettings, BIND_BYTES_MAX, BINDING_TTL_MS } from "./settings.ts";
 import type { UdpSide } from "./udp_side.ts";
 
 export interface AddressResolverOptions {
@@ -171,29 +173,6 @@ function udpFacts(side: UdpSideFacts | undefined, publicAddress: string | undefi
 
 function isResolvedType(text: string): text is ResolvedType {
   return text === "stcpr" || text === "sudph";
-}
-
-/** A key in a path or a list; undefined for what is none. */
-function readKey(text: string): PublicKey | undefined {
-  try {
-    return parsePublicKey(text);
-  } catch (error) {
-    if (error instanceof InvalidKeyError) return undefined;
-    throw error;
-  }
-}
-
-/** A JSON list of keys, null as an empty one; undefined for anything else. */
-function readKeys(body: Uint8Array): PublicKey[] | undefined {
-  let list: unknown;
-  try {
-    list = JSON.parse(new TextDecoder().decode(body)) ?? [];
-  } catch {
-    return undefined; // a SyntaxError, or a RangeError for absurd nesting
-  }
-  if (!Array.isArray(list)) return undefined;
-  const keys = list.map((item) => typeof item === "string" ? readKey(item) : undefined);
-  return keys.every((key) => key !== undefined) ? keys : undefined;
 }
 
 const BAD_BODY = json(`{"error":"body is no port and addresses"}`, 400);

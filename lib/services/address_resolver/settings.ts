@@ -27,5 +27,3 @@ export const BINDING_TTL_MS = 5 * 60_000;
 export const BIND_BYTES_MAX = 8 * 1024;
 /** Addresses of one machine that are kept. */
 export const BOUND_ADDRESSES_MAX = 64;
-/** A list of keys: some 1,900. */
-export const KEYS_BYTES_MAX = 128 * 1024;

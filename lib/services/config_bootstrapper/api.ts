@@ -13,6 +13,7 @@ import {
   health,
   json,
   NOT_FOUND,
+  type RefusalCounts,
   type ServiceApi,
 } from "../hosting/mod.ts";
 import { renderServices } from "./deployment.ts";
@@ -23,13 +24,15 @@ export interface ConfigBootstrapperOptions {
   readonly world: Pick<World, "clock">;
   readonly build?: BuildInfo;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
   /** How services are asked for their address over dmsg. Default: nobody is asked. */
   readonly ask?: AskAt;
   readonly log?: Log;
 }
 
 export function createConfigBootstrapper(options: ConfigBootstrapperOptions): ServiceApi {
-  const { deployment, world: { clock }, build, dmsgStatus, ask, log = silentLog } = options;
+  const { deployment, world: { clock }, build, dmsgStatus, refused, ask, log = silentLog } = options;
   const startedAtMs = clock.wallMs();
   const services = json(renderServices(deployment));
   const overDmsg = new OverDmsg({ deployment, clock, log, ask });
@@ -42,7 +45,13 @@ export function createConfigBootstrapper(options: ConfigBootstrapperOptions): Se
       case "/dmsghttp":
         return json(await overDmsg.text());
       default:
-        return health({ serviceName: "config-bootstrapper", startedAtMs, build, dmsg: dmsgStatus?.() });
+        return health({
+          serviceName: "config-bootstrapper",
+          startedAtMs,
+          build,
+          dmsg: dmsgStatus?.(),
+          refused: refused?.(),
+        });
     }
   };
 }

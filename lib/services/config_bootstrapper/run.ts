@@ -42,7 +42,8 @@ export async function runConfigBootstrapper(options: RunConfigBootstrapperOption
     mode,
     address,
     dmsg,
-    api: (dmsgStatus) => createConfigBootstrapper({ deployment, world, build, dmsgStatus, ask, log }),
+    api: (dmsgStatus, refused) =>
+      createConfigBootstrapper({ deployment, world, build, dmsgStatus, refused, ask, log }),
     holds: {
       async [Symbol.asyncDispose]() {
         await owned?.[Symbol.asyncDispose]();

@@ -27,6 +27,7 @@ export * from "./caller_address.ts";
 export * from "./dmsg_side.ts";
 export * from "./health.ts";
 export * from "./http.ts";
+export * from "./keys.ts";
 export * from "./locations.ts";
 export * from "./monitor_auth.ts";
 export * from "./place_book.ts";

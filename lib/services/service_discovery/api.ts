@@ -4,7 +4,7 @@
  * @module
  */
 import { describeError, type Log, silentLog } from "../../base/mod.ts";
-import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
 import { isType, parseServiceName, type Place } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
@@ -16,12 +16,16 @@ import {
   goJson,
   health,
   json,
+  KEYS_BYTES_MAX,
   type Locate,
+  NO_BODY_BYTES_MAX,
   NOT_FOUND,
   PlaceBook,
   publicBlock,
   queryValue,
   type Question,
+  readKeys,
+  type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
   type ServiceApi,
@@ -32,8 +36,6 @@ import { withCors } from "./_cors.ts";
 import { Listing } from "./_listing.ts";
 import { judge, NOT_OWN, typeOf } from "./_registration.ts";
 import {
-  KEYS_BYTES_MAX,
-  NO_BODY_BYTES_MAX,
   SERVICE_BYTES_MAX,
   SERVICE_TTL_MS,
   type ServiceDiscoverySettings,
@@ -46,13 +48,16 @@ export interface ServiceDiscoveryOptions {
   readonly world: Pick<World, "clock" | "random">;
   readonly settings?: ServiceDiscoverySettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
   /** Where a public IP address is. Default: nobody knows. */
   readonly locate?: Locate;
   readonly log?: Log;
 }
 
 export function createServiceDiscovery(options: ServiceDiscoveryOptions): ServiceApi {
-  const { store, world: { clock, random }, settings = {}, dmsgStatus, locate, log = silentLog } = options;
+  const { store, world: { clock, random }, settings = {}, dmsgStatus, refused, locate, log = silentLog } =
+    options;
   const {
     entryTimeoutMs: ttlMs = SERVICE_TTL_MS,
     allowLoopbackAddresses = false,
@@ -77,7 +82,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       const text = publicBlock(question);
       const block = text === undefined ? undefined : { text, recordsMax: SERVICES_OF_ADDRESS_MAX };
       const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, block });
-      if (!isStored) return problem(403, "too many services of one key or address");
+      if (!isStored) return FULL;
       listing.changed(record.type);
       return own(record);
     });
@@ -170,6 +175,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
             startedAtMs,
             build: settings.build,
             dmsg: dmsgStatus?.(),
+            refused: refused?.(),
           }));
       default:
         return NOT_FOUND;
@@ -177,20 +183,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   });
 }
 
-/** A JSON list of keys, null as an empty one; undefined for anything else. */
-function readKeys(body: Uint8Array): PublicKey[] | undefined {
-  try {
-    const list: unknown = JSON.parse(new TextDecoder().decode(body)) ?? [];
-    return Array.isArray(list) ? list.map((item) => parsePublicKey(`${item}`)) : undefined;
-  } catch (error) {
-    // No JSON, or absurd nesting, or something in the list that is no key.
-    if (error instanceof SyntaxError || error instanceof RangeError || error instanceof InvalidKeyError) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
+const FULL: Answer = { ...problem(403, "too many services of one key or address"), refused: "full" };
 const NO_TYPE = problem(400, "missing service type in request");
 const BAD_KEY = problem(400, "Invalid public key");
 const BAD_QUANTITY = json(`{"error":"quantity must be integer"}\n`, 400);

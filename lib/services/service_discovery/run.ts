@@ -4,6 +4,7 @@ import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
+  checkServiceAddress,
   type Locations,
   type RunningService,
   runService,
@@ -41,6 +42,7 @@ export async function runServiceDiscovery(
   await using starting = new AsyncDisposableStack();
   if (locations !== undefined) starting.use(locations);
   checkEntryTimeout(settings.entryTimeoutMs ?? SERVICE_TTL_MS);
+  await checkServiceAddress(world, settings);
   const store = starting.use(await openServiceStore(settings.store, world));
   const locate = locations?.locate;
   return await runService({
@@ -50,7 +52,8 @@ export async function runServiceDiscovery(
     mode: settings.mode,
     address: settings.address,
     dmsg,
-    api: (dmsgStatus) => createServiceDiscovery({ store, world, settings, dmsgStatus, locate, log }),
+    api: (dmsgStatus, refused) =>
+      createServiceDiscovery({ store, world, settings, dmsgStatus, refused, locate, log }),
     holds: starting.move(), // ends it itself, also when it cannot start
   });
 }

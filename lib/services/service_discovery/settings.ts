@@ -34,7 +34,3 @@ export const TYPES_OF_KEY_MAX = 16;
 export const SERVICES_OF_ADDRESS_MAX = 1_024;
 /** The body of a registration: 64 addresses of IPv6 and everything else need 4 KiB. */
 export const SERVICE_BYTES_MAX = 8 * 1024;
-/** The body of a request that needs none. */
-export const NO_BODY_BYTES_MAX = 1_024;
-/** A list of keys: some 1,900. */
-export const KEYS_BYTES_MAX = 128 * 1024;

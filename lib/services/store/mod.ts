@@ -35,6 +35,7 @@ export * from "./transport_store.ts";
 export {
   type AddressOfMonth,
   type Beat,
+  DAY_MS,
   dayOf,
   type DayOfVisor,
   type SeenVisor,

@@ -5,7 +5,7 @@ import type { NonceStore } from "./nonce_store.ts";
 /** Five minutes each, from midnight UTC. */
 export const SLOTS_OF_DAY = 288;
 const SLOT_BYTES = SLOTS_OF_DAY / 8;
-const DAY_MS = 24 * 60 * 60_000;
+export const DAY_MS = 24 * 60 * 60_000;
 const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
 
 /** A sign of life. */

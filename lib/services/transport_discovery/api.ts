@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
 import { isTransportId, wireTransport } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
@@ -15,12 +14,14 @@ import {
   goJson,
   health,
   json,
+  NO_BODY_BYTES_MAX,
   NOT_FOUND,
   plain,
   publicBlock,
   queryValue,
   type Question,
   RateLimit,
+  readKey,
   type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
@@ -33,7 +34,6 @@ import { readList, readRegistration, type Refusal } from "./_registration.ts";
 import {
   EDGES_MAX,
   LIST_BYTES_MAX,
-  NO_BODY_BYTES_MAX,
   RECORDS_OF_ADDRESS_MAX,
   RECORDS_OF_KEY_MAX,
   REGISTRATION_BYTES_MAX,
@@ -223,16 +223,6 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
         return NOT_FOUND;
     }
   };
-}
-
-/** A key in a path or a list; undefined for what is none. */
-function readKey(text: string): PublicKey | undefined {
-  try {
-    return parsePublicKey(text);
-  } catch (error) {
-    if (error instanceof InvalidKeyError) return undefined;
-    throw error;
-  }
 }
 
 function refused({ status, error }: Refusal): Answer {

@@ -42,7 +42,5 @@ export const BATCH_RECORDS_MAX = 1_024;
 export const REGISTRATION_BYTES_MAX = 1024 * 1024;
 /** A list of ids or of keys: 1,024 of either need 70 KB. */
 export const LIST_BYTES_MAX = 128 * 1024;
-/** The body of a request that needs none: some clients send an empty object. */
-export const NO_BODY_BYTES_MAX = 1_024;
 /** Keys in one question for the transports of several. */
 export const EDGES_MAX = 256;

@@ -1,6 +1,8 @@
 /** Reading what an operator posts: every field is required, and no other one is known (services.md 11). @module */
-import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
 import { parseTransportId, type TransportId } from "../../transport/mod.ts";
+
+import { readKey } from "../hosting/mod.ts";
 
 /** What is wrong, in the words of the original. */
 export interface Problem {
@@ -37,16 +39,6 @@ export function readRemove(body: Uint8Array): RemoveRequest | Problem {
     return { from, id: parseTransportId(fields.id) };
   } catch {
     return { problem: "invalid UUID" };
-  }
-}
-
-/** A key in a path or a field; undefined for what is none. */
-export function readKey(text: string): PublicKey | undefined {
-  try {
-    return parsePublicKey(text);
-  } catch (error) {
-    if (error instanceof InvalidKeyError) return undefined;
-    throw error;
   }
 }
 

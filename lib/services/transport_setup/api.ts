@@ -19,9 +19,11 @@ import {
   health,
   NOT_FOUND,
   plain,
+  readKey,
+  type RefusalCounts,
   type ServiceApi,
 } from "../hosting/mod.ts";
-import { BAD_KEY, type Problem, readAdd, readKey, readRemove } from "./_request.ts";
+import { BAD_KEY, type Problem, readAdd, readRemove } from "./_request.ts";
 import { REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MS, REQUESTS_MAX } from "./settings.ts";
 
 export interface TransportSetupOptions {
@@ -30,6 +32,8 @@ export interface TransportSetupOptions {
   readonly dial: (visor: PublicKey, options: { readonly signal: AbortSignal }) => Promise<Conn>;
   readonly build?: BuildInfo;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
   readonly log?: Log;
 }
 
@@ -37,7 +41,7 @@ export interface TransportSetupOptions {
 export function createTransportSetup(
   options: TransportSetupOptions,
 ): { readonly operator: ServiceApi; readonly health: ServiceApi } {
-  const { world, dial, build, dmsgStatus, log = silentLog } = options;
+  const { world, dial, build, dmsgStatus, refused: refusals, log = silentLog } = options;
   const startedAtMs = world.clock.wallMs();
   let asking = 0;
 
@@ -102,7 +106,13 @@ export function createTransportSetup(
   const healthApi: ServiceApi = async ({ method, path }) => {
     if (path !== "/health") return NOT_FOUND;
     if (method !== "GET") return allowing("GET");
-    return health({ serviceName: "transport-setup", startedAtMs, build, dmsg: dmsgStatus?.() });
+    return health({
+      serviceName: "transport-setup",
+      startedAtMs,
+      build,
+      dmsg: dmsgStatus?.(),
+      refused: refusals?.(),
+    });
   };
 
   return { operator, health: healthApi };

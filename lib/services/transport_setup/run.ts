@@ -73,8 +73,8 @@ export async function runTransportSetup(options: RunTransportSetupOptions): Prom
     name: "transport setup node",
     mode: "dual",
     address,
-    api: (dmsgStatus) => {
-      setup = createTransportSetup({ world, dial, build, dmsgStatus, log });
+    api: (dmsgStatus, refused) => {
+      setup = createTransportSetup({ world, dial, build, dmsgStatus, refused, log });
       return setup.operator;
     },
     dmsg: () => { // strangers get the health, and nothing else

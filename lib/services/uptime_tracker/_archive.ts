@@ -1,9 +1,7 @@
 /** A file of each day that is over, for whoever pays for uptime: `<date>-uptime-data.json` (services.md 7.3). @module */
 import type { World } from "../../runtime/mod.ts";
-import { dayOf } from "../store/mod.ts";
+import { DAY_MS, dayOf } from "../store/mod.ts";
 import { renderV2, type Uptimes } from "../uptimes/mod.ts";
-
-const DAY_MS = 24 * 60 * 60_000;
 
 /** Writes the list of yesterday below `folder` where it is not there yet. Errors: those of `Files`. */
 export async function archiveYesterday(

@@ -1,9 +1,7 @@
 /** The page for people: who is up, and was. One document, nothing to load. @module */
 import type { Answer } from "../hosting/mod.ts";
-import { dayOf } from "../store/mod.ts";
+import { DAY_MS, dayOf } from "../store/mod.ts";
 import type { ToldVisor } from "../uptimes/mod.ts";
-
-const DAY_MS = 24 * 60 * 60_000;
 
 /** A row of each visor, a column of each of the last `length` days, today first. */
 export function dashboard(

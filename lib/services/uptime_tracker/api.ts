@@ -4,7 +4,7 @@
  * @module
  */
 import { describeError, type Log, silentLog } from "../../base/mod.ts";
-import { InvalidKeyError, parsePublicKey } from "../../crypto/mod.ts";
+import { isVersion } from "../../directory/mod.ts";
 import { ipBlock } from "../../wire/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
@@ -19,12 +19,15 @@ import {
   isPublicAddress,
   json,
   type Locate,
+  NO_BODY_BYTES_MAX,
   NOT_FOUND,
   PlaceBook,
   plain,
   queryValue,
   type Question,
   RateLimit,
+  readKey,
+  type RefusalCounts,
   RequestAuth,
   type ServiceApi,
 } from "../hosting/mod.ts";
@@ -37,10 +40,8 @@ import {
   BEATS_OF_DAY,
   DASHBOARD_DAYS,
   LISTS_PER_MINUTE,
-  NO_BODY_BYTES_MAX,
   ONLINE_MS,
   type UptimeTrackerSettings,
-  VERSION_CHARS_MAX,
 } from "./settings.ts";
 
 export interface UptimeTrackerOptions {
@@ -50,6 +51,8 @@ export interface UptimeTrackerOptions {
   readonly uptimes?: Uptimes;
   readonly settings?: UptimeTrackerSettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
+  /** What was refused so far. */
+  readonly refused?: () => RefusalCounts;
   /** Where a public IP address is. Default: nobody knows. */
   readonly locate?: Locate;
   readonly log?: Log;
@@ -61,7 +64,7 @@ export function uptimesOf(store: UptimeStore, { clock }: Pick<World, "clock">): 
 }
 
 export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
-  const { store, world, settings = {}, dmsgStatus, locate, log = silentLog } = options;
+  const { store, world, settings = {}, dmsgStatus, refused, locate, log = silentLog } = options;
   const { clock } = world;
   const { uptimes = uptimesOf(store, world) } = options;
   const { listsPerMinute = LISTS_PER_MINUTE, believeProxies = true } = settings;
@@ -107,15 +110,11 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   }
 
   async function one(keyText: string): Promise<Answer> {
-    try {
-      const key = parsePublicKey(keyText);
-      const [visor] = await uptimes.told([key]);
-      if (visor === undefined) return plain(`{"error":"no entries for pk ${key}"}\n`, 500);
-      return json(`${goJson(renderV1(visor))}\n`);
-    } catch (error) {
-      if (error instanceof InvalidKeyError) return plain(`{"error":"invalid public key"}\n`, 500);
-      throw error;
-    }
+    const key = readKey(keyText);
+    if (key === undefined) return { ...plain(`{"error":"invalid public key"}\n`, 500), refused: "invalid" };
+    const [visor] = await uptimes.told([key]);
+    if (visor !== undefined) return json(`${goJson(renderV1(visor))}\n`);
+    return { ...plain(`{"error":"no entries for pk ${key}"}\n`, 500), refused: "invalid" };
   }
 
   /** Where visors are that are online, as far as it is known. Who is where is not told. */
@@ -161,6 +160,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
           startedAtMs,
           build: settings.build,
           dmsg: dmsgStatus?.(),
+          refused: refused?.(),
         });
       default:
         return NOT_FOUND;
@@ -171,7 +171,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
 /** What may stand in the list; anything else counts as not said. */
 function versionIn(query: string): string | undefined {
   const text = queryValue(query, "version") ?? "";
-  return text !== "" && text.length <= VERSION_CHARS_MAX && /^[\x20-\x7e]+$/.test(text) ? text : undefined;
+  return text !== "" && isVersion(text) ? text : undefined;
 }
 
 const ROUTES =

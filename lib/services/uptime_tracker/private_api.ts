@@ -44,5 +44,5 @@ function readMonth(text: string): string | undefined {
 }
 
 function failed(error: string): Answer {
-  return plain(`${goJson({ error })}\n`, 500);
+  return { ...plain(`${goJson({ error })}\n`, 500), refused: "invalid" };
 }

@@ -3,6 +3,7 @@ import { describeError, type Log, Scope } from "../../base/mod.ts";
 import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
 import {
   type AttachService,
+  checkServiceAddress,
   type Locations,
   type RunningService,
   runService,
@@ -52,6 +53,7 @@ export async function runUptimeTracker(
   await using starting = new AsyncDisposableStack();
   if (locations !== undefined) starting.use(locations);
   const locate = locations?.locate;
+  await checkServiceAddress(world, settings);
   const store = starting.use(await openUptimeStore(settings.store, world));
   const uptimes = uptimesOf(store, world);
   const scope = starting.use(new Scope());
@@ -86,7 +88,8 @@ export async function runUptimeTracker(
     mode,
     address,
     dmsg,
-    api: (dmsgStatus) => createUptimeTracker({ store, world, uptimes, settings, dmsgStatus, locate, log }),
+    api: (dmsgStatus, refused) =>
+      createUptimeTracker({ store, world, uptimes, settings, dmsgStatus, refused, locate, log }),
     holds,
   });
   const closed = operator === undefined ? service.closed : Promise.race([service.closed, operator.closed]);

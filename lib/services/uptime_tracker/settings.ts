@@ -24,10 +24,6 @@ export const BEAT_EARLY_MS = 10_000;
 export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
 /** A visor is online for so long after its last beat: one interval, and some minute for its way. */
 export const ONLINE_MS = 6 * 60_000;
-/** The body of a request that needs none. */
-export const NO_BODY_BYTES_MAX = 1_024;
-/** Versions of visors have up to 30 characters so far. */
-export const VERSION_CHARS_MAX = 64;
 /** Between two looks at what is too old, and at days that can be written to their file. */
 export const TIDY_MS = 60 * 60_000;
 /** Days of the page for people when it is not told how many. */

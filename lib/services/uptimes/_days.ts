@@ -1,7 +1,7 @@
 /** What was counted by day, as text, read from the store now and then. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import { dayOf, type DayOfVisor, SLOTS_OF_DAY, type UptimeStore } from "../store/mod.ts";
+import { DAY_MS, dayOf, type DayOfVisor, SLOTS_OF_DAY, type UptimeStore } from "../store/mod.ts";
 import { DAYS_CACHE_MS, HISTORY_DAYS } from "./settings.ts";
 
 /** Of one visor, the oldest day first. */
@@ -67,5 +67,3 @@ function timelineOf(slots: Uint8Array): string {
   }
   return text;
 }
-
-export const DAY_MS = 24 * 60 * 60_000;

@@ -8,11 +8,11 @@
  * @module
  */
 import { present } from "../../base/mod.ts";
-import { InvalidKeyError, parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import { type Answer, goJson, json, plain, queryValue } from "../hosting/mod.ts";
-import { dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
-import { type CountedDay, DAY_MS, DayCache } from "./_days.ts";
+import { type Answer, goJson, json, plain, queryValue, readKey } from "../hosting/mod.ts";
+import { DAY_MS, dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
+import { type CountedDay, DayCache } from "./_days.ts";
 import { ASKED_KEYS_MAX, HISTORY_DAYS, HISTORY_MONTHS } from "./settings.ts";
 
 export interface UptimesOptions {
@@ -44,10 +44,12 @@ export class Uptimes {
   /** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. */
   async answer(query: string): Promise<Answer> {
     const range = readRange(query);
-    if ("problem" in range) return plain(`${goJson({ error: range.problem })}\n`, 500);
+    if ("problem" in range) {
+      return { ...plain(`${goJson({ error: range.problem })}\n`, 500), refused: "invalid" };
+    }
     const visors = queryValue(query, "visors");
     const status = queryValue(query, "status");
-    const told = (await this.told(visors ? readKeys(visors) : undefined))
+    const told = (await this.told(visors ? keysIn(visors) : undefined))
       .map((visor) =>
         range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor
       )
@@ -127,14 +129,11 @@ function readRange(query: string): Range {
 }
 
 /** Keys between commas or semicolons; what is none is passed over. */
-function readKeys(text: string): PublicKey[] {
+function keysIn(text: string): PublicKey[] {
   const keys = new Set<PublicKey>();
   for (const part of text.split(/[,;]/, ASKED_KEYS_MAX)) {
-    try {
-      keys.add(parsePublicKey(part.trim()));
-    } catch (error) {
-      if (!(error instanceof InvalidKeyError)) throw error;
-    }
+    const key = readKey(part.trim());
+    if (key !== undefined) keys.add(key);
   }
   return [...keys];
 }
