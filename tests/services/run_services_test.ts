@@ -9,8 +9,7 @@ import {
   tcpHttpClient,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
-import { DmsgClient, DmsgServer, HttpDiscovery, MemoryDiscovery } from "../../lib/dmsg/mod.ts";
-import { askOver } from "../../lib/directory/mod.ts";
+import { DmsgClient, MemoryDiscovery } from "../../lib/dmsg/mod.ts";
 import {
   AddressInUseError,
   sleep,
@@ -20,7 +19,6 @@ import {
 } from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { runAddressResolver } from "../../lib/services/address_resolver/mod.ts";
-import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
 import {
   type AttachService,
   attachService,
@@ -31,10 +29,10 @@ import {
 import { InvalidStoreNameError, StoreError } from "../../lib/services/store/mod.ts";
 import { runTransportDiscovery } from "../../lib/services/transport_discovery/mod.ts";
 import { withSimulation, withSystemWorld } from "../support/world.ts";
+import { BARE_NETWORK, joinAs, withDmsgNetwork } from "./dmsg_network_support.ts";
 import { pair, transportOf } from "./service_support.ts";
 
-const [alice, bob, server, tpd, resolver] = ["alice", "bob", "server", "tpd", "ar"].map(pair) as [
-  ReturnType<typeof pair>,
+const [alice, bob, tpd, resolver] = ["alice", "bob", "tpd", "ar"].map(pair) as [
   ReturnType<typeof pair>,
   ReturnType<typeof pair>,
   ReturnType<typeof pair>,
@@ -222,11 +220,7 @@ function joinHttp(world: World, address: ServiceAddress): TransportDiscoveryClie
 /** A dmsg discovery, a dmsg server, both services in `mode`, and visors that join. */
 class Deployment {
   readonly network: DmsgNetwork = {
-    name: "local",
-    file: undefined,
-    servers: [{ publicKey: server.publicKey, address: "server:8080" }],
-    discoveryHttp: "http://discovery:9090",
-    discoveryDmsg: undefined,
+    ...BARE_NETWORK,
     transportDiscovery: {
       http: "http://tpd:9091",
       dmsg: { publicKey: tpd.publicKey, port: 80 },
@@ -244,22 +238,6 @@ class Deployment {
   ): Promise<void> {
     const { simulation, network } = this;
     const log = silentLog;
-    await using _discovery = await runDmsgDiscovery({
-      world: simulation.node("discovery"),
-      log,
-      settings: { address: { hostname: "0.0.0.0", port: 9090 }, store: "memory", mode: "http" },
-    });
-    const serverWorld = simulation.node("server");
-    const http = tcpHttpClient(serverWorld, "test/1");
-    const ways = [{ name: "http", origin: network.discoveryHttp!, client: http, isReady: () => true }];
-    const dmsgServer = new DmsgServer({
-      world: serverWorld,
-      local: server,
-      log,
-      discovery: new HttpDiscovery(askOver("dmsg discovery", ways, serverWorld.clock, log)),
-      publicAddress: "server:8080",
-    });
-    await dmsgServer.listen({ hostname: "0.0.0.0", port: 8080 });
     const options = (name: string, local: typeof tpd, port: number) => {
       const world = simulation.node(name);
       return {
@@ -274,21 +252,15 @@ class Deployment {
         dmsg: attachService({ world, local, network, log, userAgent: "test/1" }),
       };
     };
-    {
+    await withDmsgNetwork(simulation, async () => {
       await using transports = await runTransportDiscovery(options("tpd", tpd, 9091));
       await using addresses = await runAddressResolver(options("ar", resolver, 9093));
       await scenario({ transports, addresses });
-    }
-    await dmsgServer.close();
-    await http.close();
+    });
   }
 
-  /** Joins as a visor, and waits until it has a session. */
-  async join(name: string, local = alice) {
-    const world = this.simulation.node(name);
-    const joined = joinNetwork({ world, local, network: this.network, log: silentLog, userAgent: "test/1" });
-    while (!joined.dmsg.isConnected) await sleep(world.clock, 100);
-    return joined;
+  join(name: string, local = alice) {
+    return joinAs(local, this.simulation.node(name), this.network);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The transport setup node: what the real one answered (`transport-setup.json`), its bounds, its configuration (SV-6). */
 import assert from "node:assert/strict";
-import { Ledger, memoryPair, silentLog } from "../../lib/base/mod.ts";
+import { Ledger, memoryPair, silentLog, TruncatedError } from "../../lib/base/mod.ts";
 import type { PublicKey } from "../../lib/crypto/mod.ts";
 import { embeddedNetwork } from "../../lib/directory/mod.ts";
 import { DmsgError } from "../../lib/dmsg/mod.ts";
@@ -28,6 +28,11 @@ import config from "../vectors/deployment/transport-setup-config-2025.json" with
 
 const VISOR_A = recordedPair("visorA").publicKey;
 const VISOR_B = recordedPair("visorB").publicKey;
+
+/** As a client fails that tries the sessions that it has, too. */
+const NOBODY = new DmsgError(202, {
+  cause: new AggregateError([new AggregateError([new TruncatedError("no answer")]), new DmsgError(100)]),
+});
 
 /** The transports of a visor that makes what it is asked for. */
 class Visor implements GatewayTransports {
@@ -59,7 +64,7 @@ class Rig implements AsyncDisposable {
     world: { clock: this.clock },
     dial: (key) => {
       const visor = this.visors.get(key);
-      if (visor === undefined) return Promise.reject(new DmsgError(100));
+      if (visor === undefined) return Promise.reject(NOBODY);
       const [near, far] = memoryPair({ ledger: this.ledger });
       this.serving.push(serveRpc(far, gatewayMethods(visor), { log: silentLog }));
       return Promise.resolve(near);

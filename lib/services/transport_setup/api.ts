@@ -132,12 +132,19 @@ function textOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** The words of the protocol's own error, somewhere behind the error of a dial. */
+/**
+ * The words of the protocol's own error behind that of a dial: that there is no entry, where it is so, for sessions
+ * which are tried all the same fail for no other reason.
+ */
 function dmsgTextOf(error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof DmsgError) return cause.message;
-  }
-  return undefined;
+  const found = dmsgErrorsIn(error);
+  return (found.find(({ dmsgCode }) => dmsgCode === 100) ?? found[0])?.message;
+}
+
+function dmsgErrorsIn(error: unknown): DmsgError[] {
+  if (!(error instanceof Error)) return [];
+  const behind = error instanceof AggregateError ? error.errors : [error.cause];
+  return [...error instanceof DmsgError ? [error] : [], ...behind.flatMap(dmsgErrorsIn)];
 }
 
 function wire({ id, local, remote, type }: Omit<GatewayTransport, "label">): object {
