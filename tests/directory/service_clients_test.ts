@@ -1,20 +1,18 @@
 /** TransportDiscoveryClient and AddressResolverClient: against our services, services of 2024, and liars. */
 import assert from "node:assert/strict";
-import { type KeyPair, parsePublicKey } from "../../lib/crypto/mod.ts";
+import { parsePublicKey } from "../../lib/crypto/mod.ts";
 import {
   AddressResolverClient,
   readResolved,
   readTransport,
-  RequestSigner,
   ServiceAnswerError,
   ServiceRefusedError,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
 import type { AskService } from "../../lib/dmsg/mod.ts";
-import type { ServiceApi } from "../../lib/services/hosting/mod.ts";
 import {
   AddressResolverUnderTest,
-  ask,
+  askAs,
   pair,
   TransportDiscoveryUnderTest,
   transportOf,
@@ -24,27 +22,6 @@ import recorded from "../vectors/services/transport-discovery.json" with { type:
 
 const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
 type Question = Parameters<AskService>[0];
-
-/** Asks a service as `owner`: over HTTP and signed, or over dmsg. */
-function askAs(api: ServiceApi, owner: KeyPair, way: "http" | "dmsg", log: Question[] = []): AskService {
-  const signer = new RequestSigner(owner);
-  const remote = way === "dmsg" ? `${owner.publicKey}:49152` : "203.0.113.7:4000";
-  return async (question) => {
-    log.push(question);
-    const { method, path, body, headers = [], isSigned } = question;
-    const send = async (fields: readonly (readonly [string, string])[], asked = { method, path, body }) => {
-      const answer = await ask(api, {
-        ...asked,
-        headers: Object.fromEntries([...headers, ...fields]),
-        remote,
-      });
-      return { status: answer.status, text: answer.body };
-    };
-    if (!isSigned || way === "dmsg") return await send([]);
-    const askNonce = (path: string) => send([], { method: "GET", path, body: undefined });
-    return await signer.send({ body, exchange: send, askNonce });
-  };
-}
 
 /** Answers each question from a table of `METHOD path`; a function is asked each time. */
 function tableOf(

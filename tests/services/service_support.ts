@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Ledger, silentLog } from "../../lib/base/mod.ts";
 import { type KeyPair, keyPairFromSeed, SecretKey, sign, toHex } from "../../lib/crypto/mod.ts";
 import { LimitError } from "../../lib/base/mod.ts";
-import type { TransportLatency, TransportRecord } from "../../lib/directory/mod.ts";
+import { RequestSigner, type TransportLatency, type TransportRecord } from "../../lib/directory/mod.ts";
+import type { AskService } from "../../lib/dmsg/mod.ts";
 import { SeededRandom, VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import {
   type AddressResolverSettings,
@@ -71,6 +72,32 @@ export async function ask(api: ServiceApi, asked: Asked): Promise<Answered> {
   }, silentLog);
   const header = (name: string) => answer.headers.find(([each]) => each.toLowerCase() === name)?.[1];
   return { ...answer, header };
+}
+
+/** Asks a service as `owner`: over HTTP and signed, or over dmsg. */
+export function askAs(
+  api: ServiceApi,
+  owner: KeyPair,
+  way: "http" | "dmsg",
+  log: Parameters<AskService>[0][] = [],
+): AskService {
+  const signer = new RequestSigner(owner);
+  const remote = way === "dmsg" ? `${owner.publicKey}:49152` : "203.0.113.7:4000";
+  return async (question) => {
+    log.push(question);
+    const { method, path, body, headers = [], isSigned } = question;
+    const send = async (fields: readonly (readonly [string, string])[], asked = { method, path, body }) => {
+      const answer = await ask(api, {
+        ...asked,
+        headers: Object.fromEntries([...headers, ...fields]),
+        remote,
+      });
+      return { status: answer.status, text: answer.body };
+    };
+    if (!isSigned || way === "dmsg") return await send([]);
+    const askNonce = (path: string) => send([], { method: "GET", path, body: undefined });
+    return await signer.send({ body, exchange: send, askNonce });
+  };
 }
 
 /** The headers by which `owner` signs a request. */
