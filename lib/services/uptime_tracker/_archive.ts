@@ -1,14 +1,15 @@
 /** A file of each day that is over, for whoever pays for uptime: `<date>-uptime-data.json` (services.md 7.3). @module */
 import type { World } from "../../runtime/mod.ts";
 import { DAY_MS, dayOf } from "../store/mod.ts";
-import { renderV2, type Uptimes } from "../uptimes/mod.ts";
+import { DAYS_CACHE_MS, renderV2, type Uptimes } from "../uptimes/mod.ts";
 
-/** Writes the list of yesterday below `folder` where it is not there yet. Errors: those of `Files`. */
+/** Writes the list of yesterday below `folder` where it is not there yet, from 5 min past midnight on. Errors: those of `Files`. */
 export async function archiveYesterday(
   uptimes: Uptimes,
   { world, folder }: { readonly world: Pick<World, "clock" | "files" | "outside">; readonly folder: string },
 ): Promise<void> {
   const { clock, files } = world;
+  if (clock.wallMs() % DAY_MS < DAYS_CACHE_MS) return; // the day's last figures are not read yet: another time
   const yesterday = dayOf(clock.wallMs() - DAY_MS);
   const path = `${folder}/${yesterday}-uptime-data.json`;
   if (await world.outside(() => files.info(path)) !== undefined) return;

@@ -6,6 +6,7 @@ import { dmsgTargets } from "./dmsg.ts";
 import { fileTargets } from "./files.ts";
 import { httpTargets } from "./http.ts";
 import { kcpTargets } from "./kcp.ts";
+import { listedServiceTargets } from "./listed_services.ts";
 import { noiseTargets } from "./noise.ts";
 import { proxyTargets } from "./proxy.ts";
 import { routeFinderTargets } from "./route_finder.ts";
@@ -29,5 +30,6 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...serviceTargets,
   ...routeFinderTargets,
   ...directoryTargets,
+  ...listedServiceTargets,
   ...proxyTargets,
 ];
