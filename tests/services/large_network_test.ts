@@ -41,7 +41,7 @@ Deno.test("100,000 transports are listed, read and searched", () =>
     const folder = await Deno.makeTempDir();
     const records = network();
     {
-      await using store = openTransportStore(`${folder}/store.db`, world);
+      await using store = await openTransportStore(`${folder}/store.db`, world);
       await store.put(records, { ttlMs: 600_000 });
     }
     await using service = await runTransportDiscovery({

@@ -58,7 +58,7 @@ export async function runAddressResolver(
 ): Promise<RunningAddressResolver> {
   checkEntryTimeout(settings.entryTimeoutMs ?? BINDING_TTL_MS);
   await checkServiceAddress(world, settings);
-  const store = openBindingStore(settings.store, world);
+  const store = await openBindingStore(settings.store, world);
   let udp: UdpSide | undefined;
   const service = await runService({
     world,

@@ -28,18 +28,18 @@ export async function openEntryStore(
 }
 
 /** The store of a transport discovery: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export function openTransportStore(
+export async function openTransportStore(
   name: string,
   { clock, ledger }: Pick<World, "clock" | "ledger">,
-): TransportStore {
+): Promise<TransportStore> {
   return new SqliteTransportStore({ path: memoryOrFile(name), clock, ledger });
 }
 
 /** The store of an address resolver: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export function openBindingStore(
+export async function openBindingStore(
   name: string,
   { clock, ledger }: Pick<World, "clock" | "ledger">,
-): BindingStore {
+): Promise<BindingStore> {
   return new SqliteBindingStore({ path: memoryOrFile(name), clock, ledger });
 }
 

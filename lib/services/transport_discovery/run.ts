@@ -45,7 +45,7 @@ export async function runTransportDiscovery(
   const ttlMs = settings.entryTimeoutMs ?? TRANSPORT_TTL_MS;
   checkEntryTimeout(ttlMs);
   await checkServiceAddress(world, settings);
-  const store = openTransportStore(settings.store, world);
+  const store = await openTransportStore(settings.store, world);
   let feed: TransportFeed;
   try {
     await store.shorten(ttlMs); // what a run with a longer time left ends in this one's

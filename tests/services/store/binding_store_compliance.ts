@@ -1,0 +1,52 @@
+/** What every BindingStore does. */
+import assert from "node:assert/strict";
+import { type BindingStore, StoreError } from "../../../lib/services/store/mod.ts";
+import { pair } from "../service_support.ts";
+import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+
+const [alice, bob] = [pair("alice"), pair("bob")];
+
+export const bindingStoreCompliance: Compliance<BindingStore> = {
+  ...nonceCompliance,
+
+  "a binding is kept, replaced, removed, and ends": async ({ store, elapse }) => {
+    const first = { remoteAddress: "203.0.113.7", port: 7777, addresses: ["203.0.113.7", "::1"] };
+    await store.put("stcpr", alice.publicKey, first, { ttlMs: 100_000 });
+    await store.put("sudph", alice.publicKey, { ...first, addresses: [] }, { ttlMs: 0 });
+    assert.deepEqual(await store.get("stcpr", alice.publicKey), first);
+    assert.deepEqual((await store.get("sudph", alice.publicKey))?.addresses, []);
+    assert.equal(await store.get("stcpr", bob.publicKey), undefined);
+    await elapse(90_000);
+    await store.put("stcpr", alice.publicKey, { ...first, port: 1 }, { ttlMs: 100_000 });
+    await elapse(90_000);
+    assert.equal((await store.get("stcpr", alice.publicKey))?.port, 1);
+    await elapse(10_000);
+    assert.deepEqual([await store.keys("stcpr"), await store.keys("sudph")], [[], [alice.publicKey]]);
+    assert.deepEqual([
+      await store.remove("stcpr", alice.publicKey),
+      await store.remove("sudph", alice.publicKey),
+    ], [
+      false,
+      true,
+    ]);
+  },
+
+  "who is bound is listed by type, once, however many there are": async ({ store, other }) => {
+    const keys = Array.from({ length: 600 }, (_, index) => pair(`visor ${index}`).publicKey);
+    const binding = { remoteAddress: "203.0.113.7", port: 1, addresses: [] };
+    for (const key of keys) await store.put("sudph", key, binding, { ttlMs: 60_000 });
+    await other.put("sudph", keys[0]!, { ...binding, port: 2 }, { ttlMs: 60_000 });
+    assert.deepEqual((await other.keys("sudph")).sort(), [...keys].sort());
+    assert.deepEqual(await store.keys("stcpr"), []);
+    assert.equal((await store.get("sudph", keys[0]!))?.port, 2);
+    assert.equal(await store.remove("stcpr", keys[0]!), false);
+    assert.equal(await other.remove("sudph", keys[0]!), true);
+    assert.equal((await store.keys("sudph")).length, 599);
+  },
+
+  "a closed store refuses with StoreError, and closes again in silence": async ({ store }) => {
+    await store[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+    await assert.rejects(store.keys("stcpr"), StoreError);
+  },
+};
