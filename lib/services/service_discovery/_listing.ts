@@ -22,10 +22,14 @@ export interface ListingOptions {
   readonly store: ServiceStore;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly random: Random;
+  /** A list as it is answered. */
+  readonly render: (records: readonly ServiceRecord[]) => string;
 }
 
 interface Kept {
   readonly records: Promise<readonly ServiceRecord[]>;
+  /** All of them as text, made when it is asked for. */
+  text?: Promise<string>;
   readonly untilMs: number;
 }
 
@@ -42,28 +46,34 @@ export class Listing {
     this.#kept.delete(type);
   }
 
-  async find(type: string, { version, country, quantity }: Wanted): Promise<readonly ServiceRecord[]> {
-    const records = (await this.#all(type)).filter((record) =>
-      (version === undefined || record.version === version) &&
-      (country === undefined || record.place?.country === country)
-    );
-    return quantity === undefined ? records : sample(records, quantity, this.#options.random);
+  /** The list of those that are wanted. */
+  async find(type: string, { version, country, quantity }: Wanted): Promise<string> {
+    const { render, random } = this.#options;
+    const kept = this.#all(type);
+    const isFiltered = version !== undefined || country !== undefined;
+    if (!isFiltered && quantity === undefined) return await (kept.text ??= kept.records.then(render));
+    const all = await kept.records;
+    const records = !isFiltered
+      ? all
+      : all.filter((record) =>
+        (version === undefined || record.version === version) &&
+        (country === undefined || record.place?.country === country)
+      );
+    return render(quantity === undefined ? records : sample(records, quantity, random));
   }
 
-  async #all(type: string): Promise<readonly ServiceRecord[]> {
+  #all(type: string): Kept {
     const nowMs = this.#options.clock.monotonicMs();
     const known = this.#kept.get(type);
-    if (known !== undefined && known.untilMs > nowMs) return await known.records;
-    const kept = { records: membersOf(this.#options.store, type), untilMs: nowMs + LISTING_MS };
+    if (known !== undefined && known.untilMs > nowMs) return known;
+    const kept: Kept = { records: membersOf(this.#options.store, type), untilMs: nowMs + LISTING_MS };
     this.#kept.delete(type); // and back at the end
     this.#kept.set(type, kept);
     if (this.#kept.size > LISTED_TYPES_MAX) this.#kept.delete(this.#kept.keys().next().value!);
-    try {
-      return await kept.records;
-    } catch (error) {
+    kept.records.catch(() => {
       if (this.#kept.get(type) === kept) this.#kept.delete(type); // the next one asks the store anew
-      throw error;
-    }
+    });
+    return kept;
   }
 }
 
@@ -80,11 +90,13 @@ async function membersOf(store: ServiceStore, type: string): Promise<readonly Se
 /** `count` of `items`, each as likely as any other, in no order; all of them when they are no more. */
 function sample<T>(items: readonly T[], count: number, random: Random): readonly T[] {
   if (count >= items.length) return items;
-  const pool = [...items];
+  const moved = new Map<number, T>(); // by the place of another one that was drawn: the others are not copied
+  const found: T[] = [];
   const drawn = new DataView(random.bytes(4 * count).buffer);
   for (let at = 0; at < count; at++) { // of a few thousand the four bytes favour none that anybody could tell
-    const from = at + drawn.getUint32(4 * at) % (pool.length - at);
-    [pool[at], pool[from]] = [pool[from]!, pool[at]!];
+    const from = at + drawn.getUint32(4 * at) % (items.length - at);
+    found.push(moved.get(from) ?? items[from]!);
+    moved.set(from, moved.get(at) ?? items[at]!);
   }
-  return pool.slice(0, count);
+  return found;
 }

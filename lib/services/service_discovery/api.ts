@@ -5,7 +5,7 @@
  */
 import { describeError, type Log, silentLog } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import { isType, parseServiceName, type Place } from "../../directory/mod.ts";
+import { isType, parseServiceName, type Place, type ServiceRecord } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
   allowing,
@@ -67,7 +67,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   const whitelist = new Set<string>(settings.whitelistKeys);
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
-  const listing = new Listing({ store, clock, random });
+  const listing = new Listing({ store, clock, random, render: renderList });
   const places = locate && new PlaceBook(locate, clock);
 
   function register(question: Question): Promise<Answer> {
@@ -110,7 +110,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       country: queryValue(query, "country") || undefined,
       quantity: quantity === undefined || quantity < 1 ? undefined : quantity,
     });
-    return json(`${found.length === 0 ? "null" : goJson(found.map(shown))}\n`);
+    return json(found);
   }
 
   async function one({ query }: Question, nameText: string): Promise<Answer> {
@@ -181,6 +181,11 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
         return NOT_FOUND;
     }
   });
+}
+
+/** `null` for none, as the original says it. */
+function renderList(records: readonly ServiceRecord[]): string {
+  return `${records.length === 0 ? "null" : goJson(records.map(shown))}\n`;
 }
 
 const FULL: Answer = { ...problem(403, "too many services of one key or address"), refused: "full" };
