@@ -251,6 +251,17 @@ Deno.test("one key has so many types, one address so many services, and a renewa
   assert.equal((await registerFrom(discovery, HERE, fresh, bob)).status, 200);
 });
 
+Deno.test("a type has so many services; those that are there are renewed in any case", async () => {
+  await using discovery = new ServiceDiscoveryUnderTest({ servicesOfTypeMax: 1 });
+  const ofBob = { ...VPN, address: `${bob.publicKey}:44` };
+  assert.equal((await register(discovery, VPN)).status, 200);
+  assert.equal((await register(discovery, ofBob, bob)).status, 403);
+  assert.equal((await register(discovery, VPN)).status, 200);
+  assert.equal((await register(discovery, { ...ofBob, type: "skysocks" }, bob)).status, 200);
+  await discovery.clock.advance(SERVICE_TTL_MS);
+  assert.equal((await register(discovery, ofBob, bob)).status, 200);
+});
+
 Deno.test("a sample is as large as asked for, never has one twice, and is not always the same", async () => {
   await using discovery = new ServiceDiscoveryUnderTest();
   for (let number = 0; number < 20; number++) {

@@ -40,6 +40,7 @@ import {
   SERVICE_TTL_MS,
   type ServiceDiscoverySettings,
   SERVICES_OF_ADDRESS_MAX,
+  SERVICES_OF_TYPE_MAX,
   TYPES_OF_KEY_MAX,
 } from "./settings.ts";
 
@@ -63,6 +64,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
     allowLoopbackAddresses = false,
     believeProxies = true,
     requiresPlace = false,
+    servicesOfTypeMax: recordsMax = SERVICES_OF_TYPE_MAX,
   } = settings;
   const whitelist = new Set<string>(settings.whitelistKeys);
   const startedAtMs = clock.wallMs();
@@ -81,7 +83,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       if ("status" in record) return record;
       const text = publicBlock(question);
       const block = text === undefined ? undefined : { text, recordsMax: SERVICES_OF_ADDRESS_MAX };
-      const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, block });
+      const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, recordsMax, block });
       if (!isStored) return FULL;
       listing.changed(record.type);
       return own(record);
@@ -188,7 +190,7 @@ function renderList(records: readonly ServiceRecord[]): string {
   return `${records.length === 0 ? "null" : goJson(records.map(shown))}\n`;
 }
 
-const FULL: Answer = { ...problem(403, "too many services of one key or address"), refused: "full" };
+const FULL: Answer = { ...problem(403, "too many services of one key, address or type"), refused: "full" };
 const NO_TYPE = problem(400, "missing service type in request");
 const BAD_KEY = problem(400, "Invalid public key");
 const BAD_QUANTITY = json(`{"error":"quantity must be integer"}\n`, 400);

@@ -20,6 +20,8 @@ export interface ServiceDiscoverySettings {
    * address, and everybody without `geo` while the location service cannot be asked. Default false: the place is left out.
    */
   readonly requiresPlace?: boolean;
+  /** Live services of one type, at most. Default {@link SERVICES_OF_TYPE_MAX}. */
+  readonly servicesOfTypeMax?: number;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
@@ -32,5 +34,7 @@ export const BATCH_KEYS_MAX = 256;
 export const TYPES_OF_KEY_MAX = 16;
 /** Live services of all keys at one public IPv4 address or IPv6 /64: as many as transports have room for, by tens. */
 export const SERVICES_OF_ADDRESS_MAX = 1_024;
+/** Live services of one type: a list of all is some 4 MB. Those that are there are renewed in any case. */
+export const SERVICES_OF_TYPE_MAX = 20_000;
 /** The body of a registration: 64 addresses of IPv6 and everything else need 4 KiB. */
 export const SERVICE_BYTES_MAX = 8 * 1024;

@@ -35,6 +35,7 @@ export * from "./transport_store.ts";
 export {
   type AddressOfMonth,
   type Beat,
+  type BeatResult,
   DAY_MS,
   dayOf,
   type DayOfVisor,

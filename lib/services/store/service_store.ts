@@ -9,6 +9,8 @@ export interface PutService {
   readonly ttlMs: number;
   /** Live services that the key may have, each of a type of its own. */
   readonly typesMax: number;
+  /** Live services of the type that there may be. Default: any number. */
+  readonly recordsMax?: number;
   /** Where the key registers from, if it is known: all keys there have a maximum together. */
   readonly block?: { readonly text: string; readonly recordsMax: number } | undefined;
 }
@@ -21,7 +23,7 @@ export interface ServiceStore extends AsyncDisposable {
   readonly nonces: NonceStore;
   /**
    * Stores a service, or puts it in the place of the one of the same key and type. False, and nothing is stored,
-   * where it is a new one and the key, or its address block, would have more than the maximum.
+   * where it is a new one and the key, its address block or the type would have more than the maximum.
    */
   put(record: ServiceRecord, options: PutService): Promise<boolean>;
   /** Who has a live service of `type`, each once. The order stays from one answer to the next. */

@@ -26,6 +26,7 @@ export class SqliteServiceStore implements ServiceStore {
       countOfBlock: sqlite.statement(
         "SELECT count(*) AS count FROM services WHERE block = ? AND ends_ms > ?",
       ),
+      countOfType: sqlite.statement("SELECT count(*) AS count FROM services WHERE type = ? AND ends_ms > ?"),
       put: sqlite.statement(`
         INSERT OR REPLACE INTO services (type, key, record, block, ends_ms) VALUES (?, ?, ?, ?, ?)`),
       keys: sqlite.statement("SELECT key FROM services WHERE type = ? AND ends_ms > ? ORDER BY number"),
@@ -37,7 +38,10 @@ export class SqliteServiceStore implements ServiceStore {
     };
   }
 
-  put(record: ServiceRecord, { ttlMs, typesMax, block }: PutService): Promise<boolean> {
+  put(
+    record: ServiceRecord,
+    { ttlMs, typesMax, recordsMax = Infinity, block }: PutService,
+  ): Promise<boolean> {
     return this.#sqlite.ask(() => {
       const { type, publicKey } = record;
       const [nowMs, endsMs] = [this.#sqlite.nowMs(), this.#sqlite.endMs(ttlMs)];
@@ -50,6 +54,7 @@ export class SqliteServiceStore implements ServiceStore {
         const count = this.#statements.countOfBlock.get(block.text, nowMs)!.count as number;
         if (count >= block.recordsMax) return false;
       }
+      if (this.#statements.countOfType.get(type, nowMs)!.count as number >= recordsMax) return false;
       this.#statements.put.run(type, publicKey, text, from, endsMs);
       this.#statements.purge.run(nowMs, PURGED_PER_PUT);
       return true;

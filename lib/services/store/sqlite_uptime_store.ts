@@ -5,6 +5,7 @@ import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
 import {
   type AddressOfMonth,
   type Beat,
+  type BeatResult,
   dayOf,
   type DayOfVisor,
   type SeenVisor,
@@ -34,7 +35,8 @@ export class SqliteUptimeStore implements UptimeStore {
         ON CONFLICT (key) DO UPDATE SET version = excluded.version, seen_ms = excluded.seen_ms,
           counted_ms = excluded.counted_ms`),
       day: sqlite.statement("SELECT beats, slots FROM uptime_days WHERE key = ? AND day = ?"),
-      count: sqlite.statement(`
+      count: sqlite.statement("SELECT count(*) AS count FROM uptime_visors"),
+      add: sqlite.statement(`
         INSERT INTO uptime_days (key, day, beats, slots) VALUES (?, ?, ?, ?)
         ON CONFLICT (key, day) DO UPDATE SET beats = excluded.beats, slots = excluded.slots`),
       locate: sqlite.statement(`
@@ -55,11 +57,12 @@ export class SqliteUptimeStore implements UptimeStore {
     };
   }
 
-  beat({ key, intervalMs, version, address, ...beat }: Beat): Promise<boolean> {
+  beat({ key, intervalMs, visorsMax = Infinity, version, address, ...beat }: Beat): Promise<BeatResult> {
     const atMs = Math.floor(beat.atMs);
     return this.#sqlite.ask(() =>
       this.#sqlite.transaction(() => {
         const before = this.#statements.visor.get(key);
+        if (before === undefined && this.#statements.count.get()!.count as number >= visorsMax) return "full";
         const countedMs = before?.counted_ms as number ?? -Infinity;
         // A clock that was set back starts the interval anew, or nobody would count until it is there again.
         const counts = atMs - countedMs >= intervalMs || atMs < countedMs;
@@ -67,9 +70,9 @@ export class SqliteUptimeStore implements UptimeStore {
         const day = dayOf(atMs);
         const known = this.#statements.day.get(key, day);
         const beats = (known?.beats as number ?? 0) + (counts ? 1 : 0);
-        this.#statements.count.run(key, day, beats, withSlot(known?.slots as Uint8Array, slotOf(atMs)));
+        this.#statements.add.run(key, day, beats, withSlot(known?.slots as Uint8Array, slotOf(atMs)));
         if (counts && address !== undefined) this.#statements.locate.run(day.slice(0, 7), key, address);
-        return counts;
+        return counts ? "counted" : "seen";
       })
     );
   }

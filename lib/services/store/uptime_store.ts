@@ -15,11 +15,16 @@ export interface Beat {
   readonly atMs: number;
   /** It counts when the last one that counted for the key is at least so long ago. */
   readonly intervalMs: number;
+  /** Visors that there may be; one that is new beyond them is not taken. Default: any number. */
+  readonly visorsMax?: number;
   /** Of the visor; undefined: what was known stays. */
   readonly version?: string;
   /** The public IP address that it came from, `""` for none: kept where it counts. Undefined: none is kept. */
   readonly address?: string;
 }
+
+/** What became of a beat: `seen` too soon after another one to count; `full`: of one visor more than there may be. */
+export type BeatResult = "counted" | "seen" | "full";
 
 /** A visor as it was last seen. */
 export interface SeenVisor {
@@ -54,8 +59,8 @@ export interface AddressOfMonth {
  */
 export interface UptimeStore extends AsyncDisposable {
   readonly nonces: NonceStore;
-  /** Takes one sign of life, in one step: true when it counts. Its slot is set in either case. */
-  beat(beat: Beat): Promise<boolean>;
+  /** Takes one sign of life, in one step. Its slot is set whether it counts or not. */
+  beat(beat: Beat): Promise<BeatResult>;
   /** Everybody who has at least one day, by key; or those of `keys` who have, in that order. */
   visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]>;
   /** Every day from `first` to `last`, both `2026-06-10`, by key and day. */

@@ -42,6 +42,7 @@ import {
   LISTS_PER_MINUTE,
   ONLINE_MS,
   type UptimeTrackerSettings,
+  VISORS_MAX,
 } from "./settings.ts";
 
 export interface UptimeTrackerOptions {
@@ -67,7 +68,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   const { store, world, settings = {}, dmsgStatus, refused, locate, log = silentLog } = options;
   const { clock } = world;
   const { uptimes = uptimesOf(store, world) } = options;
-  const { listsPerMinute = LISTS_PER_MINUTE, believeProxies = true } = settings;
+  const { listsPerMinute = LISTS_PER_MINUTE, believeProxies = true, visorsMax = VISORS_MAX } = settings;
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
   const places = locate && new PlaceBook(locate, clock);
@@ -99,7 +100,8 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
       const address = remote !== undefined && isPublicAddress(remote) ? remote : "";
       const atMs = clock.wallMs();
       const version = versionIn(question.query);
-      await store.beat({ key, atMs, intervalMs: BEAT_MS - BEAT_EARLY_MS, version, address });
+      const intervalMs = BEAT_MS - BEAT_EARLY_MS;
+      if (await store.beat({ key, atMs, intervalMs, visorsMax, version, address }) === "full") return FULL;
       if (address !== "" && places !== undefined) { // for the map; nobody waits for it
         void places.placeOf(address).catch((error) => {
           log.debug("A place is not known", { cause: describeError(error) });
@@ -176,4 +178,5 @@ function versionIn(query: string): string | undefined {
 
 const ROUTES =
   /^\/(?:(?:v[234]\/)?update|uptimes|visors|dashboard|health|uptime\/[^/]*|security\/nonces\/[^/]*)$/;
+const FULL: Answer = { ...plain(`{"error":"too many visors"}\n`, 403), refused: "full" };
 const MINUTE_MS = 60_000;

@@ -10,6 +10,8 @@ export interface UptimeTrackerSettings {
    * the network does. Without a proxy in front callers write it themselves: then false. Default true.
    */
   readonly believeProxies?: boolean;
+  /** Visors that are counted, at most. Default {@link VISORS_MAX}. */
+  readonly visorsMax?: number;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
@@ -24,6 +26,8 @@ export const BEAT_EARLY_MS = 10_000;
 export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
 /** A visor is online for so long after its last beat: one interval, and some minute for its way. */
 export const ONLINE_MS = 6 * 60_000;
+/** Counted at once: a list of all for a week is some 15 MB. Those that are known go on. */
+export const VISORS_MAX = 50_000;
 /** Between two looks at what is too old, and at days that can be written to their file. */
 export const TIDY_MS = 60 * 60_000;
 /** Days of the page for people when it is not told how many. */

@@ -102,6 +102,18 @@ export const serviceStoreCompliance: Compliance<ServiceStore> = {
     assert.equal(await put(carol), true);
   },
 
+  "a type has no more services than it may, and what has ended counts no more": async (
+    { store, other, elapse },
+  ) => {
+    const two = { ttlMs: 10_000, typesMax: 9, recordsMax: 2 };
+    assert.deepEqual([await store.put(record(alice), two), await other.put(record(bob), two)], [true, true]);
+    assert.equal(await store.put(record(carol), two), false);
+    assert.equal(await store.put(record(alice), two), true, "a renewal is none more");
+    assert.equal(await store.put(record(carol, "skysocks"), two), true);
+    await elapse(10_000);
+    assert.equal(await store.put(record(carol), two), true);
+  },
+
   "600 services are listed once each, in the same order each time, and read in any batch": async (
     { store, other },
   ) => {
