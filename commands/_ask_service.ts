@@ -1,13 +1,23 @@
-/** How commands ask a service of the deployment: over dmsg where it has an address there, then over HTTP. @module */
-import { CallerError } from "../lib/base/mod.ts";
+/**
+ * How commands ask a service of the deployment (CL-4): the running visor, which asks over dmsg first; else a quiet
+ * client of their own over dmsg; else plain HTTP.
+ *
+ * @module
+ */
 import type { Io } from "../lib/cli/mod.ts";
-import { BadUrlError, type DmsgNetwork, type ServiceAddress } from "../lib/directory/mod.ts";
+import {
+  awaitSession,
+  BadUrlError,
+  type NetworkClient,
+  type NetworkService,
+  NoServiceError,
+  SERVICE_NAMES,
+  type ServiceAddress,
+  serviceOfNetwork,
+} from "../lib/directory/mod.ts";
 import { type AskService, parseDmsgUrl } from "../lib/dmsg/mod.ts";
 import { withTimeout } from "../lib/runtime/mod.ts";
-import { awaitSession, chosenNetworkOf, type NetworkOptions, withClient } from "./_look_up.ts";
-
-/** A service by its member in a network, and by the name that people know. */
-const SERVICES = { transportDiscovery: "transport discovery", routeFinder: "route finder" } as const;
+import { chosenNetworkOf, type NetworkOptions, openClient, throughVisor } from "./_look_up.ts";
 
 export interface ServiceOptions extends NetworkOptions {
   /** Another address than the deployment's. */
@@ -16,35 +26,44 @@ export interface ServiceOptions extends NetworkOptions {
   readonly timeout: number;
 }
 
-/** The network that is meant has no such service. */
-export class NoServiceError extends CallerError {
-  readonly code = "NO_SERVICE";
-  constructor(service: string, network: DmsgNetwork) {
-    super(`${network.file ?? `The ${network.name} deployment`} names no ${service}`, {
-      hint: "name it with --addr, or another network with --deployment",
-    });
-  }
-}
-
-/** Runs `work` with the way to ask one service. */
+/** Runs `work` with the way to ask one service; what it asks must change nothing. */
 export async function withService<T>(
   io: Io,
   options: ServiceOptions,
-  service: keyof typeof SERVICES,
+  service: NetworkService,
   work: (ask: AskService, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const name = SERVICES[service];
+  const name = SERVICE_NAMES[service];
   const given = options.addr === undefined ? undefined : parseServiceUrl(options.addr);
   const network = await chosenNetworkOf(io, options);
-  const address = given ?? network[service];
-  if (address === undefined) throw new NoServiceError(name, network);
+  const address = given ?? serviceOfNetwork(network, service);
+  if (address === undefined) throw new NoServiceError(service, network);
   const { clock } = await io.world();
   const limit = { what: `Asking the ${name}`, afterMs: options.timeout, signal: io.signal };
-  return await withTimeout(clock, limit, (signal) =>
-    withClient(io, options, {}, async (client) => {
-      if (address.dmsg !== undefined) await awaitSession(client.dmsg, clock, signal);
-      return await work(client.askService(name, address), signal);
-    }));
+  let client: NetworkClient | undefined;
+  try {
+    return await withTimeout(clock, limit, async (signal) => {
+      const ask: AskService = async (question, ended = signal) => {
+        const { method, path, body, isLarge = false } = question;
+        // An answer about everything would be held by the visor too: that one is asked for without it.
+        if (given === undefined && !isLarge && (method === "GET" || method === "POST")) {
+          const answer = await throughVisor(
+            io,
+            options,
+            (call) => call("serviceAsk", { service, method, path, body }),
+            ended,
+          );
+          if (answer !== undefined) return answer;
+        }
+        client ??= await openClient(io, options);
+        if (address.dmsg !== undefined) await awaitSession(client.dmsg, clock, ended);
+        return await client.askService(name, address)(question, ended);
+      };
+      return await work(ask, signal);
+    });
+  } finally {
+    await client?.close();
+  }
 }
 
 /** `http://host[:port]`, `https://...` or `dmsg://<key>[:port]`. Errors: `BadUrlError`, those of a dmsg URL. */

@@ -1,12 +1,14 @@
 /**
- * The look-up chain of commands (CL-4): the running visor, else a quiet client of its own, which asks over dmsg
- * first and plain HTTP then.
+ * The look-up chain of commands (CL-4): the running visor, which asks over dmsg first; else a quiet client of their
+ * own, which does the same; else plain HTTP.
  *
  * @module
  */
 import { homeOf, type Io } from "../lib/cli/mod.ts";
 import {
+  ControlAnswerError,
   ControlClient,
+  ControlError,
   type ControlInput,
   type ControlName,
   type ControlOutput,
@@ -14,10 +16,23 @@ import {
   readControlFile,
 } from "../lib/control/mod.ts";
 import { generateKeyPair, type KeyPair } from "../lib/crypto/mod.ts";
-import { type DmsgNetwork, joinNetwork, type NetworkClient, networkOfFile } from "../lib/directory/mod.ts";
+import {
+  awaitSession,
+  type DmsgNetwork,
+  joinNetwork,
+  type NetworkClient,
+  networkOfFile,
+} from "../lib/directory/mod.ts";
 import type { DmsgClient } from "../lib/dmsg/mod.ts";
-import { describeError, type Log, logTo, renderLogRecord, silentLog, WorldError } from "../lib/base/mod.ts";
-import { type Clock, FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
+import {
+  describeError,
+  type Log,
+  logTo,
+  renderLogRecord,
+  silentLog,
+  TimedOutError,
+} from "../lib/base/mod.ts";
+import { FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../lib/visor/mod.ts";
 import { postQuantumOf } from "./_post_quantum.ts";
 import type { PostQuantumOptions } from "./post_quantum_option.ts";
@@ -30,7 +45,13 @@ export interface NetworkOptions extends PostQuantumOptions {
 
 type Call = <Name extends ControlName>(name: Name, input: ControlInput<Name>) => Promise<ControlOutput<Name>>;
 
-/** One question, asked of the visor when one runs and no other network is meant, else of a client of our own. */
+/** The visor may try dmsg and then HTTP; a slower one must leave time to try without it. */
+const VISOR_LOOK_UP_MS = 6_000;
+
+/**
+ * What a service says, asked through the visor when one runs and no other network is meant, else, or when it cannot
+ * reach the service, by a client of our own.
+ */
 export async function lookUp<T>(
   io: Io,
   options: NetworkOptions,
@@ -40,77 +61,100 @@ export async function lookUp<T>(
   },
   signal: AbortSignal = io.signal,
 ): Promise<T> {
-  const world = await io.world();
+  const answer = await throughVisor(io, options, async (call) => ({ found: await ways.visor(call) }), signal);
+  if (answer !== undefined) return answer.found;
+  return await withSession(io, options, ways.client, signal);
+}
+
+/** As `lookUp`, for what is done and not only read: a visor that fails at it has failed, whatever the reason. */
+export async function visorOrClient<T>(
+  io: Io,
+  options: NetworkOptions,
+  ways: Parameters<typeof lookUp<T>>[2],
+  signal: AbortSignal = io.signal,
+): Promise<T> {
   if (options.deployment === undefined) {
     try {
-      await using control = await ControlClient.open(homeOf(io, options), world);
-      return await ways.visor((name, input) => control.call(name, input, signal));
+      return await withVisor(io, options, ways.visor, signal);
     } catch (error) {
       if (!(error instanceof NoVisorError)) throw error;
     }
   }
+  return await withSession(io, options, ways.client, signal);
+}
+
+/** A client of our own that has a session, if one can be had in time. */
+async function withSession<T>(
+  io: Io,
+  options: NetworkOptions,
+  work: (client: DmsgClient, signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { clock } = await io.world();
   return await withClient(io, options, {}, async ({ dmsg }) => {
-    await awaitSession(dmsg, world.clock, signal);
-    return await ways.client(dmsg, signal);
+    await awaitSession(dmsg, clock, signal);
+    return await work(dmsg, signal);
   });
 }
 
-/** Waits for a session, so that what follows can ask over dmsg first; without one in time it asks by plain HTTP. */
-export async function awaitSession(dmsg: DmsgClient, clock: Clock, signal: AbortSignal): Promise<void> {
-  const limit = { what: "Connecting to a dmsg server", afterMs: FIRST_SESSION_TIMEOUT_MS, signal };
-  await withTimeout(clock, limit, (ended) => connectToAny(dmsg, ended)).catch(() => signal.throwIfAborted());
-}
-
-/** A look-up that could be made over dmsg waits so long for a session. */
-const FIRST_SESSION_TIMEOUT_MS = 5_000;
-
-/** No dmsg server of the network could be reached. */
-export class NoServerError extends WorldError {
-  readonly code = "NO_SERVER";
-}
-
-/** Resolves when the client has a session with any server. Errors: `NoServerError` once each one has failed. */
-export async function connectToAny(dmsg: DmsgClient, signal: AbortSignal): Promise<void> {
-  let servers = dmsg.discovery.seededServers();
-  if (servers.length === 0) servers = await dmsg.discovery.availableServers(signal);
-  const reasons: string[] = [];
-  for (const { static: server, server: about } of servers) {
-    if (dmsg.isReady) return;
-    try {
-      await dmsg.connect(server, signal); // the client's own dial to it, if one is under way
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      reasons.push(`${about?.address}: ${describeError(error)}`);
-    }
-  }
-  if (dmsg.isReady) return;
-  throw new NoServerError(
-    servers.length === 0
-      ? "The network has no dmsg server"
-      : `Cannot reach any of the ${servers.length} dmsg servers of the network`,
-    {
-      cause: reasons.length === 0 ? undefined : new Error(reasons.join("; ")),
-      hint: "check this machine's network, and which network is meant: --deployment FILE",
-    },
-  );
-}
-
-/** A client of our own for as long as `work` runs: an ephemeral key, nothing published. */
-export async function withClient<T>(
+/**
+ * What `work` learns through the running visor. Undefined where the next way must be tried: none runs, another network
+ * is meant, it is too old or another program, or it reached nobody itself. What a service refused stays refused.
+ */
+export async function throughVisor<T>(
   io: Io,
   options: NetworkOptions,
-  { keys, publish = false, sessionsMin = 1 }: {
-    readonly keys?: KeyPair;
-    readonly publish?: boolean;
-    readonly sessionsMin?: number;
-  },
-  work: (client: NetworkClient) => Promise<T>,
+  work: (call: Call) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  if (options.deployment !== undefined) return undefined;
+  const { clock } = await io.world();
+  const limit = { what: "Asking the visor", afterMs: VISOR_LOOK_UP_MS, signal };
+  try {
+    return await withTimeout(clock, limit, (ended) => withVisor(io, options, work, ended));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isNextWayWorthATry(error)) throw error;
+    if (options.verbose === true) io.note(`not through the visor: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+function isNextWayWorthATry(error: unknown): boolean {
+  if (error instanceof ControlError) {
+    return error.fault === "world" || ["CONTROL_CALL", "CONTROL_TOKEN", "NO_SERVICE"].includes(error.code);
+  }
+  return error instanceof NoVisorError || error instanceof ControlAnswerError ||
+    error instanceof TimedOutError;
+}
+
+async function withVisor<T>(
+  io: Io,
+  options: NetworkOptions,
+  work: (call: Call) => Promise<T>,
+  signal: AbortSignal,
 ): Promise<T> {
-  void io.signal; // Ctrl-C ends `work`, and then the client in order
+  await using control = await ControlClient.open(homeOf(io, options), await io.world());
+  return await work((name, input) => control.call(name, input, signal));
+}
+
+export interface ClientOptions {
+  /** Default: made for this client alone. */
+  readonly keys?: KeyPair;
+  readonly publish?: boolean;
+  readonly sessionsMin?: number;
+}
+
+/** A client of our own: a key for this once, nothing published unless asked for. The caller closes it. */
+export async function openClient(
+  io: Io,
+  options: NetworkOptions,
+  { keys, publish = false, sessionsMin = 1 }: ClientOptions = {},
+): Promise<NetworkClient> {
+  void io.signal; // Ctrl-C ends what is asked, and then the client in order
   const world = await io.world();
   const network = await chosenNetworkOf(io, options);
-  const client = joinNetwork({
+  return joinNetwork({
     world,
     local: keys ?? generateKeyPair(world.random),
     network,
@@ -120,10 +164,20 @@ export async function withClient<T>(
     publish,
     postQuantum: postQuantumOf(io, world, options),
   });
+}
+
+/** The same for as long as `work` runs. */
+export async function withClient<T>(
+  io: Io,
+  options: NetworkOptions,
+  client: ClientOptions,
+  work: (client: NetworkClient) => Promise<T>,
+): Promise<T> {
+  const opened = await openClient(io, options, client);
   try {
-    return await work(client);
+    return await work(opened);
   } finally {
-    await client.close();
+    await opened.close();
   }
 }
 
@@ -156,6 +210,7 @@ export async function chosenNetwork(
   }
 }
 
-function logOf(io: Io, { verbose }: NetworkOptions, { clock }: World): Log {
+/** Quiet, unless it was asked to tell. */
+export function logOf(io: Io, { verbose }: NetworkOptions, { clock }: World): Log {
   return verbose ? logTo((record) => io.note(renderLogRecord(record)), () => clock.wallMs()) : silentLog;
 }

@@ -54,6 +54,11 @@ const NOUNS: readonly Noun[] = [
     load: async (io) => (await import("./dmsg/mod.ts")).dmsgNoun(io),
   },
   {
+    name: "conf",
+    summary: "Configurations: make, show, check and set a visor's; bring a deployment's up to date",
+    load: async (io) => (await import("./conf/mod.ts")).confNoun(io),
+  },
+  {
     name: "svc",
     summary: "Run a service of a deployment",
     load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),

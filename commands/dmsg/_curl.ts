@@ -3,11 +3,12 @@ import { dirname } from "node:path";
 import { CallerError, PeerError } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey } from "../../lib/crypto/mod.ts";
+import { connectToAny } from "../../lib/directory/mod.ts";
 import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/mod.ts";
 import type { HttpResponse } from "../../lib/http/mod.ts";
 import { TruncatedError } from "../../lib/base/mod.ts";
 import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
-import { connectToAny, type NetworkOptions, withClient } from "../_look_up.ts";
+import { type NetworkOptions, withClient } from "../_look_up.ts";
 
 export interface CurlOptions extends NetworkOptions {
   readonly method?: string | undefined;

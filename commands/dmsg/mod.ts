@@ -1,5 +1,6 @@
 /** `skyctl dmsg`: what can be asked of, and done over, dmsg. @module */
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { pullCommand } from "../conf/pull.ts";
 import { connectAllCommand } from "./connect_all.ts";
 import { curlCommand } from "./curl.ts";
 import { entryCommand } from "./entry.ts";
@@ -20,5 +21,6 @@ export function dmsgNoun(io: Io): AnyCommand {
     curlCommand(io),
     serveCommand(io),
     serverNoun(io),
+    noun("conf", "The dmsg servers of a deployment file", [pullCommand(io)]),
   ]);
 }

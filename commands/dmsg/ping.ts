@@ -33,12 +33,13 @@ export function pingCommand(io: Io): AnyCommand {
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { withTimeout } = await import("../../lib/runtime/mod.ts");
         const { pingKey } = await import("../../lib/visor/mod.ts");
-        const { connectToAny, lookUp } = await import("../_look_up.ts");
+        const { connectToAny } = await import("../../lib/directory/mod.ts");
+        const { visorOrClient } = await import("../_look_up.ts");
         const key = parsePublicKey(text);
         const { clock } = await io.world();
         const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
         const result = await withTimeout(clock, limit, (signal) =>
-          lookUp(io, options, {
+          visorOrClient(io, options, {
             visor: (call) => call("dmsgPing", { key, count }),
             client: async (client) => {
               await connectToAny(client, signal);

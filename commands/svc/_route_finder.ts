@@ -2,12 +2,17 @@
 import type { Log } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { generateKeyPair } from "../../lib/crypto/mod.ts";
-import { HttpServices, joinNetwork, TransportDiscoveryClient } from "../../lib/directory/mod.ts";
+import {
+  awaitSession,
+  HttpServices,
+  joinNetwork,
+  NoServiceError,
+  TransportDiscoveryClient,
+} from "../../lib/directory/mod.ts";
 import type { AskService } from "../../lib/dmsg/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { type GraphSource, polledTransports } from "../../lib/services/route_finder/mod.ts";
-import { NoServiceError, parseServiceUrl } from "../_ask_service.ts";
-import { awaitSession } from "../_look_up.ts";
+import { parseServiceUrl } from "../_ask_service.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { networkOf } from "./_service.ts";
@@ -33,7 +38,7 @@ export async function discoveryElsewhere(
   const { deployment, transportDiscovery: url, poll } = options;
   const network = await networkOf(world, deployment);
   const address = url === undefined ? network.transportDiscovery : parseServiceUrl(url);
-  if (address === undefined) throw new NoServiceError(SERVICE, network);
+  if (address === undefined) throw new NoServiceError("transportDiscovery", network);
   const userAgent = `skyctl/${io.version}`;
   const postQuantum = postQuantumOf(io, world, options);
 

@@ -222,6 +222,30 @@ export const NODE_CALLS = {
     output: uptimeSchema,
     about: "how long the visor was up, by its own look: dmsg and what is routed",
   },
+  serviceAsk: {
+    method: "POST",
+    path: "/v1/services/ask",
+    input: z.object({
+      service: z.enum([
+        "dmsgDiscovery",
+        "transportDiscovery",
+        "addressResolver",
+        "routeFinder",
+        "serviceDiscovery",
+        "uptimeTracker",
+        "conf",
+      ]),
+      method: z.enum(["GET", "POST"]).describe("POST: of the route finder only, whose questions have a body"),
+      path: z.string().max(2_048).startsWith("/"),
+      body: z.string().max(32_768).optional(),
+    }).refine(
+      ({ service, method }) => method === "GET" || service === "routeFinder",
+      "it must change nothing",
+    ),
+    output: z.object({ status: z.int(), text: z.string() }),
+    about:
+      "what a service of the deployment answers to a question that changes nothing: dmsg first, then HTTP",
+  },
   counters: {
     method: "GET",
     path: "/v1/counters",

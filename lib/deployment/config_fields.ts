@@ -16,7 +16,8 @@ export class ConfigError extends CallerError {
   constructor(
     readonly file: string,
     readonly field: string,
-    problem: string,
+    /** What is wrong, with the value. */
+    readonly problem: string,
     options: SkyErrorOptions = {},
   ) {
     super(field === "" ? `${file}: ${problem}` : `${file}: field ${field}: ${problem}`, options);
@@ -25,20 +26,24 @@ export class ConfigError extends CallerError {
 
 /** The object in the text of a configuration. Errors: `ConfigError`. */
 export function parseConfigText(text: string, file: string): Readonly<Record<string, unknown>> {
+  const value = parseJsonText(text, file);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new ConfigError(file, "", "it is JSON, but no object");
+}
+
+/** The value in the text of a configuration. Errors: `ConfigError` for what is no JSON, or too large. */
+export function parseJsonText(text: string, file: string): unknown {
   if (text.length > CONFIG_CHARS_MAX) throw new ConfigError(file, "", "it is too large for a configuration");
-  let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ""));
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {
     // The parser's own message may quote the secret key.
     throw new ConfigError(file, "", `it is not JSON${placeOfProblem(text)}`, {
       hint: "correct it, or move it away and start again to have a new one made",
     });
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw new ConfigError(file, "", "it is JSON, but no object");
 }
 
 /** The secret key of a configuration; undefined when it is absent or all zeros. The public key must match it. */
@@ -257,9 +262,12 @@ function isDmsgAuthority(text: string): boolean {
   }
 }
 
+/** A secret key in the wrong place: messages end up in logs. */
+const SECRET_KEY_SHAPE = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi;
+
 /** A value as an error shows it: short. */
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
+  const text = (JSON.stringify(value) ?? "nothing").replace(SECRET_KEY_SHAPE, "[hidden]");
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

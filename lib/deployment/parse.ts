@@ -113,13 +113,14 @@ function readKey(value: unknown, path: string): PublicKey {
 }
 
 function readHostPort(value: unknown, path: string): string {
-  const port = typeof value === "string"
-    ? /^(?:\[[0-9a-f:.]+\]|[^\s:[\]/@]{1,253}):([0-9]{1,5})$/i.exec(value)?.[1]
-    : "";
-  if (!port || Number(port) > 65_535) {
-    throw new DeploymentError(path, value, "host:port, an IPv6 host in brackets");
-  }
-  return value as string;
+  if (typeof value === "string" && isHostPort(value)) return value;
+  throw new DeploymentError(path, value, "host:port, an IPv6 host in brackets");
+}
+
+/** Whether a text is an address as files of deployments have it: `host:port`, an IPv6 host in brackets. */
+export function isHostPort(text: string): boolean {
+  const port = /^(?:\[[0-9a-f:.]+\]|[^\s:[\]/@]{1,253}):([0-9]{1,5})$/i.exec(text)?.[1];
+  return port !== undefined && Number(port) <= 65_535;
 }
 
 function readList<T>(

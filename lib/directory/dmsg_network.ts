@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CallerError, present } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { type Deployment, embeddedDeployment, parseDeployments } from "../deployment/mod.ts";
 import {
@@ -46,7 +47,7 @@ export interface DmsgNetwork {
   readonly routeFinder?: ServiceAddress;
   readonly serviceDiscovery?: ServiceAddress;
   readonly uptimeTracker?: ServiceAddress;
-  /** The config bootstrapper. */
+  /** The config bootstrapper: tells new visors the rest of this. */
   readonly conf?: ServiceAddress;
   /** Keys of the setup nodes, which make routes. Absent: none. */
   readonly setupNodes?: readonly PublicKey[];
@@ -54,10 +55,10 @@ export interface DmsgNetwork {
   readonly allowLoopbackAddresses?: boolean;
 }
 
-/** The network of a deployment file. Errors: those of its parser; `NoDiscoveryError`. */
-export function networkOfFile(text: string, file: string): DmsgNetwork {
+/** The network of a deployment file: the one of this name, else its first. Errors: of its parser; `NoDiscoveryError`. */
+export function networkOfFile(text: string, file: string, wanted: "prod" | "test" = "prod"): DmsgNetwork {
   const deployments = parseDeployments(text);
-  const name = "prod" in deployments ? "prod" : Object.keys(deployments)[0];
+  const name = wanted in deployments ? wanted : Object.keys(deployments)[0];
   if (name === undefined) throw new NoDiscoveryError(file);
   const network = toNetwork(name, deployments[name]!, file);
   if (network.discoveryHttp === undefined && network.discoveryDmsg === undefined) {
@@ -66,9 +67,9 @@ export function networkOfFile(text: string, file: string): DmsgNetwork {
   return network;
 }
 
-/** The embedded production deployment. */
-export function embeddedNetwork(): DmsgNetwork {
-  return toNetwork("prod", embeddedDeployment("prod"), undefined);
+/** An embedded deployment. */
+export function embeddedNetwork(name: "prod" | "test" = "prod"): DmsgNetwork {
+  return toNetwork(name, embeddedDeployment(name), undefined);
 }
 
 /**
@@ -98,6 +99,37 @@ const SERVICE_FIELDS = [
   ["uptime_tracker", "uptimeTracker"],
   ["conf", "conf"],
 ] as const;
+
+/** Services by their names in a network, with those that people know. */
+export const SERVICE_NAMES = {
+  dmsgDiscovery: "dmsg discovery",
+  transportDiscovery: "transport discovery",
+  addressResolver: "address resolver",
+  routeFinder: "route finder",
+  serviceDiscovery: "service discovery",
+  uptimeTracker: "uptime tracker",
+  conf: "config bootstrapper",
+} as const;
+
+/** A service by its name in a network. */
+export type NetworkService = keyof typeof SERVICE_NAMES;
+
+/** The network that is meant has no such service. */
+export class NoServiceError extends CallerError {
+  readonly code = "NO_SERVICE";
+  constructor(service: NetworkService, network: DmsgNetwork) {
+    super(`${network.file ?? `The ${network.name} deployment`} names no ${SERVICE_NAMES[service]}`, {
+      hint: "name it with --addr, or another network with --deployment",
+    });
+  }
+}
+
+/** Where a service of the network is; undefined when it has none. */
+export function serviceOfNetwork(network: DmsgNetwork, service: NetworkService): ServiceAddress | undefined {
+  if (service !== "dmsgDiscovery") return network[service];
+  const { discoveryHttp: http, discoveryDmsg: dmsg } = network;
+  return http === undefined && dmsg === undefined ? undefined : present({ http, dmsg });
+}
 
 function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {
   const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg, routeSetupNodes, allowLoopbackAddresses } =

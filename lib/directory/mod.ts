@@ -23,6 +23,7 @@ export * from "./ask_service.ts";
 export * from "./config_bootstrapper_client.ts";
 export * from "./dmsg_network.ts";
 export * from "./errors.ts";
+export * from "./first_session.ts";
 export * from "./http_services.ts";
 export * from "./join_network.ts";
 export * from "./location_client.ts";

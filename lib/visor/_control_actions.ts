@@ -34,6 +34,7 @@ export function controlActions(
       const entry = await visor.dmsg.discovery.published(parsePublicKey(key), signal);
       return { entry: entry === undefined ? null : renderEntry(entry) };
     },
+    serviceAsk: ({ service, ...question }, signal) => visor.askService(service)(question, signal),
     dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),
   };
   const streams: StreamActions = {

@@ -6,8 +6,7 @@
 import { present } from "../base/mod.ts";
 import { type DmsgNetwork, embeddedNetwork, type ServiceAddress } from "../directory/mod.ts";
 import { parseDmsgUrl } from "../dmsg/mod.ts";
-import type { ServiceUrlPair } from "./_node_config.ts";
-import type { VisorConfig } from "./config.ts";
+import type { ServiceUrlPair, VisorConfig } from "./config/mod.ts";
 
 /**
  * The network of a configuration: what it says itself, the rest from the embedded deployment (DC-12). A
@@ -17,8 +16,8 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
   const embedded = embeddedNetwork();
   const network = dmsgOfConfig(config, embedded);
   const isEmbedded = network.name === embedded.name;
-  const { transportDiscovery, addressResolver, routeFinder, routeSetupNodes, allowLoopbackAddresses } =
-    config.node;
+  const { transportDiscovery, addressResolver, routeFinder, configuration, routeSetupNodes } = config.node;
+  const { allowLoopbackAddresses } = config.node;
   const setupNodes = routeSetupNodes.length > 0
     ? routeSetupNodes
     : isEmbedded
@@ -30,6 +29,7 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
       transportDiscovery: serviceOf(transportDiscovery, isEmbedded && embedded.transportDiscovery),
       addressResolver: serviceOf(addressResolver, isEmbedded && embedded.addressResolver),
       routeFinder: serviceOf(routeFinder, isEmbedded && embedded.routeFinder),
+      conf: serviceOf(configuration, isEmbedded && embedded.conf),
       setupNodes,
       allowLoopbackAddresses: allowLoopbackAddresses || undefined,
     }),

@@ -8,7 +8,7 @@
  *
  * @module
  */
-export * from "./config.ts";
+export * from "./config/mod.ts";
 export * from "./deployment.ts";
 export * from "./dmsg_tools.ts";
 export * from "./errors.ts";

@@ -38,7 +38,7 @@ import {
   TransportManager,
 } from "../transport/mod.ts";
 import { AppPorts } from "./_app_ports.ts";
-import type { NodeConfig, PersistentTransport } from "./_node_config.ts";
+import type { NodeConfig, PersistentTransport } from "./config/mod.ts";
 import { type NodeServices, openServices } from "./_node_services.ts";
 import { resolverUdpAddress } from "./_resolver_address.ts";
 import { type AppEntry, type AppNetwork, Launcher } from "./apps/mod.ts";

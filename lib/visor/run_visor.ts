@@ -8,14 +8,15 @@ import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
 import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World } from "../runtime/mod.ts";
-import { APPS_DEFAULT } from "./_node_config.ts";
 import {
   type AppConfig,
+  APPS_DEFAULT,
   CONTROL_ADDRESS_DEFAULT,
+  generateConfig,
   parseVisorConfig,
-  renderNewConfig,
+  renderConfig,
   type VisorConfig,
-} from "./config.ts";
+} from "./config/mod.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { networkOfConfig } from "./deployment.ts";
 import { ControlNotLocalError } from "./errors.ts";
@@ -296,14 +297,13 @@ function keysOf(
   if (config !== undefined) return { keys, keep: () => Promise.resolve() };
   // What --local and --deployment override at each start is not made the visor's own.
   const own = network.name === "production" ? network : networkOfConfig(EMPTY_CONFIG);
-  const text = renderNewConfig({
-    secretKey: keys.secretKey,
-    discovery: own.discoveryHttp,
-    discoveryDmsg: own.discoveryDmsg && `dmsg://${own.discoveryDmsg.publicKey}:${own.discoveryDmsg.port}`,
-    servers: own.servers,
+  const { discoveryHttp, discoveryDmsg, servers } = own;
+  const made = generateConfig(keys.secretKey, {
+    "dmsg.discovery": discoveryHttp ?? "",
+    "dmsg.discovery_dmsg": discoveryDmsg && `dmsg://${discoveryDmsg.publicKey}:${discoveryDmsg.port}`,
+    "dmsg.servers": servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
+    survey_whitelist: [],
   });
-  return {
-    keys,
-    keep: () => world.files.write(configFile, new TextEncoder().encode(text), { mode: 0o600 }),
-  };
+  const bytes = new TextEncoder().encode(renderConfig(made));
+  return { keys, keep: () => world.files.write(configFile, bytes, { mode: 0o600 }) };
 }

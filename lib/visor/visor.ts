@@ -8,14 +8,22 @@ import { describeError, Scope } from "../base/mod.ts";
 import { makeToken, removeControlFile, writeControlFile } from "../control/file/mod.ts";
 import type { HostedService, VisorStatus } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
-import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../directory/mod.ts";
-import { renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import {
+  type DmsgNetwork,
+  joinNetwork,
+  type NetworkClient,
+  type NetworkService,
+  NoServiceError,
+  SERVICE_NAMES,
+  serviceOfNetwork,
+} from "../directory/mod.ts";
+import { type AskService, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, serveHttp } from "../http/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
 import { controlActions } from "./_control_actions.ts";
 import { CONTROL_BODY_BYTES_MAX, controlWhenCalled } from "./_control_when_called.ts";
-import type { AppConfig } from "./config.ts";
+import type { AppConfig } from "./config/mod.ts";
 import type { LogFile } from "./log_file.ts";
 import { type NodeSettings, VisorNode } from "./node.ts";
 import { nodeStatus } from "./_node_actions.ts";
@@ -150,6 +158,14 @@ export class Visor implements AsyncDisposable {
   /** HTTP over dmsg, with this visor's key. */
   get http(): NetworkClient["http"] {
     return this.#network.http;
+  }
+
+  /** How a service of the deployment is asked, over dmsg first. Errors: `NoServiceError`. */
+  askService(service: NetworkService): AskService {
+    const { network } = this.#options;
+    const address = serviceOfNetwork(network, service);
+    if (address === undefined) throw new NoServiceError(service, network);
+    return this.#network.askService(SERVICE_NAMES[service], address);
   }
 
   /** Where the control API listens. */

@@ -4,6 +4,7 @@ import { failureOf, renderFailure, renderFailureJson } from "../../lib/cli/failu
 import { ProcessIo } from "../../lib/cli/mod.ts";
 import { writeControlFile } from "../../lib/control/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
 import { buildTree } from "../../commands/mod.ts";
 import { type ControlActions, controlHandler, type StreamActions } from "../../lib/visor/control_server.ts";
 import { withSimulation } from "../support/world.ts";
@@ -38,6 +39,8 @@ export const HERE = "02".padEnd(66, "a");
 export interface Double {
   /** One command line, carried out as `main.ts` does; `--home` is added. */
   run(...argv: string[]): Promise<RunResult>;
+  /** One of a verb that has no home, or with an environment. */
+  plain(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<RunResult>;
   /** The same, with Ctrl-C after `ms` of virtual time. */
   interrupted(ms: number, ...argv: string[]): Promise<RunResult>;
   /** The same on a terminal of this size. */
@@ -46,21 +49,35 @@ export interface Double {
     argv: readonly string[],
   ): Promise<RunResult>;
   readonly nowMs: () => number;
+  /** The machine. */
+  readonly world: World;
 }
 
-/** Runs `test` beside a visor whose control API answers with `actions`; a call that is not given is a defect. */
+/** What stands beside the visor on its machine: a network, say, that its deployment file names. */
+export interface Beside extends AsyncDisposable {
+  readonly deploymentFile: string;
+}
+
+/**
+ * Runs `test` beside a visor whose control API answers with `actions`; a call that is not given is a defect. Without
+ * `actions` no visor runs there.
+ */
 export function withControlDouble(
-  actions: Partial<ControlActions>,
+  actions: Partial<ControlActions> | undefined,
   test: (double: Double) => Promise<void>,
-  { streams = {} }: { readonly streams?: Partial<StreamActions> } = {},
+  { streams = {}, setUp }: {
+    readonly streams?: Partial<StreamActions>;
+    readonly setUp?: (world: World) => Promise<Beside>;
+  } = {},
 ): Promise<void> {
   return withSimulation(1, async (simulation) => {
     const world = simulation.node("visor");
     await simulation.run(async () => {
+      await using beside = await setUp?.(world) ?? undefined;
       const listener = await world.network.listen({ hostname: "127.0.0.1", port: 0 });
       const handler = controlHandler({
         token: TOKEN,
-        actions: actions as ControlActions,
+        actions: (actions ?? {}) as ControlActions,
         streams: streams as StreamActions,
         stopping: new AbortController().signal,
         log: silentLog,
@@ -73,9 +90,15 @@ export function withControlDouble(
         token: TOKEN,
         publicKey: HERE,
         pid: 1,
+        deploymentFile: beside?.deploymentFile,
       });
+      if (actions === undefined) await server.close(); // its file is left behind, as after a crash
 
-      async function run(terminal: FakeTerminal, argv: readonly string[]): Promise<RunResult> {
+      async function run(
+        terminal: FakeTerminal,
+        argv: readonly string[],
+        given = withHome(argv),
+      ): Promise<RunResult> {
         const io = new ProcessIo({
           json: argv.includes("--json"),
           version: "1.2.3",
@@ -85,7 +108,7 @@ export function withControlDouble(
         let code = 0;
         try {
           const tree = await buildTree({ argv, io, version: "1.2.3" });
-          await tree.parseAsync(withHome(argv), { from: "user" });
+          await tree.parseAsync(given, { from: "user" });
         } catch (error) {
           const failure = failureOf(error);
           code = failure.exitCode;
@@ -112,6 +135,11 @@ export function withControlDouble(
 
       await test({
         run: (...argv) => run(new FakeTerminal(), argv),
+        plain(argv, environment = {}) {
+          const terminal = new FakeTerminal();
+          Object.assign(terminal.environment, environment);
+          return run(terminal, argv, [...argv]);
+        },
         interrupted: (ms, ...argv) => interruptedOn(new FakeTerminal(), ms, argv),
         onTerminal({ columns, rows, interruptMs }, argv) {
           const terminal = new FakeTerminal({ outIsTerminal: true, errIsTerminal: true });
@@ -119,6 +147,7 @@ export function withControlDouble(
           return interruptedOn(terminal, interruptMs, argv);
         },
         nowMs: () => world.clock.monotonicMs(),
+        world,
       });
       await server.close();
     });

@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { ConfigError } from "../../lib/deployment/mod.ts";
-import { networkOfConfig, parseVisorConfig, renderNewConfig } from "../../lib/visor/mod.ts";
+import {
+  APPS_DEFAULT,
+  generateConfig,
+  networkOfConfig,
+  parseVisorConfig,
+  renderConfig,
+} from "../../lib/visor/mod.ts";
 
 const { publicKey, secretKey } = keyPairFromSeed(new TextEncoder().encode("visor configuration"));
 const other = keyPairFromSeed(new TextEncoder().encode("another")).publicKey;
@@ -128,6 +134,7 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
       transportDiscovery: { http: undefined, dmsg: undefined },
       addressResolver: { http: undefined, dmsg: undefined },
       routeFinder: { http: undefined, dmsg: undefined },
+      conf: { http: undefined, dmsg: undefined },
       routeFinderTimeoutMs: 10_000,
       transportSetupNodes: [],
       routeSetupNodes: [],
@@ -178,6 +185,7 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     transportDiscovery: { http: undefined, dmsg: `dmsg://${other}:80` },
     addressResolver: { http: "http://ar:9093", dmsg: `dmsg://${other}:81` },
     routeFinder: { http: undefined, dmsg: undefined },
+    conf: { http: undefined, dmsg: undefined },
     routeFinderTimeoutMs: 2_000,
     transportSetupNodes: [other, publicKey],
     routeSetupNodes: [other, publicKey],
@@ -267,16 +275,18 @@ Deno.test("networkOfConfig() never mixes deployments: another discovery brings i
   assert.deepEqual(at({ servers: [server] }).servers, own.servers);
 });
 
-Deno.test("renderNewConfig() is tab-indented, and read back says the same", () => {
-  const text = renderNewConfig({
-    secretKey,
-    discovery: "http://d:9090",
-    discoveryDmsg: `dmsg://${other}:80`,
-    servers: [{ publicKey: other, address: "127.0.0.1:8081" }],
+Deno.test("generateConfig() gives the table's fields in its order, tab-indented, and read back says the same", () => {
+  const made = generateConfig(secretKey, {
+    "dmsg.discovery": "http://d:9090",
+    "dmsg.discovery_dmsg": `dmsg://${other}:80`,
+    "dmsg.servers": [{ static: other, server: { address: "127.0.0.1:8081" } }],
   });
+  const text = renderConfig(made);
   assert.match(text, /^\{\n\t"version": "v1\.3\.76",\n\t"sk": "/);
-  const { dmsg, secretKey: read } = parseVisorConfig(text, "visor.json");
+  const { dmsg, secretKey: read, apps } = parseVisorConfig(text, "visor.json");
   assert.equal(read?.publicKey, publicKey);
   assert.deepEqual(dmsg.servers, [{ publicKey: other, address: "127.0.0.1:8081" }]);
   assert.deepEqual([dmsg.discovery, dmsg.discoveryDmsg], ["http://d:9090", `dmsg://${other}:80`]);
+  assert.deepEqual(apps, APPS_DEFAULT);
+  assert.equal(dmsg.sessionsCount, 2);
 });

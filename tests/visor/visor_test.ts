@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
 import { runDmsgDiscovery } from "../../lib/services/dmsg_discovery/mod.ts";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
-import { renderNewConfig } from "../../lib/visor/mod.ts";
+import { generateConfig, renderConfig } from "../../lib/visor/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import type { RunningVisor } from "../../lib/visor/mod.ts";
 import { STREAM_BEAT_MS } from "../../lib/control/mod.ts";
@@ -35,12 +35,7 @@ Deno.test("two visors with one key: the server's log says so, and so does visor 
   withSimulation(31, async (simulation) => {
     await withHost(simulation, async (_host, world, heard) => {
       const { secretKey, publicKey } = keyPairFromSeed(encode("shared"));
-      const text = renderNewConfig({
-        secretKey,
-        discovery: undefined,
-        discoveryDmsg: undefined,
-        servers: [],
-      });
+      const text = renderConfig(generateConfig(secretKey, {}));
       await world.files.write("/shared.json", encode(text));
       const options = { ...GUEST, configFile: "/shared.json" };
       const one = await startVisor(world, { ...options, home: "/one" });

@@ -8,10 +8,19 @@ import {
   readControlFile,
   type StreamName,
 } from "../../../lib/control/mod.ts";
+import { parsePublicKey } from "../../../lib/crypto/mod.ts";
+import { applyEdits, serverArrayEdits } from "../../../lib/deployment/edit/mod.ts";
 import { parseDeployments } from "../../../lib/deployment/mod.ts";
 import { parseAuthority } from "../../../lib/directory/tcp_http.ts";
 import type { World } from "../../../lib/runtime/mod.ts";
 import { parseDmsgServerConfig } from "../../../lib/services/dmsg_server/mod.ts";
+import {
+  checkConfig,
+  parseSkyenv,
+  renderSkyenvTemplate,
+  setField,
+  showConfig,
+} from "../../../lib/visor/conf/mod.ts";
 import { parseVisorConfig } from "../../../lib/visor/mod.ts";
 import {
   type ControlActions,
@@ -62,6 +71,7 @@ function diskWith(text: string): World["files"] {
   } as unknown as World["files"];
 }
 
+const ANY_KEY = parsePublicKey("025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e");
 const TOKEN = "token";
 /** Says back what it was given, as far as the schema let it through. */
 const actions = Object.fromEntries(
@@ -107,6 +117,7 @@ const inputs: Record<ControlName | StreamName, string> = {
   appStop: '{"name":"skysocks"}',
   appRemove: '{"name":"second"}',
   counters: "{}",
+  serviceAsk: '{"service":"routeFinder","method":"POST","path":"/routes","body":"{}"}',
   visorUptime: "{}",
 };
 
@@ -155,6 +166,22 @@ const json = (name: string, seeds: readonly string[], feed: (text: string) => un
 export const fileTargets: readonly FuzzTarget[] = [
   json("files/deployments", [...deployments, bare], parseDeployments),
   json("files/visor-config", visors, (text) => parseVisorConfig(text, "visor.json")),
+  { ...json("files/visor-config-check", visors, (text) => checkConfig(text, "visor.json")), refuses: false },
+  json("files/visor-config-show", visors, (text) => showConfig(text, "visor.json")),
+  json(
+    "files/visor-config-set",
+    visors,
+    (text) => setField(text, "visor.json", { field: "launcher.apps[1].port", given: "9" }),
+  ),
+  json("files/conf-pull", deployments, (text) => {
+    const servers = [{ publicKey: ANY_KEY, address: "192.0.2.1:8081" }];
+    return applyEdits(text, serverArrayEdits(text, servers, "services.json")).length;
+  }),
+  {
+    name: "files/skyenv",
+    inputs: textMutants([`# x\nexport A='b c'\nB=("d" e)\n`, renderSkyenvTemplate().replaceAll("\n#", "\n")]),
+    feed: (text: string) => parseSkyenv(text, "skywire.conf"),
+  },
   json("files/dmsg-server-config", servers, (text) => parseDmsgServerConfig(text, "server.json")),
   json("files/control-file", [controlFile], (text) => readControlFile(diskWith(text), "/home")),
   ...Object.entries(inputs).map(([name, input]): FuzzTarget => ({

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { PublicKey } from "../crypto/mod.ts";
-import type { Fields } from "../deployment/mod.ts";
-import type { SocketAddress } from "../runtime/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { Fields } from "../../deployment/mod.ts";
+import type { SocketAddress } from "../../runtime/mod.ts";
+import { readField } from "./fields.ts";
 
 /** A transport that is made again whenever it is gone. */
 export interface PersistentTransport {
@@ -25,6 +26,7 @@ export interface NodeConfig {
   readonly transportDiscovery: ServiceUrlPair;
   readonly addressResolver: ServiceUrlPair;
   readonly routeFinder: ServiceUrlPair;
+  readonly configuration: ServiceUrlPair;
   /** For one question to the route finder. */
   readonly routeFinderTimeoutMs: number;
   /** Keys that may make this visor add transports. */
@@ -59,13 +61,8 @@ export interface AppConfig {
   readonly port: number;
 }
 
-const ROUTE_FINDER_TIMEOUT_DEFAULT_MS = 10_000;
 /** More apps than a configuration can mean. */
 const APPS_MAX = 256;
-const STCP_ADDRESS_DEFAULT = ":7777";
-/** `route_finder_timeout` beyond this is a slip of units. */
-const ROUTE_FINDER_TIMEOUT_MAX_MS = 600_000;
-const HOPS_MAX = 1_000;
 
 /** What a new configuration has; neither begins by itself: a proxy for everybody is the operator's decision. */
 export const APPS_DEFAULT: readonly AppConfig[] = [
@@ -79,67 +76,64 @@ export const APPS_DEFAULT: readonly AppConfig[] = [
   },
 ];
 
+/** Errors: `ConfigError`. */
 export function readNode(fields: Fields): NodeConfig {
-  const transport = fields.object("transport");
-  const routing = fields.object("routing");
   return {
-    transportDiscovery: readService(transport, "discovery"),
-    addressResolver: readService(transport, "address_resolver"),
-    routeFinder: readService(routing, "route_finder"),
-    routeFinderTimeoutMs: routing.durationMs(
-      "route_finder_timeout",
-      ROUTE_FINDER_TIMEOUT_DEFAULT_MS,
-      ROUTE_FINDER_TIMEOUT_MAX_MS,
+    transportDiscovery: pairOf(
+      readField(fields, "transport.discovery"),
+      readField(fields, "transport.discovery_dmsg"),
     ),
-    transportSetupNodes: [...transport.keys("transport_setup"), ...transport.keys("user_transport_setup")],
-    routeSetupNodes: [...routing.keys("route_setup_nodes"), ...routing.keys("user_route_setup_nodes")],
-    minHops: Math.max(1, routing.wholeNumber("min_hops", 1, HOPS_MAX)),
-    stcprPort: transport.wholeNumber("stcpr_port", 0, 65_535),
-    sudphPort: transport.wholeNumber("sudph_port", 0, 65_535),
-    stunServers: fields.words("stun_servers").map((text) => fields.address("stun_servers", text)),
-    allowLoopbackAddresses: transport.boolean("allow_loopback_addresses"),
-    stcp: readStcp(fields),
-    persistentTransports: fields.list("persistent_transports").map((item) => ({
-      publicKey: item.key("pk"),
-      type: item.text("type") || item.refuse("type", "it must be a transport type, such as stcpr"),
+    addressResolver: pairOf(
+      readField(fields, "transport.address_resolver"),
+      readField(fields, "transport.address_resolver_dmsg"),
+    ),
+    routeFinder: pairOf(
+      readField(fields, "routing.route_finder"),
+      readField(fields, "routing.route_finder_dmsg"),
+    ),
+    configuration: pairOf(readField(fields, "conf_service"), readField(fields, "conf_service_dmsg")),
+    routeFinderTimeoutMs: readField(fields, "routing.route_finder_timeout"),
+    transportSetupNodes: [
+      ...readField(fields, "transport.transport_setup"),
+      ...readField(fields, "transport.user_transport_setup"),
+    ],
+    routeSetupNodes: [
+      ...readField(fields, "routing.route_setup_nodes"),
+      ...readField(fields, "routing.user_route_setup_nodes"),
+    ],
+    minHops: Math.max(1, readField(fields, "routing.min_hops")),
+    stcprPort: readField(fields, "transport.stcpr_port"),
+    sudphPort: readField(fields, "transport.sudph_port"),
+    stunServers: readField(fields, "stun_servers"),
+    allowLoopbackAddresses: readField(fields, "transport.allow_loopback_addresses"),
+    stcp: fields.has("skywire-tcp")
+      ? {
+        table: readField(fields, "skywire-tcp.pk_table"),
+        listen: readField(fields, "skywire-tcp.listening_address"),
+      }
+      : undefined,
+    persistentTransports: readField(fields, "persistent_transports").map(({ pk, type }) => ({
+      publicKey: pk,
+      type,
     })),
   };
 }
 
+/** Errors: `ConfigError`, also where two apps have one name. */
 export function readApps(fields: Fields): AppConfig[] {
+  const apps = readField(fields, "launcher.apps");
   const launcher = fields.object("launcher");
-  const apps = launcher.list("apps");
   if (apps.length > APPS_MAX) launcher.refuse("apps", `it must have at most ${APPS_MAX} items`);
   const names = new Set<string>();
-  return apps.map((item) => {
-    const name = item.text("name") || item.refuse("name", "it must be the app's name");
-    if (names.has(name)) item.refuse("name", "another app has it already");
+  return apps.map(({ name, binary, args, auto_start: autoStart, port }, index) => {
+    if (names.has(name)) launcher.list("apps")[index]!.refuse("name", "another app has it already");
     names.add(name);
-    return {
-      name,
-      binary: item.text("binary") || name,
-      args: item.words("args"),
-      autoStart: item.boolean("auto_start"),
-      port: item.wholeNumber("port", 0, 65_535),
-    };
+    return { name, binary: binary ?? name, args, autoStart, port };
   });
 }
 
 /** A 2024 file has a dmsg URL in the plain field. */
-function readService(fields: Fields, name: string): ServiceUrlPair {
-  const plain = fields.url(name, ["http:", "https:", "dmsg:"]);
-  const overDmsg = fields.url(`${name}_dmsg`, ["dmsg:"]);
+function pairOf(plain: string | undefined, overDmsg: string | undefined): ServiceUrlPair {
   const isDmsg = plain?.startsWith("dmsg:") === true;
   return { http: isDmsg ? undefined : plain, dmsg: overDmsg ?? (isDmsg ? plain : undefined) };
-}
-
-function readStcp(fields: Fields): NodeConfig["stcp"] {
-  if (!fields.has("skywire-tcp")) return undefined;
-  const stcp = fields.object("skywire-tcp");
-  const table = new Map<PublicKey, string>();
-  for (const [publicKey, address] of stcp.object("pk_table").entriesByKey()) {
-    table.set(publicKey, address);
-  }
-  const listen = stcp.text("listening_address") || STCP_ADDRESS_DEFAULT;
-  return { table, listen: stcp.address("listening_address", listen) };
 }

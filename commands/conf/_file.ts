@@ -1,0 +1,34 @@
+/** Which configuration is meant, and its text. @module */
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
+import { readForEdits } from "../../lib/deployment/edit/mod.ts";
+import { FileNotFoundError } from "../../lib/runtime/mod.ts";
+
+export interface ConfigFileOptions {
+  readonly home?: string | undefined;
+  readonly config?: string | undefined;
+}
+
+/** `--config`, else the one in the home. */
+export function configFileOf(io: Io, options: ConfigFileOptions): string {
+  return options.config ?? `${homeOf(io, options)}/visor.json`;
+}
+
+/** Its text, and the bits of its mode. Errors: `ConfigError` when it is no text or too large, those of the files. */
+export async function readConfig(io: Io, file: string): Promise<{ text: string; mode: number }> {
+  const { files } = await io.world();
+  const text = await readForEdits(files, file);
+  return { text, mode: (await files.info(file))?.mode ?? 0 };
+}
+
+/** The same; undefined when there is none. */
+export async function readConfigIfAny(
+  io: Io,
+  file: string,
+): Promise<{ text: string; mode: number } | undefined> {
+  try {
+    return await readConfig(io, file);
+  } catch (error) {
+    if (error instanceof FileNotFoundError) return undefined;
+    throw error;
+  }
+}

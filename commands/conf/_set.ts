@@ -1,0 +1,41 @@
+/** What `skyctl conf set` does. @module */
+import type { Io } from "../../lib/cli/mod.ts";
+import { writeEdits } from "../../lib/deployment/edit/mod.ts";
+import { setField } from "../../lib/visor/conf/mod.ts";
+import { configFileOf, type ConfigFileOptions, readConfig } from "./_file.ts";
+
+export interface SetOptions extends ConfigFileOptions {
+  readonly dryRun?: boolean | undefined;
+  readonly force?: boolean | undefined;
+}
+
+/** What `--json` prints. */
+export interface SetAnswer {
+  readonly file: string;
+  readonly field: string;
+  /** As it may be shown; null: it was not there. */
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly changed: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Sets it, and says what was there before. */
+export async function set(io: Io, named: string, given: string, options: SetOptions): Promise<void> {
+  const { dryRun = false, force = false } = options;
+  const { files } = await io.world();
+  const file = configFileOf(io, options);
+  const { text } = await readConfig(io, file);
+  const { field, edits, before, after, isChanged } = setField(text, file, { field: named, given, force });
+  const changed = dryRun ? isChanged : await writeEdits(files, file, { text, edits });
+  io.emit({ file, field, before, after, changed, dryRun }, renderSet);
+}
+
+/** One line. */
+export function renderSet({ file, field, before, after, changed, dryRun }: SetAnswer): string {
+  const [now, then] = [JSON.stringify(after), JSON.stringify(before)];
+  if (!changed) return `${field} is ${now} already in ${file}`;
+  return `${field} ${dryRun ? "would be" : "is"} ${now} now in ${file}, ${
+    before === null ? "was not set" : `was ${then}`
+  }`;
+}

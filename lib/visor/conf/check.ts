@@ -1,0 +1,169 @@
+/**
+ * What is wrong with a configuration: every finding at once, each with field, value and remedy.
+ *
+ * @module
+ */
+import { ConfigError, Fields, parseConfigText } from "../../deployment/mod.ts";
+import { type FieldTable, parseVisorConfig, pathIn, readAt, type VisorConfig } from "../config/mod.ts";
+import { isObject, leavesOf, nearestField, TABLE } from "./known_fields.ts";
+
+/** One thing that is wrong, or may be. */
+export interface Finding {
+  /** An error: the visor does not start with it. A warning: something will not work. A note: nothing happens. */
+  readonly severity: "error" | "warning" | "note";
+  /** Empty: the file as a whole. */
+  readonly field: string;
+  /** What is wrong, with the value. */
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/**
+ * Everything that is wrong with the text of a configuration, errors first. `mode` is that of its file, 0 where the
+ * system has none.
+ */
+export function checkConfig(
+  text: string,
+  file: string,
+  { mode = 0 }: { readonly mode?: number } = {},
+): Finding[] {
+  let raw: Readonly<Record<string, unknown>>;
+  try {
+    raw = parseConfigText(text, file);
+  } catch (error) {
+    return [findingOf(error, "error", "correct it; skyctl conf gen makes a new one")];
+  }
+  const findings = new Map<string, Finding>();
+  const add = (finding: Finding) => {
+    const known = findings.get(finding.field);
+    if (known === undefined || (known.severity !== "error" && finding.severity === "error")) {
+      findings.set(finding.field, finding);
+    }
+  };
+  const fields = new Fields(file, raw, "");
+  for (const [name, row] of Object.entries(TABLE)) {
+    const path = pathIn(raw, name);
+    try {
+      readAt(fields, path, row.type);
+    } catch (error) {
+      const remedy = `skyctl conf set ${path} VALUE, where VALUE is ${row.type.rule}`;
+      add(findingOf(error, row.isUsed ? "error" : "warning", remedy));
+    }
+  }
+  let config: VisorConfig | undefined;
+  try {
+    config = parseVisorConfig(text, file); // besides its fields, what holds between them
+  } catch (error) {
+    add(findingOf(error, "error", "correct it"));
+  }
+  if (config !== undefined) { for (const finding of betweenFields(config, mode)) add(finding); }
+  for (const finding of unknownFields(raw)) add(finding);
+  return [...findings.values()].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
+}
+
+const ORDER = ["error", "warning", "note"];
+
+function findingOf(error: unknown, severity: Finding["severity"], remedy: string): Finding {
+  if (!(error instanceof ConfigError)) throw error;
+  return { severity, field: error.field, problem: error.problem, remedy: error.hint ?? remedy };
+}
+
+/** What single fields do not show. */
+function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
+  const { controlAddress: { hostname }, dmsg, node, secretKey, apps } = config;
+  if ((mode & 0o077) !== 0 && secretKey !== undefined) {
+    yield {
+      severity: "warning",
+      field: "",
+      problem: `others may read the file and its secret key: its mode is ${mode.toString(8)}`,
+      remedy: "chmod 600 FILE",
+    };
+  }
+  if (secretKey === undefined) {
+    yield {
+      severity: "warning",
+      field: "sk",
+      problem: "there is no secret key: the visor is another one at every start",
+      remedy: "skyctl conf gen -r adds one and keeps what it finds",
+    };
+  }
+  if (hostname !== "localhost" && hostname !== "::1" && !/^127(?:\.\d{1,3}){3}$/.test(hostname)) {
+    yield {
+      severity: "error",
+      field: "cli_addr",
+      problem: `value ${JSON.stringify(hostname)}: the control API is for this machine alone`,
+      remedy: "skyctl conf set cli_addr 127.0.0.1:3435",
+    };
+  }
+  if (dmsg.discovery === undefined && dmsg.discoveryDmsg !== undefined && dmsg.servers.length === 0) {
+    yield {
+      severity: "note",
+      field: "dmsg.servers",
+      problem: "the discovery is named over dmsg alone, and no server to reach it by",
+      remedy: "none is needed for the embedded deployment; for another name servers, or dmsg.discovery",
+    };
+  }
+  if (node.stcp !== undefined && node.stcprPort !== 0 && node.stcprPort === node.stcp.listen.port) {
+    yield {
+      severity: "error",
+      field: "transport.stcpr_port",
+      problem: `value ${node.stcprPort}: skywire-tcp.listening_address has the same port`,
+      remedy: "skyctl conf set transport.stcpr_port 0",
+    };
+  }
+  const ports = new Map<number, string>();
+  for (const [index, { name, port, binary, args }] of apps.entries()) {
+    const other = ports.get(port);
+    if (other !== undefined && port !== 0) {
+      yield {
+        severity: "warning",
+        field: `launcher.apps[${index}].port`,
+        problem: `value ${port}: ${other} has it too, and only one of them can listen`,
+        remedy: `skyctl conf set launcher.apps[${index}].port PORT`,
+      };
+    }
+    ports.set(port, name);
+    const app = args[0] === "app" ? args[1] : binary === "skywire" ? name : binary;
+    if (app !== "skysocks" && app !== "skysocks-client") {
+      yield {
+        severity: "note",
+        field: `launcher.apps[${index}].binary`,
+        problem: `app ${name} is not built in: it is kept, and does not start`,
+        remedy: "none is needed",
+      };
+    }
+  }
+}
+
+/** What no table knows is kept; it may be a slip of the pen. */
+function* unknownFields(raw: Readonly<Record<string, unknown>>): Generator<Finding> {
+  for (const { path, value, row } of leavesOf(raw)) {
+    if (row === undefined) yield unknown(path);
+    else if (row.type.items !== undefined && Array.isArray(value)) {
+      for (const [index, item] of value.entries()) {
+        for (const name of unknownNames(item, row.type.items)) yield unknown(`${path}[${index}].${name}`);
+      }
+    }
+  }
+}
+
+/** Entries of dmsg servers as a discovery gives them are longer than what is read of them. */
+const ENTRY_NAMES: ReadonlySet<string> = new Set(["version", "sequence", "timestamp", "server"]);
+
+function unknownNames(item: unknown, items: FieldTable): string[] {
+  if (!isObject(item)) return [];
+  const isEntry = "static" in items;
+  return Object.keys(item).filter((name) =>
+    !Object.hasOwn(items, name) && !(isEntry && ENTRY_NAMES.has(name))
+  );
+}
+
+function unknown(path: string): Finding {
+  const meant = nearestField(path);
+  return {
+    severity: "note",
+    field: path,
+    problem: "it is unknown, and kept as it is",
+    remedy: meant === undefined ? "none is needed" : `if ${meant} is meant, rename it`,
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * One field of a configuration set: typed, validated against the whole, every other byte kept.
+ *
+ * @module
+ */
+import { CallerError } from "../../base/mod.ts";
+import { SecretKey } from "../../crypto/mod.ts";
+import { ConfigError, parseConfigText } from "../../deployment/mod.ts";
+import { applyEdits, type Edit, parseJsonPath, setValueEdit } from "../../deployment/edit/mod.ts";
+import { pathIn } from "../config/mod.ts";
+import { checkConfig } from "./check.ts";
+import { isObject, nearestField, rowOf } from "./known_fields.ts";
+import { shownValue } from "./show.ts";
+
+/** No field has this name. */
+export class UnknownFieldError extends CallerError {
+  readonly code = "UNKNOWN_FIELD";
+  constructor(readonly field: string) {
+    const meant = nearestField(field);
+    super(`No field is called ${JSON.stringify(field.slice(0, 200))}`, {
+      hint: meant === undefined
+        ? "skyctl conf show --all lists the fields; --force sets any"
+        : `is ${meant} meant?`,
+    });
+  }
+}
+
+/** What setting a field does to a text. */
+export interface FieldSet {
+  readonly field: string;
+  readonly edits: readonly Edit[];
+  /** Before and after, as they may be shown; null: it was not there. */
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly isChanged: boolean;
+}
+
+/**
+ * The edits that give `field` what `given` says. Unknown fields need `force`, and take JSON, or else text. With `sk`
+ * goes `pk`. Errors: `UnknownFieldError`; `ConfigError` for a value that the field, or a configuration with it, cannot
+ * have.
+ */
+export function setField(
+  text: string,
+  file: string,
+  { field: named, given, force = false }: {
+    readonly field: string;
+    readonly given: string;
+    readonly force?: boolean;
+  },
+): FieldSet {
+  const raw = parseConfigText(text, file);
+  const field = pathIn(raw, named);
+  const path = parseJsonPath(field);
+  const row = rowOf(field);
+  if (path === undefined || (row === undefined && !force)) throw new UnknownFieldError(named);
+  const value = row === undefined ? jsonOrText(given) : row.type.fromText(given);
+  if (value === undefined) {
+    const shown = row?.type.isSecret === true ? "(not shown)" : JSON.stringify(given.slice(0, 80));
+    throw new ConfigError(file, field, `value ${shown}: it must be ${row?.type.rule}`);
+  }
+  let edits = [setValueEdit(text, path, value, file)];
+  let after = applyEdits(text, edits);
+  if (field === "sk") {
+    const { publicKey } = SecretKey.parse(String(value));
+    after = applyEdits(after, [setValueEdit(after, ["pk"], publicKey, file)]);
+    edits = [{ start: 0, end: text.length, text: after }];
+  }
+  const known = new Set(checkConfig(text, file).map((finding) => `${finding.field} ${finding.problem}`));
+  const worse = checkConfig(after, file).find(({ severity, field: at, problem }) =>
+    (severity === "error" || at === field) && severity !== "note" && !known.has(`${at} ${problem}`)
+  );
+  if (worse !== undefined) {
+    throw new ConfigError(file, worse.field, worse.problem, { hint: worse.remedy });
+  }
+  return {
+    field,
+    edits,
+    before: shownValue(field, valueAt(raw, path) ?? null),
+    after: shownValue(field, value),
+    isChanged: after !== text,
+  };
+}
+
+function jsonOrText(given: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch {
+    return given;
+  }
+}
+
+function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((at, step) => {
+    if (typeof step === "number") return Array.isArray(at) ? at[step] : undefined;
+    return isObject(at) && Object.hasOwn(at, step) ? at[step] : undefined;
+  }, value);
+}

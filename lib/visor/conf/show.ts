@@ -1,0 +1,119 @@
+/**
+ * A configuration as a visor sees it: each field with its value, and where that came from.
+ *
+ * @module
+ */
+import { parseConfigText } from "../../deployment/mod.ts";
+import type { DmsgNetwork, ServiceAddress } from "../../directory/mod.ts";
+import { shownArguments } from "../apps/mod.ts";
+import { parseVisorConfig, pathIn } from "../config/mod.ts";
+import { networkOfConfig } from "../deployment.ts";
+import { isObject, leavesOf, rowOf, TABLE } from "./known_fields.ts";
+
+/** Where a value came from. Later ones win over earlier ones. */
+export const ORIGINS = ["default", "deployment", "file", "SKYENV", "environment", "flag"] as const;
+export type Origin = typeof ORIGINS[number];
+
+/** A field as it is shown. */
+export interface ShownField {
+  readonly field: string;
+  /** As a file says it; secrets are hidden. */
+  readonly value: unknown;
+  readonly origin: Origin;
+  /** False: kept for other programs. */
+  readonly isUsed: boolean;
+}
+
+/** Values that win over the file's, as texts of the command line. */
+export interface Overrides {
+  readonly values?: { readonly [path: string]: unknown };
+  /** The network of `--deployment`, in place of the configured one. */
+  readonly network?: DmsgNetwork | undefined;
+}
+
+/**
+ * Every field that this program uses, and every other one that the file has. Errors: `ConfigError` for what no visor
+ * would start with.
+ */
+export function showConfig(
+  text: string,
+  file: string,
+  { values = {}, network }: Overrides = {},
+): ShownField[] {
+  const raw = parseConfigText(text, file);
+  const deployed = valuesOfNetwork(network ?? networkOfConfig(parseVisorConfig(text, file)));
+  const leaves = leavesOf(raw);
+  const inFile = new Map(leaves.map(({ path, value }) => [path, value]));
+  const shown: ShownField[] = Object.entries(TABLE).flatMap(([name, row]): ShownField[] => {
+    const field = pathIn(raw, name);
+    const said = inFile.get(field);
+    inFile.delete(field);
+    const found = (value: unknown, origin: Origin): ShownField[] => [
+      { field, value: shownValue(field, value), origin, isUsed: row.isUsed },
+    ];
+    if (Object.hasOwn(values, name)) return found(values[name], "flag");
+    const given = network !== undefined && Object.hasOwn(deployed, name) ? undefined : said;
+    if (isSaid(given) && !(Object.hasOwn(deployed, name) && isEmptyList(given))) return found(given, "file");
+    if (Object.hasOwn(deployed, name)) return found(deployed[name], "deployment");
+    if (isEmptyList(given)) return found(given, "file");
+    return row.isUsed || said !== undefined ? found(row.type.absent ?? null, "default") : [];
+  });
+  for (const [field, value] of inFile) {
+    shown.push({ field, value: shownValue(field, value), origin: "file", isUsed: false });
+  }
+  return shown;
+}
+
+/** Null and empty texts say nothing: the default holds. */
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "";
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+/** What the network of a visor says of fields, by their paths. */
+function valuesOfNetwork(network: DmsgNetwork): Record<string, unknown> {
+  const { servers, discoveryHttp, discoveryDmsg, setupNodes = [] } = network;
+  return {
+    ...pair("dmsg.discovery", { http: discoveryHttp, dmsg: discoveryDmsg } as ServiceAddress),
+    "dmsg.servers": servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
+    ...pair("transport.discovery", network.transportDiscovery),
+    ...pair("transport.address_resolver", network.addressResolver),
+    ...pair("routing.route_finder", network.routeFinder),
+    ...pair("conf_service", network.conf),
+    "routing.route_setup_nodes": [...setupNodes],
+    ...(network.allowLoopbackAddresses === true ? { "transport.allow_loopback_addresses": true } : {}),
+  };
+}
+
+function pair(path: string, address: ServiceAddress | undefined): Record<string, unknown> {
+  const { http, dmsg } = address ?? {};
+  return {
+    ...(http === undefined ? {} : { [path]: http }),
+    ...(dmsg === undefined ? {} : { [`${path}_dmsg`]: `dmsg://${dmsg.publicKey}:${dmsg.port}` }),
+  };
+}
+
+const HIDDEN = "[hidden]";
+/** The secret keys of nodes and cookies, wherever they stand. */
+const SECRET_SHAPE = /(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{128})(?![0-9a-f])/gi;
+const SECRET_NAME = /pass(?:code|word|phrase)?$|secret|token|(?:^|_)sk$/i;
+
+/** A value without what nobody may see: secret keys, and passwords among arguments. */
+export function shownValue(field: string, value: unknown): unknown {
+  if (rowOf(field)?.type.isSecret === true || SECRET_NAME.test(field)) {
+    return isSaid(value) ? HIDDEN : value;
+  }
+  if (typeof value === "string") return value.replace(SECRET_SHAPE, HIDDEN);
+  if (Array.isArray(value)) {
+    const isWords = value.every((word) => typeof word === "string");
+    const items = isWords ? shownArguments(value) : value;
+    return items.map((item, index) => shownValue(`${field}[${index}]`, item));
+  }
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, shownValue(`${field}.${name}`, inner)]),
+  );
+}

@@ -1,0 +1,91 @@
+/**
+ * New configurations: the fields of the table in its order, tab-indented as Skywire writes them.
+ *
+ * @module
+ */
+import type { SecretKey } from "../../crypto/mod.ts";
+import type { Deployment } from "../../deployment/mod.ts";
+import { VISOR_FIELDS, type VisorField } from "./fields.ts";
+import { type AppConfig, APPS_DEFAULT } from "./node_config.ts";
+
+/** Values of fields, as a file says them. */
+export type FieldValues = { readonly [Path in VisorField]?: unknown };
+
+/** How services are reached: each way that a new configuration names. */
+export type ServiceMode = "dual" | "dmsg" | "http";
+
+/** The object of a new configuration: what is given, else what the table says, in the table's order. */
+export function generateConfig(secretKey: SecretKey, given: FieldValues): Record<string, unknown> {
+  const values: FieldValues = {
+    "launcher.apps": appsAsWritten(APPS_DEFAULT),
+    ...given,
+    sk: secretKey.reveal(),
+    pk: secretKey.publicKey,
+  };
+  const config: Record<string, unknown> = {};
+  for (const path of Object.keys(VISOR_FIELDS) as VisorField[]) {
+    const value = path in values ? values[path] : VISOR_FIELDS[path].generated;
+    if (value !== undefined) put(config, path.split("."), value);
+  }
+  return config;
+}
+
+/** Apps as a file has them. */
+export function appsAsWritten(apps: readonly AppConfig[]): unknown[] {
+  return apps.map(({ name, binary, args, autoStart, port }) => ({
+    name,
+    binary,
+    args: [...args],
+    auto_start: autoStart,
+    port,
+  }));
+}
+
+/** The fields that a deployment fills. What it does not have is left out: empty texts say the same. */
+export function valuesOfDeployment(deployment: Deployment, mode: ServiceMode = "dual"): FieldValues {
+  const urls: Record<string, unknown> = {};
+  for (const [path, overDmsg, service] of SERVICE_FIELDS) {
+    const dmsg = mode === "http" ? undefined : deployment[`${service}Dmsg`];
+    const http = mode === "dmsg" && dmsg !== undefined ? undefined : deployment[service];
+    if (http === undefined && dmsg === undefined) continue;
+    urls[path] = http ?? "";
+    urls[overDmsg] = dmsg ?? "";
+  }
+  const { dmsgServers, transportSetup, routeSetupNodes, surveyWhitelist, stunServers } = deployment;
+  return {
+    ...urls,
+    "dmsg.servers": dmsgServers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
+    "transport.transport_setup": [...transportSetup],
+    "routing.route_setup_nodes": [...routeSetupNodes],
+    survey_whitelist: [...surveyWhitelist],
+    stun_servers: [...stunServers],
+    ...(deployment.allowLoopbackAddresses === true ? { "transport.allow_loopback_addresses": true } : {}),
+  };
+}
+
+/** The text of a configuration. Holds the secret key: mode 0600. */
+export function renderConfig(config: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(config, null, "\t") + "\n";
+}
+
+const SERVICE_FIELDS = [
+  ["dmsg.discovery", "dmsg.discovery_dmsg", "dmsgDiscovery"],
+  ["transport.discovery", "transport.discovery_dmsg", "transportDiscovery"],
+  ["transport.address_resolver", "transport.address_resolver_dmsg", "addressResolver"],
+  ["routing.route_finder", "routing.route_finder_dmsg", "routeFinder"],
+  ["uptime_tracker.addr", "uptime_tracker.addr_dmsg", "uptimeTracker"],
+  ["launcher.service_discovery", "launcher.service_discovery_dmsg", "serviceDiscovery"],
+  ["conf_service", "conf_service_dmsg", "conf"],
+  ["reward_system", "reward_system_dmsg", "rewardSystem"],
+] as const satisfies readonly (readonly [VisorField, VisorField, string])[];
+
+/** Fields that name services: of another deployment they would mislead. */
+export const DEPLOYMENT_FIELDS: ReadonlySet<string> = new Set(
+  SERVICE_FIELDS.flatMap(([http, overDmsg]) => [http, overDmsg]),
+);
+
+function put(into: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [name = "", ...rest] = path;
+  if (rest.length === 0) into[name] = value;
+  else put((into[name] ??= {}) as Record<string, unknown>, rest, value);
+}

@@ -1,0 +1,175 @@
+/** `conf check`: everything that is wrong at once, with field, value and remedy. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
+import { ConfigError } from "../../../lib/deployment/mod.ts";
+import { checkConfig, type Finding } from "../../../lib/visor/conf/mod.ts";
+import { generateConfig, parseVisorConfig, renderConfig } from "../../../lib/visor/config/mod.ts";
+
+const { secretKey, publicKey } = keyPairFromSeed(new TextEncoder().encode("checked"));
+const vectors = new URL("../../vectors/deployment/", import.meta.url);
+const base = { sk: secretKey.reveal(), pk: publicKey };
+
+const check = (content: object, mode?: number) =>
+  checkConfig(JSON.stringify({ ...base, ...content }), "v.json", { mode });
+const short = (findings: readonly Finding[]) => findings.map(({ severity, field }) => `${severity} ${field}`);
+
+Deno.test("checkConfig() finds nothing in what conf gen makes", () => {
+  assert.deepEqual(checkConfig(renderConfig(generateConfig(secretKey, {})), "v.json", { mode: 0o600 }), []);
+});
+
+for (const name of ["http", "dmsghttp", "hypervisor"]) {
+  Deno.test(`checkConfig() finds no error and no unknown field in the recorded visor-config-2024-${name}.json`, async () => {
+    const text = await Deno.readTextFile(new URL(`visor-config-2024-${name}.json`, vectors));
+    const findings = checkConfig(text, name);
+    assert.deepEqual(findings.filter(({ severity }) => severity !== "note"), []);
+    // The apps of Skywire that are not built in, and the discovery that -d names over dmsg.
+    const isExpected = ({ field }: Finding) => /^launcher\.apps\[[014]\]\.binary$/.test(field);
+    assert.deepEqual(findings.filter((finding) => !isExpected(finding)), []);
+    assert.equal(findings.length, 3);
+  });
+}
+
+const CASES: readonly (readonly [content: object, finding: string, problem: RegExp, remedy: RegExp])[] = [
+  [
+    { dmsg: { sessions_count: -1 } },
+    "error dmsg.sessions_count",
+    /value -1: .*0 to 2048/,
+    /conf set dmsg\.sessions_count/,
+  ],
+  [{ dmsg: 3 }, "error dmsg", /must be an object, not 3/, /conf set/],
+  [{ log_level: "loud" }, "error log_level", /value "loud"/, /one of debug/],
+  [
+    { routing: { route_finder_timeout: "1y" } },
+    "error routing.route_finder_timeout",
+    /value "1y"/,
+    /nanoseconds/,
+  ],
+  [{ is_public: "yes" }, "warning is_public", /value "yes": it must be true or false/, /true or false/],
+  [
+    { transport: { log_store: { type: "disk" } } },
+    "warning transport.log_store.type",
+    /file, memory/,
+    /conf set/,
+  ],
+  [
+    { hypervisor: { cookies: { expires_duration: -5 } } },
+    "warning hypervisor.cookies.expires_duration",
+    /-5/,
+    /12h0m0s/,
+  ],
+  [{ cli_addr: "0.0.0.0:3435" }, "error cli_addr", /for this machine alone/, /conf set cli_addr 127/],
+  [
+    { launcher: { apps: [{ name: "skysocks" }, { name: "skysocks" }] } },
+    "error launcher.apps[1].name",
+    /another app/,
+    /./,
+  ],
+  [
+    { launcher: { apps: [{ name: "skysocks", port: 3 }, { name: "b", binary: "skysocks", port: 3 }] } },
+    "warning launcher.apps[1].port",
+    /skysocks has it too/,
+    /conf set launcher\.apps\[1\]\.port/,
+  ],
+  [
+    { "skywire-tcp": { listening_address: ":80" }, transport: { stcpr_port: 80 } },
+    "error transport.stcpr_port",
+    /same port/,
+    /0$/,
+  ],
+  [{ dmsg: { sesions_count: 3 } }, "note dmsg.sesions_count", /unknown/, /dmsg\.sessions_count is meant/],
+  [{ sessions_count: 3 }, "note sessions_count", /unknown/, /dmsg\.sessions_count is meant/],
+  [{ mine: { a: 1 } }, "note mine", /kept/, /none is needed/],
+  [{ dmsgpty: { whitelst: [] } }, "note dmsgpty.whitelst", /unknown/, /pty\.whitelist/],
+  [{ dmsgpty: { dmsg_port: "x" } }, "warning dmsgpty.dmsg_port", /value "x"/, /dmsgpty\.dmsg_port/],
+  [
+    { launcher: { apps: [{ name: "skysocks", prot: 3 }] } },
+    "note launcher.apps[0].prot",
+    /unknown/,
+    /launcher\.apps\[0\]\.port/,
+  ],
+  [{ launcher: { apps: [{ name: "skychat" }] } }, "note launcher.apps[0].binary", /not built in/, /none/],
+  [{ sk: "0".repeat(64), pk: "" }, "warning sk", /no secret key/, /conf gen -r/],
+  [
+    { dmsg: { discovery_dmsg: `dmsg://${publicKey}:80` } },
+    "note dmsg.servers",
+    /over dmsg alone/,
+    /dmsg\.discovery/,
+  ],
+  [{ version: "v2.0.0" }, "error version", /only major version 1/, /conf gen -r/],
+];
+
+for (const [content, finding, problem, remedy] of CASES) {
+  Deno.test(`checkConfig(): ${finding} of ${JSON.stringify(content).slice(0, 60)}`, () => {
+    const findings = check(content);
+    assert.deepEqual(short(findings), [finding]);
+    assert.match(findings[0]!.problem, problem);
+    assert.match(findings[0]!.remedy, remedy);
+  });
+}
+
+Deno.test("checkConfig() tells of a file that others may read, and not where a system has no modes", () => {
+  assert.deepEqual([0o600, 0o400, 0].flatMap((mode) => check({}, mode)), []);
+  for (const mode of [0o644, 0o640, 0o604]) assert.deepEqual(short(check({}, mode)), ["warning "]);
+});
+
+Deno.test("checkConfig() says all that is wrong at once, errors first, and no field twice", () => {
+  const findings = check({
+    is_public: 1,
+    extra: 1,
+    log_level: "x",
+    dmsg: { sessions_count: "2", servers_type: "y" },
+  });
+  assert.deepEqual(short(findings), [
+    "error dmsg.sessions_count",
+    "error dmsg.servers_type",
+    "error log_level",
+    "warning is_public",
+    "note extra",
+  ]);
+});
+
+Deno.test("checkConfig() of what is no configuration says so, and never the secret", () => {
+  for (const text of ["", "[]", `{"sk": "${secretKey.reveal()}`, "null"]) {
+    const [finding, ...more] = checkConfig(text, "v.json");
+    assert.deepEqual(more, []);
+    assert.equal(finding?.severity, "error");
+    assert(!JSON.stringify(finding).includes(secretKey.reveal()));
+  }
+});
+
+Deno.test("checkConfig() has an error exactly where a visor would not start", () => {
+  const odd = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constantFrom("info", ":80", [], {}, 2, "10s", null));
+  const any = fc.record({
+    version: odd,
+    log_level: odd,
+    cli_addr: fc.oneof(fc.constantFrom("127.0.0.1:1", ":1", ""), fc.integer()),
+    dmsg: fc.oneof(
+      odd,
+      fc.record({ sessions_count: odd, servers: odd, servers_type: odd, discovery: odd }, {
+        requiredKeys: [],
+      }),
+    ),
+    routing: fc.oneof(odd, fc.record({ min_hops: odd, route_finder_timeout: odd }, { requiredKeys: [] })),
+    launcher: fc.oneof(odd, fc.record({ apps: odd })),
+    is_public: odd,
+  }, { requiredKeys: [] });
+  let faulty = 0;
+  fc.assert(
+    fc.property(any, (content) => {
+      const text = JSON.stringify({ ...base, ...content });
+      const errors = checkConfig(text, "v.json").filter(({ severity }) => severity === "error");
+      let refusal: unknown;
+      try {
+        parseVisorConfig(text, "v.json");
+      } catch (error) {
+        refusal = error;
+        assert(error instanceof ConfigError);
+      }
+      if (refusal !== undefined) faulty++;
+      assert.equal(errors.length > 0, refusal !== undefined, JSON.stringify(errors));
+    }),
+    { seed: 11, numRuns: 500 },
+  );
+  assert(faulty > 50, `${faulty} faulty`);
+});

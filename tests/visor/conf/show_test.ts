@@ -1,0 +1,94 @@
+/** `conf show`: which value holds, and where it came from; nothing secret. */
+import assert from "node:assert/strict";
+import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
+import { ConfigError } from "../../../lib/deployment/mod.ts";
+import { networkOfFile } from "../../../lib/directory/mod.ts";
+import { showConfig, shownValue } from "../../../lib/visor/conf/mod.ts";
+import { VISOR_FIELDS } from "../../../lib/visor/config/mod.ts";
+
+const { secretKey, publicKey } = keyPairFromSeed(new TextEncoder().encode("shown"));
+const other = keyPairFromSeed(new TextEncoder().encode("other")).publicKey;
+
+const show = (content: object, overrides = {}) =>
+  new Map(
+    showConfig(JSON.stringify(content), "v.json", overrides).map((
+      { field, value, origin },
+    ) => [field, [origin, value]]),
+  );
+
+Deno.test("showConfig() of an empty file: defaults, and services of the embedded deployment", () => {
+  const shown = show({});
+  assert.deepEqual(shown.get("dmsg.sessions_count"), ["default", 1]);
+  assert.deepEqual(shown.get("log_level"), ["default", "info"]);
+  assert.deepEqual(shown.get("dmsg.discovery"), ["deployment", "http://dmsgd.skywire.skycoin.com"]);
+  assert.equal(shown.get("dmsg.servers")?.[0], "deployment");
+  assert.equal((shown.get("dmsg.servers")?.[1] as unknown[]).length, 9);
+  assert.equal(shown.get("routing.route_setup_nodes")?.[0], "deployment");
+  assert.equal(shown.get("routing.route_finder_dmsg")?.[0], "deployment");
+  const used = Object.entries(VISOR_FIELDS).filter(([, { isUsed }]) => isUsed).map(([path]) => path);
+  assert.deepEqual([...shown.keys()], used, "every field that is used, and no other");
+});
+
+Deno.test("showConfig(): what the file says is the file's, empty texts and null say nothing", () => {
+  const shown = show({
+    dmsg: { sessions_count: 5, discovery: "", servers: [] },
+    log_level: "",
+    hypervisors: null,
+    survey_whitelist: [],
+    is_public: true,
+    mine: { a: 1 },
+  });
+  assert.deepEqual(shown.get("dmsg.sessions_count"), ["file", 5]);
+  assert.equal(shown.get("dmsg.discovery")?.[0], "deployment");
+  assert.equal(shown.get("dmsg.servers")?.[0], "deployment");
+  assert.deepEqual(shown.get("log_level"), ["default", "info"]);
+  assert.deepEqual(shown.get("hypervisors"), ["default", []]);
+  assert.deepEqual(shown.get("survey_whitelist"), ["file", []]);
+  assert.deepEqual(shown.get("is_public"), ["file", true]);
+  assert.deepEqual(shown.get("mine"), ["file", { a: 1 }]);
+});
+
+Deno.test("showConfig(): another discovery brings no value of the embedded deployment", () => {
+  const shown = show({ dmsg: { discovery: "http://127.0.0.1:9090" } });
+  assert.deepEqual(shown.get("dmsg.discovery"), ["file", "http://127.0.0.1:9090"]);
+  assert.deepEqual(shown.get("dmsg.servers"), ["deployment", []]);
+  assert.deepEqual(shown.get("transport.discovery"), ["default", null]);
+});
+
+Deno.test("showConfig(): flags win over the file, and so does the network of --deployment", () => {
+  const file = JSON.stringify({
+    local: {
+      dmsg_discovery: "http://127.0.0.1:1",
+      dmsg_servers: [{ static: other, server: { address: "127.0.0.1:2" } }],
+    },
+  });
+  const shown = show({ log_level: "warn", dmsg: { discovery: "http://x" } }, {
+    values: { log_level: "debug", cli_addr: "127.0.0.1:9" },
+    network: networkOfFile(file, "d.json"),
+  });
+  assert.deepEqual(shown.get("log_level"), ["flag", "debug"]);
+  assert.deepEqual(shown.get("cli_addr"), ["flag", "127.0.0.1:9"]);
+  assert.deepEqual(shown.get("dmsg.discovery"), ["deployment", "http://127.0.0.1:1"]);
+});
+
+Deno.test("showConfig() shows no secret, wherever it stands", () => {
+  const secret = secretKey.reveal();
+  const text = JSON.stringify({
+    sk: secret,
+    pk: publicKey,
+    transport: { tps_sk: secret },
+    hypervisor: { cookies: { hash_key: secret + secret, block_key: secret } },
+    launcher: {
+      apps: [{ name: "a", args: ["--passcode", "word-1"] }, { name: "b", args: ["--passcode=word-2"] }],
+    },
+    future: { api_token: "word-3", list: [`key ${secret}`] },
+  });
+  const shown = JSON.stringify(showConfig(text, "v.json"));
+  for (const word of [secret, "word-1", "word-2", "word-3"]) assert(!shown.includes(word), word);
+  assert(shown.includes(publicKey));
+  assert.deepEqual(shownValue("sk", ""), "", "that there is none is no secret");
+});
+
+Deno.test("showConfig() refuses what no visor starts with", () => {
+  assert.throws(() => show({ dmsg: 3 }), ConfigError);
+});
