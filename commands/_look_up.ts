@@ -24,14 +24,7 @@ import {
   networkOfFile,
 } from "../lib/directory/mod.ts";
 import type { DmsgClient } from "../lib/dmsg/mod.ts";
-import {
-  describeError,
-  type Log,
-  logTo,
-  renderLogRecord,
-  silentLog,
-  TimedOutError,
-} from "../lib/base/mod.ts";
+import { type Log, logTo, renderLogRecord, silentLog, TimedOutError } from "../lib/base/mod.ts";
 import { FileNotFoundError, withTimeout, type World } from "../lib/runtime/mod.ts";
 import { networkOfConfig, parseVisorConfig } from "../lib/visor/mod.ts";
 import { postQuantumOf } from "./_post_quantum.ts";
@@ -115,7 +108,6 @@ export async function throughVisor<T>(
   } catch (error) {
     signal.throwIfAborted();
     if (!isNextWayWorthATry(error)) throw error;
-    if (options.verbose === true) io.note(`not through the visor: ${describeError(error)}`);
     return undefined;
   }
 }

@@ -29,7 +29,7 @@ export class ServerListError extends WorldError {
   readonly code = "SERVER_LIST";
   constructor(cause: unknown) {
     super(`fetch all_servers over dmsg: ${describeError(cause)}`, {
-      hint: "skyctl dmsg servers --verbose says more; or try again with a larger --timeout",
+      hint: "try again, with --verbose to see each step, or with a larger --timeout",
     });
   }
 }

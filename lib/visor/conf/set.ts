@@ -7,7 +7,7 @@ import { CallerError } from "../../base/mod.ts";
 import { SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, parseConfigText } from "../../deployment/mod.ts";
 import { applyEdits, type Edit, parseJsonPath, setValueEdit } from "../../deployment/edit/mod.ts";
-import { pathIn } from "../config/mod.ts";
+import { pathIn, whatever } from "../config/mod.ts";
 import { checkConfig } from "./check.ts";
 import { isObject, nearestField, rowOf } from "./known_fields.ts";
 import { shownValue } from "./show.ts";
@@ -54,7 +54,7 @@ export function setField(
   const path = parseJsonPath(field);
   const row = rowOf(field);
   if (path === undefined || (row === undefined && !force)) throw new UnknownFieldError(named);
-  const value = row === undefined ? jsonOrText(given) : row.type.fromText(given);
+  const value = (row?.type ?? whatever()).fromText(given);
   if (value === undefined) {
     const shown = row?.type.isSecret === true ? "(not shown)" : JSON.stringify(given.slice(0, 80));
     throw new ConfigError(file, field, `value ${shown}: it must be ${row?.type.rule}`);
@@ -80,14 +80,6 @@ export function setField(
     after: shownValue(field, value),
     isChanged: after !== text,
   };
-}
-
-function jsonOrText(given: string): unknown {
-  try {
-    return JSON.parse(given);
-  } catch {
-    return given;
-  }
 }
 
 function valueAt(value: unknown, path: readonly (string | number)[]): unknown {

@@ -266,6 +266,21 @@ export function anything(rule: "an object" | "a list"): FieldType<unknown> {
   };
 }
 
+/** What is kept whatever it is: no document says more of it. */
+export function whatever(): FieldType<undefined> {
+  return {
+    rule: "anything",
+    read: () => undefined,
+    fromText(given) {
+      try {
+        return JSON.parse(given);
+      } catch {
+        return given;
+      }
+    },
+  };
+}
+
 /** Texts that are kept. */
 export function texts(): FieldType<string[]> {
   return { ...words(), rule: "a list of texts", fromText: listFromText };

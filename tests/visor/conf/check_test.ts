@@ -30,6 +30,49 @@ for (const name of ["http", "dmsghttp", "hypervisor"]) {
   });
 }
 
+Deno.test("checkConfig() finds nothing in the fields of 2026, with durations as text or nanoseconds", () => {
+  const findings = check({
+    version: "v1.3.60",
+    pty: { dmsg_port: 22, whitelist: [publicKey], ssh_listen: ":2222" },
+    dmsgscp: { disabled: false, dmsg_port: 23, root_dir: "/srv", whitelist: [] },
+    ui_server: { enable: true, local_addr: "localhost:8081", dmsg_port: 81, dmsg_whitelist: [] },
+    dmsg_web: {
+      enable: true,
+      proxy_port: 4445,
+      web_port: 8080,
+      domain_suffix: ".dmsg",
+      alias: { home: publicKey },
+    },
+    skynet_web: { enable: false, route_timeout: 30_000_000_000 },
+    stats: { path: "", sample_interval: "1m", retention_days: 30, cxo_publish_window: 7, disabled: false },
+    public_visor: { registration_timeout: "10m", max_transports: 1_000 },
+    user_survey_whitelist: [publicKey],
+    conf_service: "",
+    conf_service_dmsg: `dmsg://${publicKey}:80`,
+    transport: {
+      discovery: "",
+      discovery_dmsg: `dmsg://${publicKey}:80`,
+      log_store: { rotation_interval: 6.048e14 },
+    },
+    routing: { route_finder_timeout: 10_000_000_000, policy_per_dial: false, mux_routes: 2 },
+    launcher: {
+      heartbeat_interval: "1m30s",
+      apps: [{ name: "skysocks", binary: "skywire", args: "app skysocks", port: 3 }],
+    },
+    dmsg: {
+      sessions_count: 2,
+      carriers: ["quic", "tcp"],
+      configs: [{ url: "http://x" }],
+      server: { config_path: "" },
+    },
+    rewards: { enable: false, work_dir: "" },
+    memory_limit: "512MiB",
+    geoip: { a: 1 },
+    shutdown_timeout: 10_000_000_000,
+  });
+  assert.deepEqual(findings, []);
+});
+
 const CASES: readonly (readonly [content: object, finding: string, problem: RegExp, remedy: RegExp])[] = [
   [
     { dmsg: { sessions_count: -1 } },
