@@ -15,6 +15,8 @@ export const CONGESTION_WINDOW_FIRST = 10;
 const WINDOW_MIN = 2;
 /** Below this window a queue is not ours, and slow start goes on. */
 const SLOW_START_MIN = 16;
+/** Growth for each arrival while that is in doubt (RFC 9406). */
+const SLOWER_START = 1 / 4;
 /** What congestion leaves of the window. */
 const AFTER_CONGESTION = 0.7;
 /** Part of the segments that may be lost to noise; above it every loss is congestion. */
@@ -29,7 +31,9 @@ const RENO = 3 * (1 - AFTER_CONGESTION) / (1 + AFTER_CONGESTION);
 /** What is known of the path. */
 export interface Path {
   readonly smoothedMs: number;
-  /** Answers take longer than they did: something waits on the way. */
+  /** The last answers took longer than they did: perhaps something waits on the way. */
+  readonly isSlowing: boolean;
+  /** They have for so long that something does. */
   readonly isQueueing: boolean;
 }
 
@@ -59,7 +63,8 @@ export class Congestion {
     this.#lossRate *= (1 - 1 / NOISE_SEGMENTS) ** count;
     if (!isLimited) return;
     if (this.#window < this.#threshold) {
-      this.#window = Math.min(this.#window + count, SEND_WINDOW_MAX);
+      const growth = path.isSlowing && this.#window >= SLOW_START_MIN ? SLOWER_START : 1;
+      this.#window = Math.min(this.#window + growth * count, SEND_WINDOW_MAX);
       if (path.isQueueing && this.#window >= SLOW_START_MIN) this.#threshold = this.#window;
       return;
     }

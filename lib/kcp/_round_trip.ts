@@ -11,10 +11,15 @@ export class RoundTrip {
   #samples = 0; // since the last look at the lowest of them
   #lowMs = Infinity;
   #recentLowMs = 0;
+  // The same over a longer time.
+  #intervalEndMs = 0;
+  #intervalSamples = 0;
+  #intervalLowMs = Infinity;
+  #lastIntervalLowMs = 0;
   #variationMs = 0;
   #patience = PATIENCE_FIRST;
 
-  add(sampleMs: number): void {
+  add(sampleMs: number, nowMs: number): void {
     this.#latestMs = sampleMs;
     if (sampleMs < this.minMs) this.minMs = sampleMs;
     if (sampleMs < this.#lowMs) this.#lowMs = sampleMs;
@@ -22,6 +27,13 @@ export class RoundTrip {
       this.#recentLowMs = this.#lowMs;
       this.#lowMs = Infinity;
       this.#samples = 0;
+    }
+    this.#intervalLowMs = Math.min(this.#intervalLowMs, sampleMs);
+    if (++this.#intervalSamples >= RECENT_SAMPLES && nowMs >= this.#intervalEndMs) {
+      this.#lastIntervalLowMs = this.#intervalLowMs;
+      this.#intervalLowMs = Infinity;
+      this.#intervalSamples = 0;
+      this.#intervalEndMs = nowMs + Math.max(INTERVAL_QUEUE_MS, this.smoothedMs);
     }
     if (!this.#hasSample) {
       this.#hasSample = true;
@@ -48,8 +60,20 @@ export class RoundTrip {
   }
 
   /** Even the fastest of the last answers took longer than the shortest ever, by more than chance (RFC 9406). */
+  get isSlowing(): boolean {
+    return this.#isLonger(this.#recentLowMs);
+  }
+
+  /**
+   * The same for longer than a busy machine lets answers wait: not one came through at once, so what they wait
+   * behind is a queue on the way.
+   */
   get isQueueing(): boolean {
-    return this.#recentLowMs - this.minMs > Math.min(Math.max(this.minMs / 8, QUEUE_MS), QUEUE_MAX_MS);
+    return this.#isLonger(Math.min(this.#lastIntervalLowMs, this.#intervalLowMs));
+  }
+
+  #isLonger(lowMs: number): boolean {
+    return lowMs - this.minMs > Math.min(Math.max(this.minMs / 8, QUEUE_MS), QUEUE_MAX_MS);
   }
 
   /** Something that was taken for lost was merely late: from now on more patience. */
@@ -66,3 +90,5 @@ const QUEUE_MS = 4;
 const QUEUE_MAX_MS = 16;
 /** Samples of which the lowest is taken. */
 const RECENT_SAMPLES = 8;
+/** A queue that lasts as long is one; what a busy machine lets wait comes sooner. Or a round trip, if that is more. */
+const INTERVAL_QUEUE_MS = 200;

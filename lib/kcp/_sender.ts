@@ -121,7 +121,7 @@ export class Sender {
   acknowledge(number: number, timestamp: number, nowMs: number): boolean {
     const segment = this.#underWay.get(number) ?? this.#lost.get(number);
     if (segment === undefined) return false;
-    if (segment.timestamp === timestamp) this.roundTrip.add(Math.max(0, nowMs - segment.sentAtMs));
+    if (segment.timestamp === timestamp) this.roundTrip.add(Math.max(0, nowMs - segment.sentAtMs), nowMs);
     else if (segment.transmissions > 1) this.#wasHasty(segment);
     this.#remove(number, timestamp);
     while (this.unacknowledged !== this.next && !this.#isOpen(this.unacknowledged)) {

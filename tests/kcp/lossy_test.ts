@@ -97,6 +97,18 @@ Deno.test("a long path is filled beyond 32 segments a round trip, and a few per 
   }
 });
 
+Deno.test("a machine that is busy for moments is no queue on the way: a long path is filled all the same", async () => {
+  for (const [latencyMs, stallMsMax, lossPct] of [[10, 5, 1], [50, 15, 0], [50, 15, 1]] as const) {
+    const path = { latencyMs, jitterMs: 1, stallMsMax, lossPct, seed: 5 };
+    const { bytesPerSecond } = await throughput(path, 6 << 20);
+    const least = 2 * originalAtBest(2 * latencyMs + stallMsMax);
+    assert.ok(
+      bytesPerSecond > least,
+      `${latencyMs} ms, stalls of ${stallMsMax}, ${lossPct} %: ${Math.round(bytesPerSecond)} B/s`,
+    );
+  }
+});
+
 Deno.test("a narrow path is used and not flooded, and two sessions on it get a half each", () =>
   withPair({ latencyMs: 20, jitterMs: 1, bytesPerSecond: 1e6 }, async (pair, clock) => {
     const rates: { bytes: number }[] = [];

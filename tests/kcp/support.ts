@@ -11,6 +11,11 @@ export interface PathOptions {
   readonly latencyMs?: number;
   /** On top, evenly: datagrams overtake each other by it. */
   readonly jitterMs?: number;
+  /**
+   * On top of all, how long a busy machine lets whatever came wait: each stall begins with a datagram, lasts up to
+   * so long, and all that arrives during it does so at its end; then there is none for as long as it lasted.
+   */
+  readonly stallMsMax?: number;
   readonly lossPct?: number;
   readonly doubledPct?: number;
   /** What the narrowest part lets through, all together, each way. Default: everything. */
@@ -34,6 +39,7 @@ export class MemoryNet {
   readonly #freeAtMs = new Map<string, number>(); // by direction
   /** Sees each datagram before it may be lost; false takes it away. */
   watch: (bytes: Uint8Array, from: SocketAddress, to: SocketAddress) => boolean = () => true;
+  readonly #stalls = new Map<number, { readonly endMs: number; readonly lengthMs: number }>(); // by port
   #nextPort = 50_000;
 
   constructor(
@@ -58,10 +64,24 @@ export class MemoryNet {
     const copies = this.random.chance(doubledPct) ? 2 : 1;
     for (let count = 0; count < copies; count++) {
       const delayMs = queuedMs + latencyMs + (jitterMs > 0 ? this.random.fraction() * jitterMs : 0);
+      const dueMs = this.#stalled(this.world.clock.monotonicMs() + delayMs, to) -
+        this.world.clock.monotonicMs();
       const arrive = () => this.sockets.get(`${to.hostname}:${to.port}`)?.arrive({ bytes: copy, from });
-      if (delayMs === 0) queueMicrotask(arrive);
-      else this.world.clock.timer(delayMs, arrive);
+      if (dueMs === 0) queueMicrotask(arrive);
+      else this.world.clock.timer(dueMs, arrive);
     }
+  }
+
+  /** When a datagram is taken that arrives at `atMs`. */
+  #stalled(atMs: number, { port }: SocketAddress): number {
+    const { stallMsMax = 0 } = this.path;
+    if (stallMsMax === 0) return atMs;
+    let stall = this.#stalls.get(port);
+    if (stall === undefined || atMs >= stall.endMs + stall.lengthMs) {
+      const lengthMs = this.random.fraction() * stallMsMax;
+      this.#stalls.set(port, stall = { endMs: atMs + lengthMs, lengthMs });
+    }
+    return Math.max(atMs, stall.endMs);
   }
 
   /** How long a datagram takes to leave the narrowest part; undefined: there was no room. */
