@@ -115,7 +115,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "cli/progress.ts RATE_WEIGHT BAR_COLUMNS",
       "crypto/_aead.ts AEAD_BYTES_MAX",
       "kcp/_congestion.ts SLOW_START_MIN SLOWER_START AFTER_CONGESTION NOISE_MAX NOISE_SEGMENTS CUBIC RENO",
-      "kcp/_round_trip.ts PATIENCE_FIRST PATIENCE_MAX QUEUE_MS QUEUE_MAX_MS INTERVAL_QUEUE_MS RECENT_SAMPLES",
+      "kcp/_round_trip.ts PATIENCE_FIRST PATIENCE_MAX QUEUE_MS QUEUE_MAX_MS INTERVAL_QUEUE_MS EPOCH_MS RECENT_SAMPLES",
       "kcp/_sender.ts TAKEN_MAX",
       "crypto/hash.ts NATIVE_FROM_BYTES",
       "dmsg/_peer_links.ts PEER_RETRY_GROWTH",

@@ -4,8 +4,10 @@ import { INTERVAL_MS, RTO_FIRST_MS, RTO_MAX_MS, RTO_MIN_MS } from "./limits.ts";
 export class RoundTrip {
   /** 0 before the first sample. */
   smoothedMs = 0;
-  /** The shortest one seen. */
-  minMs = Infinity;
+  // The shortest one of the epoch that is under way, and of the one before.
+  #epochEndMs = 0;
+  #epochMinMs = Infinity;
+  #lastMinMs = Infinity;
   #hasSample = false;
   #latestMs = 0;
   #samples = 0; // since the last look at the lowest of them
@@ -21,7 +23,12 @@ export class RoundTrip {
 
   add(sampleMs: number, nowMs: number): void {
     this.#latestMs = sampleMs;
-    if (sampleMs < this.minMs) this.minMs = sampleMs;
+    if (nowMs >= this.#epochEndMs) {
+      this.#lastMinMs = this.#epochMinMs;
+      this.#epochMinMs = Infinity;
+      this.#epochEndMs = nowMs + EPOCH_MS;
+    }
+    if (sampleMs < this.#epochMinMs) this.#epochMinMs = sampleMs;
     if (sampleMs < this.#lowMs) this.#lowMs = sampleMs;
     if (++this.#samples === RECENT_SAMPLES) {
       this.#recentLowMs = this.#lowMs;
@@ -46,6 +53,11 @@ export class RoundTrip {
     this.#variationMs += (Math.abs(error) - this.#variationMs) / 4;
   }
 
+  /** The shortest one that was seen lately: packets may have gone another way before. */
+  get minMs(): number {
+    return Math.min(this.#lastMinMs, this.#epochMinMs);
+  }
+
   /** After this time without an acknowledgement a segment is taken for lost. */
   get timeoutMs(): number {
     if (!this.#hasSample) return RTO_FIRST_MS;
@@ -59,7 +71,7 @@ export class RoundTrip {
     return roundTripMs + Math.max(1, Math.min(this.minMs, roundTripMs) * this.#patience);
   }
 
-  /** Even the fastest of the last answers took longer than the shortest ever, by more than chance (RFC 9406). */
+  /** Even the fastest of the last answers took longer than the shortest lately, by more than chance (RFC 9406). */
   get isSlowing(): boolean {
     return this.#isLonger(this.#recentLowMs);
   }
@@ -92,3 +104,5 @@ const QUEUE_MAX_MS = 16;
 const RECENT_SAMPLES = 8;
 /** A queue that lasts as long is one; what a busy machine lets wait comes sooner. Or a round trip, if that is more. */
 const INTERVAL_QUEUE_MS = 200;
+/** A way that was shorter is forgotten after one to two of these; a queue that never empties lasts seldom as long. */
+const EPOCH_MS = 15_000;

@@ -109,6 +109,23 @@ Deno.test("a machine that is busy for moments is no queue on the way: a long pat
   }
 });
 
+Deno.test("a path that became longer is filled again, and its losses are noise after a while", () =>
+  withPair({ latencyMs: 1, jitterMs: 1, seed: 5 }, async ({ near, far, net }, clock) => {
+    let bytes = 0;
+    (async () => {
+      for (;;) await near.write(new Uint8Array(32_768));
+    })().catch(() => {});
+    (async () => {
+      for (let view = await far.read(); view !== null; view = await far.read()) bytes += view.length;
+    })().catch(() => {});
+    await clock.advance(500);
+    net.path = { latencyMs: 20, jitterMs: 1, lossPct: 1 };
+    await clock.advance(40_000); // the shorter way is forgotten, and the window grows
+    bytes = 0;
+    await clock.advance(4_000);
+    assert.ok(bytes / 4 > 2 * originalAtBest(42), `${bytes / 4} bytes a second`);
+  }));
+
 Deno.test("a narrow path is used and not flooded, and two sessions on it get a half each", () =>
   withPair({ latencyMs: 20, jitterMs: 1, bytesPerSecond: 1e6 }, async (pair, clock) => {
     const rates: { bytes: number }[] = [];

@@ -44,7 +44,7 @@ export class MemoryNet {
 
   constructor(
     readonly world: { readonly clock: Clock; readonly ledger: Ledger },
-    readonly path: PathOptions = {},
+    public path: PathOptions = {},
   ) {
     this.random = new SeededRandom(path.seed ?? 1);
   }
