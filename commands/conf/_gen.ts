@@ -13,7 +13,7 @@ import {
   readSecretKey,
   SOLE_NAME,
 } from "../../lib/deployment/mod.ts";
-import { ServiceRefusedError } from "../../lib/directory/mod.ts";
+import { ConfigBootstrapperClient } from "../../lib/directory/mod.ts";
 import { renderConfig } from "../../lib/visor/config/mod.ts";
 import {
   checkConfig,
@@ -212,14 +212,12 @@ async function fetchDeployment(
   io: Io,
   options: GenOptions & { readonly addr: string | undefined; readonly deployment: string | undefined },
 ): Promise<Deployment> {
-  return await withService(io, options, "conf", async (ask, signal) => {
-    const { status, text } = await ask({ method: "GET", path: "/" }, signal);
-    if (status !== 200) {
-      throw new ServiceRefusedError("configuration service", "the services", status, text.slice(0, 200));
-    }
-    const { [SOLE_NAME]: deployment, ...others } = parseDeployments(text);
-    return deployment ?? Object.values(others)[0]!;
-  });
+  return await withService(
+    io,
+    options,
+    "conf",
+    (ask, signal) => new ConfigBootstrapperClient(ask).deployment({ signal }),
+  );
 }
 
 /** What an older service leaves out is taken over from the same deployment, and from no other. */
