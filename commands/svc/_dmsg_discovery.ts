@@ -14,6 +14,8 @@ import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 export interface DiscoveryOptions extends PostQuantumOptions {
   readonly addr: string;
   readonly store: string;
+  readonly redis?: string | undefined;
+  readonly redisPoolSize: number;
   readonly mode?: string | undefined;
   readonly keyfile?: string | undefined;
   readonly deployment?: string | undefined;
@@ -44,7 +46,8 @@ export async function runDiscoveryCommand(io: Io, options: DiscoveryOptions): Pr
     log,
     settings: {
       address,
-      store: options.store,
+      store: options.redis ?? options.store,
+      redisPoolSize: options.redisPoolSize,
       mode,
       passPhrase: options.auth,
       officialServers,

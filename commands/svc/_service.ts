@@ -23,6 +23,8 @@ import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 export interface ServiceOptions extends PostQuantumOptions {
   readonly addr: string;
   readonly store?: string;
+  readonly redis?: string | undefined;
+  readonly redisPoolSize?: number;
   readonly mode?: string | undefined;
   readonly keyfile?: string | undefined;
   readonly sk?: string | undefined;
@@ -39,6 +41,7 @@ export interface ServiceStart {
   readonly settings: {
     readonly address: SocketAddress;
     readonly store: string;
+    readonly redisPoolSize?: number;
     readonly mode: ServiceMode;
     readonly whitelistKeys?: readonly PublicKey[];
     readonly entryTimeoutMs: number;
@@ -78,8 +81,9 @@ export async function runServiceCommand<Running extends RunningService>(
     })
     : undefined;
   const build = { version: io.version, commit: "unknown", date: "unknown" };
-  const { store = "memory", entryTimeout: entryTimeoutMs = 0 } = options;
-  const settings = { address, store, mode, whitelistKeys, entryTimeoutMs, build };
+  const { redis, redisPoolSize, entryTimeout: entryTimeoutMs = 0 } = options;
+  const store = redis ?? options.store ?? "memory";
+  const settings = { address, store, redisPoolSize, mode, whitelistKeys, entryTimeoutMs, build };
   const running = await start({ world, log, settings, dmsg });
   const bound = running.address && `http://${renderSocketAddress(running.address)}`;
   const udp = udpAddress(running);

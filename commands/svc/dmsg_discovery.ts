@@ -10,14 +10,18 @@ import {
   repeated,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
+import { storeOptions } from "./service_options.ts";
 
 /** The verb. */
 export function dmsgDiscoveryCommand(io: Io): AnyCommand {
+  const { store, redis, redisPoolSize } = storeOptions();
   return finished(
     new Command("dmsg-discovery")
       .description("Run a dmsg discovery: over HTTP, and with a key over dmsg too.")
       .option("-a, --addr <address>", "host:port of HTTP", "127.0.0.1:9090")
-      .option("--store <store>", "memory, the path of a SQLite file, or redis://host:port/db", "memory")
+      .addOption(store)
+      .addOption(redis)
+      .addOption(redisPoolSize)
       .addOption(
         new Option("--mode <mode>", "http, or dual: HTTP and dmsg port 80 (default: dual with a key)")
           .choices([
@@ -58,7 +62,7 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
             "Kept in a file, over HTTP and dmsg",
             "skyctl svc run dmsg-discovery --store disc.db --keyfile disc.key",
           ],
-          ["One of several on a Redis", "skyctl svc run dmsg-discovery --store redis://127.0.0.1:6379/0"],
+          ["One of several on a Redis", "skyctl svc run dmsg-discovery --redis redis://127.0.0.1:6379/0"],
         ),
       )
       .action(async (options) => {

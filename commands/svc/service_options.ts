@@ -1,5 +1,5 @@
 /** Options that every service with the common modes has. Loads no protocol: help shows them. @module */
-import { Command, durationOption, Option, repeated } from "../../lib/cli/mod.ts";
+import { Command, durationOption, Option, repeated, wholeNumberOption } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
 
 /** A command of a service that keeps `entry`: the options of {@link hostedCommand}, and those of what it keeps. */
@@ -11,8 +11,11 @@ export function serviceCommand(
     readonly entry: string;
   },
 ) {
+  const { store, redis, redisPoolSize } = storeOptions();
   return hostedCommand(name, { description, addr })
-    .addOption(storeOption())
+    .addOption(store)
+    .addOption(redis)
+    .addOption(redisPoolSize)
     .option(
       "--whitelist-keys <pk>",
       "a network monitor that may deregister others; may be repeated",
@@ -48,8 +51,17 @@ export function hostedCommand(
 }
 
 /** Where a service keeps what it knows. */
-export function storeOption() {
-  return new Option("--store <store>", "memory, or the path of a SQLite file").default("memory");
+export function storeOptions() {
+  const store = new Option("--store <store>", "memory, or the path of a SQLite file").default("memory");
+  const redis = new Option(
+    "--redis <url>",
+    "redis://[:password@]host[:port][/number], for several instances on one",
+  )
+    .conflicts("store");
+  const redisPoolSize = new Option("--redis-pool-size <n>", "connections to it at most")
+    .argParser(wholeNumberOption({ min: 1, max: 1_024 }))
+    .default(10);
+  return { store, redis, redisPoolSize };
 }
 
 /** Where a caller is, is said by a proxy in front, unless there is none. */

@@ -1,15 +1,18 @@
 /** `skyctl svc run uptime-tracker`: who was up, and when. @module */
 import { type AnyCommand, examples, finished, type Io, wholeNumberOption } from "../../lib/cli/mod.ts";
-import { geoipOption, hostedCommand, proxyHeadersOption, storeOption } from "./service_options.ts";
+import { geoipOption, hostedCommand, proxyHeadersOption, storeOptions } from "./service_options.ts";
 
 /** The verb. */
 export function uptimeTrackerCommand(io: Io): AnyCommand {
+  const { store, redis, redisPoolSize } = storeOptions();
   return finished(
     hostedCommand("uptime-tracker", {
       description: "Run an uptime tracker: which visors are up, and how much of each day they were.",
       addr: "127.0.0.1:9096",
     })
-      .addOption(storeOption())
+      .addOption(store)
+      .addOption(redis)
+      .addOption(redisPoolSize)
       .option(
         "--private-addr <address>",
         "host:port of the addresses of visors, for the operator (default: nowhere)",

@@ -139,7 +139,7 @@ Deno.test("forgotten keys: an old request is not good again, and a new key goes 
   for (let index = 0; index < 150; index++) {
     await clock.advance(1);
     const { publicKey } = pair(`stranger ${index}`);
-    assert.equal(await store.nonces.raise(publicKey, await store.nonces.next(publicKey)), true);
+    assert.equal(await store.nonces.take(publicKey, await store.nonces.next(publicKey)), true);
   }
   assert.ok(await store.nonces.next(bob.publicKey) >= 1, "keys were forgotten, so that nobody starts at 0");
   const next = await store.nonces.next(alice.publicKey);

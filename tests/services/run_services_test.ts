@@ -82,7 +82,7 @@ for (const [name, run] of services) {
       for (const entryTimeoutMs of [-1, 999, NaN, Infinity, 1e15]) {
         await assert.rejects(start({ entryTimeoutMs }), InvalidServiceSettingError);
       }
-      await assert.rejects(start({ store: "redis://127.0.0.1" }), InvalidStoreNameError);
+      await assert.rejects(start({ store: "postgres://127.0.0.1" }), InvalidStoreNameError);
       await assert.rejects(start({ store: "/proc/no/such/folder.db" }), StoreError);
     }));
 

@@ -32,10 +32,10 @@ export class TestRedis implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts a server and waits until it accepts. */
-  static async start(): Promise<TestRedis> {
+  /** Starts a server and waits until it accepts, on a free port, or on that of one that is gone. */
+  static async start(at?: number): Promise<TestRedis> {
     for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
-      const port = freePort();
+      const port = at ?? freePort();
       const process = new Deno.Command("redis-server", {
         args: ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
         stdout: "piped",
@@ -53,13 +53,27 @@ export class TestRedis implements AsyncDisposable {
     return this.#client;
   }
 
-  /** Ages everything by `ms`: each time to live is that much shorter, and what has none left is gone. */
+  /**
+   * Ages everything by `ms`: each time to live is that much shorter, what has none left is gone, and times in sorted
+   * sets are that much earlier.
+   */
   async age(ms: number): Promise<void> {
     for (const key of await this.#client.keys("*")) {
+      if (await this.#client.type(key) === "zset") await this.#ageMembers(key, ms);
       const leftMs = await this.#client.pttl(key);
       if (leftMs === -1) continue; // lives for ever
       if (leftMs > ms) await this.#client.pexpire(key, leftMs - ms);
       else await this.#client.del(key);
+    }
+  }
+
+  async #ageMembers(key: string, ms: number): Promise<void> {
+    const members = await this.#client.zrange(key, 0, "-1", "WITHSCORES");
+    for (let at = 0; at < members.length; at += 2) {
+      const score = Number(members[at + 1]);
+      if (score > TIME_MIN_MS && score < Number.MAX_SAFE_INTEGER) {
+        await this.#client.zincrby(key, -ms, members[at]!);
+      }
     }
   }
 
@@ -111,3 +125,5 @@ async function isInstalled(): Promise<boolean> {
 }
 
 const PORT_ATTEMPTS_MAX = 5;
+/** Lower numbers are no times of this century, in ms. */
+const TIME_MIN_MS = 1e12;

@@ -1,5 +1,6 @@
 /**
- * Which session speaks for a key, and what the store holds by it: one session a key, the newest that bound.
+ * Which session speaks for a key, and what the store holds by it: one session a key, the newest that bound, also where
+ * several resolvers share the store and each has a UDP side.
  *
  * @module
  */
@@ -19,6 +20,8 @@ export interface BoundSessionsOptions {
   readonly store: BindingStore;
   /** Life of a binding in the store; 0: until it is removed. */
   readonly ttlMs: number;
+  /** This UDP side among those of all instances on the store. */
+  readonly holder: string;
 }
 
 export class BoundSessions {
@@ -45,7 +48,19 @@ export class BoundSessions {
     const isReplaced = older !== undefined && older !== session;
     if (isReplaced) older.close(new ConnClosedError(undefined, "A newer session of the key"));
     await this.#put(session);
+    await this.#say(session.key);
     return isReplaced;
+  }
+
+  /** A session of `key` began elsewhere: it is the one that counts, unless ours bound after it. */
+  async boundElsewhere(key: PublicKey): Promise<void> {
+    const session = this.#byKey.get(key);
+    if (session?.bound?.storedAtMs === undefined) return; // ours is just about to bind
+    const binding = await this.#options.store.get("sudph", key);
+    const holder = binding?.holder ?? this.#options.holder;
+    if (holder === this.#options.holder || this.#byKey.get(key) !== session) return;
+    this.#byKey.delete(key);
+    session.close(new ConnClosedError(undefined, "A newer session of the key with another instance"));
   }
 
   /** A sign of life: what is bound lives on. */
@@ -61,13 +76,16 @@ export class BoundSessions {
   async remove(session: UdpSession): Promise<void> {
     if (this.#byKey.get(session.key) !== session) return;
     this.#byKey.delete(session.key);
-    await this.#ask("remove", session, () => this.#options.store.remove("sudph", session.key));
+    await this.#ask("remove", session, () => {
+      const { store, holder } = this.#options;
+      return store.remove("sudph", session.key, { holder });
+    });
   }
 
   async #put(session: UdpSession): Promise<void> {
-    const { clock, store, ttlMs } = this.#options;
+    const { clock, store, ttlMs, holder } = this.#options;
     if (session.bound === undefined || this.#byKey.get(session.key) !== session) return;
-    const binding = { ...session.bound.listener, remoteAddress: session.address };
+    const binding = { ...session.bound.listener, remoteAddress: session.address, holder };
     const isStored = await this.#ask(
       "store",
       session,
@@ -76,8 +94,17 @@ export class BoundSessions {
     if (isStored) session.bound.storedAtMs = clock.monotonicMs(); // else the next heartbeat tries again
   }
 
+  async #say(key: PublicKey): Promise<void> {
+    const { store, holder } = this.#options;
+    await this.#ask("tell of", { key }, async () => await store.say?.({ type: "bound", key, holder }));
+  }
+
   /** A store that fails for a moment ends no session. */
-  async #ask(what: string, { key }: UdpSession, question: () => Promise<unknown>): Promise<boolean> {
+  async #ask(
+    what: string,
+    { key }: { readonly key: PublicKey },
+    question: () => Promise<unknown>,
+  ): Promise<boolean> {
     try {
       await question();
       return true;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PublicKey } from "../../crypto/mod.ts";
 import type { ResolvedType } from "../../directory/mod.ts";
 import { renderSocketAddress, type World } from "../../runtime/mod.ts";
 import {
@@ -13,7 +14,7 @@ import {
   callerAddress,
   type DmsgStatus,
   goJson,
-  health,
+  healthOver,
   json,
   KEYS_BYTES_MAX,
   NOT_FOUND,
@@ -25,7 +26,7 @@ import {
   RequestAuth,
   type ServiceApi,
 } from "../hosting/mod.ts";
-import type { Binding, BindingStore } from "../store/mod.ts";
+import { type Binding, type BindingStore, StoreError } from "../store/mod.ts";
 import { problemOf, readListener } from "./_binding.ts";
 import { type AddressResolverSettings, BIND_BYTES_MAX, BINDING_TTL_MS } from "./settings.ts";
 import type { UdpSide } from "./udp_side.ts";
@@ -42,7 +43,7 @@ export interface AddressResolverOptions {
 }
 
 /** What the routes need of the UDP side. */
-export type UdpSideFacts = Pick<UdpSide, "address" | "counters" | "tell">;
+export type UdpSideFacts = Pick<UdpSide, "address" | "counters" | "holds" | "tell">;
 
 export function createAddressResolver(options: AddressResolverOptions): ServiceApi {
   const { store, world: { clock }, settings = {}, dmsgStatus, refused, udp } = options;
@@ -84,9 +85,20 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
       if (typeText === "stcpr") return json(renderBinding(binding));
       // Only who is bound itself can be punched for; its answer is the same.
       const dialer = await store.get("sudph", asker);
-      if (dialer !== undefined && asker !== key) udp?.()?.tell(key, asker, dialer.remoteAddress);
+      if (dialer !== undefined && asker !== key) await tell(key, asker, dialer.remoteAddress);
       return json(renderBinding(binding, dialer));
     });
+  }
+
+  /** Whichever instance has the session of `key` tells it. */
+  async function tell(key: PublicKey, dialer: PublicKey, address: string): Promise<void> {
+    const side = udp?.();
+    if (store.say === undefined || side?.holds(key)) return void side?.tell(key, dialer, address);
+    try {
+      await store.say({ type: "dial", key, dialer, address });
+    } catch (error) { // the dialler asks again
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   async function bound(): Promise<Answer> {
@@ -130,7 +142,7 @@ export function createAddressResolver(options: AddressResolverOptions): ServiceA
         return only(
           "GET",
           () =>
-            health({
+            healthOver(store, {
               serviceName: "address-resolver",
               startedAtMs,
               build: settings.build,

@@ -24,8 +24,10 @@ import { type UdpCounters, UdpSide, type UdpSideSettings } from "./udp_side.ts";
 export interface RunAddressResolverSettings extends AddressResolverSettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
   readonly address: SocketAddress;
-  /** `memory`, or the path of a SQLite file. */
+  /** `memory`, the path of a SQLite file, or a `redis://` URL, for several instances on one. */
   readonly store: string;
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
   readonly mode: ServiceMode;
   /**
    * Where the UDP side listens, whatever the mode; absent: there is none. Port 0 takes the number of HTTP's port
@@ -58,7 +60,7 @@ export async function runAddressResolver(
 ): Promise<RunningAddressResolver> {
   checkEntryTimeout(settings.entryTimeoutMs ?? BINDING_TTL_MS);
   await checkServiceAddress(world, settings);
-  const store = await openBindingStore(settings.store, world);
+  const store = await openBindingStore(settings.store, world, settings);
   let udp: UdpSide | undefined;
   const service = await runService({
     world,

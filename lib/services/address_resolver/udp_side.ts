@@ -21,7 +21,7 @@ import {
   Scope,
   TimedOutError,
 } from "../../base/mod.ts";
-import type { PublicKey } from "../../crypto/mod.ts";
+import { type PublicKey, toHex } from "../../crypto/mod.ts";
 import { type KcpConn, KcpSocket } from "../../kcp/mod.ts";
 import {
   type DatagramSocket,
@@ -31,7 +31,7 @@ import {
 } from "../../runtime/mod.ts";
 import { acceptAddressHandshake } from "../../transport/mod.ts";
 import { addressOf } from "../hosting/mod.ts";
-import type { BindingStore } from "../store/mod.ts";
+import type { BindingStore, ResolverWord } from "../store/mod.ts";
 import { BoundSessions } from "./_bound_sessions.ts";
 import { Places } from "./_places.ts";
 import { UdpSession } from "./_udp_session.ts";
@@ -114,6 +114,7 @@ export class UdpSide implements AsyncDisposable {
   readonly #sessions: Places;
   readonly #bound: BoundSessions;
   readonly #scope = new Scope();
+  readonly #hearing: AsyncDisposable | undefined;
   readonly #counts = {
     proved: 0,
     failed: 0,
@@ -130,7 +131,9 @@ export class UdpSide implements AsyncDisposable {
     const { world, log, store, settings = {} } = this.#options = options;
     const { handshakesMax = UDP_HANDSHAKES_MAX } = settings;
     const { entryTimeoutMs: ttlMs = BINDING_TTL_MS } = settings;
-    this.#bound = new BoundSessions({ clock: world.clock, log, store, ttlMs });
+    const holder = toHex(world.random.bytes(HOLDER_BYTES));
+    this.#bound = new BoundSessions({ clock: world.clock, log, store, ttlMs, holder });
+    this.#hearing = store.hear?.((word) => this.#hear(word, holder), { clock: world.clock, log });
     this.#handshakeTimeoutMs = settings.handshakeTimeoutMs ?? UDP_HANDSHAKE_TIMEOUT_MS;
     this.#handshakes = new Places({
       max: handshakesMax,
@@ -155,6 +158,11 @@ export class UdpSide implements AsyncDisposable {
     return { sessions: this.#bound.size, handshakes: this.#handshakes.count, ...this.#counts };
   }
 
+  /** `key` has a session here. */
+  holds(key: PublicKey): boolean {
+    return this.#bound.of(key) !== undefined;
+  }
+
   /** Tells `key` that `dialer`, bound at `address`, is about to dial it. False when it has no session here. */
   tell(key: PublicKey, dialer: PublicKey, address: string): boolean {
     const isTold = this.#bound.of(key)?.push(dialer, address) ?? false;
@@ -165,10 +173,24 @@ export class UdpSide implements AsyncDisposable {
 
   /** Ends every session; their bindings are gone then. Never rejects. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#hearing?.[Symbol.asyncDispose]();
     this.#scope.end(CLOSED);
     this.#kcp.close(CLOSED);
     await this.#scope[Symbol.asyncDispose]();
     await this.#kcp.closed;
+  }
+
+  /** What other instances say; it may be for none of ours. */
+  #hear(word: ResolverWord, holder: string): void {
+    if (!this.holds(word.key)) return;
+    if (word.type === "dial") this.tell(word.key, word.dialer, word.address);
+    else if (word.holder !== holder) {
+      this.#scope.spawn("end an older session", async () => {
+        await this.#bound.boundElsewhere(word.key).catch((error) => { // its silence ends it later
+          this.#options.log.warn("Cannot look who holds a session", { cause: describeError(error) });
+        });
+      });
+    }
   }
 
   // --- handshakes --------------------------------------------------------------------------------
@@ -282,4 +304,6 @@ export class UdpSide implements AsyncDisposable {
   }
 }
 
+/** Instances on one store: no two draw the same. */
+const HOLDER_BYTES = 8;
 const CLOSED = new ConnClosedError(undefined, "The address resolver is closed");

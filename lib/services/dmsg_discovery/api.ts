@@ -13,7 +13,7 @@ import {
   type Answer,
   dmsgCaller,
   type DmsgStatus,
-  health,
+  healthOver,
   json,
   type Question,
   RateLimit,
@@ -64,7 +64,7 @@ export function createDmsgDiscovery(
       if (method !== "GET") return GET_ONLY;
       const { build, publicKey } = settings;
       const facts = { startedAtMs, build, dmsg: dmsgStatus?.(), refused: refused?.(), publicKey };
-      return health({ serviceName: "dmsg-discovery", ...facts });
+      return healthOver(store, { serviceName: "dmsg-discovery", ...facts });
     }
     if (!path.startsWith(PREFIX)) return undefined;
     const rest = path.slice(PREFIX.length);

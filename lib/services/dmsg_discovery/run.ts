@@ -27,8 +27,10 @@ import {
 export interface RunDmsgDiscoverySettings extends DmsgDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. */
   readonly address: SocketAddress;
-  /** `memory`, the path of a SQLite file, or a `redis://` URL. */
+  /** `memory`, the path of a SQLite file, or a `redis://` URL, for several instances on one. */
   readonly store: string;
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
   /** `dmsg` alone is refused (DD-1). */
   readonly mode: ServiceMode;
 }
@@ -68,7 +70,7 @@ export async function runDmsgDiscovery(
   checkServiceMode({ name: NAME, mode, dmsg });
   checkClientTtl(settings.clientTtlMs);
   await checkServiceAddress(world, settings);
-  const store = await openEntryStore(settings.store, world);
+  const store = await openEntryStore(settings.store, world, settings);
   const service = await runService({
     world,
     log,

@@ -1,5 +1,6 @@
 /** What `/health` says (services.md 1.1): computed when it is asked, never remembered. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
+import { type Store, StoreError } from "../store/mod.ts";
 import { type Answer, json } from "./answers.ts";
 import type { RefusalCounts } from "./refusals.ts";
 import type { BuildInfo } from "./settings.ts";
@@ -24,13 +25,29 @@ export interface HealthFacts {
   readonly udp?: object;
   /** What the service refused so far; left out while that is nothing. */
   readonly refused?: RefusalCounts;
+  /** The store cannot be asked: nothing works but this answer, whose status is 503 then. */
+  readonly store?: "unavailable";
+}
+
+/** {@link health} of a service that can do nothing without its store, which is asked. */
+export async function healthOver(
+  store: Pick<Store, "check">,
+  facts: Omit<HealthFacts, "store">,
+): Promise<Answer> {
+  try {
+    await store.check();
+    return health(facts);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return health({ ...facts, store: "unavailable" });
+  }
 }
 
 export function health(
-  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, refused = {} }:
+  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, refused = {}, store }:
     HealthFacts,
 ): Answer {
-  return json(JSON.stringify({
+  const text = JSON.stringify({
     build_info: build,
     started_at: new Date(startedAtMs).toISOString(),
     dmsg_address: dmsg?.address,
@@ -40,7 +57,9 @@ export function health(
     udp_address: udpAddress,
     udp,
     refused: Object.keys(refused).length === 0 ? undefined : refused,
-  }));
+    store,
+  });
+  return json(text, store === undefined ? 200 : 503);
 }
 
 const UNSTAMPED: BuildInfo = { version: "unknown", commit: "unknown", date: "unknown" };

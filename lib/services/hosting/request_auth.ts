@@ -3,7 +3,8 @@
  *
  * Over HTTP a request carries the number that the service expects of its key next. The number goes up when the
  * answer is exactly 200; a request with another number is refused, so that none that succeeded can be repeated.
- * Requests of one key are worked on one by one: of two with the same number one is too late.
+ * Requests of one key are worked on one by one, and take their number first: of two with the same number one is too
+ * late, also where they come to two instances of a service on one store.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import {
   SIGNATURE_BYTES,
   verify,
 } from "../../crypto/mod.ts";
-import type { NonceStore } from "../store/mod.ts";
+import { type NonceStore, StoreError } from "../store/mod.ts";
 import { type Answer, authError, dmsgCaller, json, type Question } from "./answers.ts";
 
 /** A caller that has proved its key. */
@@ -57,11 +58,26 @@ export class RequestAuth {
     if (problem !== undefined) return authError(401, problem);
     // Only now a place in the key's queue: before, anybody could fill it.
     return await this.#inTurn(key, async () => {
-      if (BigInt(await this.#nonces.next(key)) !== nonce) return WRONG_NONCE;
-      const answer = await handle({ key, body });
-      if (answer.status === 200) await this.#nonces.raise(key, Number(nonce));
-      return answer;
+      const number = Number(nonce);
+      if (!await this.#nonces.take(key, number)) return WRONG_NONCE;
+      let isSpent = false;
+      try {
+        const answer = await handle({ key, body });
+        isSpent = answer.status === 200;
+        return answer;
+      } finally {
+        if (!isSpent) await this.#giveBack(key, number);
+      }
     });
+  }
+
+  /** A store that fails right now leaves a number that is passed: the caller asks for the next one, and repeats. */
+  async #giveBack(key: PublicKey, number: number): Promise<void> {
+    try {
+      await this.#nonces.giveBack(key, number);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   /** GET `/security/nonces/{pk}`. */

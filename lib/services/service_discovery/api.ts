@@ -14,7 +14,7 @@ import {
   callerAddress,
   type DmsgStatus,
   goJson,
-  health,
+  healthOver,
   json,
   KEYS_BYTES_MAX,
   type Locate,
@@ -172,7 +172,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
         return method === "POST" ? register(question) : allowing("GET, POST");
       case "/health":
         return only("GET", () =>
-          health({
+          healthOver(store, {
             serviceName: "service-discovery",
             startedAtMs,
             build: settings.build,

@@ -17,8 +17,10 @@ import { SERVICE_TTL_MS, type ServiceDiscoverySettings } from "./settings.ts";
 export interface RunServiceDiscoverySettings extends ServiceDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
   readonly address: SocketAddress;
-  /** `memory`, or the path of a SQLite file. */
+  /** `memory`, the path of a SQLite file, or a `redis://` URL, for several instances on one. */
   readonly store: string;
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
   readonly mode: ServiceMode;
 }
 
@@ -43,7 +45,7 @@ export async function runServiceDiscovery(
   if (locations !== undefined) starting.use(locations);
   checkEntryTimeout(settings.entryTimeoutMs ?? SERVICE_TTL_MS);
   await checkServiceAddress(world, settings);
-  const store = starting.use(await openServiceStore(settings.store, world));
+  const store = starting.use(await openServiceStore(settings.store, world, settings));
   const locate = locations?.locate;
   return await runService({
     world,

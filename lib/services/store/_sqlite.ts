@@ -2,7 +2,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Ledger } from "../../base/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import { StoreError } from "./entry_store.ts";
+import { StoreError } from "./store.ts";
 
 export interface SqliteOptions {
   /** A file, made when missing; undefined: in memory. */
@@ -37,6 +37,7 @@ export class Sqlite {
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
+  readonly #alive: StatementSync;
   #open = true;
 
   /** Throws `StoreError`. */
@@ -62,6 +63,7 @@ export class Sqlite {
       this.#begin = this.#database.prepare("BEGIN IMMEDIATE");
       this.#commit = this.#database.prepare("COMMIT");
       this.#rollback = this.#database.prepare("ROLLBACK");
+      this.#alive = this.#database.prepare("SELECT count(*) FROM sqlite_schema");
     } catch (cause) {
       throw new StoreError(`Cannot open ${this.#name}`, {
         cause,
@@ -92,6 +94,11 @@ export class Sqlite {
     } catch (cause) {
       return Promise.reject(new StoreError(`Cannot use ${this.#name}`, { cause }));
     }
+  }
+
+  /** Rejects with `StoreError` when it cannot be asked: it is closed, its file is gone bad. */
+  check(): Promise<void> {
+    return this.ask(() => void this.#alive.get());
   }
 
   /** All of `work`, or nothing of it. */

@@ -1,10 +1,7 @@
 /** Numbers of requests in SQLite, in tables of their own for each service. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
-import type { NonceStore } from "./nonce_store.ts";
+import { NONCES_MAX, type NonceStore } from "./nonce_store.ts";
 import type { Sqlite } from "./_sqlite.ts";
-
-/** Keys whose number is kept: some 80 MB. */
-export const NONCES_MAX = 500_000;
 
 export class SqliteNonces implements NonceStore {
   readonly #sqlite: Sqlite;
@@ -24,6 +21,9 @@ export class SqliteNonces implements NonceStore {
       add: sqlite.statement(`INSERT INTO ${prefix}_nonces (next, used_ms, key) VALUES (?, ?, ?)`),
       oldest: sqlite.statement(`SELECT key, next FROM ${prefix}_nonces ORDER BY used_ms LIMIT 1`),
       forget: sqlite.statement(`DELETE FROM ${prefix}_nonces WHERE key = ?`),
+      lower: sqlite.statement(`UPDATE ${prefix}_nonces SET next = ? WHERE key = ? AND next = ?`),
+      forgetFirst: sqlite.statement(`
+        DELETE FROM ${prefix}_nonces WHERE key = ? AND next = ? AND ? <= (SELECT floor FROM ${prefix}_nonce_floor)`),
       lift: sqlite.statement(`UPDATE ${prefix}_nonce_floor SET floor = max(floor, ?)`),
     };
     this.#count = Number(sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_nonces`).get()!.count);
@@ -33,7 +33,7 @@ export class SqliteNonces implements NonceStore {
     return this.#sqlite.ask(() => this.#next(key));
   }
 
-  raise(key: PublicKey, from: number): Promise<boolean> {
+  take(key: PublicKey, from: number): Promise<boolean> {
     return this.#sqlite.ask(() => {
       if (this.#next(key) !== from) return false;
       const nowMs = this.#sqlite.nowMs();
@@ -44,6 +44,14 @@ export class SqliteNonces implements NonceStore {
       });
       this.#count++;
       return true;
+    });
+  }
+
+  giveBack(key: PublicKey, from: number): Promise<void> {
+    return this.#sqlite.ask(() => {
+      // A key that has passed nothing needs no row.
+      if (this.#statements.forgetFirst.run(key, from + 1, from).changes !== 0) this.#count--;
+      else this.#statements.lower.run(from, key, from + 1);
     });
   }
 

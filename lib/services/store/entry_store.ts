@@ -7,7 +7,7 @@
  * @module
  */
 import type { PublicKey } from "../../crypto/mod.ts";
-import { CallerError, type SkyErrorOptions, WorldError } from "../../base/mod.ts";
+import type { Store } from "./store.ts";
 
 /** An entry as it is kept: its JSON as it is handed out, and the facts that the look-ups ask for. */
 export interface StoredEntry {
@@ -39,9 +39,9 @@ export interface EntryCounts {
 
 /**
  * Entries by key, each with its time to live. Whatever is past its time is in no answer. Lists are in no
- * order unless said. Every method rejects with {@link StoreError} when the store cannot be asked.
+ * order unless said. Every method rejects with `StoreError` when the store cannot be asked.
  */
-export interface EntryStore extends AsyncDisposable {
+export interface EntryStore extends Store {
   /** The text of an entry. */
   get(key: PublicKey): Promise<string | undefined>;
   /**
@@ -66,17 +66,4 @@ export interface EntryStore extends AsyncDisposable {
   /** The same for every server that is named at least once, whether it has an entry or not. */
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>>;
   counts(): Promise<EntryCounts>;
-}
-
-/** A setting names no store: an empty name, a URL that is none of Redis. Never shows it: it may hold a password. */
-export class InvalidStoreNameError extends CallerError {
-  readonly code = "INVALID_STORE_NAME";
-}
-
-/** The store cannot be opened or asked: no such folder, no Redis there, disk full. */
-export class StoreError extends WorldError {
-  readonly code = "STORE_UNAVAILABLE";
-  constructor(message: string, options: SkyErrorOptions = {}) {
-    super(message, options);
-  }
 }

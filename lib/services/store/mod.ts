@@ -18,6 +18,7 @@ export {
   openBindingStore,
   openEntryStore,
   openServiceStore,
+  type OpenStoreOptions,
   openTransportStore,
   openUptimeStore,
 } from "./open_store.ts";
@@ -26,11 +27,8 @@ export { SqliteBindingStore, type SqliteBindingStoreOptions } from "./sqlite_bin
 export { SqliteServiceStore, type SqliteServiceStoreOptions } from "./sqlite_service_store.ts";
 export { SqliteUptimeStore, type SqliteUptimeStoreOptions } from "./sqlite_uptime_store.ts";
 export { SqliteEntryStore, type SqliteEntryStoreOptions, STORE_BYTES_MAX } from "./sqlite_store.ts";
-export {
-  LATENCY_TTL_MS,
-  SqliteTransportStore,
-  type SqliteTransportStoreOptions,
-} from "./sqlite_transport_store.ts";
+export { SqliteTransportStore, type SqliteTransportStoreOptions } from "./sqlite_transport_store.ts";
+export * from "./store.ts";
 export * from "./transport_store.ts";
 export {
   type AddressOfMonth,

@@ -1,68 +1,104 @@
 /** Which store a setting names. @module */
 import type { World } from "../../runtime/mod.ts";
 import type { BindingStore } from "./binding_store.ts";
-import { type EntryStore, InvalidStoreNameError } from "./entry_store.ts";
+import type { EntryStore } from "./entry_store.ts";
+import type { RedisOptions } from "./redis/mod.ts";
+import type { SqliteOptions } from "./_sqlite.ts";
 import type { ServiceStore } from "./service_store.ts";
 import { SqliteBindingStore } from "./sqlite_binding_store.ts";
 import { SqliteServiceStore } from "./sqlite_service_store.ts";
 import { SqliteEntryStore } from "./sqlite_store.ts";
 import { SqliteTransportStore } from "./sqlite_transport_store.ts";
 import { SqliteUptimeStore } from "./sqlite_uptime_store.ts";
+import { InvalidStoreNameError } from "./store.ts";
 import type { TransportStore } from "./transport_store.ts";
 import type { UptimeStore } from "./uptime_store.ts";
+
+/** What opening a store needs. */
+export interface OpenStoreOptions {
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
+}
+
+type StoreWorld = Pick<World, "clock" | "ledger">;
 
 /**
  * Opens the store that `name` says: `memory`, a `redis://` or `rediss://` URL, else the path of a SQLite file.
  * Rejects with `StoreError`; with `InvalidStoreNameError` for another kind of URL, and for nothing.
  */
-export async function openEntryStore(
+export function openEntryStore(
   name: string,
-  { clock, ledger }: Pick<World, "clock" | "ledger">,
+  world: StoreWorld,
+  options?: OpenStoreOptions,
 ): Promise<EntryStore> {
-  if (name === "memory") return new SqliteEntryStore({ clock, ledger });
-  if (/^rediss?:\/\//i.test(name)) {
-    const { RedisEntryStore } = await import("./redis_store.ts");
-    return await RedisEntryStore.open({ url: name, ledger });
-  }
-  return new SqliteEntryStore({ path: fileOf(name), clock, ledger });
+  return open<EntryStore>(name, world, options, {
+    sqlite: (given) => new SqliteEntryStore(given),
+    redis: ({ RedisEntryStore }, given) => RedisEntryStore.open(given),
+  });
 }
 
-/** The store of a transport discovery: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export async function openTransportStore(
+/** The store of a transport discovery. Names and errors as of `openEntryStore`. */
+export function openTransportStore(
   name: string,
-  { clock, ledger }: Pick<World, "clock" | "ledger">,
+  world: StoreWorld,
+  options?: OpenStoreOptions,
 ): Promise<TransportStore> {
-  return new SqliteTransportStore({ path: memoryOrFile(name), clock, ledger });
+  return open<TransportStore>(name, world, options, {
+    sqlite: (given) => new SqliteTransportStore(given),
+    redis: ({ RedisTransportStore }, given) => RedisTransportStore.open(given),
+  });
 }
 
-/** The store of an address resolver: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export async function openBindingStore(
+/** The store of an address resolver. Names and errors as of `openEntryStore`. */
+export function openBindingStore(
   name: string,
-  { clock, ledger }: Pick<World, "clock" | "ledger">,
+  world: StoreWorld,
+  options?: OpenStoreOptions,
 ): Promise<BindingStore> {
-  return new SqliteBindingStore({ path: memoryOrFile(name), clock, ledger });
+  return open<BindingStore>(name, world, options, {
+    sqlite: (given) => new SqliteBindingStore(given),
+    redis: ({ RedisBindingStore }, given) => RedisBindingStore.open(given),
+  });
 }
 
-/** The store of a service discovery: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export async function openServiceStore(
+/** The store of a service discovery. Names and errors as of `openEntryStore`. */
+export function openServiceStore(
   name: string,
-  { clock, ledger }: Pick<World, "clock" | "ledger">,
+  world: StoreWorld,
+  options?: OpenStoreOptions,
 ): Promise<ServiceStore> {
-  return new SqliteServiceStore({ path: memoryOrFile(name), clock, ledger });
+  return open<ServiceStore>(name, world, options, {
+    sqlite: (given) => new SqliteServiceStore(given),
+    redis: ({ RedisServiceStore }, given) => RedisServiceStore.open(given),
+  });
 }
 
-/** The store of an uptime tracker: `memory`, or the path of a SQLite file. Errors as `openEntryStore`. */
-export async function openUptimeStore(
+/** The store of an uptime tracker. Names and errors as of `openEntryStore`. */
+export function openUptimeStore(
   name: string,
-  { clock, ledger }: Pick<World, "clock" | "ledger">,
+  world: StoreWorld,
+  options?: OpenStoreOptions,
 ): Promise<UptimeStore> {
-  return new SqliteUptimeStore({ path: memoryOrFile(name), clock, ledger });
+  return open<UptimeStore>(name, world, options, {
+    sqlite: (given) => new SqliteUptimeStore(given),
+    redis: ({ RedisUptimeStore }, given) => RedisUptimeStore.open(given),
+  });
 }
 
-function memoryOrFile(name: string): string | undefined {
-  if (name === "memory") return undefined;
-  if (!/^rediss?:\/\//i.test(name)) return fileOf(name);
-  throw new InvalidStoreNameError("Redis is no store of this service", { hint: "name memory, or a file" });
+interface Kinds<S> {
+  readonly sqlite: (options: SqliteOptions) => S;
+  readonly redis: (stores: typeof import("./redis/mod.ts"), options: RedisOptions) => Promise<S>;
+}
+
+async function open<S>(
+  name: string,
+  { clock, ledger }: StoreWorld,
+  { redisPoolSize: poolSize }: OpenStoreOptions = {},
+  { sqlite, redis }: Kinds<S>,
+): Promise<S> {
+  if (name === "memory") return sqlite({ clock, ledger });
+  if (!/^rediss?:\/\//i.test(name)) return sqlite({ path: fileOf(name), clock, ledger });
+  return await redis(await import("./redis/mod.ts"), { url: name, poolSize, ledger });
 }
 
 /** SQLite takes an empty name for a file that is gone at the end; a URL may hold a password, so it is not shown. */

@@ -1,7 +1,8 @@
-/** `ServiceStore`: where a service discovery keeps services. One interface, SQLite behind it. @module */
+/** `ServiceStore`: where a service discovery keeps services. One interface, SQLite or Redis behind it. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { ServiceRecord } from "../../directory/mod.ts";
 import type { NonceStore } from "./nonce_store.ts";
+import type { Store } from "./store.ts";
 
 /** How a service is stored. */
 export interface PutService {
@@ -19,7 +20,7 @@ export interface PutService {
  * Services by type and key, each with its time to live. Whatever is past its time is in no answer. Every method
  * rejects with `StoreError` when the store cannot be asked.
  */
-export interface ServiceStore extends AsyncDisposable {
+export interface ServiceStore extends Store {
   readonly nonces: NonceStore;
   /**
    * Stores a service, or puts it in the place of the one of the same key and type. False, and nothing is stored,

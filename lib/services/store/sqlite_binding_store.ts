@@ -17,17 +17,18 @@ export class SqliteBindingStore implements BindingStore {
   readonly #statements;
 
   constructor({ noncesMax, ...options }: SqliteBindingStoreOptions) {
-    const sqlite = this.#sqlite = new Sqlite(options, TABLES);
+    const sqlite = this.#sqlite = new Sqlite(options, TABLES, { later: [HOLDER] });
     this.nonces = new SqliteNonces(sqlite, PREFIX, noncesMax);
     this.#statements = {
       put: sqlite.statement(`
-        INSERT INTO bindings (type, key, remote_address, port, addresses, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO bindings (type, key, remote_address, port, addresses, ends_ms, holder) VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (type, key) DO UPDATE SET remote_address = excluded.remote_address, port = excluded.port,
-          addresses = excluded.addresses, ends_ms = excluded.ends_ms`),
+          addresses = excluded.addresses, ends_ms = excluded.ends_ms, holder = excluded.holder`),
       get: sqlite.statement(
-        "SELECT remote_address, port, addresses FROM bindings WHERE type = ? AND key = ? AND ends_ms > ?",
+        "SELECT remote_address, port, addresses, holder FROM bindings WHERE type = ? AND key = ? AND ends_ms > ?",
       ),
-      remove: sqlite.statement("DELETE FROM bindings WHERE type = ? AND key = ? AND ends_ms > ?"),
+      remove: sqlite.statement(`
+        DELETE FROM bindings WHERE type = ?1 AND key = ?2 AND ends_ms > ?3 AND (?4 = '' OR holder = ?4)`),
       keys: sqlite.statement("SELECT key FROM bindings WHERE type = ? AND ends_ms > ?"),
       purge: sqlite.statement(`
         DELETE FROM bindings WHERE (type, key) IN (
@@ -38,12 +39,12 @@ export class SqliteBindingStore implements BindingStore {
   put(
     type: ResolvedType,
     key: PublicKey,
-    { remoteAddress, port, addresses }: Binding,
+    { remoteAddress, port, addresses, holder = "" }: Binding,
     { ttlMs }: { readonly ttlMs: number },
   ): Promise<void> {
     return this.#sqlite.ask(() => {
       const endsMs = this.#sqlite.endMs(ttlMs);
-      this.#statements.put.run(type, key, remoteAddress, port, addresses.join(" "), endsMs);
+      this.#statements.put.run(type, key, remoteAddress, port, addresses.join(" "), endsMs, holder);
       this.#statements.purge.run(this.#sqlite.nowMs(), PURGED_PER_PUT);
     });
   }
@@ -56,18 +57,29 @@ export class SqliteBindingStore implements BindingStore {
         remoteAddress: row.remote_address as string,
         port: row.port as number,
         addresses: (row.addresses as string).split(" ").filter((address) => address !== ""),
+        ...(row.holder === "" ? {} : { holder: row.holder as string }),
       };
     });
   }
 
-  remove(type: ResolvedType, key: PublicKey): Promise<boolean> {
-    return this.#sqlite.ask(() => this.#statements.remove.run(type, key, this.#sqlite.nowMs()).changes !== 0);
+  remove(
+    type: ResolvedType,
+    key: PublicKey,
+    { holder = "" }: Pick<Binding, "holder"> = {},
+  ): Promise<boolean> {
+    return this.#sqlite.ask(() =>
+      this.#statements.remove.run(type, key, this.#sqlite.nowMs(), holder).changes !== 0
+    );
   }
 
   keys(type: ResolvedType): Promise<PublicKey[]> {
     return this.#sqlite.ask(() =>
       this.#statements.keys.all(type, this.#sqlite.nowMs()).map((row) => row.key as PublicKey)
     );
+  }
+
+  check(): Promise<void> {
+    return this.#sqlite.check();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -77,6 +89,9 @@ export class SqliteBindingStore implements BindingStore {
 }
 
 const PREFIX = "address_resolver";
+
+/** Whose session a binding is good for. */
+const HOLDER = { table: "bindings", column: "holder", definition: "TEXT NOT NULL DEFAULT ''" };
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS bindings (

@@ -86,6 +86,10 @@ export class SqliteServiceStore implements ServiceStore {
     });
   }
 
+  check(): Promise<void> {
+    return this.#sqlite.check();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#sqlite.close();
     return Promise.resolve();

@@ -10,13 +10,8 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { Ledger } from "../../base/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import {
-  type EntryCounts,
-  type EntryStore,
-  type PutOptions,
-  type StoredEntry,
-  StoreError,
-} from "./entry_store.ts";
+import type { EntryCounts, EntryStore, PutOptions, StoredEntry } from "./entry_store.ts";
+import { StoreError } from "./store.ts";
 
 export interface SqliteEntryStoreOptions {
   /** A file, made when missing; undefined: in memory. */
@@ -151,6 +146,10 @@ export class SqliteEntryStore implements EntryStore {
       const row = this.#statements.counts.get(this.#nowMs())!;
       return { clients: Number(row.clients), visors: Number(row.visors), servers: Number(row.servers) };
     });
+  }
+
+  check(): Promise<void> {
+    return this.#ask(() => void this.#statements.get.get("", this.#nowMs()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

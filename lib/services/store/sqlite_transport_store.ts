@@ -3,15 +3,13 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportLatency, TransportRecord } from "../../directory/mod.ts";
 import { NO_END_MS, PURGED_PER_PUT, type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
 import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
-import type { PutTransports, TransportStore } from "./transport_store.ts";
-
-/** How long a latency is kept after it was measured last: a visor that was off for a night is ranked as before. */
-export const LATENCY_TTL_MS = 24 * 60 * 60_000;
-
-/** Transports of everybody: keys cost nothing, so that no share of one key or address bounds them all. */
-export const TRANSPORTS_MAX = 131_072;
-/** Latencies of all transports, whether these live or not: the one that was measured longest ago goes. */
-export const LATENCIES_MAX = 262_144;
+import {
+  LATENCIES_MAX,
+  LATENCY_TTL_MS,
+  type PutTransports,
+  TRANSPORTS_MAX,
+  type TransportStore,
+} from "./transport_store.ts";
 
 export interface SqliteTransportStoreOptions extends SqliteOptions {
   /** Default {@link TRANSPORTS_MAX}. */
@@ -133,6 +131,10 @@ export class SqliteTransportStore implements TransportStore {
         })
       );
     });
+  }
+
+  check(): Promise<void> {
+    return this.#sqlite.check();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -119,6 +119,10 @@ export class SqliteUptimeStore implements UptimeStore {
     );
   }
 
+  check(): Promise<void> {
+    return this.#sqlite.check();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#sqlite.close();
     return Promise.resolve();

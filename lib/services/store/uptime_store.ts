@@ -1,10 +1,11 @@
-/** `UptimeStore`: who was seen when, by day. One interface, SQLite behind it. @module */
+/** `UptimeStore`: who was seen when, by day. One interface, SQLite or Redis behind it. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { NonceStore } from "./nonce_store.ts";
+import type { Store } from "./store.ts";
 
 /** Five minutes each, from midnight UTC. */
 export const SLOTS_OF_DAY = 288;
-const SLOT_BYTES = SLOTS_OF_DAY / 8;
+export const SLOT_BYTES = SLOTS_OF_DAY / 8;
 export const DAY_MS = 24 * 60 * 60_000;
 const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
 
@@ -57,7 +58,7 @@ export interface AddressOfMonth {
  * Uptimes by key and day. Days older than was said are gone by and by, and visors with their last one. Every method
  * rejects with `StoreError` when the store cannot be asked.
  */
-export interface UptimeStore extends AsyncDisposable {
+export interface UptimeStore extends Store {
   readonly nonces: NonceStore;
   /** Takes one sign of life, in one step. Its slot is set whether it counts or not. */
   beat(beat: Beat): Promise<BeatResult>;

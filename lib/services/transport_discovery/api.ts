@@ -12,7 +12,7 @@ import {
   type Caller,
   type DmsgStatus,
   goJson,
-  health,
+  healthOver,
   json,
   NO_BODY_BYTES_MAX,
   NOT_FOUND,
@@ -45,7 +45,8 @@ import {
 
 export interface TransportDiscoveryOptions {
   readonly store: TransportStore;
-  readonly feed: TransportFeed;
+  /** Told of what is put and removed here; undefined where it follows the store. */
+  readonly feed: Pick<TransportFeed, "registered" | "removed"> | undefined;
   readonly world: Pick<World, "clock">;
   readonly settings?: TransportDiscoverySettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
@@ -93,7 +94,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
         return { ...refused({ status: 400, error }), refused: "full" };
       }
       if (changed.length > 0) listing.changed();
-      feed.registered(records, changed, entryTimeoutMs);
+      feed?.registered(records, changed, entryTimeoutMs);
       if (queryValue(question.query, "sync") === "true") {
         return json(`${JSON.stringify((await store.byEdges([key])).map(wireTransport))}\n`, 201);
       }
@@ -105,7 +106,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
   async function remove(ids: readonly string[]): Promise<number> {
     const removed = await store.remove(ids);
     if (removed.length > 0) listing.changed();
-    feed.removed(removed);
+    feed?.removed(removed);
     return removed.length;
   }
 
@@ -212,7 +213,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
         return only("POST", () => bare(410)); // retired; visors of before 2024 still ask
       case "/health":
         return only("GET", () =>
-          health({
+          healthOver(store, {
             serviceName: "transport-discovery",
             startedAtMs,
             build: settings.build,

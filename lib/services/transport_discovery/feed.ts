@@ -2,13 +2,15 @@
  * `TransportFeed`: the transports of a discovery for a reader in the same process, kept up by changes.
  *
  * A route finder holds a graph of them. It takes all once, and then only what became other; nothing is polled,
- * and no list is compared. What ends for want of a renewal is told, too.
+ * and no list is compared. What ends for want of a renewal is told, too. Where several instances share a store it
+ * follows that, and not what its own instance does: changes come in the one order in which the store took them.
  *
  * @module
  */
 import { describeError, type Log } from "../../base/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
 import type { Clock, Timer } from "../../runtime/mod.ts";
+import type { LivingTransport, TransportFollower, TransportWord } from "../store/mod.ts";
 
 /** What became other. */
 export interface TransportChange {
@@ -29,19 +31,13 @@ export interface TransportSource {
 /** How late the end of a transport may be told: those that end together are told together. */
 export const END_BEAT_MS = 250;
 
-/** What a store had when the feed was made, and for how long still; Infinity for no end. */
-interface Stored {
-  readonly record: TransportRecord;
-  readonly leftMs: number;
-}
-
 interface Kept {
   readonly record: TransportRecord;
   /** By the monotonic clock; Infinity for no end. */
   readonly endsAtMs: number;
 }
 
-export class TransportFeed implements TransportSource {
+export class TransportFeed implements TransportSource, TransportFollower {
   readonly #clock: Pick<Clock, "monotonicMs" | "timer">;
   readonly #log: Log;
   /** In the order in which they end: all live equally long, and each renewal moves one to the back. */
@@ -50,13 +46,14 @@ export class TransportFeed implements TransportSource {
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(clock: Pick<Clock, "monotonicMs" | "timer">, log: Log, stored: readonly Stored[] = []) {
+  constructor(
+    clock: Pick<Clock, "monotonicMs" | "timer">,
+    log: Log,
+    stored: readonly LivingTransport[] = [],
+  ) {
     this.#clock = clock;
     this.#log = log;
-    const nowMs = clock.monotonicMs();
-    for (const { record, leftMs } of [...stored].sort(byLife)) {
-      this.#kept.set(record.id, { record, endsAtMs: nowMs + leftMs });
-    }
+    this.#keep(stored, clock.monotonicMs());
     this.#arm();
   }
 
@@ -94,12 +91,52 @@ export class TransportFeed implements TransportSource {
     if (ids.length > 0) this.#tell({ put: [], removed: ids });
   }
 
+  /** What any instance on the same store changed. False where that was renewed which is not known here. */
+  told(word: TransportWord): boolean {
+    if ("removed" in word) {
+      this.removed(word.removed.filter((id) => this.#kept.has(id)));
+      return true;
+    }
+    const { renewed, put, ttlMs } = word;
+    const known = renewed.flatMap((id) => this.#kept.get(id)?.record ?? []);
+    const added = put.filter(({ id }) => !this.#kept.has(id));
+    this.registered([...known, ...added], put, ttlMs);
+    return known.length + added.length >= renewed.length;
+  }
+
+  /** All that the store has; of ids in `told` a word came while it was read, which is newer. */
+  read(all: readonly LivingTransport[], told: ReadonlySet<string>): void {
+    const isOlder = (id: string) => !told.has(id);
+    const now = new Map(all.filter(({ record }) => isOlder(record.id)).map((each) => [each.record.id, each]));
+    const before = new Map(this.#kept);
+    const nowMs = this.#clock.monotonicMs();
+    const newer = [...before].filter(([id]) => !isOlder(id));
+    this.#kept.clear();
+    this.#keep([
+      ...now.values(),
+      ...newer.map(([, { record, endsAtMs }]) => ({ record, leftMs: endsAtMs - nowMs })),
+    ], nowMs);
+    this.#timer?.cancel(); // another may end first now
+    this.#timer = undefined;
+    this.#arm();
+    const put = [...now.values()].map(({ record }) => record)
+      .filter((record) => !isSame(before.get(record.id)?.record, record));
+    const removed = [...before.keys()].filter((id) => isOlder(id) && !now.has(id));
+    if (put.length + removed.length > 0) this.#tell({ put, removed });
+  }
+
   /** Tells nothing more. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#listeners.clear();
+  }
+
+  #keep(living: readonly LivingTransport[], nowMs: number): void {
+    for (const { record, leftMs } of [...living].sort(byLife)) {
+      this.#kept.set(record.id, { record, endsAtMs: nowMs + leftMs });
+    }
   }
 
   #arm(): void {
@@ -136,8 +173,14 @@ export class TransportFeed implements TransportSource {
 }
 
 /** Infinity minus itself is no number. */
-function byLife(one: Stored, other: Stored): number {
+function byLife(one: LivingTransport, other: LivingTransport): number {
   return one.leftMs === other.leftMs ? 0 : one.leftMs - other.leftMs;
+}
+
+function isSame(one: TransportRecord | undefined, other: TransportRecord): boolean {
+  const [before, after] = [one?.latency, other.latency];
+  return one?.label === other.label &&
+    before?.min === after?.min && before?.max === after?.max && before?.avg === after?.avg;
 }
 
 /** Timers of a day and more are no timers everywhere. */

@@ -17,8 +17,10 @@ import { TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts
 export interface RunTransportDiscoverySettings extends TransportDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
   readonly address: SocketAddress;
-  /** `memory`, or the path of a SQLite file. */
+  /** `memory`, the path of a SQLite file, or a `redis://` URL, for several instances on one. */
   readonly store: string;
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
   readonly mode: ServiceMode;
 }
 
@@ -45,7 +47,7 @@ export async function runTransportDiscovery(
   const ttlMs = settings.entryTimeoutMs ?? TRANSPORT_TTL_MS;
   checkEntryTimeout(ttlMs);
   await checkServiceAddress(world, settings);
-  const store = await openTransportStore(settings.store, world);
+  const store = await openTransportStore(settings.store, world, settings);
   let feed: TransportFeed;
   try {
     await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
@@ -54,6 +56,7 @@ export async function runTransportDiscovery(
     await store[Symbol.asyncDispose]();
     throw error;
   }
+  const following = store.follow?.(feed, { clock: world.clock, log });
   const service = await runService({
     world,
     log,
@@ -62,9 +65,17 @@ export async function runTransportDiscovery(
     address: settings.address,
     dmsg,
     api: (dmsgStatus, refused) =>
-      createTransportDiscovery({ store, feed, world, settings, dmsgStatus, refused }),
+      createTransportDiscovery({
+        store,
+        feed: following === undefined ? feed : undefined,
+        world,
+        settings,
+        dmsgStatus,
+        refused,
+      }),
     holds: {
       async [Symbol.asyncDispose]() {
+        await following?.[Symbol.asyncDispose]();
         feed.close();
         await store[Symbol.asyncDispose]();
       },

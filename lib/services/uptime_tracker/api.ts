@@ -15,7 +15,7 @@ import {
   dmsgCaller,
   type DmsgStatus,
   goJson,
-  health,
+  healthOver,
   isPublicAddress,
   json,
   type Locate,
@@ -157,7 +157,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
       case "/dashboard":
         return limited(question, () => page(question));
       case "/health":
-        return health({
+        return healthOver(store, {
           serviceName: "uptime-tracker",
           startedAtMs,
           build: settings.build,

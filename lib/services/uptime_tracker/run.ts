@@ -20,8 +20,10 @@ export interface RunUptimeTrackerSettings extends UptimeTrackerSettings {
   readonly address: SocketAddress;
   /** Where the operator asks, without any proof: an address of this machine. Default: nowhere. */
   readonly privateAddress?: SocketAddress;
-  /** `memory`, or the path of a SQLite file. */
+  /** `memory`, the path of a SQLite file, or a `redis://` URL, for several instances on one. */
   readonly store: string;
+  /** Connections to Redis at most. Default 10. */
+  readonly redisPoolSize?: number;
   readonly mode: ServiceMode;
   /** A folder for a file of each day. Default: none is written. */
   readonly archive?: string;
@@ -54,7 +56,7 @@ export async function runUptimeTracker(
   if (locations !== undefined) starting.use(locations);
   const locate = locations?.locate;
   await checkServiceAddress(world, settings);
-  const store = starting.use(await openUptimeStore(settings.store, world));
+  const store = starting.use(await openUptimeStore(settings.store, world, settings));
   const uptimes = uptimesOf(store, world);
   const scope = starting.use(new Scope());
   scope.spawn("keeping uptimes tidy", async (signal) => {

@@ -2,13 +2,11 @@
 import assert from "node:assert/strict";
 import { type BindingStore, StoreError } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
-import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+import type { Compliance } from "./store_under_test.ts";
 
 const [alice, bob] = [pair("alice"), pair("bob")];
 
 export const bindingStoreCompliance: Compliance<BindingStore> = {
-  ...nonceCompliance,
-
   "a binding is kept, replaced, removed, and ends": async ({ store, elapse }) => {
     const first = { remoteAddress: "203.0.113.7", port: 7777, addresses: ["203.0.113.7", "::1"] };
     await store.put("stcpr", alice.publicKey, first, { ttlMs: 100_000 });
@@ -42,6 +40,35 @@ export const bindingStoreCompliance: Compliance<BindingStore> = {
     assert.equal(await store.remove("stcpr", keys[0]!), false);
     assert.equal(await other.remove("sudph", keys[0]!), true);
     assert.equal((await store.keys("sudph")).length, 599);
+  },
+
+  "a binding goes with its holder alone, where one is named": async ({ store, other }) => {
+    const binding = { remoteAddress: "203.0.113.7:41234", port: 41_234, addresses: [] };
+    await store.put("sudph", alice.publicKey, { ...binding, holder: "one" }, { ttlMs: 100_000 });
+    await other.put("sudph", alice.publicKey, { ...binding, holder: "two" }, { ttlMs: 100_000 });
+    assert.equal((await store.get("sudph", alice.publicKey))?.holder, "two");
+    assert.equal(await store.remove("sudph", alice.publicKey, { holder: "one" }), false);
+    assert.deepEqual(await store.keys("sudph"), [alice.publicKey]);
+    assert.equal(await store.remove("sudph", alice.publicKey, { holder: "two" }), true);
+    await store.put("sudph", alice.publicKey, { ...binding, holder: "one" }, { ttlMs: 100_000 });
+    assert.equal(await other.remove("sudph", alice.publicKey), true, "whoever holds it");
+  },
+
+  "600 keys bind at once, and are listed": async ({ store, other }) => {
+    const keys = Array.from({ length: 600 }, (_, at) => pair(`visor ${at}`).publicKey);
+    await Promise.all(
+      keys.map((key, at) =>
+        (at % 2 === 0 ? store : other).put("stcpr", key, {
+          remoteAddress: "::1",
+          port: at + 1,
+          addresses: ["::1"],
+        }, {
+          ttlMs: 100_000,
+        })
+      ),
+    );
+    assert.deepEqual((await store.keys("stcpr")).sort(), [...keys].sort());
+    assert.equal((await other.get("stcpr", keys[599]!))?.port, 600);
   },
 
   "a closed store refuses with StoreError, and closes again in silence": async ({ store }) => {

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { Ledger, SkyError } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { openEntryStore, SqliteEntryStore, StoreError } from "../../../lib/services/store/mod.ts";
-import { DROP } from "../../../lib/services/store/_redis_scripts.ts";
-import { RedisEntryStore } from "../../../lib/services/store/redis_store.ts";
-import { redisMissing, TestRedis } from "../../support/redis.ts";
+import { RedisEntryStore } from "../../../lib/services/store/redis/mod.ts";
+import { DROP_MEMBERS } from "../../../lib/services/store/redis/_members.ts";
+import type { TestRedis } from "../../support/redis.ts";
 import { assertNothingAlive } from "../../support/world.ts";
+import { onRedis } from "./store_under_test.ts";
 import { key, storeCompliance, stored, type StoreUnderTest } from "./store_compliance.ts";
 
 const CASES = 13;
@@ -81,16 +82,6 @@ async function comply(test: Deno.TestContext, make: () => Promise<StoreUnderTest
 
 Deno.test("SqliteEntryStore in memory complies", (test) => comply(test, inMemory));
 Deno.test("SqliteEntryStore in a file, opened twice, complies", (test) => comply(test, inFile));
-
-const onRedis = (claim: string, run: (redis: TestRedis, test: Deno.TestContext) => Promise<void>) =>
-  Deno.test({
-    name: redisMissing === undefined ? claim : `${claim} (skipped: ${redisMissing})`,
-    ignore: redisMissing !== undefined,
-    async fn(test) {
-      await using redis = await TestRedis.start();
-      await run(redis, test);
-    },
-  });
 
 onRedis("RedisEntryStore, two connections, complies", (redis, test) => comply(test, () => inRedis(redis)));
 
@@ -170,7 +161,7 @@ onRedis(
 onRedis("RedisEntryStore drops no member whose entry came back meanwhile", async (redis) => {
   await redis.client.sadd("clients", key(1), key(2));
   await redis.client.set(key(2), "back");
-  await redis.client.eval(DROP, 1, "clients", key(1), key(2));
+  await redis.client.eval(DROP_MEMBERS, 1, "clients", key(1), key(1), key(2), key(2));
   assert.deepEqual(await redis.client.smembers("clients"), [key(2)]);
 });
 

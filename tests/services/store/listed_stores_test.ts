@@ -1,20 +1,15 @@
-/** The stores of a service discovery and an uptime tracker: SQLite in memory and in a file. */
+/** The stores of a service discovery and an uptime tracker: SQLite in memory and in a file, Redis with two instances. */
 import assert from "node:assert/strict";
 import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
-import {
-  InvalidStoreNameError,
-  openServiceStore,
-  openUptimeStore,
-  StoreError,
-} from "../../../lib/services/store/mod.ts";
+import { openServiceStore, openUptimeStore } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
 import { serviceStoreCompliance } from "./service_store_compliance.ts";
-import { onSqlite } from "./store_under_test.ts";
+import { everyStoreComplies } from "./store_under_test.ts";
 import { uptimeStoreCompliance } from "./uptime_store_compliance.ts";
 
-onSqlite("services", openServiceStore, serviceStoreCompliance);
-onSqlite("uptimes", openUptimeStore, uptimeStoreCompliance);
+everyStoreComplies("services", openServiceStore, serviceStoreCompliance);
+everyStoreComplies("uptimes", openUptimeStore, uptimeStoreCompliance);
 
 const alice = pair("alice").publicKey;
 
@@ -37,19 +32,10 @@ Deno.test("both can share a file with each other, and keep everything over a res
     for (const [type, ttlMs] of [["vpn", 2_000], ["visor", 1_000]] as const) {
       await services.put({ publicKey: alice, port: 1, type }, { ttlMs, typesMax: 2 });
     }
-    await services.nonces.raise(alice, 0);
+    await services.nonces.take(alice, 0);
     await uptimes.beat({ key: alice, atMs: 1_000, intervalMs: 1_500 });
     await clock.advance(1_000);
   }
   assert.deepEqual(world.ledger.live(), {});
   await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("names of stores that are none", async () => {
-  const world = { clock: new VirtualClock(), ledger: new Ledger() };
-  for (const open of [openServiceStore, openUptimeStore]) {
-    for (const name of ["", "postgres://x"]) await assert.rejects(open(name, world), InvalidStoreNameError);
-    await assert.rejects(open("/proc/no/such/folder.db", world), StoreError);
-  }
-  assert.deepEqual(world.ledger.live(), {});
 });

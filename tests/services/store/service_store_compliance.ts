@@ -4,7 +4,7 @@ import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import type { ServiceRecord } from "../../../lib/directory/mod.ts";
 import { type ServiceStore, StoreError } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
-import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+import type { Compliance } from "./store_under_test.ts";
 
 const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => pair(name).publicKey) as [
   PublicKey,
@@ -20,8 +20,6 @@ function record(publicKey: PublicKey, type = "vpn", more: Partial<ServiceRecord>
 const all = async (store: ServiceStore, type = "vpn") => await store.batch(type, await store.keys(type));
 
 export const serviceStoreCompliance: Compliance<ServiceStore> = {
-  ...nonceCompliance,
-
   "an empty store has nothing to say": async ({ store }) => {
     assert.deepEqual(await store.keys("vpn"), []);
     assert.deepEqual(await store.batch("vpn", [alice]), []);

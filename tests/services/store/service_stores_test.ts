@@ -1,4 +1,4 @@
-/** The stores of a transport discovery and an address resolver: SQLite in memory and in a file, and its maxima. */
+/** The stores of a transport discovery and an address resolver on SQLite and Redis; files, and names that are none. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../../lib/base/mod.ts";
@@ -6,19 +6,21 @@ import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import {
   InvalidStoreNameError,
   openBindingStore,
+  openServiceStore,
   openTransportStore,
+  openUptimeStore,
   StoreError,
 } from "../../../lib/services/store/mod.ts";
 import { SqliteTransportStore } from "../../../lib/services/store/sqlite_transport_store.ts";
 import { pair, transportOf } from "../service_support.ts";
 import { bindingStoreCompliance } from "./binding_store_compliance.ts";
-import { onSqlite } from "./store_under_test.ts";
+import { everyStoreComplies } from "./store_under_test.ts";
 import { latenciesOf, measuredBy, transportStoreCompliance } from "./transport_store_compliance.ts";
 
 const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
 
-onSqlite("transports", openTransportStore, transportStoreCompliance);
-onSqlite("bindings", openBindingStore, bindingStoreCompliance);
+everyStoreComplies("transports", openTransportStore, transportStoreCompliance);
+everyStoreComplies("bindings", openBindingStore, bindingStoreCompliance);
 
 Deno.test("a file of before transports had owners is taken as it is", async () => {
   const folder = await Deno.makeTempDir();
@@ -121,7 +123,7 @@ Deno.test("both services can share a file, and a file keeps everything over a re
     await bindings.put("stcpr", bob.publicKey, { remoteAddress: "::1", port: 1, addresses: [] }, {
       ttlMs: 1_000,
     });
-    await transports.nonces.raise(alice.publicKey, 0);
+    await transports.nonces.take(alice.publicKey, 0);
   }
   assert.deepEqual(world.ledger.live(), {});
   await Deno.remove(folder, { recursive: true });
@@ -129,11 +131,16 @@ Deno.test("both services can share a file, and a file keeps everything over a re
 
 Deno.test("names of stores that are none", async () => {
   const world = { clock: new VirtualClock(), ledger: new Ledger() };
-  for (const open of [openTransportStore, openBindingStore]) {
-    for (const name of ["", "redis://127.0.0.1:6379", "postgres://x"]) {
+  for (const open of [openTransportStore, openBindingStore, openServiceStore, openUptimeStore]) {
+    for (const name of ["", "redis://", "postgres://x"]) {
       await assert.rejects(open(name, world), InvalidStoreNameError);
     }
     await assert.rejects(open("/proc/no/such/folder.db", world), StoreError);
+    await assert.rejects(open("redis://127.0.0.1:1", world), StoreError);
+    const store = await open("memory", world);
+    await store.check();
+    await store[Symbol.asyncDispose]();
+    await assert.rejects(store.check(), StoreError);
   }
   assert.deepEqual(world.ledger.live(), {});
 });

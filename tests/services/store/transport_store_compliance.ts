@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { TransportRecord } from "../../../lib/directory/mod.ts";
 import { StoreError, type TransportStore } from "../../../lib/services/store/mod.ts";
 import { pair, transportOf } from "../service_support.ts";
-import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+import type { Compliance } from "./store_under_test.ts";
 
 const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
 
@@ -23,8 +23,6 @@ export const measuredBy = (owner: typeof alice, count: number, from = 0) =>
   });
 
 export const transportStoreCompliance: Compliance<TransportStore> = {
-  ...nonceCompliance,
-
   "put() stores no more than an owner's maximum, and nothing of what is beyond it": async (
     { store, elapse },
   ) => {
@@ -134,6 +132,75 @@ export const transportStoreCompliance: Compliance<TransportStore> = {
     assert.deepEqual((await store.all()).length, 1);
     await store.put(many, { ttlMs: 10_000 });
     assert.equal((await store.all()).length, 41, "and come back as new ones");
+  },
+
+  "an address block has a maximum for all its keys together": async ({ store, other, elapse }) => {
+    const from = (owner: typeof alice, text: string) => ({
+      ttlMs: 100_000,
+      owner: { key: owner.publicKey, recordsMax: 100, block: { text, recordsMax: 3 } },
+    });
+    const here = "2001:db8:: %/64";
+    assert.equal((await store.put(measuredBy(alice, 2), from(alice, here)))?.length, 2);
+    assert.equal(await other.put(measuredBy(bob, 2, 10), from(bob, here)), undefined);
+    assert.equal((await other.put(measuredBy(bob, 1, 10), from(bob, here)))?.length, 1);
+    assert.equal((await other.put(measuredBy(bob, 2, 20), from(bob, "203.0.113.7")))?.length, 2);
+    await elapse(100_000);
+    assert.equal((await store.put(measuredBy(carol, 3, 30), from(carol, here)))?.length, 3);
+  },
+
+  "a latency is in answers once both edges say that there is a transport": async (
+    { store, other, elapse },
+  ) => {
+    const record = transportOf(alice, bob, { latency: { min: 1, max: 3, avg: 2 } });
+    const { latency: _, ...bare } = record;
+    const by = (owner: typeof alice) => ({ ttlMs: 100_000, owner: { key: owner.publicKey, recordsMax: 9 } });
+    assert.deepEqual(await store.put([record], by(alice)), [bare]);
+    assert.deepEqual(await store.put([record], by(alice)), []);
+    assert.deepEqual(await other.byId(record.id), bare);
+    assert.deepEqual(await other.put([bare], by(bob)), [record], "now it is told");
+    for (
+      const found of [
+        await store.byId(record.id),
+        (await store.all())[0],
+        (await other.byEdges([bob.publicKey]))[0],
+      ]
+    ) {
+      assert.deepEqual(found, record);
+    }
+    await elapse(100_000);
+    assert.deepEqual(await store.put([bare], by(alice)), [bare], "in its next life it has to be said anew");
+    assert.deepEqual(await other.put([bare], by(bob)), [record], "and the latency has outlived it");
+  },
+
+  "a hundred registrations at once, by two instances: none lost, none twice, no maximum passed": async (
+    { store, other },
+  ) => {
+    const owner = { key: alice.publicKey, recordsMax: 60 };
+    const results = await Promise.all(Array.from({ length: 100 }, (_, at) => {
+      const records = [transportOf(alice, pair(`peer ${at % 80}`))];
+      return (at % 2 === 0 ? store : other).put(records, { ttlMs: 100_000, owner });
+    }));
+    const stored = await other.all();
+    assert.equal(stored.length, 60);
+    const fresh = results.flatMap((changed) => changed ?? []);
+    assert.deepEqual(new Set(fresh.map(({ id }) => id)), new Set(stored.map(({ id }) => id)));
+    assert.equal(fresh.length, 60, "each is new once");
+    const removals = await Promise.all(
+      Array.from(
+        { length: 10 },
+        (_, at) => (at % 2 === 0 ? store : other).remove(stored.map(({ id }) => id)),
+      ),
+    );
+    assert.equal(removals.flat().length, 60, "each is removed once");
+    assert.deepEqual(await store.byEdges([alice.publicKey]), []);
+  },
+
+  "600 transports of one key are listed, in their order": async ({ store, other }) => {
+    const records = measuredBy(alice, 600);
+    await store.put(records, { ttlMs: 100_000 });
+    assert.deepEqual(await other.byEdges([alice.publicKey]), records);
+    assert.deepEqual(await other.all(), records);
+    assert.equal((await other.allWithLives()).length, 600);
   },
 
   "a closed store refuses with StoreError, and closes again in silence": async ({ store }) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import { type Beat, SLOTS_OF_DAY, StoreError, type UptimeStore } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
-import { type Compliance, nonceCompliance } from "./store_under_test.ts";
+import type { Compliance } from "./store_under_test.ts";
 
 const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => pair(name).publicKey).sort() as [
   PublicKey,
@@ -27,8 +27,6 @@ function slotsIn(slots: Uint8Array): number[] {
 }
 
 export const uptimeStoreCompliance: Compliance<UptimeStore> = {
-  ...nonceCompliance,
-
   "an empty store has nothing to say": async ({ store }) => {
     assert.deepEqual(await store.visors(), []);
     assert.deepEqual(await store.visors([alice]), []);
