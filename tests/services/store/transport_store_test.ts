@@ -59,6 +59,11 @@ onSmall("all latencies together have a maximum, the newest stay", async ({ store
   await other.put(second, { ttlMs: 10_000 });
   await elapse(10_000);
   assert.deepEqual(await latenciesOf(store, [...first, ...second]), [undefined, 2, 3, 11, 12, 13]);
+  const third = measuredBy(carol, 4, 20);
+  await other.put(third, { ttlMs: 10_000 });
+  const known = await latenciesOf(store, [...first, ...second, ...third]);
+  assert.deepEqual(known.slice(6), [21, 22, 23, 24]);
+  assert.equal(known.filter((avg) => avg !== undefined).length, 5);
   await store.remove((await store.all()).map(({ id }) => id));
   assert.deepEqual(await latenciesOf(other, [...first, ...second]), Array(6).fill(undefined));
 });
