@@ -58,23 +58,7 @@ export class TestRedis implements AsyncDisposable {
    * sets are that much earlier.
    */
   async age(ms: number): Promise<void> {
-    for (const key of await this.#client.keys("*")) {
-      if (await this.#client.type(key) === "zset") await this.#ageMembers(key, ms);
-      const leftMs = await this.#client.pttl(key);
-      if (leftMs === -1) continue; // lives for ever
-      if (leftMs > ms) await this.#client.pexpire(key, leftMs - ms);
-      else await this.#client.del(key);
-    }
-  }
-
-  async #ageMembers(key: string, ms: number): Promise<void> {
-    const members = await this.#client.zrange(key, 0, "-1", "WITHSCORES");
-    for (let at = 0; at < members.length; at += 2) {
-      const score = Number(members[at + 1]);
-      if (score > TIME_MIN_MS && score < Number.MAX_SAFE_INTEGER) {
-        await this.#client.zincrby(key, -ms, members[at]!);
-      }
-    }
+    await this.#client.eval(AGE, 0, ms, TIME_MIN_MS, Number.MAX_SAFE_INTEGER);
   }
 
   /** Ends the server at once, as a crash would. */
@@ -127,3 +111,23 @@ async function isInstalled(): Promise<boolean> {
 const PORT_ATTEMPTS_MAX = 5;
 /** Lower numbers are no times of this century, in ms. */
 const TIME_MIN_MS = 1e12;
+const AGE = `
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if redis.call('TYPE', key).ok == 'zset' then
+    local members = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for at = 1, #members, 2 do
+      local score = tonumber(members[at + 1])
+      if score > tonumber(ARGV[2]) and score < tonumber(ARGV[3]) then
+        redis.call('ZINCRBY', key, '-' .. ARGV[1], members[at])
+      end
+    end
+  end
+  local left = redis.call('PTTL', key)
+  if left > tonumber(ARGV[1]) then
+    redis.call('PEXPIRE', key, string.format('%.0f', left - tonumber(ARGV[1])))
+  elseif left >= 0 then
+    redis.call('DEL', key)
+  end
+end
+return 0
+`;
