@@ -24,7 +24,7 @@ local function place(type, key) return P .. 'service:' .. type .. ':' .. key end
 local function blockOf(type, key) return string.match(redis.call('GET', place(type, key)) or '', '^(%S+) ') end
 `;
 
-/** ARGV: type, key, ttl in ms, JSON; maximum of the key; block, its maximum. 1: stored; 0: there is no room. */
+/** ARGV: type, key, ttl in ms, JSON; maximum of the key; block, its maximum; that of the type, -1 for none. 1: stored; 0: there is no room. */
 const PUT = `
 ${SERVICE}
 local type, key, ttl, json, block = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[6]
@@ -32,6 +32,8 @@ local before = blockOf(type, key)
 if not before then
   if live(P .. 'of:' .. key) >= tonumber(ARGV[5]) then return 0 end
   if block ~= '-' and live(P .. 'at:' .. block) >= tonumber(ARGV[7]) then return 0 end
+  local max = tonumber(ARGV[8])
+  if max >= 0 and live(P .. 'type:' .. type) >= max then return 0 end
 elseif before ~= block then
   leave(P .. 'at:' .. before, type .. ' ' .. key)
 end
@@ -79,10 +81,13 @@ export class RedisServiceStore implements ServiceStore {
     return this.#pool.check();
   }
 
-  async put(record: ServiceRecord, { ttlMs, typesMax, block }: PutService): Promise<boolean> {
+  async put(
+    record: ServiceRecord,
+    { ttlMs, typesMax, recordsMax = -1, block }: PutService,
+  ): Promise<boolean> {
     const text = JSON.stringify(wireService(record));
     const from = [encodeURIComponent(block?.text ?? "-"), block?.recordsMax ?? 0];
-    const given = [record.type, record.publicKey, wholeMs(ttlMs), text, typesMax, ...from];
+    const given = [record.type, record.publicKey, wholeMs(ttlMs), text, typesMax, ...from, recordsMax];
     return await this.#pool.run("putService", PREFIX, ...given) === 1;
   }
 

@@ -3,6 +3,7 @@ import type { PublicKey } from "../../../crypto/mod.ts";
 import {
   type AddressOfMonth,
   type Beat,
+  type BeatResult,
   dayOf,
   type DayOfVisor,
   type SeenVisor,
@@ -30,10 +31,13 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 // months                    set      of months
 // addresses:<month>         hash     the address of each key
 
-/** ARGV: key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "", address. */
+/** ARGV: key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "", address, maximum of visors, -1 for none. */
 const BEAT = `
 local P, key, at, day = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local stored = redis.call('GET', P .. 'visor:' .. key) or ''
+if stored == '' and tonumber(ARGV[11]) >= 0 and redis.call('SCARD', P .. 'visors') >= tonumber(ARGV[11]) then
+  return 'full'
+end
 local counted, version = string.match(stored, '^%d+ (%d+) (.*)$')
 local counts = not counted or at - tonumber(counted) >= tonumber(ARGV[3]) or at < tonumber(counted)
 if counts then counted = ARGV[2] end
@@ -50,7 +54,7 @@ if counts and ARGV[9] ~= '' then
   redis.call('SADD', P .. 'months', ARGV[9])
   redis.call('HSET', P .. 'addresses:' .. ARGV[9], key, ARGV[10])
 end
-return counts and 1 or 0
+return counts and 'counted' or 'seen'
 `;
 
 /** ARGV: a day, how many days there are besides, these, keys. Forgets the day of these keys. */
@@ -94,13 +98,14 @@ export class RedisUptimeStore implements UptimeStore {
     return this.#pool.check();
   }
 
-  async beat({ key, intervalMs, version, address, ...beat }: Beat): Promise<boolean> {
+  async beat({ key, intervalMs, visorsMax = -1, version, address, ...beat }: Beat): Promise<BeatResult> {
     const atMs = Math.floor(beat.atMs);
     const day = dayOf(atMs);
     const told = [version === undefined ? 0 : 1, version ?? ""];
     const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
     const when = [atMs, intervalMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
-    return await this.#pool.run("beat", PREFIX, key, ...when, ...told, ...located) === 1;
+    const given = [key, ...when, ...told, ...located, visorsMax];
+    return await this.#pool.run("beat", PREFIX, ...given) as BeatResult;
   }
 
   async visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]> {
