@@ -30,7 +30,7 @@ export const ACKNOWLEDGE_DELAY_MS = 10;
 /** Nothing of what was sent has arrived for so long: nobody is there. Above what a path is gone for in passing. */
 export const SILENCE_MAX_MS = 45_000;
 /** Segments sent in one turn: more would overflow the buffers of sockets, ours and the peer's. */
-export const BURST_MAX = 64;
+export const BURST_MAX = 32;
 /** Between two bursts. */
 export const BURST_PAUSE_MS = 1;
 
