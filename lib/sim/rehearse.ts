@@ -153,6 +153,7 @@ async function watched({ fleet, scenario, look }: Rehearsal, complaints: Complai
       await fleet.sleep(BOUNDS_EVERY_MS);
     }
   })();
+  watching.catch(() => {}); // told below
   try {
     await scenario();
   } finally {

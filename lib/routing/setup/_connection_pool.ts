@@ -14,6 +14,11 @@ import { RpcClient } from "../../wire/rpc/mod.ts";
 
 /** How long an unused connection is kept (routing.md 8.5). */
 export const POOL_IDLE_MS = 5 * 60_000;
+/**
+ * An older connection is not given out any more: visors end theirs after 2 min, whatever is under way on it, and a
+ * request may take 30 s.
+ */
+export const POOL_LIFE_MS = 85_000;
 /** How often the pool looks for those that are too old. */
 export const POOL_SWEEP_MS = 30_000;
 /** A connection that says nothing for so long is at its end: visors close theirs after that time. */
@@ -31,10 +36,12 @@ export interface Lease {
   readonly client: RpcClient;
   /** It was used before: its visor may have ended it meanwhile. */
   readonly wasPooled: boolean;
+  readonly bornMs: number;
 }
 
 interface Idle {
   readonly client: RpcClient;
+  readonly bornMs: number;
   readonly sinceMs: number;
 }
 
@@ -63,9 +70,11 @@ export class ConnectionPool {
   /** An unused connection to `visor` that is not known to be at its end; undefined when there is none. */
   take(visor: PublicKey): Lease | undefined {
     for (;;) {
-      const client = this.#remove(visor, (idle) => idle.pop());
-      if (client === undefined) return undefined;
-      if (client.isOpen) return { visor, client, wasPooled: true };
+      const idle = this.#remove(visor, (idle) => idle.pop());
+      if (idle === undefined) return undefined;
+      const { client, bornMs } = idle;
+      const isYoung = this.#world.clock.monotonicMs() - bornMs < POOL_LIFE_MS;
+      if (client.isOpen && isYoung) return { visor, client, wasPooled: true, bornMs };
       this.#end(client);
     }
   }
@@ -74,16 +83,17 @@ export class ConnectionPool {
   adopt(visor: PublicKey, conn: Conn): Lease {
     const { clock } = this.#world;
     const timed = withDeadlines(conn, clock, { readIdleMs: POOL_READ_IDLE_MS, writeMs: POOL_WRITE_MS });
-    return { visor, client: new RpcClient(timed, { world: this.#world }), wasPooled: false };
+    const client = new RpcClient(timed, { world: this.#world });
+    return { visor, client, wasPooled: false, bornMs: clock.monotonicMs() };
   }
 
   /** Gives a connection back that worked. */
-  release({ visor, client }: Lease): void {
+  release({ visor, client, bornMs }: Lease): void {
     if (this.#isClosed || !client.isOpen) return this.#end(client);
     const idle = this.#idle.get(visor) ?? [];
     this.#idle.delete(visor); // to the end: the visor was just used
     this.#idle.set(visor, idle);
-    idle.push({ client, sinceMs: this.#world.clock.monotonicMs() });
+    idle.push({ client, bornMs, sinceMs: this.#world.clock.monotonicMs() });
     this.#count++;
     if (idle.length > POOL_PER_VISOR_MAX) this.#endOldest(visor);
     if (this.#count > POOL_CONNECTIONS_MAX) this.#endOldest(this.#idle.keys().next().value!);
@@ -110,26 +120,25 @@ export class ConnectionPool {
     for (const visor of [...this.#idle.keys()]) {
       for (const { client, sinceMs } of [...this.#idle.get(visor)!]) {
         if (client.isOpen && sinceMs > beforeMs) continue;
-        this.#end(
-          this.#remove(visor, (idle) => idle.splice(idle.findIndex((each) => each.client === client), 1)[0])!,
-        );
+        this.#remove(visor, (idle) => idle.splice(idle.findIndex((each) => each.client === client), 1)[0]);
+        this.#end(client);
       }
     }
     if (this.#count > 0) this.#sweep = this.#world.clock.timer(POOL_SWEEP_MS, this.#onSweep);
   };
 
   #endOldest(visor: PublicKey): void {
-    const client = this.#remove(visor, (idle) => idle.shift());
-    if (client !== undefined) this.#end(client);
+    const oldest = this.#remove(visor, (idle) => idle.shift());
+    if (oldest !== undefined) this.#end(oldest.client);
   }
 
-  #remove(visor: PublicKey, take: (idle: Idle[]) => Idle | undefined): RpcClient | undefined {
+  #remove(visor: PublicKey, take: (idle: Idle[]) => Idle | undefined): Idle | undefined {
     const idle = this.#idle.get(visor);
     if (idle === undefined) return undefined;
     const taken = take(idle);
     if (idle.length === 0) this.#idle.delete(visor);
     if (taken !== undefined) this.#count--;
-    return taken?.client;
+    return taken;
   }
 
   /** Tells it to end, and waits for nothing. */

@@ -3,7 +3,7 @@
  * operations, section 3).
  *
  *     dial     all at once, 10 s each; a transient dmsg 202 is tried 3 times, 1 s and 2 s apart; 60 s for all
- *     reserve  all at once; a kept connection that turns out to be shut down is dialled anew, once
+ *     reserve  all at once, 10 s; a kept connection that turns out to be shut down is dialled anew, once
  *
  * The first failure is the request's; visors that did not fail are left to finish, and their connections kept.
  *
@@ -26,6 +26,11 @@ export const HOP_DIAL_ATTEMPTS = 3;
 export const HOP_DIAL_BACKOFF_MS = 1_000;
 /** For the dials of all visors together. */
 export const HOP_DIALS_TIMEOUT_MS = 60_000;
+/**
+ * For a visor's answer: it only counts. A visor that died in silence has a kept connection that looks open, and its
+ * source, which waits 30 s, is to hear which hop it was.
+ */
+export const RESERVE_TIMEOUT_MS = 10_000;
 
 /** Opens a connection to port 136 of a visor. `bypassCaches`: ask again where a failure is remembered. */
 export type DialVisor = (
@@ -127,7 +132,7 @@ async function reserveAt(
   try {
     let ids: readonly number[];
     try {
-      ids = await callReserve(lease, count, context.signal);
+      ids = await callReserve(lease, count, context);
     } catch (error) {
       if (!(error instanceof RpcShutDownError) || !lease.wasPooled) throw error;
       // The visor had ended a connection that was kept. The new one stands for it from here on (RT-3).
@@ -135,7 +140,7 @@ async function reserveAt(
       context.pool.discard(lease);
       lease = await dialVisor(visor, { ...context, dialUntilMs: Infinity });
       leases.set(visor, lease);
-      ids = await callReserve(lease, count, context.signal);
+      ids = await callReserve(lease, count, context);
     }
     if (ids.length === count && new Set(ids).size === count) return ids;
     throw new RouteSetupError(`${ids.length} of ${count} route ids came`);
@@ -151,8 +156,17 @@ async function reserveAt(
   }
 }
 
-function callReserve({ client }: Lease, count: number, signal: AbortSignal): Promise<readonly number[]> {
-  return client.call("RPCGateway.ReserveIDs", ID_COUNT, count, ROUTE_IDS, { signal });
+function callReserve(
+  { client }: Lease,
+  count: number,
+  { world: { clock }, signal }: ReservationContext,
+): Promise<readonly number[]> {
+  const limit = { what: "A reservation of route ids", afterMs: RESERVE_TIMEOUT_MS, signal };
+  return withTimeout(
+    clock,
+    limit,
+    (signal) => client.call("RPCGateway.ReserveIDs", ID_COUNT, count, ROUTE_IDS, { signal }),
+  );
 }
 
 /**

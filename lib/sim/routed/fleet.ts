@@ -126,14 +126,19 @@ export class RoutedFleet extends Fleet {
     await this.sleep(KNOWN_AFTER_MS);
   }
 
-  /** Waits until `holds`. Rejects with `what` when it does not in time. */
-  async until(what: string, holds: () => boolean | Promise<boolean>, withinMs: number): Promise<number> {
+  /** Waits until `holds`, and looks each `everyMs`. Rejects with `what` when it does not in time. */
+  async until(
+    what: string,
+    holds: () => boolean | Promise<boolean>,
+    withinMs: number,
+    everyMs = 100,
+  ): Promise<number> {
     const startedMs = this.simulation.nowMs;
     while (!(await holds())) {
       if (this.simulation.nowMs - startedMs > withinMs) {
         throw new TypeError(`not within ${withinMs / 1000} s: ${what}`);
       }
-      await this.sleep(100);
+      await this.sleep(everyMs);
     }
     return this.simulation.nowMs - startedMs;
   }

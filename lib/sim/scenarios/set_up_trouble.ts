@@ -24,6 +24,8 @@ const AROUND = { minHops: 2 } as const;
 const AROUND_WITHIN_MS = 30_000;
 /** Rules of a route that failed are deleted at once, by connections that are open. */
 const UNDONE_WITHIN_MS = 3_000;
+/** The setup node says which hop is dead: 10 s for a dial or for its answer, or three dials in a row. */
+const NAMED_WITHIN_MS = 20_000;
 /** A set-up over hops that are well. */
 const SET_UP_WITHIN_MS = 3_000;
 const CALLERS = 100;
@@ -123,12 +125,17 @@ async function mustFail(work: Promise<void>): Promise<void> {
   if (isDone) throw new TypeError("a route was set up though one of its visors refused it");
 }
 
-/** After two minutes a visor ends the connection that the setup node keeps. */
+/** A server tells the setup node of an end when it knows of it: a link's latency later. */
+const STALE_MS = 10;
+/** A session that ends younger is not dialled anew at once. */
+const STEADY_MS = 35_000;
+const POLL_MS = 5;
+/** Visors end the connections that the setup node keeps after two minutes. */
 const KEPT_MS = 120_000;
 
 export const stalePooled: RoutedScenario = {
   name: "stale-pooled",
-  summary: "routes are asked for just when visors end the connections that the setup node keeps",
+  summary: "routes are asked for just when the connections end that the setup node keeps to visors",
   ...SIZE,
   visors: 3,
   async run(fleet) {
@@ -136,9 +143,25 @@ export const stalePooled: RoutedScenario = {
     const [from, relay, to] = row;
     await fleet.settle();
     await fleet.chain(row);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 3; round++) { // the visors' own time for a connection is over
       await ping(from, to, AROUND);
-      await fleet.sleep(KEPT_MS - fleet.random.integer(100, 500));
+      await fleet.sleep(KEPT_MS + fleet.random.integer(-400, 100));
+    }
+    for (let round = 0; round < 3; round++) { // its session is lost
+      await ping(from, to, AROUND);
+      const startedMs = fleet.simulation.nowMs;
+      const dial = ping(from, to, AROUND);
+      const isAsked = () => fleet.setupNode.stats()!.active_requests > 0;
+      await fleet.until("the setup node is asked", isAsked, SET_UP_WITHIN_MS, POLL_MS);
+      const needsMs = fleet.simulation.nowMs - startedMs;
+      await dial;
+      const losing = ping(from, to, AROUND);
+      await fleet.sleep(needsMs - STALE_MS);
+      const ending = fleet.pick([relay, to]);
+      for (const server of fleet.servers) fleet.simulation.reset(ending.name, server.name);
+      fleet.say("its sessions are lost while it is asked", ending.name);
+      await losing;
+      await fleet.sleep(STEADY_MS);
     }
     mustHaveFailed(fleet, 0);
     const restarting = fleet.pick([relay, to]);
@@ -159,15 +182,18 @@ function mustHaveFailed(fleet: RoutedFleet, times: number): void {
   }
 }
 
+/** A route whose only relay is this. */
+function overRelay(relay: WholeVisor, to: WholeVisor) {
+  return { forward: [{ publicKey: relay.publicKey }, { publicKey: to.publicKey }] } as const;
+}
+
 export const slowDeadHop: RoutedScenario = {
   name: "slow-dead-hop",
   summary: "a visor of kept connections hears nothing any more; set-ups over others are as quick as before",
   ...SIZE,
   async run(fleet) {
     const { from, near, far, to } = await diamond(fleet);
-    const over = (relay: WholeVisor) => ({
-      forward: [{ publicKey: relay.publicKey }, { publicKey: to.publicKey }],
-    });
+    const over = (relay: WholeVisor) => overRelay(relay, to);
     await ping(from, to, over(near));
     await ping(from, to, over(far));
     const how = fleet.pick(["silent", "cut off", "slow"] as const);
@@ -175,7 +201,11 @@ export const slowDeadHop: RoutedScenario = {
     if (how === "silent") near.kill("silent");
     else if (how === "cut off") fleet.simulation.partition(near.name);
     else fleet.simulation.slowReader(near.name, 0);
-    const hanging = Promise.allSettled([1, 2, 3].map(() => ping(from, to, over(near))));
+    const hangsSinceMs = fleet.simulation.nowMs;
+    let hungMs = 0;
+    const hanging = Promise.allSettled([1, 2, 3].map(async () => {
+      await ping(from, to, over(near)).finally(() => hungMs = fleet.simulation.nowMs - hangsSinceMs);
+    }));
     for (let round = 0; round < 5; round++) {
       await fleet.sleep(fleet.random.integer(500, 4_000));
       const startedMs = fleet.simulation.nowMs;
@@ -187,6 +217,7 @@ export const slowDeadHop: RoutedScenario = {
     if (results.some(({ status }) => status === "fulfilled")) {
       throw new TypeError(`${near.name} was not dead`);
     }
+    if (hungMs > NAMED_WITHIN_MS) throw new TypeError(`a dead hop was named after ${hungMs / 1000} s`);
     const startedMs = fleet.simulation.nowMs;
     await ping(from, to, AROUND);
     const tookMs = fleet.simulation.nowMs - startedMs;
@@ -198,6 +229,9 @@ export const slowDeadHop: RoutedScenario = {
     fleet.say("is well again", near.name);
   },
 };
+
+/** Below what the setup node waits between its first and its third dial. */
+const OFF_DMSG_MS = 800;
 
 export const hopChurn: RoutedScenario = {
   name: "hop-churn",
@@ -220,13 +254,13 @@ export const hopChurn: RoutedScenario = {
     await fleet.sleep(KNOWN_AFTER_MS + 10_000);
     fleet.startTraffic(2, [from, to]);
     let isOver = false;
-    const dialling = Promise.all([1, 2, 3].map(async () => {
+    const dialling = Promise.all([1, 2].map(async () => {
       while (!isOver) {
         await ping(from, to, AROUND).catch(() => {}); // as a relay may go at any moment
-        await fleet.sleep(fleet.random.integer(0, 1_000));
+        await fleet.sleep(fleet.random.integer(0, 2_000));
       }
     }));
-    for (let round = fleet.random.integer(4, 8); round > 0; round--) {
+    for (let round = fleet.random.integer(3, 5); round > 0; round--) {
       await fleet.sleep(fleet.random.integer(200, 8_000));
       const relay = fleet.pick([near, far]);
       const how = fleet.pick(["silent", "reset", "stop"] as const);
@@ -237,6 +271,21 @@ export const hopChurn: RoutedScenario = {
     }
     isOver = true;
     await dialling;
+    await fleet.stopTraffic();
+    const steady = fleet.pick([near, far]);
+    const over = overRelay(steady, to);
+    await fleet.retried("a route over a relay that is steady", () => ping(from, to, over), 120_000);
+    await fleet.sleep(STEADY_MS);
+    for (const server of fleet.servers) {
+      fleet.simulation.reset(steady.name, server.name);
+      fleet.simulation.partition(steady.name, server.name);
+    }
+    fleet.say("is on no server for a second", steady.name);
+    await fleet.sleep(OFF_DMSG_MS / 4); // until all have heard it
+    const route = ping(from, to, over); // the setup node tries three times
+    await fleet.sleep(OFF_DMSG_MS);
+    for (const server of fleet.servers) fleet.simulation.heal(steady.name, server.name);
+    await route;
   },
 };
 

@@ -30,24 +30,25 @@ export const halfOpenTransport: RoutedScenario = {
     const [from, to, ...rest] = row;
     await fleet.settle();
     await fleet.chain(row);
-    fleet.startTraffic(6);
+    fleet.startTraffic(3);
     await fleet.sleep(fleet.random.integer(1_000, 10_000));
-    const transport = from.node.transports.to(to.publicKey)[0]!;
-    const how = fleet.pick(["cut", "one way", "not read"] as const);
-    fleet.say(`the link of ${from.name} and ${to.name}: ${how}`);
-    if (how === "cut") fleet.simulation.partition(from.name, to.name);
-    else if (how === "one way") fleet.simulation.blackHole(from.name, to.name);
-    else fleet.simulation.slowReader(to.name, 0);
-    const floods = how === "not read" ? flood(transport) : undefined;
+    const stuck = from.node.transports.to(to.publicKey)[0]!;
+    fleet.simulation.slowReader(to.name, 0);
+    fleet.say("reads nothing any more", to.name);
+    const floods = flood(stuck);
     await ping(rest[0]!, rest[1]!); // others are none the worse
-    if (floods !== undefined) {
-      await fleet.until(
-        "a transport ends of which no write ends",
-        () => !transport.isLive,
-        WRITES_END_WITHIN_MS,
-      );
-      await floods;
-    } else if (fleet.random.chance(50)) {
+    await fleet.until("a transport ends of which no write ends", () => !stuck.isLive, WRITES_END_WITHIN_MS);
+    await floods;
+    fleet.simulation.slowReader(to.name, Infinity);
+    fleet.say("reads all that comes", to.name);
+
+    await fleet.retried("a transport after that", async () => void await fleet.link(from, to), 60_000);
+    const transport = from.node.transports.to(to.publicKey)[0]!;
+    const how = fleet.pick(["nothing passes", "nothing gets there"] as const);
+    if (how === "nothing passes") fleet.simulation.partition(from.name, to.name);
+    else fleet.simulation.blackHole(from.name, to.name);
+    fleet.say(`${how} between ${from.name} and ${to.name}`);
+    if (fleet.random.chance(50)) {
       await fleet.sleep(fleet.random.integer(0, 60_000));
       await withTimeout(
         fleet.director.clock,
@@ -56,8 +57,7 @@ export const halfOpenTransport: RoutedScenario = {
       );
     }
     await fleet.sleep(fleet.pick([5_000, 60_000, 240_000]));
-    if (how === "not read") fleet.simulation.slowReader(to.name, Infinity);
-    else fleet.simulation.heal(from.name, to.name);
+    fleet.simulation.heal(from.name, to.name);
     fleet.say("everything passes again");
   },
 };

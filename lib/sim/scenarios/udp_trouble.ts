@@ -14,6 +14,10 @@ const NEVER: readonly (readonly [NatKind, NatKind])[] = [
   ["symmetric", "port-restricted"],
   ["symmetric", "symmetric"],
 ];
+/** NAT boxes have forgotten whatever was silent since. */
+const IDLE_MS = 70_000;
+/** A round trip, and one datagram that is sent again. */
+const PONG_WITHIN_MS = 1_000;
 /** A punch may be lost; an application tries again. */
 const TRIES = 3;
 
@@ -41,9 +45,17 @@ export const natKinds: RoutedScenario = {
         if (hasMet !== isPossible) throw new TypeError(`${pair} ${hasMet ? "met" : "did not meet"} by sudph`);
       }
     }
-    await fleet.sleep(KNOWN_AFTER_MS);
+    await fleet.sleep(IDLE_MS);
+    for (const { visor: { name, node } } of places) {
+      for (const transport of node.transports.transports()) {
+        const tookMs = await transport.ping();
+        if (tookMs > PONG_WITHIN_MS) {
+          throw new TypeError(`a pong on a transport of ${name} took ${tookMs} ms`);
+        }
+      }
+    }
     fleet.startTraffic();
-    await fleet.sleep(40_000);
+    await fleet.sleep(30_000);
   },
 };
 

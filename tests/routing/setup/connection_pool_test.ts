@@ -3,8 +3,11 @@ import { type Conn, Ledger, memoryPair } from "../../../lib/base/mod.ts";
 import {
   ConnectionPool,
   POOL_CONNECTIONS_MAX,
+  POOL_LIFE_MS,
   POOL_PER_VISOR_MAX,
 } from "../../../lib/routing/setup/_connection_pool.ts";
+import { SETUP_REQUEST_TIMEOUT_MS } from "../../../lib/routing/setup/_request_limit.ts";
+import { SETUP_CALLS_MS } from "../../../lib/routing/setup/setup_calls.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { assertNothingAlive } from "../../support/world.ts";
 import { key, outcomeOf } from "./_fake_visors.ts";
@@ -53,6 +56,24 @@ Deno.test("RT-5: a connection is taken out while in use, given back, and given u
   assert.equal(pool.take(key("bob")), undefined);
   await clock.advance(30_000);
   assert.equal(pool.idleCount, 0);
+  for (const conn of far) conn.close();
+  const closing = outcomeOf(pool.close());
+  await clock.advance(0);
+  assert.equal(closing.done, true);
+  assertNothingAlive(ledger);
+});
+
+Deno.test("a kept connection is not given out when its visor may end it under a request, however often it was used", async () => {
+  const { ledger, clock, pool, far, dial } = rig();
+  pool.release(pool.adopt(key("bob"), dial()));
+  await clock.advance(60_000);
+  pool.release(pool.take(key("bob"))!);
+  await clock.advance(POOL_LIFE_MS - 60_001);
+  pool.release(pool.take(key("bob"))!);
+  await clock.advance(1);
+  assert.equal(pool.take(key("bob")), undefined);
+  assert.equal(pool.idleCount, 0);
+  assert.ok(POOL_LIFE_MS + SETUP_REQUEST_TIMEOUT_MS < SETUP_CALLS_MS);
   for (const conn of far) conn.close();
   const closing = outcomeOf(pool.close());
   await clock.advance(0);

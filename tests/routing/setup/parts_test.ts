@@ -154,6 +154,33 @@ Deno.test("automatic transports: a key that is not listed, or a resolver that is
   assert.deepEqual([done.done, done.error, dials.length], [true, undefined, 9]);
 });
 
+Deno.test("automatic transports: a type that is never answered leaves time for the next, within 15 s", async () => {
+  const clock = new VirtualClock();
+  const dials: [string, number][] = [];
+  const make = automaticTransports({
+    world: { clock },
+    log: silentLog,
+    types: ["sudph", "dmsg"],
+    resolver: { transports: () => Promise.resolve({ stcpr: [], sudph: [BOB] }) },
+    transports: {
+      dial: (_, type, { signal }) => {
+        dials.push([type, clock.monotonicMs() - startMs]);
+        if (type === "dmsg") return Promise.resolve();
+        return new Promise((_resolve, reject) =>
+          signal!.addEventListener("abort", () => reject(signal!.reason), { once: true })
+        );
+      },
+    },
+  });
+  const startMs = clock.monotonicMs();
+  const done = outcomeOf(make(BOB));
+  await clock.advance(14_999);
+  assert.equal(done.done, false);
+  await clock.advance(1);
+  assert.equal(done.done, true);
+  assert.deepEqual(dials, [["sudph", 0], ["dmsg", 15_000]]);
+});
+
 function clientOf(nodes: Record<string, () => Promise<Conn>>) {
   const tried: string[] = [];
   const clock = new VirtualClock();

@@ -111,6 +111,24 @@ Deno.test("RT-2: the third failure is the request's, and other failures are not 
     assert.equal(visor("alice").calls.length, 0); // nothing is reserved before all are there
   }));
 
+Deno.test("a kept connection to a visor that died in silence: the hop is named after 10 s", () =>
+  withNode(TRIO, async ({ node, clock, visor }) => {
+    outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    visor("bob").before = () => new Promise(() => {});
+    const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
+    await clock.advance(9_999);
+    assert.equal(done.done, false);
+    await clock.advance(1);
+    const error = done.error as RouteSetupError;
+    assert.deepEqual([error.reason, error.visor], ["id_reservation", key("bob")]);
+    assert.equal(visor("bob").dials.length, 1);
+    visor("bob").before = () => {};
+    const next = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
+    await clock.advance(0);
+    assert.deepEqual([next.error, visor("bob").dials.length], [undefined, 2]);
+  }));
+
 Deno.test("RT-2: a dial without an end is given up after 10 s", () =>
   withNode(TRIO, async ({ node, clock, visor }) => {
     visor("alice").onDial = (_, signal) => hang(signal);
