@@ -8,7 +8,7 @@
 import { describeError } from "../../base/mod.ts";
 import { sleep, withTimeout } from "../../runtime/mod.ts";
 import type { RouteGroup } from "../../routing/mod.ts";
-import type { DialRouteOptions } from "../../routing/setup/mod.ts";
+import { CIRCUIT_OPEN_MS, type DialRouteOptions } from "../../routing/setup/mod.ts";
 import {
   checkDiscovery,
   checkSessions,
@@ -21,6 +21,11 @@ import { KNOWN_AFTER_MS, type RoutedFleet } from "./fleet.ts";
 import { OwnerWatch, RULE_OF_NO_ROUTE_MS } from "./owners.ts";
 import type { WholeVisor } from "./visor_node.ts";
 
+/**
+ * Every visor has a route to every other within this after the faults end: a circuit of the setup node that opened
+ * just before is open for 60 s, and the routes after that are tried again.
+ */
+export const ROUTED_WITHIN_MS = REACHABLE_WITHIN_MS + CIRCUIT_OPEN_MS;
 /** A stream of which nothing arrives for so long is silent: everything on its way notices before. */
 export const SILENCE_MAX_MS = 350_000;
 /** Port of the route space on which every visor answers to being there. */
@@ -82,17 +87,17 @@ function leftOf(fleet: RoutedFleet): string[] {
   return pooled === 0 ? lines : [...lines, `the setup node keeps ${pooled} connections that nobody uses`];
 }
 
-/** Every visor, from every other: by a route to its port of pings, within {@link REACHABLE_WITHIN_MS}. */
+/** Every visor, from every other: by a route to its port of pings, within {@link ROUTED_WITHIN_MS}. */
 export async function checkRoutedReach(fleet: RoutedFleet): Promise<Reach> {
   const startedMs = fleet.simulation.nowMs;
   const up = fleet.wholeUp;
   const complaints: string[] = [];
   await Promise.all(up.flatMap((from) =>
     up.filter((to) => to !== from).map(async (to) => {
-      const failure = await reach(from, to, startedMs + REACHABLE_WITHIN_MS);
+      const failure = await reach(from, to, startedMs + ROUTED_WITHIN_MS);
       if (failure === undefined) return;
       complaints.push(
-        `${from.name} has no route to ${to.name} in ${REACHABLE_WITHIN_MS / 1000} s: ${failure}`,
+        `${from.name} has no route to ${to.name} in ${ROUTED_WITHIN_MS / 1000} s: ${failure}`,
       );
     })
   ));
