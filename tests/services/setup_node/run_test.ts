@@ -15,6 +15,7 @@ import {
   type RunningSetupNode,
   runSetupNode,
   setupNodeNetwork,
+  type SetupNodeSettings,
 } from "../../../lib/services/setup_node/mod.ts";
 import { RpcClient, RpcError, rpcMethod, serveRpc } from "../../../lib/wire/rpc/mod.ts";
 import {
@@ -43,6 +44,7 @@ async function inDeployment(
     node: RunningSetupNode;
     join: (name: string) => NetworkClient;
   }) => Promise<void>,
+  settings: Pick<SetupNodeSettings, "circuits"> = {},
 ): Promise<void> {
   await inNetwork(seed, async (network) => {
     const server = await network.server("server");
@@ -67,6 +69,7 @@ async function inDeployment(
       settings: {
         address: { hostname: "0.0.0.0", port: 9091 },
         build: { version: "v9", commit: "abc", date: "today" },
+        ...settings,
       },
     });
     const joined: NetworkClient[] = [];
@@ -190,6 +193,31 @@ Deno.test("SV-6, SV-8: from configured servers alone; routes, health and /stats 
       "server",
     ]);
   }));
+
+for (
+  const [what, circuits, reasons] of [
+    ["by default the sixth is refused", undefined, { id_reservation: 5, circuit_open: 1 }],
+    ["a setting makes it the third", { failures: 2 }, { id_reservation: 2, circuit_open: 4 }],
+    ["turned off, none is", false, { id_reservation: 6 }],
+  ] as const
+) {
+  Deno.test(`RT-6: six routes to a visor that is not there: ${what}`, () =>
+    inDeployment(2, async ({ network, node, join }) => {
+      const alice = join("alice");
+      answerSetups(alice);
+      await alice.dmsg.whenPublished();
+      await node.dmsg.whenPublished();
+      const conn = await alice.dmsg.dial({ publicKey: key("setup"), port: SETUP_NODE_PORT });
+      const client = new RpcClient(conn, { world: network.world("alice") });
+      const wire = types.wireRoute(routeAlong("alice", "nobody"));
+      const method = "SetupRPCGateway.DialRouteGroup";
+      for (let call = 0; call < 6; call++) {
+        await assert.rejects(client.call(method, types.BIDIRECTIONAL_ROUTE, wire, types.EDGE_RULES));
+      }
+      assert.deepEqual(node.stats().failures_by_reason, reasons);
+      client.close();
+    }, { circuits }));
+}
 
 Deno.test("SV-6: the production network is joined by embedded servers, too; a discovery over dmsg stands for HTTP", () => {
   const embedded = embeddedNetwork();
