@@ -21,6 +21,7 @@
 export * from "./address_resolver_client.ts";
 export * from "./ask_service.ts";
 export * from "./config_bootstrapper_client.ts";
+export * from "./daily_uptimes.ts";
 export * from "./dmsg_network.ts";
 export * from "./errors.ts";
 export * from "./first_session.ts";

@@ -141,6 +141,7 @@ abstract class UnderTest implements AsyncDisposable {
 
 export class TransportDiscoveryUnderTest extends UnderTest {
   readonly store: SqliteTransportStore;
+  readonly uptimes: { readonly visors: SqliteUptimeStore; readonly transports: SqliteUptimeStore<string> };
   readonly feed: TransportFeed;
   readonly api: ServiceApi;
 
@@ -152,12 +153,18 @@ export class TransportDiscoveryUnderTest extends UnderTest {
     const world = { clock: this.clock };
     this.store = new SqliteTransportStore({ clock: this.clock, ledger: this.ledger, noncesMax });
     this.feed = new TransportFeed(this.clock, silentLog);
-    const { store, feed } = this;
-    this.api = createTransportDiscovery({ store, feed, world, settings, dmsgStatus });
+    const given = { clock: this.clock, ledger: this.ledger };
+    this.uptimes = {
+      visors: new SqliteUptimeStore({ ...given, of: "visor_uptime" }),
+      transports: new SqliteUptimeStore<string>({ ...given, of: "transport_uptime" }),
+    };
+    const { store, uptimes, feed } = this;
+    this.api = createTransportDiscovery({ store, uptimes, feed, world, settings, dmsgStatus });
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
     this.feed.close();
+    for (const each of Object.values(this.uptimes)) await each[Symbol.asyncDispose]();
     await super[Symbol.asyncDispose]();
   }
 }

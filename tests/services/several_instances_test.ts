@@ -265,3 +265,37 @@ onRedisInTheWorld(
     assert.equal(again.port, redis.port);
   },
 );
+
+onRedisInTheWorld(
+  "two transport discoveries count the uptimes of one visor together",
+  async (redis, world) => {
+    await using one = await runTransportDiscovery({ world, log, settings: settingsOn(redis) });
+    await using other = await runTransportDiscovery({ world, log, settings: settingsOn(redis) });
+    const transport = transportOf(alice, bob);
+    for (const [local, service] of [[alice, one], [bob, other], [alice, other]] as const) {
+      await asking(
+        world,
+        { local, service },
+        (ask) => new TransportDiscoveryClient(ask).register([transport]),
+      );
+    }
+    for (const service of [one, other]) {
+      const told = await asking(world, { local: carol, service }, async (ask) => ({
+        visors: JSON.parse((await ask({ method: "GET", path: "/uptimes?v=v2" })).text),
+        transports: JSON.parse((await ask({ method: "GET", path: "/uptimes/transports?v=v2" })).text),
+      }));
+      assert.deepEqual(
+        told.visors.map(({ pk }: { pk: string }) => pk),
+        [alice.publicKey, bob.publicKey].sort(),
+      );
+      for (const { daily } of told.visors) {
+        assert.deepEqual(Object.values(daily), ["0.10"], "one beat of 960");
+      }
+      assert.deepEqual(told.transports.map(({ id, on }: { id: string; on: boolean }) => [id, on]), [[
+        transport.id,
+        true,
+      ]]);
+      assert.deepEqual(Object.values(told.transports[0].daily), ["0.10"]);
+    }
+  },
+);

@@ -411,7 +411,7 @@ Deno.test("bodies that are too large, too deep, or no text end in an answer", as
 Deno.test("paths and methods that are none", async () => {
   await using service = new TransportDiscoveryUnderTest(unlimited);
   for (
-    const path of ["/", "", "/transports", "/v3/transports", "/transports/id", "/metrics", "/uptimes", "/x:y"]
+    const path of ["/", "", "/transports", "/v3/transports", "/transports/id", "/uptime", "/metrics/", "/x:y"]
   ) {
     assert.equal((await service.ask(path)).status, 404, path);
   }

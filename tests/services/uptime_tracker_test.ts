@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { KeyPair } from "../../lib/crypto/mod.ts";
 import { dayOf, SLOTS_OF_DAY } from "../../lib/services/store/mod.ts";
 import { BEAT_MS, LISTS_PER_MINUTE, ONLINE_MS } from "../../lib/services/uptime_tracker/mod.ts";
-import { ASKED_KEYS_MAX, HISTORY_DAYS, Uptimes } from "../../lib/services/uptimes/mod.ts";
+import { ASKED_KEYS_MAX, forgetOld, HISTORY_DAYS } from "../../lib/services/uptimes/mod.ts";
 import { ask, pair, signed, UptimeTrackerUnderTest } from "./service_support.ts";
 
 const [alice, bob, carol] = [pair("alice"), pair("bob"), pair("carol")];
@@ -102,14 +102,13 @@ Deno.test("online is less than 6 min after the last beat, counted or not", async
 
 Deno.test("days are told for a week, then leave, and visors with their last one", async () => {
   await using tracker = new UptimeTrackerUnderTest(unlimited);
-  const house = new Uptimes({ store: tracker.store, clock: tracker.clock, beatsOfDay: 288, onlineMs: 1 });
   const first = await toMidnight(tracker);
   await beat(tracker, alice);
   for (let day = 0; day < HISTORY_DAYS; day++) {
     await beat(tracker, bob);
     await tracker.clock.advance(DAY_MS);
   }
-  await house.tidy();
+  await forgetOld(tracker.store, tracker.clock);
   const counts = new Map(
     (await uptimes(tracker)).map(({ pk, daily }) => [pk, Object.keys(daily ?? {}).length]),
   );
@@ -121,10 +120,10 @@ Deno.test("days are told for a week, then leave, and visors with their last one"
   const [some] = await uptimes(tracker, `v=v2&startDate=${seconds + 86_400}&endDate=${seconds + 3 * 86_400}`);
   assert.equal(Object.keys(some!.daily!).length, 3);
   await tracker.clock.advance(DAY_MS);
-  await house.tidy();
+  await forgetOld(tracker.store, tracker.clock);
   assert.deepEqual((await uptimes(tracker)).map(({ pk }) => pk), [bob.publicKey]);
   await tracker.clock.advance(400 * DAY_MS);
-  await house.tidy();
+  await forgetOld(tracker.store, tracker.clock);
   assert.deepEqual([await uptimes(tracker), await tracker.store.addresses()], [[], []]);
 });
 

@@ -38,6 +38,8 @@ export {
   dayOf,
   type DayOfVisor,
   type SeenVisor,
+  slotOf,
   SLOTS_OF_DAY,
+  type UptimesOf,
   type UptimeStore,
 } from "./uptime_store.ts";

@@ -1,4 +1,5 @@
 /** Which store a setting names. @module */
+import type { PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { BindingStore } from "./binding_store.ts";
 import type { EntryStore } from "./entry_store.ts";
@@ -12,7 +13,7 @@ import { SqliteTransportStore } from "./sqlite_transport_store.ts";
 import { SqliteUptimeStore } from "./sqlite_uptime_store.ts";
 import { InvalidStoreNameError } from "./store.ts";
 import type { TransportStore } from "./transport_store.ts";
-import type { UptimeStore } from "./uptime_store.ts";
+import type { UptimesOf, UptimeStore } from "./uptime_store.ts";
 
 /** What opening a store needs. */
 export interface OpenStoreOptions {
@@ -73,15 +74,15 @@ export function openServiceStore(
   });
 }
 
-/** The store of an uptime tracker. Names and errors as of `openEntryStore`. */
-export function openUptimeStore(
+/** A store of uptimes, by default an uptime tracker's. Names and errors as of `openEntryStore`. */
+export function openUptimeStore<Key extends string = PublicKey>(
   name: string,
   world: StoreWorld,
-  options?: OpenStoreOptions,
-): Promise<UptimeStore> {
-  return open<UptimeStore>(name, world, options, {
-    sqlite: (given) => new SqliteUptimeStore(given),
-    redis: ({ RedisUptimeStore }, given) => RedisUptimeStore.open(given),
+  { of, ...options }: OpenStoreOptions & { readonly of?: UptimesOf } = {},
+): Promise<UptimeStore<Key>> {
+  return open<UptimeStore<Key>>(name, world, options, {
+    sqlite: (given) => new SqliteUptimeStore<Key>({ ...given, of }),
+    redis: ({ RedisUptimeStore }, given) => RedisUptimeStore.open<Key>({ ...given, of }),
   });
 }
 

@@ -10,87 +10,92 @@ import {
   type DayOfVisor,
   type SeenVisor,
   slotOf,
+  type UptimesOf,
   type UptimeStore,
   withSlot,
 } from "./uptime_store.ts";
 
 export interface SqliteUptimeStoreOptions extends SqliteOptions {
+  /** Whose uptimes: each of them has tables of its own. Default `uptime`, of an uptime tracker. */
+  readonly of?: UptimesOf;
   /** Keys whose nonce is kept. */
   readonly noncesMax?: number;
 }
 
 /** Opens the data base and makes its tables. Throws `StoreError`. */
-export class SqliteUptimeStore implements UptimeStore {
+export class SqliteUptimeStore<Key extends string = PublicKey> implements UptimeStore<Key> {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements;
+  #keys: number;
 
-  constructor({ noncesMax, ...options }: SqliteUptimeStoreOptions) {
-    const sqlite = this.#sqlite = new Sqlite(options, TABLES);
-    this.nonces = new SqliteNonces(sqlite, PREFIX, noncesMax);
+  constructor(
+    { of: prefix = "uptime", noncesMax, ...options }: SqliteUptimeStoreOptions,
+  ) {
+    const sqlite = this.#sqlite = new Sqlite(options, tables(prefix));
+    this.nonces = new SqliteNonces(sqlite, `${prefix}_tracker`, noncesMax);
     this.#statements = {
-      visor: sqlite.statement("SELECT key, version, seen_ms, counted_ms FROM uptime_visors WHERE key = ?"),
+      visor: sqlite.statement(`SELECT key, version, seen_ms, counted_ms FROM ${prefix}_visors WHERE key = ?`),
       see: sqlite.statement(`
-        INSERT INTO uptime_visors (key, version, seen_ms, counted_ms) VALUES (?, ?, ?, ?)
+        INSERT INTO ${prefix}_visors (key, version, seen_ms, counted_ms) VALUES (?, ?, ?, ?)
         ON CONFLICT (key) DO UPDATE SET version = excluded.version, seen_ms = excluded.seen_ms,
           counted_ms = excluded.counted_ms`),
-      day: sqlite.statement("SELECT beats, slots FROM uptime_days WHERE key = ? AND day = ?"),
-      count: sqlite.statement("SELECT count(*) AS count FROM uptime_visors"),
+      day: sqlite.statement(`SELECT beats, slots FROM ${prefix}_days WHERE key = ? AND day = ?`),
       add: sqlite.statement(`
-        INSERT INTO uptime_days (key, day, beats, slots) VALUES (?, ?, ?, ?)
+        INSERT INTO ${prefix}_days (key, day, beats, slots) VALUES (?, ?, ?, ?)
         ON CONFLICT (key, day) DO UPDATE SET beats = excluded.beats, slots = excluded.slots`),
       locate: sqlite.statement(`
-        INSERT INTO uptime_addresses (month, key, address) VALUES (?, ?, ?)
+        INSERT INTO ${prefix}_addresses (month, key, address) VALUES (?, ?, ?)
         ON CONFLICT (month, key) DO UPDATE SET address = excluded.address`),
-      visors: sqlite.statement("SELECT key, version, seen_ms FROM uptime_visors ORDER BY key"),
+      visors: sqlite.statement(`SELECT key, version, seen_ms FROM ${prefix}_visors ORDER BY key`),
       days: sqlite.statement(`
-        SELECT key, day, beats, slots FROM uptime_days WHERE day BETWEEN ? AND ? ORDER BY key, day`),
-      addresses: sqlite.statement("SELECT key, month, address FROM uptime_addresses ORDER BY month, key"),
+        SELECT key, day, beats, slots FROM ${prefix}_days WHERE day BETWEEN ? AND ? ORDER BY key, day`),
+      addresses: sqlite.statement(`SELECT key, month, address FROM ${prefix}_addresses ORDER BY month, key`),
       ofMonth: sqlite.statement(
-        "SELECT key, month, address FROM uptime_addresses WHERE month = ? ORDER BY key",
+        `SELECT key, month, address FROM ${prefix}_addresses WHERE month = ? ORDER BY key`,
       ),
-      forgetDays: sqlite.statement("DELETE FROM uptime_days WHERE day < ?"),
+      oldest: sqlite.statement(`SELECT key FROM ${prefix}_visors ORDER BY seen_ms LIMIT 1`),
+      forgetVisor: sqlite.statement(`DELETE FROM ${prefix}_visors WHERE key = ?`),
+      forgetDaysOf: sqlite.statement(`DELETE FROM ${prefix}_days WHERE key = ?`),
+      forgetDays: sqlite.statement(`DELETE FROM ${prefix}_days WHERE day < ?`),
       forgetVisors: sqlite.statement(
-        "DELETE FROM uptime_visors WHERE NOT EXISTS (SELECT 1 FROM uptime_days WHERE key = uptime_visors.key)",
+        `DELETE FROM ${prefix}_visors WHERE NOT EXISTS (SELECT 1 FROM ${prefix}_days WHERE key = ${prefix}_visors.key)`,
       ),
-      forgetAddresses: sqlite.statement("DELETE FROM uptime_addresses WHERE month < ?"),
+      forgetAddresses: sqlite.statement(`DELETE FROM ${prefix}_addresses WHERE month < ?`),
     };
+    this.#keys = Number(sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_visors`).get()!.count);
   }
 
-  beat({ key, intervalMs, visorsMax = Infinity, version, address, ...beat }: Beat): Promise<BeatResult> {
-    const atMs = Math.floor(beat.atMs);
-    return this.#sqlite.ask(() =>
-      this.#sqlite.transaction(() => {
-        const before = this.#statements.visor.get(key);
-        if (before === undefined && this.#statements.count.get()!.count as number >= visorsMax) return "full";
-        const countedMs = before?.counted_ms as number ?? -Infinity;
-        // A clock that was set back starts the interval anew, or nobody would count until it is there again.
-        const counts = atMs - countedMs >= intervalMs || atMs < countedMs;
-        this.#statements.see.run(key, version ?? before?.version ?? null, atMs, counts ? atMs : countedMs);
-        const day = dayOf(atMs);
-        const known = this.#statements.day.get(key, day);
-        const beats = (known?.beats as number ?? 0) + (counts ? 1 : 0);
-        this.#statements.add.run(key, day, beats, withSlot(known?.slots as Uint8Array, slotOf(atMs)));
-        if (counts && address !== undefined) this.#statements.locate.run(day.slice(0, 7), key, address);
-        return counts ? "counted" : "seen";
-      })
-    );
+  async beat(beat: Beat<Key>): Promise<BeatResult> {
+    return (await this.beats([beat]))[0]!;
   }
 
-  visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]> {
+  beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
     return this.#sqlite.ask(() => {
-      if (keys === undefined) return this.#statements.visors.all().map(visorOf);
+      const keys = this.#keys;
+      try {
+        return this.#sqlite.transaction(() => beats.map((beat) => this.#beat(beat)));
+      } catch (error) {
+        this.#keys = keys;
+        throw error;
+      }
+    });
+  }
+
+  visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]> {
+    return this.#sqlite.ask(() => {
+      if (keys === undefined) return this.#statements.visors.all().map(visorOf<Key>);
       return keys.flatMap((key) => {
         const row = this.#statements.visor.get(key);
-        return row === undefined ? [] : visorOf(row);
+        return row === undefined ? [] : visorOf<Key>(row);
       });
     });
   }
 
-  days(first: string, last: string): Promise<DayOfVisor[]> {
+  days(first: string, last: string): Promise<DayOfVisor<Key>[]> {
     return this.#sqlite.ask(() =>
       this.#statements.days.all(first, last).map((row) => ({
-        key: row.key as PublicKey,
+        key: row.key as Key,
         day: row.day as string,
         beats: row.beats as number,
         slots: row.slots as Uint8Array,
@@ -98,12 +103,12 @@ export class SqliteUptimeStore implements UptimeStore {
     );
   }
 
-  addresses(month?: string): Promise<AddressOfMonth[]> {
+  addresses(month?: string): Promise<AddressOfMonth<Key>[]> {
     return this.#sqlite.ask(() => {
       const { addresses, ofMonth } = this.#statements;
       const rows = month === undefined ? addresses.all() : ofMonth.all(month);
       return rows.map((row) => ({
-        key: row.key as PublicKey,
+        key: row.key as Key,
         month: row.month as string,
         address: row.address as string,
       }));
@@ -113,7 +118,9 @@ export class SqliteUptimeStore implements UptimeStore {
   forget({ day, month }: { readonly day: string; readonly month: string }): Promise<void> {
     return this.#sqlite.ask(() =>
       this.#sqlite.transaction(() => {
-        if (this.#statements.forgetDays.run(day).changes !== 0) this.#statements.forgetVisors.run();
+        if (this.#statements.forgetDays.run(day).changes !== 0) {
+          this.#keys -= Number(this.#statements.forgetVisors.run().changes);
+        }
         this.#statements.forgetAddresses.run(month);
       })
     );
@@ -127,38 +134,68 @@ export class SqliteUptimeStore implements UptimeStore {
     this.#sqlite.close();
     return Promise.resolve();
   }
+
+  #beat({ key, intervalMs, version, address, ...beat }: Beat<Key>): BeatResult {
+    const atMs = Math.floor(beat.atMs);
+    const before = this.#statements.visor.get(key);
+    if (before === undefined && !this.#hasRoom(beat)) return "full";
+    const countedMs = before?.counted_ms as number ?? -Infinity;
+    // A clock that was set back starts the interval anew, or nobody would count until it is there again.
+    const counts = atMs - countedMs >= intervalMs || atMs < countedMs;
+    this.#statements.see.run(key, version ?? before?.version ?? null, atMs, counts ? atMs : countedMs);
+    const day = dayOf(atMs);
+    const known = this.#statements.day.get(key, day);
+    const beats = (known?.beats as number ?? 0) + (counts ? 1 : 0);
+    this.#statements.add.run(key, day, beats, withSlot(known?.slots as Uint8Array, slotOf(atMs)));
+    if (counts && address !== undefined) this.#statements.locate.run(day.slice(0, 7), key, address);
+    return counts ? "counted" : "seen";
+  }
+
+  /** For one that is new: takes a place, if need be that of the one not seen for longest. */
+  #hasRoom({ visorsMax = Infinity, makesRoom = false }: Pick<Beat<Key>, "visorsMax" | "makesRoom">): boolean {
+    if (this.#keys < visorsMax) {
+      this.#keys++;
+      return true;
+    }
+    const oldest = makesRoom ? this.#statements.oldest.get()?.key as string | undefined : undefined;
+    if (oldest === undefined) return false;
+    this.#statements.forgetVisor.run(oldest);
+    this.#statements.forgetDaysOf.run(oldest);
+    return true;
+  }
 }
 
-function visorOf(row: Row): SeenVisor {
+function visorOf<Key extends string>(row: Row): SeenVisor<Key> {
   return {
-    key: row.key as PublicKey,
+    key: row.key as Key,
     version: row.version as string | null ?? undefined,
     lastSeenMs: row.seen_ms as number,
   };
 }
 
-const PREFIX = "uptime_tracker";
-
-const TABLES = `
-  CREATE TABLE IF NOT EXISTS uptime_visors (
+function tables(prefix: UptimesOf): string {
+  return `
+  CREATE TABLE IF NOT EXISTS ${prefix}_visors (
     key TEXT PRIMARY KEY,
     version TEXT,
     seen_ms INTEGER NOT NULL,
     counted_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS uptime_days (
+  CREATE INDEX IF NOT EXISTS ${prefix}_visors_by_time ON ${prefix}_visors (seen_ms);
+  CREATE TABLE IF NOT EXISTS ${prefix}_days (
     key TEXT NOT NULL,
     day TEXT NOT NULL,
     beats INTEGER NOT NULL,
     slots BLOB NOT NULL,
     PRIMARY KEY (key, day)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS uptime_days_by_day ON uptime_days (day);
-  CREATE TABLE IF NOT EXISTS uptime_addresses (
+  CREATE INDEX IF NOT EXISTS ${prefix}_days_by_day ON ${prefix}_days (day);
+  CREATE TABLE IF NOT EXISTS ${prefix}_addresses (
     month TEXT NOT NULL,
     key TEXT NOT NULL,
     address TEXT NOT NULL,
     PRIMARY KEY (month, key)
   ) STRICT, WITHOUT ROWID;
-  ${nonceTables(PREFIX)}
+  ${nonceTables(`${prefix}_tracker`)}
 `;
+}

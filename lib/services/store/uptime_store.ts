@@ -9,16 +9,24 @@ export const SLOT_BYTES = SLOTS_OF_DAY / 8;
 export const DAY_MS = 24 * 60 * 60_000;
 const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
 
-/** A sign of life. */
-export interface Beat {
-  readonly key: PublicKey;
+/**
+ * Whose uptimes one store keeps beside the others in the same place: visors by their heartbeats at an uptime tracker,
+ * visors by what they register at a transport discovery, transports by the same.
+ */
+export type UptimesOf = "uptime" | "visor_uptime" | "transport_uptime";
+
+/** A sign of life, of a visor unless said otherwise. */
+export interface Beat<Key extends string = PublicKey> {
+  readonly key: Key;
   /** When it came, as the service's own clock has it. */
   readonly atMs: number;
   /** It counts when the last one that counted for the key is at least so long ago. */
   readonly intervalMs: number;
   /** Visors that there may be; one that is new beyond them is not taken. Default: any number. */
   readonly visorsMax?: number;
-  /** Of the visor; undefined: what was known stays. */
+  /** A new one beyond them is taken all the same, and the one not seen for longest is forgotten, with its days. */
+  readonly makesRoom?: boolean;
+  /** Of the visor, or whatever else is told of what beats; undefined: what was known stays. */
   readonly version?: string;
   /** The public IP address that it came from, `""` for none: kept where it counts. Undefined: none is kept. */
   readonly address?: string;
@@ -28,16 +36,16 @@ export interface Beat {
 export type BeatResult = "counted" | "seen" | "full";
 
 /** A visor as it was last seen. */
-export interface SeenVisor {
-  readonly key: PublicKey;
+export interface SeenVisor<Key extends string = PublicKey> {
+  readonly key: Key;
   readonly version: string | undefined;
   /** Unix time of the last beat, counted or not. */
   readonly lastSeenMs: number;
 }
 
 /** What was counted of one visor on one day. */
-export interface DayOfVisor {
-  readonly key: PublicKey;
+export interface DayOfVisor<Key extends string = PublicKey> {
+  readonly key: Key;
   /** `2026-06-10`, UTC. */
   readonly day: string;
   /** Beats that count. */
@@ -47,8 +55,8 @@ export interface DayOfVisor {
 }
 
 /** Who had which address in a month. */
-export interface AddressOfMonth {
-  readonly key: PublicKey;
+export interface AddressOfMonth<Key extends string = PublicKey> {
+  readonly key: Key;
   /** `2026-06`. */
   readonly month: string;
   readonly address: string;
@@ -58,16 +66,18 @@ export interface AddressOfMonth {
  * Uptimes by key and day. Days older than was said are gone by and by, and visors with their last one. Every method
  * rejects with `StoreError` when the store cannot be asked.
  */
-export interface UptimeStore extends Store {
+export interface UptimeStore<Key extends string = PublicKey> extends Store {
   readonly nonces: NonceStore;
   /** Takes one sign of life, in one step. Its slot is set whether it counts or not. */
-  beat(beat: Beat): Promise<BeatResult>;
+  beat(beat: Beat<Key>): Promise<BeatResult>;
+  /** Takes several, of different keys, in their order: cheaper than one by one. */
+  beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]>;
   /** Everybody who has at least one day, by key; or those of `keys` who have, in that order. */
-  visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]>;
+  visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]>;
   /** Every day from `first` to `last`, both `2026-06-10`, by key and day. */
-  days(first: string, last: string): Promise<DayOfVisor[]>;
+  days(first: string, last: string): Promise<DayOfVisor<Key>[]>;
   /** Every address of a month, or of all months, by month and key: the last one of each key in each month. */
-  addresses(month?: string): Promise<AddressOfMonth[]>;
+  addresses(month?: string): Promise<AddressOfMonth<Key>[]>;
   /** Forgets days before `day`, visors without one, and addresses of months before `month`. */
   forget(before: { readonly day: string; readonly month: string }): Promise<void>;
 }

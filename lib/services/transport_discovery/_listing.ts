@@ -1,7 +1,9 @@
-/** Every transport as text and in numbers: made when it is asked for, kept while nothing changes. @module */
+/** Every transport as text, in numbers and by name: made when it is asked for, kept while nothing changes. @module */
 import { type TransportRecord, wireTransport } from "../../directory/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
 import type { TransportStore } from "../store/mod.ts";
+import { isPeerToPeer } from "./_beats.ts";
+import { ONLINE_TRANSPORTS_MIN } from "./settings.ts";
 
 /** Answers about everything are kept so long: entries end by themselves, and that changes nothing here. */
 export const LISTING_MS = 1_000;
@@ -9,11 +11,19 @@ export const LISTING_MS = 1_000;
 /** How many of each type. */
 export type TypeCounts = Record<string, number>;
 
+/** The live transports, in the ways in which they are asked for. */
+export interface LiveTransports {
+  readonly byId: ReadonlyMap<string, TransportRecord>;
+  /** Visors with {@link ONLINE_TRANSPORTS_MIN} that need no dmsg server. */
+  readonly online: ReadonlySet<string>;
+}
+
 export class Listing {
   readonly #store: TransportStore;
   readonly #clock: Pick<Clock, "monotonicMs">;
   #records: { readonly list: Promise<TransportRecord[]>; readonly untilMs: number } | undefined;
-  readonly #texts = new Map<string, Promise<string>>();
+  /** What was made of the records, by its name. */
+  readonly #made = new Map<string, Promise<unknown>>();
 
   constructor(store: TransportStore, clock: Pick<Clock, "monotonicMs">) {
     this.#store = store;
@@ -27,7 +37,7 @@ export class Listing {
 
   /** `/all-transports`: `null` when there is none, as the original says it. */
   all({ hideSelf }: { readonly hideSelf: boolean }): Promise<string> {
-    return this.#text(hideSelf ? "all but self" : "all", (records) => {
+    return this.#of(hideSelf ? "all but self" : "all", (records) => {
       const shown = hideSelf ? records.filter(({ edges }) => edges[0] !== edges[1]) : records;
       return renderTransports(shown);
     });
@@ -35,7 +45,7 @@ export class Listing {
 
   /** `/all-transports/stats`. */
   stats(): Promise<string> {
-    return this.#text("stats", (records) =>
+    return this.#of("stats", (records) =>
       JSON.stringify({
         total_transports: records.length,
         by_type: countTypes(records),
@@ -45,7 +55,7 @@ export class Listing {
 
   /** `/all-transports/per-key-stats`. */
   perKeyStats(): Promise<string> {
-    return this.#text("per key", (records) => {
+    return this.#of("per key", (records) => {
       const byKey = new Map<string, { total: number } & TypeCounts>();
       for (const { edges, type } of records) {
         for (const key of new Set(edges)) {
@@ -59,19 +69,31 @@ export class Listing {
     });
   }
 
-  async #text(name: string, render: (records: TransportRecord[]) => string): Promise<string> {
+  live(): Promise<LiveTransports> {
+    return this.#of("live", (records) => {
+      const counts = new Map<string, number>();
+      for (const record of records) {
+        if (!isPeerToPeer(record)) continue;
+        for (const key of record.edges) counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+      const online = [...counts].filter(([, count]) => count >= ONLINE_TRANSPORTS_MIN).map(([key]) => key);
+      return { byId: new Map(records.map((record) => [record.id, record])), online: new Set(online) };
+    });
+  }
+
+  async #of<T>(name: string, make: (records: TransportRecord[]) => T): Promise<T> {
     const nowMs = this.#clock.monotonicMs();
     if (this.#records === undefined || this.#records.untilMs <= nowMs) {
-      this.#texts.clear();
+      this.#made.clear();
       this.#records = { list: this.#store.all(), untilMs: nowMs + LISTING_MS };
     }
     const { list } = this.#records;
-    const known = this.#texts.get(name);
+    const known = this.#made.get(name) as Promise<T> | undefined;
     if (known !== undefined) return await known;
-    const text = list.then(render);
-    this.#texts.set(name, text);
+    const made = list.then(make);
+    this.#made.set(name, made);
     try {
-      return await text;
+      return await made;
     } catch (error) {
       this.#records = undefined; // the next one asks the store anew
       throw error;

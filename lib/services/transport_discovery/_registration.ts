@@ -10,6 +10,7 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import { readTransport, type TransportRecord, wireTransport } from "../../directory/mod.ts";
 import { transportId } from "../../transport/mod.ts";
+import { versionIn } from "../uptimes/mod.ts";
 import { BATCH_RECORDS_MAX } from "./settings.ts";
 
 /** A registration that may be stored. */
@@ -17,6 +18,8 @@ export interface Registration {
   readonly records: readonly TransportRecord[];
   /** What the original echoes: each entry with its signatures, zeros where none came. */
   readonly signed: readonly object[];
+  /** Of the visor, where an entry of 2026 names it. */
+  readonly version: string | undefined;
 }
 
 /** Why a registration is refused, as a whole. */
@@ -31,19 +34,21 @@ export function readRegistration(body: Uint8Array, caller: PublicKey): Registrat
   if ("error" in list) return list;
   const records: TransportRecord[] = [];
   const signed: object[] = [];
+  let version: string | undefined;
   for (const item of list.items) {
     const isWrapped = typeof item === "object" && item !== null && "entry" in item;
     const record = readTransport(isWrapped ? item.entry : item);
     if (record === undefined) return refuse("transport entry is invalid");
     const problem = problemWith(record, caller);
     if (problem !== undefined) return refuse(problem);
+    version ??= isWrapped && "version" in item ? versionIn(item.version) : undefined;
     const signatures = signaturesOf(isWrapped && "signatures" in item ? item.signatures : undefined);
     if (signatures === undefined) return refuse("signature is invalid");
     const { latency: _, ...entry } = record;
     records.push(record);
     signed.push({ entry: wireTransport(entry), signatures });
   }
-  return { records, signed };
+  return { records, signed, version };
 }
 
 /** A JSON list of at most {@link BATCH_RECORDS_MAX} items; null is an empty one. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Log, silentLog } from "../../base/mod.ts";
 import { isTransportId, wireTransport } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
@@ -28,7 +29,11 @@ import {
   type ServiceApi,
 } from "../hosting/mod.ts";
 import type { TransportStore } from "../store/mod.ts";
+import { versionIn } from "../uptimes/mod.ts";
 import type { TransportFeed } from "./feed.ts";
+import { Beats, type UptimeStores } from "./_beats.ts";
+import { MetricRoutes } from "./_metric_routes.ts";
+import { UptimeRoutes } from "./_uptime_routes.ts";
 import { countTypes, Listing, renderTransports } from "./_listing.ts";
 import { readList, readRegistration, type Refusal } from "./_registration.ts";
 import {
@@ -45,6 +50,7 @@ import {
 
 export interface TransportDiscoveryOptions {
   readonly store: TransportStore;
+  readonly uptimes: UptimeStores;
   /** Told of what is put and removed here; undefined where it follows the store. */
   readonly feed: Pick<TransportFeed, "registered" | "removed"> | undefined;
   readonly world: Pick<World, "clock">;
@@ -52,10 +58,12 @@ export interface TransportDiscoveryOptions {
   readonly dmsgStatus?: () => DmsgStatus | undefined;
   /** What was refused so far. */
   readonly refused?: () => RefusalCounts;
+  readonly log?: Log;
 }
 
 export function createTransportDiscovery(options: TransportDiscoveryOptions): ServiceApi {
   const { store, feed, world: { clock }, settings = {}, dmsgStatus, refused: refusals } = options;
+  const { uptimes, log = silentLog } = options;
   const { entryTimeoutMs = TRANSPORT_TTL_MS, requestsPerMinute = REQUESTS_PER_MINUTE } = settings;
   const { recordsOfKeyMax: recordsMax = RECORDS_OF_KEY_MAX } = settings;
   const { recordsOfAddressMax = RECORDS_OF_ADDRESS_MAX } = settings;
@@ -63,6 +71,9 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
   const listing = new Listing(store, clock);
+  const beats = new Beats(uptimes, { transports: store, clock, log });
+  const uptimeRoutes = new UptimeRoutes(uptimes, { clock, listing });
+  const metricRoutes = new MetricRoutes({ listing, uptimes: uptimeRoutes });
   const rateLimit = requestsPerMinute === 0 ? undefined : new RateLimit(clock, {
     perMinute: requestsPerMinute,
     burst: settings.requestsBurst ?? REQUESTS_BURST,
@@ -95,6 +106,8 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
       }
       if (changed.length > 0) listing.changed();
       feed?.registered(records, changed, entryTimeoutMs);
+      const version = versionIn(question.header("sw-visor-version")) ?? registration.version;
+      await beats.registered(key, records, version);
       if (queryValue(question.query, "sync") === "true") {
         return json(`${JSON.stringify((await store.byEdges([key])).map(wireTransport))}\n`, 201);
       }
@@ -153,6 +166,13 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
     return json(`${renderTransports(await store.byEdges(keys))}\n`);
   }
 
+  function heartbeat(question: Question): Promise<Answer> {
+    return signed(question, NO_BODY_BYTES_MAX, async ({ key }) => {
+      await beats.alive(key, versionIn(queryValue(question.query, "version")));
+      return json(`{"status":"ok"}\n`);
+    });
+  }
+
   async function statsOf(keyText: string): Promise<Answer> {
     const key = readKey(keyText);
     if (key === undefined) return BAD_KEY;
@@ -208,7 +228,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
       case "/all-transports/per-key-stats":
         return only("GET", async () => json(`${await listing.perKeyStats()}\n`));
       case "/v4/update":
-        return only("GET", () => signed(question, NO_BODY_BYTES_MAX, () => json(`{"status":"ok"}\n`)));
+        return only("GET", () => heartbeat(question));
       case "/statuses":
         return only("POST", () => bare(410)); // retired; visors of before 2024 still ask
       case "/health":
@@ -221,7 +241,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
             refused: refusals?.(),
           }));
       default:
-        return NOT_FOUND;
+        return await uptimeRoutes.answer(question) ?? await metricRoutes.answer(question) ?? NOT_FOUND;
     }
   };
 }

@@ -1,6 +1,6 @@
 /** A transport discovery that runs: a store, plain HTTP, dmsg port 80, and a feed for readers beside it. @module */
-import type { Log } from "../../base/mod.ts";
-import type { SocketAddress, World } from "../../runtime/mod.ts";
+import { describeError, type Log, Scope } from "../../base/mod.ts";
+import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
@@ -9,10 +9,11 @@ import {
   runService,
   type ServiceMode,
 } from "../hosting/mod.ts";
-import { openTransportStore } from "../store/mod.ts";
+import { openTransportStore, openUptimeStore } from "../store/mod.ts";
+import { forgetOld } from "../uptimes/mod.ts";
 import { createTransportDiscovery } from "./api.ts";
 import { TransportFeed, type TransportSource } from "./feed.ts";
-import { TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts";
+import { TIDY_MS, TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts";
 
 export interface RunTransportDiscoverySettings extends TransportDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
@@ -47,17 +48,34 @@ export async function runTransportDiscovery(
   const ttlMs = settings.entryTimeoutMs ?? TRANSPORT_TTL_MS;
   checkEntryTimeout(ttlMs);
   await checkServiceAddress(world, settings);
-  const store = await openTransportStore(settings.store, world, settings);
-  let feed: TransportFeed;
-  try {
-    await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
-    feed = new TransportFeed(world.clock, log, await store.allWithLives());
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using starting = new AsyncDisposableStack();
+  const store = starting.use(await openTransportStore(settings.store, world, settings));
+  const { store: place, redisPoolSize } = settings;
+  const uptimes = {
+    visors: starting.use(await openUptimeStore(place, world, { redisPoolSize, of: "visor_uptime" })),
+    transports: starting.use(
+      await openUptimeStore<string>(place, world, { redisPoolSize, of: "transport_uptime" }),
+    ),
+  };
+  await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
+  const feed = new TransportFeed(world.clock, log, await store.allWithLives());
+  starting.defer(() => feed.close());
   const following = store.follow?.(feed, { clock: world.clock, log });
-  const service = await runService({
+  if (following !== undefined) starting.use(following);
+  const scope = starting.use(new Scope());
+  scope.spawn("keeping uptimes tidy", async (signal) => {
+    for (;;) {
+      try {
+        for (const each of [uptimes.visors, uptimes.transports]) await forgetOld(each, world.clock);
+      } catch (error) {
+        signal.throwIfAborted();
+        log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });
+      }
+      await sleep(world.clock, TIDY_MS, signal);
+    }
+  });
+  const holds = starting.move();
+  const service = await runService({ // ends `holds` itself, also when it cannot start
     world,
     log,
     name: "transport discovery",
@@ -67,19 +85,15 @@ export async function runTransportDiscovery(
     api: (dmsgStatus, refused) =>
       createTransportDiscovery({
         store,
+        uptimes,
         feed: following === undefined ? feed : undefined,
         world,
         settings,
         dmsgStatus,
         refused,
+        log,
       }),
-    holds: {
-      async [Symbol.asyncDispose]() {
-        await following?.[Symbol.asyncDispose]();
-        feed.close();
-        await store[Symbol.asyncDispose]();
-      },
-    },
+    holds,
   });
   return Object.assign(service, { transports: feed });
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import { describeError, type Log, silentLog } from "../../base/mod.ts";
-import { isVersion } from "../../directory/mod.ts";
 import { ipBlock } from "../../wire/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
@@ -32,7 +31,7 @@ import {
   type ServiceApi,
 } from "../hosting/mod.ts";
 import { dayOf, type UptimeStore } from "../store/mod.ts";
-import { HISTORY_DAYS, renderV1, Uptimes } from "../uptimes/mod.ts";
+import { answerUptimes, HISTORY_DAYS, renderV1, Uptimes, versionIn } from "../uptimes/mod.ts";
 import { dashboard } from "./_dashboard.ts";
 import {
   BEAT_EARLY_MS,
@@ -61,7 +60,7 @@ export interface UptimeTrackerOptions {
 
 /** Uptimes as this service counts them. */
 export function uptimesOf(store: UptimeStore, { clock }: Pick<World, "clock">): Uptimes {
-  return new Uptimes({ store, clock, beatsOfDay: BEATS_OF_DAY, onlineMs: ONLINE_MS });
+  return new Uptimes({ store, clock, beatsOfDay: BEATS_OF_DAY, online: ONLINE_MS });
 }
 
 export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
@@ -99,7 +98,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
       const remote = callerAddress(question, { believeProxies });
       const address = remote !== undefined && isPublicAddress(remote) ? remote : "";
       const atMs = clock.wallMs();
-      const version = versionIn(question.query);
+      const version = versionIn(queryValue(question.query, "version"));
       const intervalMs = BEAT_MS - BEAT_EARLY_MS;
       if (await store.beat({ key, atMs, intervalMs, visorsMax, version, address }) === "full") return FULL;
       if (address !== "" && places !== undefined) { // for the map; nobody waits for it
@@ -151,7 +150,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
       case "/v3/update":
         return bare(410); // retired
       case "/uptimes":
-        return limited(question, () => uptimes.answer(question.query));
+        return limited(question, () => answerUptimes(uptimes, question.query));
       case "/visors":
         return limited(question, located);
       case "/dashboard":
@@ -168,12 +167,6 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
         return NOT_FOUND;
     }
   };
-}
-
-/** What may stand in the list; anything else counts as not said. */
-function versionIn(query: string): string | undefined {
-  const text = queryValue(query, "version") ?? "";
-  return text !== "" && isVersion(text) ? text : undefined;
 }
 
 const ROUTES =

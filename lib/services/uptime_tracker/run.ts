@@ -10,6 +10,7 @@ import {
   type ServiceMode,
 } from "../hosting/mod.ts";
 import { openUptimeStore } from "../store/mod.ts";
+import { forgetOld } from "../uptimes/mod.ts";
 import { archiveYesterday } from "./_archive.ts";
 import { createUptimeTracker, uptimesOf } from "./api.ts";
 import { createPrivateUptimeTracker } from "./private_api.ts";
@@ -63,7 +64,7 @@ export async function runUptimeTracker(
     for (;;) {
       try {
         if (archive !== undefined) await archiveYesterday(uptimes, { world, folder: archive });
-        await uptimes.tidy();
+        await forgetOld(store, world.clock);
       } catch (error) {
         signal.throwIfAborted();
         log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });

@@ -13,22 +13,22 @@ export interface CountedDay {
   readonly timeline: string;
 }
 
-export type CountedDays = ReadonlyMap<PublicKey, readonly CountedDay[]>;
+export type CountedDays<Key extends string = PublicKey> = ReadonlyMap<Key, readonly CountedDay[]>;
 
-export class DayCache {
-  readonly #store: UptimeStore;
+export class DayCache<Key extends string = PublicKey> {
+  readonly #store: UptimeStore<Key>;
   readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
   readonly #beatsOfDay: number;
-  #kept: { readonly days: Promise<CountedDays>; readonly untilMs: number } | undefined;
+  #kept: { readonly days: Promise<CountedDays<Key>>; readonly untilMs: number } | undefined;
 
-  constructor(store: UptimeStore, clock: Pick<Clock, "wallMs" | "monotonicMs">, beatsOfDay: number) {
+  constructor(store: UptimeStore<Key>, clock: Pick<Clock, "wallMs" | "monotonicMs">, beatsOfDay: number) {
     this.#store = store;
     this.#clock = clock;
     this.#beatsOfDay = beatsOfDay;
   }
 
   /** At most {@link DAYS_CACHE_MS} old. */
-  async days(): Promise<CountedDays> {
+  async days(): Promise<CountedDays<Key>> {
     const nowMs = this.#clock.monotonicMs();
     if (this.#kept !== undefined && this.#kept.untilMs > nowMs) return await this.#kept.days;
     const kept = this.#kept = { days: this.#read(), untilMs: nowMs + DAYS_CACHE_MS };
@@ -40,10 +40,10 @@ export class DayCache {
     }
   }
 
-  async #read(): Promise<CountedDays> {
+  async #read(): Promise<CountedDays<Key>> {
     const nowMs = this.#clock.wallMs();
     const rows = await this.#store.days(dayOf(nowMs - HISTORY_DAYS * DAY_MS), dayOf(nowMs));
-    const days = new Map<PublicKey, CountedDay[]>();
+    const days = new Map<Key, CountedDay[]>();
     for (const row of rows) {
       const known = days.get(row.key);
       const counted = this.#counted(row);
@@ -53,7 +53,7 @@ export class DayCache {
     return days;
   }
 
-  #counted({ day, beats, slots }: DayOfVisor): CountedDay {
+  #counted({ day, beats, slots }: DayOfVisor<Key>): CountedDay {
     const percent = Math.min(100, 100 * beats / this.#beatsOfDay).toFixed(2);
     return { day, percent, timeline: timelineOf(slots) };
   }

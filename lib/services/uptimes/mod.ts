@@ -5,15 +5,16 @@
  * import { Ledger } from "../../base/mod.ts";
  * import { VirtualClock } from "../../runtime/simulated/mod.ts";
  * import { openUptimeStore } from "../store/mod.ts";
- * import { Uptimes } from "./mod.ts";
+ * import { answerUptimes, Uptimes } from "./mod.ts";
  *
  * const clock = new VirtualClock();
  * await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
- * const uptimes = new Uptimes({ store, clock, beatsOfDay: 288, onlineMs: 360_000 });
- * console.log((await uptimes.answer("v=v2")).body); // []
+ * const uptimes = new Uptimes({ store, clock, beatsOfDay: 288, online: 360_000 });
+ * console.log((await answerUptimes(uptimes, "v=v2")).body); // []
  * ```
  *
  * @module
  */
+export type { CountedDay } from "./_days.ts";
 export * from "./settings.ts";
 export * from "./uptimes.ts";

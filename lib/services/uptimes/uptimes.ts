@@ -9,85 +9,87 @@
  */
 import { present } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
+import { isVersion } from "../../directory/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
 import { type Answer, goJson, json, plain, queryValue, readKey } from "../hosting/mod.ts";
 import { DAY_MS, dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
 import { type CountedDay, DayCache } from "./_days.ts";
 import { ASKED_KEYS_MAX, HISTORY_DAYS, HISTORY_MONTHS } from "./settings.ts";
 
-export interface UptimesOptions {
-  readonly store: UptimeStore;
+export interface UptimesOptions<Key extends string = PublicKey> {
+  readonly store: UptimeStore<Key>;
   readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
   /** Beats of a visor that is up all day: 100 percent. */
   readonly beatsOfDay: number;
-  /** A visor is online when its last beat is less than so long ago. */
-  readonly onlineMs: number;
-  /** Decides it otherwise. */
-  readonly isOnline?: (visor: SeenVisor) => boolean;
+  /** Who is online is found out once for a list: whoever was seen so short a time ago (in ms), or as this decides. */
+  readonly online: number | (() => Promise<(visor: SeenVisor<Key>) => boolean>);
 }
 
 /** A visor with what was counted, the oldest day first. */
-export interface ToldVisor extends SeenVisor {
+export interface ToldVisor<Key extends string = PublicKey> extends SeenVisor<Key> {
   readonly isOnline: boolean;
   readonly days: readonly CountedDay[];
 }
 
-export class Uptimes {
-  readonly #options: UptimesOptions;
-  readonly #days: DayCache;
+export class Uptimes<Key extends string = PublicKey> {
+  readonly #options: UptimesOptions<Key>;
+  readonly #days: DayCache<Key>;
 
-  constructor(options: UptimesOptions) {
+  constructor(options: UptimesOptions<Key>) {
     this.#options = options;
     this.#days = new DayCache(options.store, options.clock, options.beatsOfDay);
   }
 
-  /** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. */
-  async answer(query: string): Promise<Answer> {
-    const range = readRange(query);
-    if ("problem" in range) {
-      return { ...plain(`${goJson({ error: range.problem })}\n`, 500), refused: "invalid" };
-    }
-    const visors = queryValue(query, "visors");
-    const status = queryValue(query, "status");
-    const told = (await this.told(visors ? keysIn(visors) : undefined))
-      .map((visor) =>
-        range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor
-      )
-      .filter(({ days, isOnline }) =>
-        (!range.isSet || days.length > 0) && (status === "on" ? isOnline : status !== "off" || !isOnline)
-      );
-    if (told.length === 0 && status === "off") return json("null\n"); // the words of the original
-    const version = queryValue(query, "v");
-    return json(
-      `${goJson(told.map(version === "v2" ? renderV2 : version === "v3" ? renderV3 : renderV1))}\n`,
-    );
-  }
-
   /** Everybody who has a day, by key; or those of `keys` who have. Days are up to 5 min old, the rest is of now. */
-  async told(keys?: readonly PublicKey[]): Promise<ToldVisor[]> {
+  async told(keys?: readonly Key[]): Promise<ToldVisor<Key>[]> {
     const days = await this.#days.days();
+    const isOnline = await this.#online();
     return (await this.#options.store.visors(keys)).map((visor) => ({
       ...visor,
-      isOnline: this.#isOnline(visor),
+      isOnline: isOnline(visor),
       days: days.get(visor.key) ?? [],
     }));
   }
 
-  /** Forgets what is too old to be told of. To be repeated every now and then. */
-  tidy(): Promise<void> {
-    const nowMs = this.#options.clock.wallMs();
-    const now = new Date(nowMs);
-    const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - HISTORY_MONTHS, 1));
-    return this.#options.store.forget({
-      day: dayOf(nowMs - HISTORY_DAYS * DAY_MS),
-      month: month.toISOString().slice(0, 7),
-    });
+  async #online(): Promise<(visor: SeenVisor<Key>) => boolean> {
+    const { online, clock } = this.#options;
+    if (typeof online === "function") return await online();
+    const nowMs = clock.wallMs();
+    return ({ lastSeenMs }) => nowMs - lastSeenMs < online;
   }
+}
 
-  #isOnline(visor: SeenVisor): boolean {
-    const { isOnline, onlineMs, clock } = this.#options;
-    return isOnline === undefined ? clock.wallMs() - visor.lastSeenMs < onlineMs : isOnline(visor);
+/** Forgets what is too old to be told of. To be repeated every now and then. Errors: `StoreError`. */
+export function forgetOld(store: Pick<UptimeStore, "forget">, clock: Pick<Clock, "wallMs">): Promise<void> {
+  const nowMs = clock.wallMs();
+  const now = new Date(nowMs);
+  const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - HISTORY_MONTHS, 1));
+  return store.forget({
+    day: dayOf(nowMs - HISTORY_DAYS * DAY_MS),
+    month: month.toISOString().slice(0, 7),
+  });
+}
+
+/** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. */
+export async function answerUptimes(uptimes: Uptimes, query: string): Promise<Answer> {
+  const range = readRange(query);
+  if ("problem" in range) {
+    return { ...plain(`${goJson({ error: range.problem })}\n`, 500), refused: "invalid" };
   }
+  const visors = queryValue(query, "visors");
+  const status = queryValue(query, "status");
+  const told = (await uptimes.told(visors ? keysIn(visors) : undefined))
+    .map((visor) => range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor)
+    .filter(({ days, isOnline }) =>
+      (!range.isSet || days.length > 0) && (status === "on" ? isOnline : status !== "off" || !isOnline)
+    );
+  if (told.length === 0 && status === "off") return json("null\n"); // the words of the original
+  return json(`${goJson(told.map(rendererOf(queryValue(query, "v"))))}\n`);
+}
+
+/** `v2`, `v3`, and the first version for everything else. */
+export function rendererOf(version: unknown): (visor: ToldVisor) => object {
+  return version === "v2" ? renderV2 : version === "v3" ? renderV3 : renderV1;
 }
 
 /** One visor of the first version. */
@@ -96,16 +98,31 @@ export function renderV1({ key, isOnline }: Pick<ToldVisor, "key" | "isOnline">)
 }
 
 export function renderV2({ key, isOnline, version, days }: ToldVisor): object {
-  return { pk: key, on: isOnline, ...present({ version, daily: byDay(days, ({ percent }) => percent) }) };
+  return { pk: key, on: isOnline, ...present({ version, daily: dailyOf(days) }) };
 }
 
 export function renderV3(visor: ToldVisor): object {
-  return { ...renderV2(visor), ...present({ timeline: byDay(visor.days, ({ timeline }) => timeline) }) };
+  return { ...renderV2(visor), ...present({ timeline: timelinesOf(visor.days) }) };
+}
+
+/** Percents by day; undefined for no day at all. */
+export function dailyOf(days: readonly CountedDay[]): object | undefined {
+  return byDay(days, ({ percent }) => percent);
+}
+
+/** Timelines by day; undefined for no day at all. */
+export function timelinesOf(days: readonly CountedDay[]): object | undefined {
+  return byDay(days, ({ timeline }) => timeline);
 }
 
 /** Undefined for no day at all: the member is left out. */
 function byDay(days: readonly CountedDay[], text: (day: CountedDay) => string): object | undefined {
   return days.length === 0 ? undefined : Object.fromEntries(days.map((each) => [each.day, text(each)]));
+}
+
+/** What may stand in the list as a version; anything else counts as not said. */
+export function versionIn(text: unknown): string | undefined {
+  return typeof text === "string" && text !== "" && isVersion(text) ? text : undefined;
 }
 
 /** Which days are wanted, or what is wrong with the question. */
@@ -129,7 +146,7 @@ function readRange(query: string): Range {
 }
 
 /** Keys between commas or semicolons; what is none is passed over. */
-function keysIn(text: string): PublicKey[] {
+export function keysIn(text: string): PublicKey[] {
   const keys = new Set<PublicKey>();
   for (const part of text.split(/[,;]/, ASKED_KEYS_MAX)) {
     const key = readKey(part.trim());

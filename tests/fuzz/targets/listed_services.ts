@@ -1,7 +1,10 @@
 /** Requests of the service discovery, the uptime tracker and the transport setup node, and what clients are answered. @module */
 import {
+  BadDailyUptimesError,
   ConfigBootstrapperClient,
+  dailyLines,
   LocationClient,
+  parseDailyUptimes,
   ServiceDiscoveryClient,
   UptimeTrackerClient,
 } from "../../../lib/directory/mod.ts";
@@ -12,6 +15,7 @@ import {
   ask,
   recordedPair,
   ServiceDiscoveryUnderTest,
+  TransportDiscoveryUnderTest,
   UptimeTrackerUnderTest,
 } from "../../services/service_support.ts";
 import bootstrapping from "../../vectors/services/config-bootstrapper.json" with { type: "json" };
@@ -51,6 +55,22 @@ async function register(body: string): Promise<string> {
   return answer.body;
 }
 
+/** Uptimes that are posted for, and asked for by path. */
+async function askUptimes(text: string): Promise<string[]> {
+  await using service = new TransportDiscoveryUnderTest({ requestsPerMinute: 0 });
+  const posted = { method: "POST", body: text };
+  const answers = [
+    await service.ask("/uptimes", posted),
+    await service.ask("/uptimes/transports", posted),
+    await service.ask(text),
+    await service.askAs(visor, "/v3/transports/", posted),
+  ];
+  for (const { status } of answers) {
+    if (![200, 201, 400, 401, 404, 405, 410, 413, 500].includes(status)) throw new Error(`${status}`);
+  }
+  return answers.map(({ body }) => body);
+}
+
 async function look(path: string): Promise<string[]> {
   await using discovery = new ServiceDiscoveryUnderTest();
   await using tracker = new UptimeTrackerUnderTest();
@@ -79,6 +99,15 @@ async function order(body: string): Promise<string[]> {
   return answers.map((answer) => answer.body);
 }
 
+const UPTIME_QUESTIONS = [
+  "/uptimes?v=v3&visors=x&startDate=1&endDate=2&status=on",
+  "/uptimes/transports?v=v2&tp=e2973841-33a2-0ed6-90cb-e777a6615a73&type=stcpr&edges=true",
+  "/metrics/uptime/visor/x",
+  "/metrics/e2973841-33a2-0ed6-90cb-e777a6615a73?days=7&live=true&edges=true",
+  "/versions/x,y?on=true&status=true",
+  "/bandwidth/transport/e2973841-33a2-0ed6-90cb-e777a6615a73?period=daily&limit=7",
+];
+
 /** A service that answers every question with one text. */
 const saying = (text: string): AskService => () => Promise.resolve({ status: 200, text });
 
@@ -105,6 +134,31 @@ export const listedServiceTargets: readonly FuzzTarget[] = [
     name: "directory/uptimes",
     inputs: jsonMutants(answersOf(uptimes, /^\/uptimes/)),
     feed: (text: string) => new UptimeTrackerClient(saying(text)).uptimes(),
+  },
+  {
+    name: "services/transport-uptimes",
+    inputs: textMutants([
+      ...UPTIME_QUESTIONS,
+      `{"pks":["${visor.publicKey}"],"v":"v3","edges":true,"type":"stcpr"}`,
+      `{"ids":["e2973841-33a2-0ed6-90cb-e777a6615a73"],"v":"v2"}`,
+    ]),
+    feed: askUptimes,
+    refuses: false,
+  },
+  {
+    name: "directory/daily-uptimes",
+    inputs: textMutants([
+      ...answersOf(uptimes, /^\/uptimes/),
+      `${visor.publicKey} 2026-06-10 97.22\n${HERE["SW-PublicIP"]} 2026-06-10 1\n`,
+    ]),
+    feed: (text: string) => {
+      try {
+        return dailyLines(parseDailyUptimes(text, "file"));
+      } catch (error) {
+        if (error instanceof BadDailyUptimesError) throw error;
+        throw new Error("another error than its own", { cause: error });
+      }
+    },
   },
   {
     name: "directory/bootstrapped",

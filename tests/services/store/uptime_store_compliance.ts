@@ -69,6 +69,42 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
     assert.equal(await store.beat(beatOf(bob, 10, one)), "counted");
   },
 
+  "several at once are taken in their order, each as if it came alone": async ({ store, other }) => {
+    await store.beat(beatOf(bob, 0));
+    const one = { visorsMax: 2 };
+    assert.deepEqual(
+      await other.beats([beatOf(alice, 1, one), beatOf(bob, 1, one), beatOf(carol, 1, one)]),
+      ["counted", "seen", "full"],
+    );
+    assert.deepEqual(await store.beats([]), []);
+    assert.deepEqual((await store.visors()).map(({ key }) => key), [alice, bob]);
+  },
+
+  "a new one beyond the maximum takes the place of the one not seen for longest, where it may": async (
+    { store, other },
+  ) => {
+    const room = { visorsMax: 2, makesRoom: true };
+    for (const [key, minute] of [[alice, 0], [bob, 1], [alice, 1_440]] as const) {
+      assert.equal(await store.beat(beatOf(key, minute, room)), "counted");
+    }
+    assert.equal(await other.beat(beatOf(carol, 1_450, room)), "counted");
+    assert.deepEqual((await store.visors()).map(({ key }) => key), [alice, carol]);
+    const days = await store.days("2026-06-10", "2026-06-11");
+    assert.deepEqual(days.map(({ key, day }) => [key, day.slice(8)]), [[alice, "10"], [alice, "11"], [
+      carol,
+      "11",
+    ]]);
+    assert.equal(await store.beat(beatOf(bob, 1_451, room)), "counted", "alice was seen before carol");
+    assert.deepEqual((await other.visors()).map(({ key }) => key), [bob, carol]);
+    await store.forget({ day: "2026-06-12", month: "2026-06" });
+    for (const key of [alice, bob]) await store.beat(beatOf(key, 3_000, room));
+    assert.deepEqual(
+      (await other.visors()).map(({ key }) => key),
+      [alice, bob],
+      "the forgotten have no place",
+    );
+  },
+
   "a clock that was set back starts the interval anew": async ({ store }) => {
     assert.equal(await store.beat(beatOf(alice, 60)), "counted");
     assert.equal(await store.beat(beatOf(alice, 10)), "counted");

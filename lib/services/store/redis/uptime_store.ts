@@ -9,20 +9,22 @@ import {
   type SeenVisor,
   SLOT_BYTES,
   slotOf,
+  type UptimesOf,
   type UptimeStore,
 } from "../uptime_store.ts";
 import { prefixOf } from "./_index_script.ts";
-import { hasKeyShape } from "./_key_shape.ts";
 import { BATCH, readTexts } from "./_members.ts";
 import { NONCE_SCRIPTS, RedisNonces } from "./_nonces.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
 
 export interface RedisUptimeStoreOptions extends RedisOptions {
+  /** Whose uptimes: each of them has keys of its own. Default `uptime`, of an uptime tracker. */
+  readonly of?: UptimesOf;
   /** Keys whose nonce is kept. */
   readonly noncesMax?: number;
 }
 
-// visors                    set      of keys
+// visors                    sorted   keys by the time when they were seen last, in ms of Unix time
 // visor:<key>               string   `seen counted version`, in ms of Unix time
 // days                      set      of days
 // day:<day>                 set      of keys
@@ -31,19 +33,25 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 // months                    set      of months
 // addresses:<month>         hash     the address of each key
 
-/** ARGV: key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "", address, maximum of visors, -1 for none. */
+/** ARGV: key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "", address, maximum of visors, -1 for none, "1" to make room. */
 const BEAT = `
 local P, key, at, day = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local stored = redis.call('GET', P .. 'visor:' .. key) or ''
-if stored == '' and tonumber(ARGV[11]) >= 0 and redis.call('SCARD', P .. 'visors') >= tonumber(ARGV[11]) then
-  return 'full'
+if stored == '' and tonumber(ARGV[11]) >= 0 and redis.call('ZCARD', P .. 'visors') >= tonumber(ARGV[11]) then
+  local oldest = ARGV[12] == '1' and redis.call('ZPOPMIN', P .. 'visors')[1]
+  if not oldest then return 'full' end
+  redis.call('DEL', P .. 'visor:' .. oldest)
+  for _, other in ipairs(redis.call('SMEMBERS', P .. 'days')) do
+    redis.call('SREM', P .. 'day:' .. other, oldest)
+    redis.call('DEL', P .. 'beats:' .. other .. ':' .. oldest, P .. 'slots:' .. other .. ':' .. oldest)
+  end
 end
 local counted, version = string.match(stored, '^%d+ (%d+) (.*)$')
 local counts = not counted or at - tonumber(counted) >= tonumber(ARGV[3]) or at < tonumber(counted)
 if counts then counted = ARGV[2] end
 if ARGV[7] == '1' then version = '=' .. ARGV[8] end
 redis.call('SET', P .. 'visor:' .. key, ARGV[2] .. ' ' .. counted .. ' ' .. (version or ''))
-redis.call('SADD', P .. 'visors', key)
+redis.call('ZADD', P .. 'visors', ARGV[2], key)
 redis.call('SADD', P .. 'days', day)
 redis.call('SADD', P .. 'day:' .. day, key)
 local slots = P .. 'slots:' .. day .. ':' .. key
@@ -70,7 +78,7 @@ for at = 3 + others, #ARGV do
   end
   if not isKept then
     redis.call('DEL', P .. 'visor:' .. key)
-    redis.call('SREM', P .. 'visors', key)
+    redis.call('ZREM', P .. 'visors', key)
   end
 end
 if redis.call('EXISTS', P .. 'day:' .. day) == 0 then redis.call('SREM', P .. 'days', day) end
@@ -78,47 +86,61 @@ return 0
 `;
 
 const SCRIPTS = { ...NONCE_SCRIPTS, beat: BEAT, forgetDay: FORGET_DAY };
-const PREFIX = prefixOf("uptime-tracker");
+const PREFIXES: Readonly<Record<UptimesOf, string>> = {
+  uptime: prefixOf("uptime-tracker"),
+  visor_uptime: prefixOf("visor-uptime"),
+  transport_uptime: prefixOf("transport-uptime"),
+};
 
-export class RedisUptimeStore implements UptimeStore {
+export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeStore<Key> {
   readonly nonces: RedisNonces;
   readonly #pool: RedisPool;
+  readonly #prefix: string;
 
-  private constructor(pool: RedisPool, { noncesMax }: RedisUptimeStoreOptions) {
+  private constructor(pool: RedisPool, { of = "uptime", noncesMax }: RedisUptimeStoreOptions) {
     this.#pool = pool;
-    this.nonces = new RedisNonces(pool, PREFIX, noncesMax);
+    this.#prefix = PREFIXES[of];
+    this.nonces = new RedisNonces(pool, this.#prefix, noncesMax);
   }
 
   /** Connects. Rejects with `InvalidStoreNameError`, and with `StoreError` when nobody answers within 5 s. */
-  static async open(options: RedisUptimeStoreOptions): Promise<RedisUptimeStore> {
-    return new RedisUptimeStore(await RedisPool.open(options, SCRIPTS), options);
+  static async open<Key extends string = PublicKey>(
+    options: RedisUptimeStoreOptions,
+  ): Promise<RedisUptimeStore<Key>> {
+    return new RedisUptimeStore<Key>(await RedisPool.open(options, SCRIPTS), options);
   }
 
   check(): Promise<void> {
     return this.#pool.check();
   }
 
-  async beat({ key, intervalMs, visorsMax = -1, version, address, ...beat }: Beat): Promise<BeatResult> {
+  async beat(beat: Beat<Key>): Promise<BeatResult> {
+    const { key, intervalMs, visorsMax = -1, makesRoom = false, version, address } = beat;
     const atMs = Math.floor(beat.atMs);
     const day = dayOf(atMs);
     const told = [version === undefined ? 0 : 1, version ?? ""];
     const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
     const when = [atMs, intervalMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
-    const given = [key, ...when, ...told, ...located, visorsMax];
-    return await this.#pool.run("beat", PREFIX, ...given) as BeatResult;
+    const given = [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
+    return await this.#pool.run("beat", this.#prefix, ...given) as BeatResult;
   }
 
-  async visors(keys?: readonly PublicKey[]): Promise<SeenVisor[]> {
-    const asked = keys ?? (await this.#members("visors")).sort();
-    const texts = await readTexts(this.#pool, asked.map((key) => `${PREFIX}visor:${key}`));
-    return texts.flatMap((text, at) => text === null ? [] : readVisor(asked[at] as PublicKey, text) ?? []);
+  beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
+    return Promise.all(beats.map((beat) => this.beat(beat)));
   }
 
-  async days(first: string, last: string): Promise<DayOfVisor[]> {
+  async visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]> {
+    const asked = keys ??
+      (await this.#pool.ask((redis) => redis.zrange(`${this.#prefix}visors`, "0", "-1"))).sort();
+    const texts = await readTexts(this.#pool, asked.map((key) => `${this.#prefix}visor:${key}`));
+    return texts.flatMap((text, at) => text === null ? [] : readVisor(asked[at] as Key, text) ?? []);
+  }
+
+  async days(first: string, last: string): Promise<DayOfVisor<Key>[]> {
     const days = (await this.#members("days")).filter((day) => first <= day && day <= last);
-    const all: DayOfVisor[] = [];
+    const all: DayOfVisor<Key>[] = [];
     for (const day of days) {
-      const keys = (await this.#members(`day:${day}`)).filter(hasKeyShape);
+      const keys = await this.#members(`day:${day}`) as Key[];
       for (let at = 0; at < keys.length; at += BATCH) {
         all.push(...await this.#day(day, keys.slice(at, at + BATCH)));
       }
@@ -126,21 +148,21 @@ export class RedisUptimeStore implements UptimeStore {
     return all.sort((one, other) => compare(one.key, other.key) || compare(one.day, other.day));
   }
 
-  async addresses(month?: string): Promise<AddressOfMonth[]> {
+  async addresses(month?: string): Promise<AddressOfMonth<Key>[]> {
     const months = month === undefined ? (await this.#members("months")).sort() : [month];
-    const all: AddressOfMonth[] = [];
+    const all: AddressOfMonth<Key>[] = [];
     for (const each of months) {
       const found = new Map<string, string>(); // a scan may tell something twice
       let cursor = "0";
       do {
         const [next, fields] = await this.#pool.ask((redis) =>
-          redis.hscan(`${PREFIX}addresses:${each}`, cursor, "COUNT", BATCH)
+          redis.hscan(`${this.#prefix}addresses:${each}`, cursor, "COUNT", BATCH)
         );
         for (let at = 0; at < fields.length; at += 2) found.set(fields[at]!, fields[at + 1]!);
         cursor = next;
       } while (cursor !== "0");
       for (const key of [...found.keys()].sort()) {
-        all.push({ key: key as PublicKey, month: each, address: found.get(key)! });
+        all.push({ key: key as Key, month: each, address: found.get(key)! });
       }
     }
     return all;
@@ -154,7 +176,7 @@ export class RedisUptimeStore implements UptimeStore {
       for (let at = 0; at < Math.max(1, keys.length); at += BATCH) {
         await this.#pool.run(
           "forgetDay",
-          PREFIX,
+          this.#prefix,
           old,
           others.length,
           ...others,
@@ -164,8 +186,8 @@ export class RedisUptimeStore implements UptimeStore {
     }
     for (const old of (await this.#members("months")).filter((each) => each < month)) {
       await this.#pool.ask(async (redis) => {
-        await redis.unlink(`${PREFIX}addresses:${old}`);
-        await redis.srem(`${PREFIX}months`, old);
+        await redis.unlink(`${this.#prefix}addresses:${old}`);
+        await redis.srem(`${this.#prefix}months`, old);
       });
     }
   }
@@ -175,14 +197,14 @@ export class RedisUptimeStore implements UptimeStore {
   }
 
   #members(set: string): Promise<string[]> {
-    return this.#pool.ask((redis) => redis.smembers(`${PREFIX}${set}`));
+    return this.#pool.ask((redis) => redis.smembers(`${this.#prefix}${set}`));
   }
 
-  async #day(day: string, keys: readonly PublicKey[]): Promise<DayOfVisor[]> {
+  async #day(day: string, keys: readonly Key[]): Promise<DayOfVisor<Key>[]> {
     const [beats, slots] = await this.#pool.ask((redis) =>
       Promise.all([
-        redis.mget(keys.map((key) => `${PREFIX}beats:${day}:${key}`)),
-        redis.mgetBuffer(keys.map((key) => `${PREFIX}slots:${day}:${key}`)),
+        redis.mget(keys.map((key) => `${this.#prefix}beats:${day}:${key}`)),
+        redis.mgetBuffer(keys.map((key) => `${this.#prefix}slots:${day}:${key}`)),
       ])
     );
     return keys.flatMap((key, at) => {
@@ -195,7 +217,7 @@ export class RedisUptimeStore implements UptimeStore {
   }
 }
 
-function readVisor(key: PublicKey, text: string): SeenVisor | undefined {
+function readVisor<Key extends string>(key: Key, text: string): SeenVisor<Key> | undefined {
   const parts = /^(\d{1,15}) \d+ (?:=(.*))?$/s.exec(text);
   return parts === null ? undefined : { key, version: parts[2], lastSeenMs: Number(parts[1]) };
 }

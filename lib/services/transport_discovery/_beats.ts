@@ -1,0 +1,118 @@
+/**
+ * Signs of life that registrations are: of the visor that registers, and of its transports (services.md 3.3, SV-7).
+ *
+ * A visor earns uptime by registering transports and by nothing else. A heartbeat counts for one that has registered
+ * itself before, while one of its transports lives; who only says that he is there is not in the list.
+ *
+ * @module
+ */
+import { describeError, type Log } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { TransportRecord } from "../../directory/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import { slotOf, StoreError, type TransportStore, type UptimeStore } from "../store/mod.ts";
+import { BEAT_EARLY_MS, BEAT_MS, BEATEN_MAX, TRANSPORTS_KEPT_MAX, VISORS_KEPT_MAX } from "./settings.ts";
+
+/** What a transport discovery knows of uptimes. */
+export interface UptimeStores {
+  readonly visors: UptimeStore;
+  /** By id. What is told of one is its {@link aboutTransport}. */
+  readonly transports: UptimeStore<string>;
+}
+
+export class Beats {
+  readonly #stores: UptimeStores;
+  readonly #transports: Pick<TransportStore, "byEdges">;
+  readonly #clock: Pick<Clock, "wallMs">;
+  readonly #log: Log;
+  /** When each transport beat last, and that counted: its other edge registers it as often. */
+  readonly #beaten = new Map<string, number>();
+
+  constructor(
+    stores: UptimeStores,
+    { transports, clock, log }: {
+      readonly transports: Pick<TransportStore, "byEdges">;
+      readonly clock: Pick<Clock, "wallMs">;
+      readonly log: Log;
+    },
+  ) {
+    this.#stores = stores;
+    this.#transports = transports;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** `key` has registered `records`, and they are stored. Uptimes that cannot be kept cost nobody a registration. */
+  async registered(
+    key: PublicKey,
+    records: readonly TransportRecord[],
+    version: string | undefined,
+  ): Promise<void> {
+    if (records.length === 0) return await this.alive(key, version);
+    await this.#keep(async () => {
+      const atMs = this.#clock.wallMs();
+      await this.#stores.visors.beat({ ...VISOR_BEAT, key, atMs, version });
+      const beating = records.filter((record) => isPeerToPeer(record) && this.#changesWith(record.id, atMs));
+      if (beating.length === 0) return;
+      const results = await this.#stores.transports.beats(beating.map((record) => {
+        return { ...TRANSPORT_BEAT, key: record.id, atMs, version: aboutTransport(record) };
+      }));
+      for (const [at, { id }] of beating.entries()) {
+        if (results[at] === "counted") this.#remember(id, atMs);
+      }
+    });
+  }
+
+  /** `key` says that it is there. */
+  async alive(key: PublicKey, version: string | undefined): Promise<void> {
+    await this.#keep(async () => {
+      const { visors } = this.#stores;
+      if ((await visors.visors([key])).length === 0) return; // it never registered a transport
+      if ((await this.#transports.byEdges([key])).length === 0) return; // or has none now
+      await visors.beat({ ...VISOR_BEAT, key, atMs: this.#clock.wallMs(), version });
+    });
+  }
+
+  /** Whether a beat of a transport would change anything: it counts, or is the first in its slot. */
+  #changesWith(id: string, atMs: number): boolean {
+    const beaten = this.#beaten.get(id);
+    if (beaten === undefined || atMs < beaten || atMs - beaten >= INTERVAL_MS) return true;
+    return slotOf(atMs) !== slotOf(beaten);
+  }
+
+  #remember(id: string, atMs: number): void {
+    this.#beaten.delete(id); // and to the end
+    this.#beaten.set(id, atMs);
+    if (this.#beaten.size > BEATEN_MAX) this.#beaten.delete(this.#beaten.keys().next().value!);
+  }
+
+  async #keep(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#log.error("Uptimes cannot be kept", { cause: describeError(error) });
+    }
+  }
+}
+
+/** Those that need no dmsg server, and lead to somebody else. */
+export function isPeerToPeer({ type, edges }: Pick<TransportRecord, "type" | "edges">): boolean {
+  return type !== "dmsg" && edges[0] !== edges[1];
+}
+
+/** What an uptime of a transport is kept with: `<type> <edge> <edge>`. */
+export function aboutTransport({ type, edges }: Pick<TransportRecord, "type" | "edges">): string {
+  return `${type} ${edges[0]} ${edges[1]}`;
+}
+
+/** What {@link aboutTransport} wrote. */
+export function readAboutTransport(text: string): Pick<TransportRecord, "type" | "edges"> {
+  const [type, first, second] = text.split(" ") as [string, PublicKey, PublicKey];
+  return { type, edges: [first, second] };
+}
+
+const INTERVAL_MS = BEAT_MS - BEAT_EARLY_MS;
+// Keys and transports cost nothing to invent: those that are up keep their places, whoever fills the others.
+const VISOR_BEAT = { intervalMs: INTERVAL_MS, visorsMax: VISORS_KEPT_MAX, makesRoom: true } as const;
+const TRANSPORT_BEAT = { intervalMs: INTERVAL_MS, visorsMax: TRANSPORTS_KEPT_MAX, makesRoom: true } as const;

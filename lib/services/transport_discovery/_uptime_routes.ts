@@ -1,0 +1,302 @@
+/**
+ * Who was up, of visors and of transports, and which versions run (services.md 3.3, 7.3).
+ *
+ *     /uptimes               as an uptime tracker's, byte for byte
+ *     /uptimes/transports    [{"id":<uuid>,"on":true,"type":"stcpr","edge_a":<pk>,"edge_b":<pk>,"daily":{..},"timeline":{..}}, ...]
+ *     /metrics/uptime        {"total_transports":2,"online":1,"by_type":{"stcpr":2}}, or lists as the one above
+ *     /version, /versions    {"v1.3.29":7}; [{"pk":<pk>,"version":"v1.3.29","on":true}, ...]
+ *
+ * @module
+ */
+import { present } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import { isTransportId } from "../../directory/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import {
+  allowing,
+  type Answer,
+  goJson,
+  json,
+  plain,
+  queryValue,
+  type Question,
+  readKey,
+} from "../hosting/mod.ts";
+import {
+  answerUptimes,
+  ASKED_KEYS_MAX,
+  dailyOf,
+  keysIn,
+  rendererOf,
+  timelinesOf,
+  type ToldVisor,
+  Uptimes,
+} from "../uptimes/mod.ts";
+import { readAboutTransport, type UptimeStores } from "./_beats.ts";
+import type { Listing } from "./_listing.ts";
+import { BEATS_OF_DAY, LIST_BYTES_MAX, UPTIME_LISTS_MS } from "./settings.ts";
+
+/** A transport with what was counted of it. */
+interface ToldTransport extends Omit<ToldVisor<string>, "key" | "version"> {
+  readonly id: string;
+  readonly type: string;
+  readonly edges: readonly [PublicKey, PublicKey];
+}
+
+/** Which transports are wanted, and how much of each is told. */
+interface Wanted {
+  readonly ids?: readonly string[] | undefined;
+  readonly keys?: readonly PublicKey[] | undefined;
+  readonly type?: string | undefined;
+  readonly edges: boolean;
+  readonly version: unknown;
+}
+
+/** Uptimes of visors as this service counts them. */
+export function uptimesOfVisors(
+  { visors }: Pick<UptimeStores, "visors">,
+  { clock, listing }: { readonly clock: Pick<Clock, "wallMs" | "monotonicMs">; readonly listing: Listing },
+): Uptimes {
+  return new Uptimes({
+    store: visors,
+    clock,
+    beatsOfDay: BEATS_OF_DAY,
+    online: async () => {
+      const { online } = await listing.live();
+      return ({ key }) => online.has(key);
+    },
+  });
+}
+
+export class UptimeRoutes {
+  readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  readonly #visors: Uptimes;
+  readonly #transports: Uptimes<string>;
+  /** Answers about everybody, by their question. */
+  readonly #kept = new Map<string, { readonly answer: Promise<Answer>; readonly untilMs: number }>();
+
+  constructor(
+    stores: UptimeStores,
+    { clock, listing }: {
+      readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
+      readonly listing: Listing;
+    },
+  ) {
+    this.#clock = clock;
+    this.#visors = uptimesOfVisors(stores, { clock, listing });
+    this.#transports = new Uptimes({
+      store: stores.transports,
+      clock,
+      beatsOfDay: BEATS_OF_DAY,
+      online: async () => {
+        const { byId } = await listing.live();
+        return ({ key }) => byId.has(key);
+      },
+    });
+  }
+
+  /** The answer to a question of these; undefined for another. */
+  async answer(question: Question): Promise<Answer | undefined> {
+    const { method, path, query } = question;
+    const isPost = method === "POST" && (path === "/uptimes" || path === "/uptimes/transports");
+    if (!ROUTES.test(path)) return undefined;
+    if (method !== "GET" && !isPost) return allowing(/^\/uptimes/.test(path) ? "GET, POST" : "GET");
+    const [, name, rest = ""] =
+      /^\/(uptimes\/transports|metrics\/uptime\/visor|metrics\/uptime|versions?|uptimes)(?:\/(.*))?$/
+        .exec(path)!;
+    switch (name) {
+      case "uptimes":
+        if (isPost) return await this.#postedUptimes(question);
+        return /(?:^|&)(?:visors|startDate|endDate|status)=/.test(query)
+          ? await answerUptimes(this.#visors, query)
+          : await this.#keep(
+            `uptimes ${knownVersion(queryValue(query, "v"))}`,
+            () => answerUptimes(this.#visors, query),
+          );
+      case "uptimes/transports":
+        return isPost ? await this.#postedTransports(question) : await this.#transportsOf(wantedBy(query));
+      case "metrics/uptime/visor":
+        return await this.#transportsOf({ keys: keysIn(rest), version: "v2", edges: true });
+      case "metrics/uptime":
+        if (rest !== "") return await this.#transportsOf({ ids: idsIn(rest), version: "v2", edges: true });
+        return await this.#keep("totals", () => this.#totals());
+      case "version":
+        return await this.#keep(
+          `version ${queryValue(query, "on") ?? ""}`.slice(0, 16),
+          () => this.#counts(query),
+        );
+      default:
+        return await this.#versions(rest, query);
+    }
+  }
+
+  /** All that there is about transports: for lists that tell of those which ended, too. */
+  async transports(ids?: readonly string[]): Promise<ToldTransport[]> {
+    return (await this.#transports.told(ids)).map(({ key: id, version: about = "", ...told }) => ({
+      ...told,
+      ...readAboutTransport(about),
+      id,
+    }));
+  }
+
+  async #postedUptimes(question: Question): Promise<Answer> {
+    const body = await bodyOf(question);
+    const keys = keyList(body?.pks);
+    if (body === undefined || keys === undefined) return BAD_BODY;
+    const told = await this.#visors.told(keys);
+    return json(`${goJson(told.map(rendererOf(body.v)))}\n`);
+  }
+
+  async #postedTransports(question: Question): Promise<Answer> {
+    const body = await bodyOf(question);
+    if (body === undefined) return BAD_BODY;
+    const { pks, ids, type, edges = false, v: version } = body;
+    const keys = pks === undefined ? undefined : keyList(pks);
+    const isWrong = (pks !== undefined && keys === undefined) || typeof edges !== "boolean" ||
+      (ids !== undefined && !isIdList(ids)) || (type !== undefined && typeof type !== "string");
+    if (isWrong) return BAD_BODY;
+    const wanted = {
+      keys,
+      ids: ids as string[] | undefined,
+      type: type as string | undefined,
+      edges,
+      version,
+    };
+    return await this.#transportsOf({ ...wanted, ids: wanted.ids?.map((id) => id.toLowerCase()) });
+  }
+
+  async #transportsOf({ ids, keys, type, edges, version }: Wanted): Promise<Answer> {
+    const all = ids === undefined && keys === undefined;
+    const list = async () => {
+      const own = keys && new Set<string>(keys);
+      const told = (await this.transports(ids)).filter((each) =>
+        (type === undefined || each.type === type) &&
+        (own === undefined || each.edges.some((key) => own.has(key)))
+      );
+      return json(`${goJson(told.map((each) => renderTransport(each, { edges, version })))}\n`);
+    };
+    return all && type === undefined
+      ? await this.#keep(`transports ${knownVersion(version)} ${edges}`, list)
+      : await list();
+  }
+
+  async #totals(): Promise<Answer> {
+    const told = await this.transports();
+    const byType: Record<string, number> = {};
+    for (const { type } of told) byType[type] = (byType[type] ?? 0) + 1;
+    const online = told.filter(({ isOnline }) => isOnline).length;
+    return json(`${JSON.stringify({ total_transports: told.length, online, by_type: byType })}\n`);
+  }
+
+  async #counts(query: string): Promise<Answer> {
+    const counts: Record<string, number> = {};
+    for (const { version = "unknown" } of await this.#seen(query)) {
+      counts[version] = (counts[version] ?? 0) + 1;
+    }
+    return json(`${goJson(counts)}\n`);
+  }
+
+  async #versions(keys: string, query: string): Promise<Answer> {
+    const withState = queryValue(query, "status") === "true";
+    const seen = await this.#seen(query, keys === "" ? undefined : keysIn(keys));
+    const list = seen.map(({ key, version = "", isOnline }) => ({
+      pk: key,
+      version,
+      ...(withState ? { on: isOnline } : {}),
+    }));
+    return json(`${goJson(list)}\n`);
+  }
+
+  /** Of those asked for, or of everybody, who is on (`on=true`), who is not (`on=false`), or both. */
+  async #seen(query: string, keys?: readonly PublicKey[]): Promise<ToldVisor[]> {
+    const told = await this.#visors.told(keys);
+    const on = queryValue(query, "on");
+    return on === "true" || on === "false"
+      ? told.filter(({ isOnline }) => isOnline === (on === "true"))
+      : told;
+  }
+
+  /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}. */
+  async #keep(name: string, make: () => Promise<Answer>): Promise<Answer> {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#kept.get(name);
+    if (known !== undefined && known.untilMs > nowMs) return await known.answer;
+    const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS };
+    this.#kept.set(name, made);
+    try {
+      return await made.answer;
+    } catch (error) {
+      if (this.#kept.get(name) === made) this.#kept.delete(name); // the next one asks the store anew
+      throw error;
+    }
+  }
+}
+
+function renderTransport(
+  { id, isOnline, type, edges: [first, second], days }: ToldTransport,
+  { edges, version }: { readonly edges: boolean; readonly version: unknown },
+): object {
+  const known = knownVersion(version);
+  return {
+    id,
+    on: isOnline,
+    type,
+    ...(edges ? { edge_a: first, edge_b: second } : {}),
+    ...present({
+      daily: known === "v1" ? undefined : dailyOf(days),
+      timeline: known === "v3" ? timelinesOf(days) : undefined,
+    }),
+  };
+}
+
+function wantedBy(query: string): Wanted {
+  const [ids, visors] = [queryValue(query, "tp"), queryValue(query, "visors")];
+  return {
+    ids: ids ? idsIn(ids) : undefined,
+    keys: visors ? keysIn(visors) : undefined,
+    type: queryValue(query, "type") || undefined,
+    edges: queryValue(query, "edges") === "true",
+    version: queryValue(query, "v"),
+  };
+}
+
+/** Ids between commas or semicolons; what is none is passed over. */
+export function idsIn(text: string): string[] {
+  const parts = text.split(/[,;]/, ASKED_KEYS_MAX).map((part) => part.trim().toLowerCase());
+  return [...new Set(parts.filter(isTransportId))];
+}
+
+/** A JSON object; undefined for anything else. */
+async function bodyOf(question: Question): Promise<Record<string, unknown> | undefined> {
+  try {
+    const body: unknown = JSON.parse(new TextDecoder().decode(await question.bytes(LIST_BYTES_MAX)));
+    return typeof body === "object" && body !== null && !Array.isArray(body)
+      ? body as Record<string, unknown>
+      : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined; // absurd nesting
+    throw error;
+  }
+}
+
+function keyList(list: unknown): PublicKey[] | undefined {
+  if (!Array.isArray(list) || list.length > ASKED_KEYS_MAX) return undefined;
+  const keys = list.map((item) => typeof item === "string" ? readKey(item) : undefined);
+  return keys.every((key) => key !== undefined) ? [...new Set(keys)] : undefined;
+}
+
+function isIdList(list: unknown): list is string[] {
+  return Array.isArray(list) && list.length <= ASKED_KEYS_MAX &&
+    list.every((item) => typeof item === "string" && isTransportId(item));
+}
+
+function knownVersion(version: unknown): "v1" | "v2" | "v3" {
+  return version === "v2" || version === "v3" ? version : "v1";
+}
+
+const ROUTES =
+  /^\/(?:uptimes(?:\/transports)?|version|versions(?:\/[^/]+)?|metrics\/uptime(?:\/visor)?(?:\/[^/]+)?)$/;
+const BAD_BODY: Answer = {
+  ...plain(`{"error":"body is no question for uptimes"}\n`, 400),
+  refused: "invalid",
+};
