@@ -64,6 +64,11 @@ const NOUNS: readonly Noun[] = [
     load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),
   },
   {
+    name: "rewards",
+    summary: "Which visors were up for long enough to be paid",
+    load: async (io) => (await import("./rewards/mod.ts")).rewardsNoun(io),
+  },
+  {
     name: "sim",
     summary: "Rehearse what may happen to a fleet, in virtual time",
     load: async (io) => (await import("./sim/mod.ts")).simNoun(io),
