@@ -2,9 +2,10 @@
 import { ConnClosedError, isAbort, logTo, renderLogRecord, Scope, untilAborted } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError } from "../../lib/control/mod.ts";
+import { keptKeyPair } from "../../lib/crypto/mod.ts";
 import { connectToAny } from "../../lib/directory/mod.ts";
 import { serveDmsgHttp } from "../../lib/dmsg/mod.ts";
-import { folderHandler, keptKeyPair, NotAFolderError } from "../../lib/visor/mod.ts";
+import { folderHandler, NotAFolderError } from "../../lib/visor/mod.ts";
 import { type NetworkOptions, withClient } from "../_look_up.ts";
 
 export interface ServeOptions extends NetworkOptions {

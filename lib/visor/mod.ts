@@ -13,7 +13,6 @@ export * from "./deployment.ts";
 export * from "./dmsg_tools.ts";
 export * from "./errors.ts";
 export * from "./folder_handler.ts";
-export { keptKeyPair } from "./kept_keys.ts";
 export * from "./log_file.ts";
 export * from "./run_visor.ts";
 export * from "./visor.ts";

@@ -71,6 +71,10 @@ export async function runAddressResolver(
     dmsg,
     api: (dmsgStatus, refused) =>
       createAddressResolver({ store, world, settings, dmsgStatus, refused, udp: () => udp }),
+    kept: async () => ({
+      stcpr: (await store.keys("stcpr")).length,
+      sudph: (await store.keys("sudph")).length,
+    }),
     holds: {
       async [Symbol.asyncDispose]() {
         await udp?.[Symbol.asyncDispose](); // its sessions take their bindings out of the store

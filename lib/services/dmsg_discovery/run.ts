@@ -67,6 +67,9 @@ export async function runDmsgDiscovery(
       { hint: "use dual, or http" },
     );
   }
+  if (mode === "http") {
+    log.warn("A dmsg discovery in mode http: servers that register over dmsg alone cannot reach it");
+  }
   checkServiceMode({ name: NAME, mode, dmsg });
   checkClientTtl(settings.clientTtlMs);
   await checkServiceAddress(world, settings);
@@ -80,6 +83,7 @@ export async function runDmsgDiscovery(
     dmsg: dmsg && ((handler) => dmsg({ handler, store })),
     api: (dmsgStatus, refused) => createDmsgDiscovery({ store, world, log, settings, dmsgStatus, refused }),
     holds: store,
+    kept: async () => ({ ...await store.counts() }),
   });
   return service as RunningDmsgDiscovery; // no mode of it is without plain HTTP
 }

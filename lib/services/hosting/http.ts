@@ -3,10 +3,17 @@ import { describeError, LimitError, type Log } from "../../base/mod.ts";
 import { type RawHandler, readAll } from "../../http/mod.ts";
 import { StoreError } from "../store/mod.ts";
 import type { Refusals } from "./refusals.ts";
+import type { RequestCounts } from "./request_counts.ts";
 import { type Answer, type Question, type ServiceApi, STORE_FAILED, TOO_LARGE } from "./answers.ts";
 
-/** The handler for HTTP and dmsg alike; what it refuses is counted in `refusals`. */
-export function handlerOf(api: ServiceApi, log: Log, refusals?: Refusals): RawHandler {
+/** What is counted of a service's answers. */
+export interface AnswerCounts {
+  readonly refusals: Refusals;
+  readonly requests: RequestCounts;
+}
+
+/** The handler for HTTP and dmsg alike; its answers are counted. */
+export function handlerOf(api: ServiceApi, log: Log, counts?: AnswerCounts): RawHandler {
   return async (request) => {
     const { path, query } = splitTarget(request.target);
     const answer = await answerOf(api, {
@@ -17,7 +24,8 @@ export function handlerOf(api: ServiceApi, log: Log, refusals?: Refusals): RawHa
       bytes: (bytesMax) => readAll(request.body, bytesMax),
       remote: request.remote,
     }, log);
-    refusals?.count(answer);
+    counts?.refusals.count(answer);
+    counts?.requests.count({ method: request.method, path, status: answer.status });
     return answer;
   };
 }

@@ -34,5 +34,6 @@ export * from "./place_book.ts";
 export * from "./rate_limit.ts";
 export * from "./refusals.ts";
 export * from "./request_auth.ts";
+export * from "./request_counts.ts";
 export * from "./run.ts";
 export * from "./settings.ts";

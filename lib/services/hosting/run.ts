@@ -10,6 +10,7 @@ import type { ServiceApi } from "./answers.ts";
 import type { DmsgStatus } from "./health.ts";
 import { handlerOf } from "./http.ts";
 import { type RefusalCounts, Refusals } from "./refusals.ts";
+import { type RequestCount, RequestCounts } from "./request_counts.ts";
 import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
 
 /** The dmsg side of a running service. Disposing it joins everything that it started. */
@@ -36,7 +37,15 @@ export interface RunServiceOptions {
   readonly api: (dmsgStatus: () => DmsgStatus | undefined, refused: () => RefusalCounts) => ServiceApi;
   /** What the service holds, its store for one: ended last, and also when the start fails. */
   readonly holds: AsyncDisposable;
+  /** What is kept now, by kind: `{ transports: 12 }`. Default: nothing is. */
+  readonly kept?: () => Promise<KeptCounts>;
 }
+
+/** Entries that a service keeps, by kind. */
+export type KeptCounts = Readonly<Record<string, number>>;
+
+/** A way on which a service is served. */
+export type Plane = "HTTP" | "dmsg";
 
 export interface RunningService extends AsyncDisposable {
   /** Where plain HTTP is bound; undefined in mode `dmsg`. */
@@ -45,8 +54,14 @@ export interface RunningService extends AsyncDisposable {
   readonly closed: Promise<void>;
   /** The dmsg side as it is now; undefined without one. */
   dmsgStatus(): DmsgStatus | undefined;
+  /** The plane that ended by itself, once one did. */
+  lostPlane(): Plane | undefined;
   /** What was refused so far, over HTTP and dmsg. */
   refused(): RefusalCounts;
+  /** What was answered so far, over HTTP and dmsg. */
+  requests(): RequestCount[];
+  /** What is kept now, by kind. Errors: `StoreError`. */
+  kept(): Promise<KeptCounts>;
   /** Accepts no more, lets requests in progress end, ends the dmsg side, frees what it holds. May be repeated. */
   close(): Promise<void>;
 }
@@ -56,14 +71,17 @@ export interface RunningService extends AsyncDisposable {
  * `Network.listen`. Nothing is left open then.
  */
 export async function runService(options: RunServiceOptions): Promise<RunningService> {
-  const { world, log, name, mode, address, dmsg, holds } = options;
+  const { world, log, name, mode, address, dmsg, holds, kept = () => Promise.resolve({}) } = options;
   let http: HttpServer | undefined;
   let bound: SocketAddress | undefined;
   let side: ServiceDmsgSide | undefined;
-  const refusals = new Refusals();
+  const [refusals, requests] = [new Refusals(), new RequestCounts()];
   try {
     checkServiceMode(options);
-    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), log, refusals);
+    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), log, {
+      refusals,
+      requests,
+    });
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);
       bound = listener.address;
@@ -76,7 +94,7 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     throw error;
   }
   log.info("Service is serving", { service: name, mode, address: bound && renderSocketAddress(bound) });
-  return new Running(bound, { http, side, holds, refusals }, (plane) => {
+  return new Running(bound, { http, side, holds, refusals, requests, kept }, (plane) => {
     log.error("A service lost one of its planes", { service: name, plane });
   });
 }
@@ -120,18 +138,21 @@ interface Parts {
   readonly side: ServiceDmsgSide | undefined;
   readonly holds: AsyncDisposable;
   readonly refusals: Refusals;
+  readonly requests: RequestCounts;
+  readonly kept: () => Promise<KeptCounts>;
 }
 
 class Running implements RunningService {
   readonly closed: Promise<void>;
   readonly #parts: Parts;
   #closing: Promise<void> | undefined;
+  #lost: Plane | undefined;
   #onClosed!: () => void;
 
   constructor(
     readonly address: SocketAddress | undefined,
     parts: Parts,
-    onLost: (plane: "HTTP" | "dmsg") => void,
+    onLost: (plane: Plane) => void,
   ) {
     this.#parts = parts;
     // The first that ends, so that a service that is half dead does not look healthy.
@@ -140,7 +161,9 @@ class Running implements RunningService {
       ...(parts.http === undefined ? [] : [parts.http.closed.then(() => "HTTP" as const)]),
       ...(parts.side === undefined ? [] : [parts.side.closed.then(() => "dmsg" as const)]),
     ]).then((plane) => {
-      if (plane !== undefined && this.#closing === undefined) onLost(plane);
+      if (plane === undefined || this.#closing !== undefined) return;
+      this.#lost = plane;
+      onLost(plane);
     });
   }
 
@@ -148,8 +171,20 @@ class Running implements RunningService {
     return this.#parts.side?.status();
   }
 
+  lostPlane(): Plane | undefined {
+    return this.#lost;
+  }
+
   refused(): RefusalCounts {
     return this.#parts.refusals.counts();
+  }
+
+  requests(): RequestCount[] {
+    return this.#parts.requests.counts();
+  }
+
+  kept(): Promise<KeptCounts> {
+    return this.#parts.kept();
   }
 
   close(): Promise<void> {

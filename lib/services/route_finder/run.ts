@@ -45,6 +45,7 @@ export async function runRouteFinder(
     dmsg,
     api: (dmsgStatus, refused) =>
       createRouteFinder({ graph, clock: world.clock, build, dmsgStatus, refused }),
+    kept: () => Promise.resolve({ transports: graph.size }),
     holds: transports(graph),
   });
 }

@@ -1,5 +1,6 @@
 /** A service discovery that runs: a store, plain HTTP, dmsg port 80. @module */
 import type { Log } from "../../base/mod.ts";
+import { SERVICE_TYPES } from "../../directory/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
@@ -56,6 +57,10 @@ export async function runServiceDiscovery(
     dmsg,
     api: (dmsgStatus, refused) =>
       createServiceDiscovery({ store, world, settings, dmsgStatus, refused, locate, log }),
+    kept: async () => {
+      const listed = SERVICE_TYPES.map(async (type) => [type, (await store.keys(type)).length] as const);
+      return Object.fromEntries(await Promise.all(listed));
+    },
     holds: starting.move(), // ends it itself, also when it cannot start
   });
 }

@@ -51,17 +51,13 @@ export interface RunSetupNodeOptions {
   readonly postQuantum?: PostQuantumSettings;
 }
 
-export interface RunningSetupNode extends AsyncDisposable {
+/** Its `address` is where `/stats` is bound on TCP; undefined: over dmsg only. */
+export interface RunningSetupNode extends RunningService {
   readonly publicKey: PublicKey;
-  /** Where `/stats` is bound on TCP; undefined: over dmsg only. */
-  readonly address: SocketAddress | undefined;
   readonly dmsg: NetworkClient["dmsg"];
-  /** Settles when the node serves no more. Never rejects. */
-  readonly closed: Promise<void>;
   stats(): SetupStatsReport;
   /** The visors of connections that are kept for later requests, one for each. */
   pooled(): PublicKey[];
-  close(): Promise<void>;
 }
 
 /** Starts a setup node; sessions come by and by. Errors: those of `Network.listen`. Nothing is left then. */
@@ -113,16 +109,12 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
       },
     },
   });
-  return {
+  return Object.assign(service, {
     publicKey: keys.publicKey,
-    address: service.address,
     dmsg,
-    closed: service.closed,
     stats: () => node.stats(),
     pooled: () => node.pooled(),
-    close: () => service.close(),
-    [Symbol.asyncDispose]: () => service.close(),
-  };
+  });
 }
 
 /** Hands every stream on dmsg port 36 to the node, whoever opened it. */

@@ -93,6 +93,7 @@ export async function runTransportDiscovery(
         refused,
         log,
       }),
+    kept: () => Promise.resolve({ transports: feed.entries().length }),
     holds,
   });
   return Object.assign(service, { transports: feed });

@@ -94,6 +94,7 @@ export async function runUptimeTracker(
     api: (dmsgStatus, refused) =>
       createUptimeTracker({ store, world, uptimes, settings, dmsgStatus, refused, locate, log }),
     holds,
+    kept: async () => ({ visors: (await store.visors()).length }),
   });
   const closed = operator === undefined ? service.closed : Promise.race([service.closed, operator.closed]);
   return Object.assign(service, { closed, privateAddress: operator?.address });

@@ -1,8 +1,7 @@
 /** Key pairs that are made once and kept in a file that only their owner can read. @module */
-import { generateKeyPair, type KeyPair, parseSecretKeyOf, writeKeyFile } from "../crypto/mod.ts";
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
-
-export type { KeyPair };
+import { parseSecretKeyOf, writeKeyFile } from "./key_file.ts";
+import { generateKeyPair, type KeyPair } from "./keys.ts";
 
 /** The keys in the file at `path`, made at the first use. Errors: `KeyFileError`, of the files. */
 export async function keptKeyPair(

@@ -1,0 +1,323 @@
+/**
+ * Several services of a deployment in one process: started cold in an order in which each finds what it needs,
+ * watched, and ended in the opposite one.
+ *
+ *   dmsg discovery, HTTP   ->  dmsg servers, which register there  ->  the discovery's dmsg side, with those servers
+ *   ->  transport discovery, address resolver, route finder, setup node, ...  ->  config bootstrapper
+ *   ->  the deployment file by which visors join
+ *
+ * @module
+ */
+import { describeError, type Log } from "../../base/mod.ts";
+import type { HostedService } from "../../control/mod.ts";
+import { keptKeyPair, type KeyPair, type PublicKey, readKeyPair } from "../../crypto/mod.ts";
+import { type Deployment, readDeployments } from "../../deployment/mod.ts";
+import {
+  type DmsgNetwork,
+  embeddedNetwork,
+  type KnownServer,
+  seededEntries,
+  type ServiceAddress,
+} from "../../directory/mod.ts";
+import { type DmsgAddress, HTTP_PORT, parseDmsgUrl } from "../../dmsg/mod.ts";
+import type { PostQuantumSettings } from "../../noise/mod.ts";
+import { AddressInUseError, renderSocketAddress, sleep, type World } from "../../runtime/mod.ts";
+import { isLoopbackAddress } from "../../transport/mod.ts";
+import { attachDmsg } from "../dmsg_discovery/mod.ts";
+import type { BuildInfo } from "../hosting/mod.ts";
+import type { TransportSource } from "../transport_discovery/mod.ts";
+import { deploymentText } from "./_deployment_file.ts";
+import { LateSide } from "./_late_side.ts";
+import { type Started, startService } from "./_start.ts";
+import { checkPlan, type Listening, listeningOf, type PlannedService } from "./plan.ts";
+import { SERVICE_KINDS, serviceTypeOf } from "./service_types.ts";
+import { reachable, type StartedService } from "./started.ts";
+
+export interface AssemblyOptions {
+  readonly world: World;
+  readonly log: Log;
+  readonly services: readonly PlannedService[];
+  readonly build: BuildInfo;
+  readonly userAgent: string;
+  /**
+   * The network that the services are in. What runs here takes the place of what it names; its dmsg servers are
+   * kept beside those that run here. Default: what runs here, else the embedded production network (DS-4).
+   */
+  readonly network?: DmsgNetwork;
+  /** Where the deployment file goes; its folder exists. Default: nowhere. */
+  readonly file?: string;
+  /** What the deployment is called in it. Default `local`. */
+  readonly deploymentName?: string;
+  /** What else the file shall say: fields of a services object. */
+  readonly base?: Readonly<Record<string, unknown>>;
+  /** Other listeners of the process, which no service may collide with. */
+  readonly alsoListening?: readonly Listening[];
+  /** The post-quantum hybrid: offered or required. */
+  readonly postQuantum?: PostQuantumSettings;
+  /** Told of each service as soon as it answers. */
+  readonly onStarted?: (service: StartedService) => void;
+}
+
+/** How long services may take to end while the discovery and the servers are still there for them. */
+export const CLOSE_SERVICES_MS = 1_000;
+
+export class Assembly implements AsyncDisposable {
+  readonly #options: AssemblyOptions;
+  readonly #started: Started[] = [];
+  readonly #keys = new Map<string, KeyPair>();
+  #late: LateSide | undefined;
+  #network: DmsgNetwork | undefined;
+  #deployment: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: AssemblyOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts all of it; everything answers when this resolves, sessions come by and by. Errors:
+   * `InvalidServiceSettingError`, `AddressInUseError`, `KeyFileError`, those of the services. Nothing is left
+   * open then, and nothing was made when it was the plan.
+   */
+  static async start(options: AssemblyOptions): Promise<Assembly> {
+    const assembly = new Assembly(options);
+    try {
+      await assembly.#start();
+      return assembly;
+    } catch (error) {
+      await assembly.close();
+      throw error;
+    }
+  }
+
+  /** What a client needs to join. */
+  get network(): DmsgNetwork {
+    return this.#network!;
+  }
+
+  /** The text of the deployment file. */
+  get deployment(): string {
+    return this.#deployment!;
+  }
+
+  /** In the order of their start. */
+  get services(): readonly StartedService[] {
+    return this.#started;
+  }
+
+  /** Settles with the failure of the first plane that dies: half a deployment must not look healthy (DS-7). */
+  get failed(): Promise<unknown> {
+    return Promise.race(this.#started.map(({ failed }) => failed));
+  }
+
+  /** Its parts, as they are now. */
+  hosted(): HostedService[] {
+    return this.#started.map((service) => ({
+      name: service.plan.type,
+      publicKey: service.publicKey!,
+      address: service.address ?? service.dmsg ?? "",
+      udpAddress: service.udpAddress && renderSocketAddress(service.udpAddress),
+      ready: service.isReady(),
+    }));
+  }
+
+  /** Ends it in the order in which nothing is left registered. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #start(): Promise<void> {
+    const { world, services, alsoListening = [], file } = this.#options;
+    checkPlan(services, alsoListening);
+    // Every key file is read before the first is made: a broken one leaves everything as it was.
+    for (const { key } of services) {
+      if (key !== undefined && "file" in key) await readKeyPair(world, key.file);
+    }
+    await this.#checkPorts([...services.flatMap(listeningOf), ...alsoListening]);
+    for (const { name, key } of services) {
+      if (key === undefined) continue;
+      this.#keys.set(
+        name,
+        "file" in key
+          ? await keptKeyPair(world, key.file)
+          : { publicKey: key.secretKey.publicKey, secretKey: key.secretKey },
+      );
+    }
+    let transports: TransportSource | undefined;
+    for (const { type } of SERVICE_KINDS) {
+      for (const plan of services.filter((service) => service.type === type)) {
+        const started = await this.#startOne(plan, transports);
+        transports ??= started.transports;
+        this.#started.push(started);
+        this.#options.onStarted?.(started);
+      }
+      if (type === "dmsg-server") this.#beginDiscoverySide();
+    }
+    this.#network = this.#networkOf("outside");
+    this.#deployment = this.#deploymentText();
+    if (file !== undefined) await world.files.write(file, new TextEncoder().encode(this.#deployment));
+  }
+
+  async #startOne(plan: PlannedService, transports: TransportSource | undefined): Promise<Started> {
+    const { world, log, build, userAgent, postQuantum } = this.#options;
+    const keys = this.#keys.get(plan.name);
+    const isDual = plan.type === "dmsg-discovery" && plan.mode !== "http" && keys !== undefined;
+    if (isDual) this.#late = new LateSide(`${keys.publicKey}:${HTTP_PORT}`);
+    return await startService(plan, keys, {
+      world,
+      log,
+      build,
+      userAgent,
+      postQuantum,
+      network: this.#networkOf("inside"),
+      transports,
+      told: () => this.#told(plan),
+      isDiscoveryHere: this.#find("dmsg-discovery") !== undefined,
+      attachDiscovery: this.#late?.attach,
+    });
+  }
+
+  /** Its servers are known by now. */
+  #beginDiscoverySide(): void {
+    if (this.#late === undefined) return;
+    const { world, log, postQuantum } = this.#options;
+    const { plan } = this.#find("dmsg-discovery")!;
+    const servers = seededEntries(this.#networkOf("inside")).filter((entry) => entry.server !== undefined);
+    const local = this.#keys.get(plan.name)!;
+    this.#late.begin(attachDmsg({ world, local, servers, log: log.child(plan.name), postQuantum }));
+  }
+
+  /** The network as it is by now: as this process reaches it, or as others do. */
+  #networkOf(side: "inside" | "outside"): DmsgNetwork {
+    const { deploymentName: name = "local", file } = this.#options;
+    const runsNetwork = this.#options.services.some(({ type }) =>
+      type === "dmsg-discovery" || type === "dmsg-server"
+    );
+    const base = this.#options.network ?? (runsNetwork ? NOTHING : embeddedNetwork());
+    const own = this.#started.filter(({ plan }) => plan.type === "dmsg-server").map((
+      server,
+    ): KnownServer => ({
+      publicKey: server.publicKey!,
+      address: side === "inside" ? renderSocketAddress(reachable(server.bound!)) : server.address!,
+    }));
+    const known = new Set(own.map(({ publicKey }) => publicKey));
+    const discovery = this.#find("dmsg-discovery");
+    const servers = [...own, ...base.servers.filter(({ publicKey }) => !known.has(publicKey))];
+    if (side === "inside") { // by keys and addresses of the network itself: services are found by their entries
+      return {
+        ...(runsNetwork ? { name, file } : base),
+        servers,
+        discoveryHttp: discovery === undefined
+          ? base.discoveryHttp
+          : `http://${renderSocketAddress(reachable(discovery.bound!))}`,
+        discoveryDmsg: discovery === undefined ? base.discoveryDmsg : addressOf(discovery),
+      };
+    }
+    const members = this.#started.flatMap((service): [string, ServiceAddress][] => {
+      const { member } = serviceTypeOf(service.plan.type);
+      return member === undefined ? [] : [[member, { http: service.address, dmsg: addressOf(service) }]];
+    });
+    const nodes = this.#keysOf("setup-node");
+    return {
+      ...base,
+      name,
+      file,
+      servers,
+      discoveryHttp: discovery === undefined ? base.discoveryHttp : discovery.address,
+      discoveryDmsg: discovery === undefined ? base.discoveryDmsg : addressOf(discovery),
+      ...Object.fromEntries(members),
+      ...(nodes.length === 0 ? {} : { setupNodes: nodes }),
+      allowLoopbackAddresses: discovery === undefined
+        ? base.allowLoopbackAddresses === true
+        : isLoopback(discovery.address!),
+    };
+  }
+
+  /** What a config bootstrapper tells that starts last: of itself, too, where its address is known already. */
+  #told(plan: PlannedService): Deployment {
+    const network = this.#networkOf("outside");
+    const { address, publicAddress } = plan;
+    const isKnown = plan.mode !== "dmsg" && address !== undefined && address.port !== 0;
+    const http = publicAddress ?? (isKnown ? `http://${renderSocketAddress(reachable(address))}` : undefined);
+    const keys = this.#keys.get(plan.name);
+    const dmsg = keys && plan.mode !== "http" ? { publicKey: keys.publicKey, port: HTTP_PORT } : undefined;
+    return readDeployments(
+      JSON.parse(this.#deploymentText({ ...network, conf: { http, dmsg } })),
+    )[network.name]!;
+  }
+
+  #deploymentText(network: DmsgNetwork = this.#networkOf("outside")): string {
+    return deploymentText(network, {
+      transportSetup: this.#keysOf("transport-setup"),
+      base: this.#options.base,
+    });
+  }
+
+  #find(type: PlannedService["type"]): StartedService | undefined {
+    return this.#started.find(({ plan }) => plan.type === type);
+  }
+
+  #keysOf(type: PlannedService["type"]): PublicKey[] {
+    return this.#started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
+  }
+
+  /** Another program's listener is told with the service that wanted its place, before a file is made. */
+  async #checkPorts(listening: readonly Listening[]): Promise<void> {
+    const { network } = this.#options.world;
+    for (const { who, protocol, address } of listening) {
+      if (address.port === 0) continue;
+      try {
+        const bound = protocol === "TCP" ? await network.listen(address) : await network.datagrams(address);
+        bound.close();
+      } catch (error) {
+        if (!(error instanceof AddressInUseError)) throw error;
+        throw new AddressInUseError(address, {
+          cause: new Error(`${who} was to listen there (${protocol})`),
+        });
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { log, world } = this.#options;
+    const step = (what: string, work: PromiseLike<unknown> | undefined) =>
+      Promise.resolve(work).catch((error) =>
+        log.warn("Closing failed", { what, cause: describeError(error) })
+      );
+    const close = (services: readonly StartedService[]) =>
+      Promise.all(services.map((service) => step(service.plan.name, service.close())));
+    const isOf = (...types: string[]) => this.#started.filter(({ plan }) => types.includes(plan.type));
+    const network = new Set<StartedService>(isOf("dmsg-discovery", "dmsg-server"));
+    const services = close(this.#started.filter((service) => !network.has(service)));
+    const late = new AbortController();
+    await Promise.race([services, sleep(world.clock, CLOSE_SERVICES_MS, late.signal).catch(() => {})]);
+    late.abort();
+    await step("dmsg side of the discovery", this.#late?.[Symbol.asyncDispose]());
+    await close(isOf("dmsg-server"));
+    await close(isOf("dmsg-discovery"));
+    await services; // whoever was late lost its connections by now
+  }
+}
+
+function addressOf({ dmsg }: StartedService): DmsgAddress | undefined {
+  return dmsg === undefined ? undefined : parseDmsgUrl(dmsg).address;
+}
+
+function isLoopback(url: string): boolean {
+  const hostname = URL.parse(url)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  return hostname === "localhost" || isLoopbackAddress(hostname);
+}
+
+/** Of a process that runs its own. */
+const NOTHING: DmsgNetwork = {
+  name: "local",
+  file: undefined,
+  servers: [],
+  discoveryHttp: undefined,
+  discoveryDmsg: undefined,
+};
