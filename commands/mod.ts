@@ -60,7 +60,7 @@ const NOUNS: readonly Noun[] = [
   },
   {
     name: "svc",
-    summary: "Run a service of a deployment",
+    summary: "Run services of a deployment, see how they are",
     load: async (io) => (await import("./svc/mod.ts")).svcNoun(io),
   },
   {

@@ -1,14 +1,13 @@
-/** What the config bootstrapper of `skyctl svc run` tells, and how it asks the services. @module */
-import type { Io } from "../../lib/cli/mod.ts";
+/** What the config bootstrapper of `skyctl svc run` tells. @module */
 import {
   type Deployment,
   embeddedDeployment,
   parseConfigText,
   parseDeployments,
 } from "../../lib/deployment/mod.ts";
-import { HttpServices, NoDiscoveryError, type ServiceAddress } from "../../lib/directory/mod.ts";
+import { NoDiscoveryError } from "../../lib/directory/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
 import { deploymentOfDomain } from "../../lib/services/config_bootstrapper/mod.ts";
-import type { ServiceStart } from "./_service.ts";
 
 export interface ToldOptions {
   readonly domain?: string | undefined;
@@ -18,20 +17,17 @@ export interface ToldOptions {
 
 /** Errors: `DeploymentError`, `NoDiscoveryError`, `ConfigError`, those of reading files. */
 export async function toldDeployment(
-  io: Io,
-  { world, log }: Pick<ServiceStart, "world" | "log">,
-  options: ToldOptions,
-) {
-  const text = async (file: string) => new TextDecoder().decode(await world.files.read(file));
-  const { domain, config, deployment: file } = options;
-  const deployment = domain !== undefined
-    ? deploymentOfDomain(domain, config === undefined ? {} : parseConfigText(await text(config), config))
-    : file === undefined
-    ? embeddedDeployment("prod")
-    : deploymentOf(await text(file), file);
-  const services = new HttpServices({ world, log, userAgent: `skyctl/${io.version}` });
-  const ask = (name: string, { http }: ServiceAddress) => services.askService(name, http!);
-  return { deployment, ask, owned: services };
+  { files }: Pick<World, "files">,
+  { domain, config, deployment: file }: ToldOptions,
+): Promise<Deployment> {
+  const text = async (path: string) => new TextDecoder().decode(await files.read(path));
+  if (domain !== undefined) {
+    return deploymentOfDomain(
+      domain,
+      config === undefined ? {} : parseConfigText(await text(config), config),
+    );
+  }
+  return file === undefined ? embeddedDeployment("prod") : deploymentOf(await text(file), file);
 }
 
 /** Of several in the file `prod`, else the first. */

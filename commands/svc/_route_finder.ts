@@ -4,9 +4,11 @@ import type { Io } from "../../lib/cli/mod.ts";
 import { generateKeyPair } from "../../lib/crypto/mod.ts";
 import {
   awaitSession,
+  type DmsgNetwork,
   HttpServices,
   joinNetwork,
   NoServiceError,
+  type ServiceAddress,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
 import type { AskService } from "../../lib/dmsg/mod.ts";
@@ -35,9 +37,24 @@ export async function discoveryElsewhere(
     readonly options: DiscoveryElsewhereOptions;
   },
 ): Promise<GraphSource> {
-  const { deployment, transportDiscovery: url, poll } = options;
+  const { deployment, transportDiscovery: url, poll: pollMs } = options;
   const network = await networkOf(world, deployment);
   const address = url === undefined ? network.transportDiscovery : parseServiceUrl(url);
+  return await transportsElsewhere(io, { world, log, options, network, address, pollMs });
+}
+
+/** The same for any network. Errors: `NoServiceError`, `InvalidServiceSettingError`. */
+export function transportsElsewhere(
+  io: Io,
+  { world, log, options, network, address, pollMs }: {
+    readonly world: World;
+    readonly log: Log;
+    readonly options: PostQuantumOptions;
+    readonly network: DmsgNetwork;
+    readonly address: ServiceAddress | undefined;
+    readonly pollMs?: number | undefined;
+  },
+): Promise<GraphSource> {
   if (address === undefined) throw new NoServiceError("transportDiscovery", network);
   const userAgent = `skyctl/${io.version}`;
   const postQuantum = postQuantumOf(io, world, options);
@@ -69,8 +86,8 @@ export async function discoveryElsewhere(
     await reached.ready(signal);
     return await new TransportDiscoveryClient(reached.ask).all(signal);
   };
-  const polled = polledTransports({ list, clock: world.clock, log, everyMs: poll });
-  return (graph) => {
+  const polled = polledTransports({ list, clock: world.clock, log, everyMs: pollMs });
+  return Promise.resolve((graph) => {
     reached = reach();
     const following = polled(graph);
     return {
@@ -79,7 +96,7 @@ export async function discoveryElsewhere(
         await reached.close();
       },
     };
-  };
+  });
 }
 
 /** The way to the discovery, as long as it is needed. */

@@ -1,27 +1,38 @@
-/** What `skyctl svc run` does for a service with the common modes (services.md 13.1). @module */
-import { ConnClosedError, type Log, type LogLevel } from "../../lib/base/mod.ts";
+/** What `skyctl svc run` does: services in one process until Ctrl-C, or until a part of them dies. @module */
+import type { Log, LogLevel } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
-import { type KeyPair, parsePublicKey, type PublicKey, SecretKey } from "../../lib/crypto/mod.ts";
-import { embeddedNetwork, networkOfFile, parseAuthority } from "../../lib/directory/mod.ts";
-import { renderSocketAddress, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
+import { parsePublicKey, SecretKey } from "../../lib/crypto/mod.ts";
+import { type DmsgNetwork, embeddedNetwork, networkOfFile, parseAuthority } from "../../lib/directory/mod.ts";
 import {
-  type AttachService,
-  attachService,
-  type BuildInfo,
+  processFigures,
+  renderSocketAddress,
+  type SocketAddress,
+  type World,
+} from "../../lib/runtime/mod.ts";
+import {
+  Assembly,
+  type AssemblyOptions,
+  type KeySource,
+  type PlannedService,
+  serveMetrics,
+  type ServiceSettings,
+  type ServiceTypeName,
+  serviceTypeOf,
+  type StartedService,
+} from "../../lib/services/assembly/mod.ts";
+import {
   type Locations,
   locationsAt,
   parseServiceMode,
-  type RunningService,
   type ServiceMode,
 } from "../../lib/services/hosting/mod.ts";
-import { keptKeyPair } from "../../lib/visor/mod.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { logToTerminal, untilInterrupt } from "../_until_interrupt.ts";
 
 /** What the common options give. Those of what a service keeps are absent where it keeps nothing. */
 export interface ServiceOptions extends PostQuantumOptions {
-  readonly addr: string;
+  readonly addr?: string | undefined;
   readonly store?: string;
   readonly redis?: string | undefined;
   readonly redisPoolSize?: number;
@@ -31,78 +42,157 @@ export interface ServiceOptions extends PostQuantumOptions {
   readonly deployment?: string | undefined;
   readonly whitelistKeys?: readonly string[] | undefined;
   readonly entryTimeout?: number;
+  readonly metrics?: string | undefined;
   readonly logLevel: LogLevel;
 }
 
-/** What the options come to, for the one service that is started. */
+/** The process that services run in. */
 export interface ServiceStart {
   readonly world: World;
   readonly log: Log;
-  readonly settings: {
-    readonly address: SocketAddress;
-    readonly store: string;
-    readonly redisPoolSize?: number;
-    readonly mode: ServiceMode;
-    readonly whitelistKeys?: readonly PublicKey[];
-    readonly entryTimeoutMs: number;
-    readonly build: BuildInfo;
-  };
-  readonly dmsg?: AttachService;
 }
 
-/** Runs a service until Ctrl-C. `name` as people say it: "transport discovery". */
-export async function runServiceCommand<Running extends RunningService>(
+/** What a service adds to the common options. */
+export interface ServiceChoice {
+  readonly settings?: ServiceSettings;
+  /** Where it listens; in place of `--addr`. */
+  readonly address?: SocketAddress | undefined;
+  readonly mode?: ServiceMode;
+  /** Where the options name none. */
+  readonly key?: KeySource | undefined;
+  readonly network?: DmsgNetwork | undefined;
+}
+
+/** Runs one service. `choose` reads what is its own; errors of it come before anything is made. */
+export async function runServiceCommand(
   io: Io,
   options: ServiceOptions,
-  { name, portDefault, start, udpAddress = () => undefined }: {
-    readonly name: string;
-    readonly portDefault: number;
-    readonly start: (given: ServiceStart) => Promise<Running>;
-    /** Where it listens besides. */
-    readonly udpAddress?: (running: Running) => SocketAddress | undefined;
-  },
+  type: ServiceTypeName,
+  choose: (start: ServiceStart, common: { readonly address: SocketAddress | undefined }) =>
+    | ServiceChoice
+    | Promise<ServiceChoice> = () => ({}),
+): Promise<void> {
+  await runServices(io, options, async (start) => {
+    const { port } = serviceTypeOf(type);
+    const given = keyOf(options);
+    const forced = forcedMode(io);
+    const asked = options.mode === undefined ? undefined : parseServiceMode(options.mode);
+    const address = options.addr === undefined ? undefined : parseListenAddress(options.addr, port ?? 0);
+    const whitelistKeys = options.whitelistKeys?.map(parsePublicKey);
+    const choice = await choose(start, { address });
+    const key = given ?? choice.key;
+    const service: PlannedService = {
+      type,
+      name: type,
+      key,
+      mode: choice.mode ?? forced ?? asked ?? (key === undefined ? "http" : "dual"),
+      address: choice.address ?? address,
+      settings: {
+        store: options.redis ?? options.store ?? "memory",
+        ...(options.redisPoolSize === undefined ? {} : { redisPoolSize: options.redisPoolSize }),
+        ...(options.entryTimeout === undefined ? {} : { entryTimeoutMs: options.entryTimeout }),
+        whitelistKeys,
+        ...choice.settings,
+      },
+    };
+    return {
+      services: [service],
+      network: choice.network ?? await networkOf(start.world, options.deployment),
+    };
+  });
+}
+
+/** What a run of services is told of besides the plan. */
+export interface RunOptions extends PostQuantumOptions {
+  readonly metrics?: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+/** The plan, and where metrics are asked for when the options do not say. */
+export type PlannedRun =
+  & Pick<AssemblyOptions, "services" | "network" | "file" | "deploymentName" | "base">
+  & { readonly metricsAddress?: SocketAddress | undefined };
+
+/** Runs services until Ctrl-C. What dies by itself is thrown with its name. */
+export async function runServices(
+  io: Io,
+  options: RunOptions,
+  plan: (start: ServiceStart) => Promise<PlannedRun>,
 ): Promise<void> {
   void io.signal; // from here on Ctrl-C ends in order
   const world = await io.world();
   const log = logToTerminal(io, world, options.logLevel);
-  const hasKey = options.keyfile !== undefined || options.sk !== undefined;
-  const mode = parseServiceMode(io.env(MODE_VARIABLE) || (options.mode ?? (hasKey ? "dual" : "http")));
-  const address = parseListenAddress(options.addr, portDefault);
-  const whitelistKeys = options.whitelistKeys?.map(parsePublicKey);
-  const keys = await keysOf(world, options);
-  const dmsg = keys && mode !== "http"
-    ? attachService({
+  const { metricsAddress, ...planned } = await plan({ world, log });
+  const address = options.metrics === undefined
+    ? metricsAddress
+    : parseListenAddress(options.metrics, METRICS_PORT, "127.0.0.1");
+  await using running = new AsyncDisposableStack();
+  let isUp = false;
+  running.defer(() => {
+    if (isUp) io.emitEach({ event: "stopped" }, () => "stopped");
+  });
+  const started: StartedService[] = [];
+  if (address !== undefined) {
+    const metrics = await serveMetrics({
       world,
-      local: keys,
-      network: await networkOf(world, options.deployment),
+      address,
+      services: () => started,
+      process: processFigures,
       log,
-      userAgent: `skyctl/${io.version}`,
-      postQuantum: postQuantumOf(io, world, options),
-    })
-    : undefined;
-  const build = { version: io.version, commit: "unknown", date: "unknown" };
-  const { redis, redisPoolSize, entryTimeout: entryTimeoutMs = 0 } = options;
-  const store = redis ?? options.store ?? "memory";
-  const settings = { address, store, redisPoolSize, mode, whitelistKeys, entryTimeoutMs, build };
-  const running = await start({ world, log, settings, dmsg });
-  const bound = running.address && `http://${renderSocketAddress(running.address)}`;
-  const udp = udpAddress(running);
-  const boundUdp = udp && `udp://${renderSocketAddress(udp)}`;
-  const overDmsg = dmsg && `dmsg://${keys!.publicKey}:80`;
-  try {
-    io.emitEach(
-      { event: "listening", address: bound, udpAddress: boundUdp, publicKey: keys?.publicKey, mode },
-      () => `${name} on ${[bound, boundUdp, overDmsg].filter((place) => place !== undefined).join(", ")}`,
-    );
-    await untilInterrupt(
-      io,
-      running.closed.then(() => new ConnClosedError(undefined, `The ${name} ended by itself`)),
-    );
-  } finally {
-    io.note("stopping...");
-    await running.close();
-    io.emitEach({ event: "stopped" }, () => "stopped");
+    });
+    running.defer(() => metrics.server.close());
+    const url = `http://${renderSocketAddress(metrics.address)}/metrics`;
+    io.emitEach({ event: "metrics", address: url }, () => `metrics on ${url}`);
   }
+  const assembly = running.use(
+    await Assembly.start({
+      ...planned,
+      world,
+      log,
+      build: { version: io.version, commit: "unknown", date: "unknown" },
+      userAgent: `skyctl/${io.version}`,
+      alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
+      postQuantum: postQuantumOf(io, world, options),
+      onStarted: (service) => {
+        started.push(service);
+        tell(io, service);
+      },
+    }),
+  );
+  isUp = true;
+  const { file } = planned;
+  if (file !== undefined) {
+    const name = assembly.network.name;
+    io.emitEach(
+      { event: "ready", deployment: name, deploymentFile: file },
+      () => `ready: skyctl visor run --deployment ${file} (Ctrl-C stops it)`,
+    );
+  }
+  running.defer(() => io.note("stopping..."));
+  await untilInterrupt(io, assembly.failed);
+}
+
+function tell(io: Io, service: StartedService): void {
+  const { plan: { type, name, mode }, bound, udpAddress, health, publicKey, dmsg } = service;
+  const { title } = serviceTypeOf(type);
+  const isServer = type === "dmsg-server";
+  const http = bound && (isServer ? renderSocketAddress(bound) : `http://${renderSocketAddress(bound)}`);
+  const udp = udpAddress && `udp://${renderSocketAddress(udpAddress)}`;
+  const stats = type === "setup-node" && http !== undefined ? `${http}/stats` : undefined;
+  io.emitEach({
+    event: "listening",
+    address: http,
+    udpAddress: udp,
+    publicKey,
+    mode: isServer ? undefined : mode,
+    service: name,
+    dmsg,
+    stats,
+    health: health && `http://${renderSocketAddress(health)}/health`,
+  }, () => {
+    if (isServer) return `${title} ${publicKey} accepts sessions on ${http}`;
+    return `${title} on ${[stats ?? http, udp, dmsg].filter((place) => place !== undefined).join(", ")}`;
+  });
 }
 
 /** `host:port`; `:port` is every address of the machine, or `everywhere`. Errors: `BadUrlError`. */
@@ -113,30 +203,34 @@ export function parseListenAddress(text: string, portDefault: number, everywhere
 /** Who is asked where addresses are, by `--geoip`. Errors: `InvalidServiceSettingError`. */
 export function locationsOf(
   io: Io,
-  { world, log }: Pick<ServiceStart, "world" | "log">,
+  { world, log }: ServiceStart,
   url: string | undefined,
-): Locations | undefined {
+): (() => Locations) | undefined {
   if (url === undefined) return undefined;
-  return locationsAt(url, { world, log: log.child("locations"), userAgent: `skyctl/${io.version}` });
+  const locations = () =>
+    locationsAt(url, { world, log: log.child("locations"), userAgent: `skyctl/${io.version}` });
+  void locations()[Symbol.asyncDispose](); // told now when it cannot be one
+  return locations;
 }
 
-/** The pair of `--sk` or `--keyfile`; undefined where neither is given. A file that is missing is made. */
-export async function keysOf(
-  world: World,
-  { sk, keyfile }: Pick<ServiceOptions, "sk" | "keyfile">,
-): Promise<KeyPair | undefined> {
-  if (sk !== undefined) {
-    const secretKey = SecretKey.parse(sk);
-    return { publicKey: secretKey.publicKey, secretKey };
-  }
-  return keyfile === undefined ? undefined : await keptKeyPair(world, keyfile);
+/** Where `--sk` or `--keyfile` say that the key is; undefined where neither is given. Errors: `InvalidKeyError`. */
+export function keyOf({ sk, keyfile }: Pick<ServiceOptions, "sk" | "keyfile">): KeySource | undefined {
+  if (sk !== undefined) return { secretKey: SecretKey.parse(sk) };
+  return keyfile === undefined ? undefined : { file: keyfile };
+}
+
+/** What the environment says: it beats options and files (services.md 13.1). Errors: `InvalidServiceSettingError`. */
+export function forcedMode(io: Pick<Io, "env">): ServiceMode | undefined {
+  const text = io.env(MODE_VARIABLE);
+  return text ? parseServiceMode(text) : undefined;
 }
 
 /** The network of `--deployment`, else the embedded one. */
-export async function networkOf({ files }: World, deployment: string | undefined) {
+export async function networkOf({ files }: Pick<World, "files">, deployment: string | undefined) {
   if (deployment === undefined) return embeddedNetwork();
   return networkOfFile(new TextDecoder().decode(await files.read(deployment)), deployment);
 }
 
-/** Beats the option (services.md 13.1). */
 const MODE_VARIABLE = "SKYWIRE_SVC_MODE";
+/** As uptime trackers of 2024 have it (services.md 1.4). */
+const METRICS_PORT = 2121;

@@ -39,28 +39,19 @@ export function addressResolverCommand(io: Io): AnyCommand {
       .action(async (options) => {
         const { parseListenAddress, runServiceCommand } = await import("./_service.ts");
         const { renderSocketAddress } = await import("../../lib/runtime/mod.ts");
-        const { runAddressResolver } = await import("../../lib/services/address_resolver/mod.ts");
-        await runServiceCommand(io, options, {
-          name: "address resolver",
-          portDefault: 9093,
-          start: ({ settings, ...given }) =>
-            runAddressResolver({
-              ...given,
-              settings: {
-                ...settings,
-                udpAddress: !options.udp
-                  ? undefined
-                  : options.udpAddr === undefined
-                  ? settings.address
-                  : parseListenAddress(options.udpAddr, 30_178),
-                publicUdpAddress: options.publicUdpAddress &&
-                  renderSocketAddress(parseListenAddress(options.publicUdpAddress, 30_178)),
-                allowLoopbackAddresses: options.testMode === true,
-                believeProxies: options.proxyHeaders,
-              },
-            }),
-          udpAddress: (running) => running.udpAddress,
-        });
+        await runServiceCommand(io, options, "address-resolver", (_start, { address }) => ({
+          settings: {
+            udpAddress: !options.udp
+              ? undefined
+              : options.udpAddr === undefined
+              ? address
+              : parseListenAddress(options.udpAddr, 30_178),
+            publicUdpAddress: options.publicUdpAddress &&
+              renderSocketAddress(parseListenAddress(options.publicUdpAddress, 30_178)),
+            allowLoopbackAddresses: options.testMode === true,
+            believeProxies: options.proxyHeaders,
+          },
+        }));
       }),
   );
 }

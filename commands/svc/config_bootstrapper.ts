@@ -33,14 +33,10 @@ export function configBootstrapperCommand(io: Io): AnyCommand {
           command.error("error: --config goes with --domain: give both, or --deployment");
         }
         const { runServiceCommand } = await import("./_service.ts");
-        const { runConfigBootstrapper } = await import("../../lib/services/config_bootstrapper/mod.ts");
         const { toldDeployment } = await import("./_config_bootstrapper.ts");
-        await runServiceCommand(io, options, {
-          name: "config bootstrapper",
-          portDefault: 9082,
-          start: async (given) =>
-            await runConfigBootstrapper({ ...given, ...await toldDeployment(io, given, options) }),
-        });
+        await runServiceCommand(io, options, "config-bootstrapper", async ({ world }) => ({
+          settings: { told: await toldDeployment(world, options) },
+        }));
       }),
   );
 }

@@ -10,7 +10,7 @@ import {
   repeated,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { storeOptions } from "./service_options.ts";
+import { metricsOption, storeOptions } from "./service_options.ts";
 
 /** The verb. */
 export function dmsgDiscoveryCommand(io: Io): AnyCommand {
@@ -47,6 +47,7 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
         new Option("--entry-timeout <duration>", "life of a client's entry").argParser(durationOption)
           .default(60 * 60_000, "1h"),
       )
+      .addOption(metricsOption())
       .addOption(postQuantumOption())
       .addOption(
         new Option("--log-level <level>", "lines of the log").choices(["debug", "info", "warn", "error"])
@@ -66,8 +67,17 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
         ),
       )
       .action(async (options) => {
-        const { runDiscoveryCommand } = await import("./_dmsg_discovery.ts");
-        await runDiscoveryCommand(io, options);
+        const { runServiceCommand } = await import("./_service.ts");
+        const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
+        const { entryTimeout, officialServers, ...common } = options;
+        await runServiceCommand(io, common, "dmsg-discovery", () => ({
+          settings: {
+            passPhrase: options.auth,
+            officialServers: officialServers?.map(parsePublicKey),
+            allowLoopbackAddresses: options.testMode === true,
+            clientTtlMs: entryTimeout,
+          },
+        }));
       }),
   );
 }

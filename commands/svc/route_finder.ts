@@ -33,19 +33,10 @@ export function routeFinderCommand(io: Io): AnyCommand {
       )
       .action(async (options) => {
         const { runServiceCommand } = await import("./_service.ts");
-        const { runRouteFinder } = await import("../../lib/services/route_finder/mod.ts");
         const { discoveryElsewhere } = await import("./_route_finder.ts");
-        await runServiceCommand(io, options, {
-          name: "route finder",
-          portDefault: 9092,
-          start: async ({ world, log, settings, dmsg }) =>
-            await runRouteFinder({
-              world,
-              log,
-              settings,
-              dmsg,
-              transports: await discoveryElsewhere(io, { world, log, options }),
-            }),
+        await runServiceCommand(io, options, "route-finder", async (start) => {
+          const source = await discoveryElsewhere(io, { ...start, options });
+          return { settings: { transports: () => Promise.resolve(source) } };
         });
       }),
   );

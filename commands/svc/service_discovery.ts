@@ -29,21 +29,13 @@ export function serviceDiscoveryCommand(io: Io): AnyCommand {
       )
       .action(async (options) => {
         const { locationsOf, runServiceCommand } = await import("./_service.ts");
-        const { runServiceDiscovery } = await import("../../lib/services/service_discovery/mod.ts");
-        await runServiceCommand(io, options, {
-          name: "service discovery",
-          portDefault: 9098,
-          start: ({ settings, ...given }) =>
-            runServiceDiscovery({
-              ...given,
-              locations: locationsOf(io, given, options.geoip),
-              settings: {
-                ...settings,
-                allowLoopbackAddresses: options.testMode === true,
-                believeProxies: options.proxyHeaders,
-              },
-            }),
-        });
+        await runServiceCommand(io, options, "service-discovery", (start) => ({
+          settings: {
+            locations: locationsOf(io, start, options.geoip),
+            allowLoopbackAddresses: options.testMode === true,
+            believeProxies: options.proxyHeaders,
+          },
+        }));
       }),
   );
 }

@@ -46,8 +46,14 @@ export function hostedCommand(
     .addOption(keyfile)
     .addOption(sk)
     .addOption(networkOption())
+    .addOption(metricsOption())
     .addOption(postQuantumOption())
     .addOption(logLevelOption());
+}
+
+/** Where figures are asked for. */
+export function metricsOption() {
+  return new Option("--metrics <address>", "host:port of /metrics for Prometheus (default: nowhere)");
 }
 
 /** Where a service keeps what it knows. */

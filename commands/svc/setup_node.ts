@@ -10,7 +10,7 @@ import {
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { keyOptions, logLevelOption, networkOption } from "./service_options.ts";
+import { keyOptions, logLevelOption, metricsOption, networkOption } from "./service_options.ts";
 
 /** The verb. */
 export function setupNodeCommand(io: Io): AnyCommand {
@@ -48,6 +48,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
       .addOption(keyfile)
       .addOption(sk)
       .addOption(networkOption())
+      .addOption(metricsOption())
       .addOption(postQuantumOption())
       .addOption(logLevelOption())
       .addHelpText(
@@ -64,8 +65,15 @@ export function setupNodeCommand(io: Io): AnyCommand {
         if (options.keyfile === undefined && options.sk === undefined) {
           command.error("error: a setup node is found by its key: give --keyfile or --sk");
         }
-        const { runSetupNodeCommand } = await import("./_setup_node.ts");
-        await runSetupNodeCommand(io, options);
+        const { runServiceCommand } = await import("./_service.ts");
+        const mode = options.addr === undefined ? "dmsg" : "dual";
+        const circuits = options.circuitBreaker && {
+          failures: options.circuitFailures,
+          windowMs: options.circuitWindow,
+          openMs: options.circuitOpen,
+          resetMs: options.circuitReset,
+        };
+        await runServiceCommand(io, options, "setup-node", () => ({ mode, settings: { circuits } }));
       }),
   );
 }

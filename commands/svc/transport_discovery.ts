@@ -32,16 +32,9 @@ export function transportDiscoveryCommand(io: Io): AnyCommand {
       )
       .action(async (options) => {
         const { runServiceCommand } = await import("./_service.ts");
-        const { runTransportDiscovery } = await import("../../lib/services/transport_discovery/mod.ts");
-        await runServiceCommand(io, options, {
-          name: "transport discovery",
-          portDefault: 9091,
-          start: ({ settings, ...given }) =>
-            runTransportDiscovery({
-              ...given,
-              settings: { ...settings, requestsPerMinute: options.requestsPerMinute },
-            }),
-        });
+        await runServiceCommand(io, options, "transport-discovery", () => ({
+          settings: { requestsPerMinute: options.requestsPerMinute },
+        }));
       }),
   );
 }

@@ -1,7 +1,7 @@
 /** `skyctl svc run transport-setup`: has visors make transports. @module */
 import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { keyOptions, logLevelOption, networkOption } from "./service_options.ts";
+import { keyOptions, logLevelOption, metricsOption, networkOption } from "./service_options.ts";
 
 /** The verb. */
 export function transportSetupCommand(io: Io): AnyCommand {
@@ -21,6 +21,7 @@ export function transportSetupCommand(io: Io): AnyCommand {
       .addOption(keyfile)
       .addOption(sk)
       .addOption(networkOption().conflicts("config"))
+      .addOption(metricsOption())
       .addOption(postQuantumOption())
       .addOption(logLevelOption())
       .addHelpText(
@@ -34,8 +35,14 @@ export function transportSetupCommand(io: Io): AnyCommand {
         if (options.keyfile === undefined && options.sk === undefined && options.config === undefined) {
           command.error("error: visors know a setup node by its key: give --keyfile, --sk or --config");
         }
-        const { runTransportSetupCommand } = await import("./_transport_setup.ts");
-        await runTransportSetupCommand(io, options);
+        const { runServiceCommand } = await import("./_service.ts");
+        const { chosenTransportSetup } = await import("./_transport_setup.ts");
+        await runServiceCommand(
+          io,
+          options,
+          "transport-setup",
+          ({ world }) => chosenTransportSetup(world, options),
+        );
       }),
   );
 }

@@ -38,21 +38,18 @@ export function uptimeTrackerCommand(io: Io): AnyCommand {
       )
       .action(async (options) => {
         const { parseListenAddress, locationsOf, runServiceCommand } = await import("./_service.ts");
-        const { runUptimeTracker } = await import("../../lib/services/uptime_tracker/mod.ts");
         const { privateAddr, archive, listsPerMinute, proxyHeaders: believeProxies } = options;
-        const privateAddress = privateAddr === undefined
-          ? undefined
-          : parseListenAddress(privateAddr, 9086, "127.0.0.1");
-        await runServiceCommand(io, options, {
-          name: "uptime tracker",
-          portDefault: 9096,
-          start: ({ settings, ...given }) =>
-            runUptimeTracker({
-              ...given,
-              locations: locationsOf(io, given, options.geoip),
-              settings: { ...settings, privateAddress, archive, listsPerMinute, believeProxies },
-            }),
-        });
+        await runServiceCommand(io, options, "uptime-tracker", (start) => ({
+          settings: {
+            locations: locationsOf(io, start, options.geoip),
+            privateAddress: privateAddr === undefined
+              ? undefined
+              : parseListenAddress(privateAddr, 9086, "127.0.0.1"),
+            archive,
+            listsPerMinute,
+            believeProxies,
+          },
+        }));
       }),
   );
 }

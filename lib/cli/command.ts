@@ -32,6 +32,25 @@ export function noun(name: string, description: string, verbs: readonly AnyComma
   return group;
 }
 
+/**
+ * A command with verbs that can be named together: `run one` runs the verb with its own options, and `run one two`
+ * this command's action with the names in one text, `one,two`. Its own options come before the names, or after several.
+ */
+export function commandOfSeveral(name: string): TypedCommand {
+  return new CommandOfSeveral(name).helpCommand(false).enablePositionalOptions() as unknown as TypedCommand;
+}
+
+class CommandOfSeveral extends PlainCommand {
+  override parseOptions(argv: string[]): { operands: string[]; unknown: string[] } {
+    const parsed = super.parseOptions(argv);
+    const words = [...parsed.operands, ...parsed.unknown];
+    const end = words.findIndex((word) => !this.commands.some((verb) => verb.name() === word));
+    const names = words.slice(0, end < 0 ? words.length : end);
+    if (names.length < 2) return parsed;
+    return super.parseOptions([names.join(","), ...words.slice(names.length)]);
+  }
+}
+
 /** The "Examples" part of a help screen: pairs of what it does and the command line. */
 export function examples(...pairs: readonly (readonly [what: string, line: string])[]): string {
   return "\nExamples:\n" + pairs.map(([what, line]) => `  # ${what}\n  $ ${line}`).join("\n");

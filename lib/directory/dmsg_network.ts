@@ -51,6 +51,8 @@ export interface DmsgNetwork {
   readonly conf?: ServiceAddress;
   /** Keys of the setup nodes, which make routes. Absent: none. */
   readonly setupNodes?: readonly PublicKey[];
+  /** Keys of the transport setup nodes, whose orders visors follow. Absent: none. */
+  readonly transportSetup?: readonly PublicKey[];
   /** A network on loopback: addresses of this machine count as public. Absent: false. */
   readonly allowLoopbackAddresses?: boolean;
 }
@@ -132,8 +134,14 @@ export function serviceOfNetwork(network: DmsgNetwork, service: NetworkService):
 }
 
 function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {
-  const { dmsgServers, dmsgDiscovery, dmsgDiscoveryDmsg, routeSetupNodes, allowLoopbackAddresses } =
-    deployment;
+  const {
+    dmsgServers,
+    dmsgDiscovery,
+    dmsgDiscoveryDmsg,
+    routeSetupNodes,
+    transportSetup,
+    allowLoopbackAddresses,
+  } = deployment;
   return {
     name: name === "prod" ? "production" : name,
     file,
@@ -146,6 +154,7 @@ function toNetwork(name: string, deployment: Deployment, file: string | undefine
       return http === undefined && dmsg === undefined ? [] : [[member, { http, dmsg }]];
     })),
     ...(routeSetupNodes.length === 0 ? {} : { setupNodes: routeSetupNodes }),
+    ...(transportSetup.length === 0 ? {} : { transportSetup }),
     ...(allowLoopbackAddresses === true ? { allowLoopbackAddresses } : {}),
   };
 }
@@ -156,7 +165,15 @@ function dmsgAddressOf(url: string | undefined): DmsgAddress | undefined {
 
 /** The text of a deployment file for this network: the 2026 one-file form. */
 export function renderDeploymentFile(network: DmsgNetwork): string {
-  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [], allowLoopbackAddresses } = network;
+  const {
+    name,
+    servers,
+    discoveryHttp,
+    discoveryDmsg,
+    setupNodes = [],
+    transportSetup = [],
+    allowLoopbackAddresses,
+  } = network;
   const deployment = {
     dmsg_discovery: discoveryHttp ?? "",
     dmsg_servers: servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
@@ -167,6 +184,7 @@ export function renderDeploymentFile(network: DmsgNetwork): string {
       return [[field, address.http ?? ""], [`${field}_dmsg`, dmsgUrlOf(address.dmsg)]];
     })),
     ...(setupNodes.length === 0 ? {} : { route_setup_nodes: setupNodes }),
+    ...(transportSetup.length === 0 ? {} : { transport_setup: transportSetup }),
     ...(allowLoopbackAddresses === true ? { allow_loopback_addresses: true } : {}),
   };
   return JSON.stringify({ [name]: deployment }, null, 2) + "\n";

@@ -16,6 +16,8 @@ import { systemFiles } from "./files.ts";
 import { systemNetwork } from "./network.ts";
 import { systemSignals } from "./signals.ts";
 
+export { type ProcessFigures, processFigures } from "./process_figures.ts";
+
 /** What `getRandomValues` gives in one call. */
 const RANDOM_BYTES_MAX = 65_536;
 

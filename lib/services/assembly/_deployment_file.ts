@@ -1,20 +1,12 @@
 /** The deployment file by which others join what an assembly runs. @module */
 import { type DmsgNetwork, renderDeploymentFile } from "../../directory/mod.ts";
-import type { PublicKey } from "../../crypto/mod.ts";
 
 /**
- * Its text: `network`, the transport setup nodes, and what `base` says besides (STUN servers, whitelists). A field
- * that is empty in the network stays as `base` has it.
+ * Its text: `network`, and what `base` says besides (STUN servers, whitelists). A field that is empty in the network
+ * stays as `base` has it.
  */
-export function deploymentText(
-  network: DmsgNetwork,
-  { transportSetup, base = {} }: {
-    readonly transportSetup: readonly PublicKey[];
-    readonly base?: Readonly<Record<string, unknown>> | undefined;
-  },
-): string {
-  const [fields] = Object.values(JSON.parse(renderDeploymentFile(network)) as Record<string, object>);
-  const told = { ...fields, ...(transportSetup.length === 0 ? {} : { transport_setup: transportSetup }) };
+export function deploymentText(network: DmsgNetwork, base: Readonly<Record<string, unknown>> = {}): string {
+  const [told = {}] = Object.values(JSON.parse(renderDeploymentFile(network)) as Record<string, object>);
   const own = Object.entries(told).filter(([name, value]) => !(isEmpty(value) && name in base));
   const kept = Object.entries(base).filter(([name]) => !OF_THE_OPERATOR.has(name));
   return JSON.stringify(

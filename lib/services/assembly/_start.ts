@@ -24,7 +24,7 @@ import { runTransportDiscovery, type TransportSource } from "../transport_discov
 import { runTransportSetup } from "../transport_setup/mod.ts";
 import { runUptimeTracker } from "../uptime_tracker/mod.ts";
 import type { PlannedService } from "./plan.ts";
-import { startedServer, type StartedService, startedService } from "./started.ts";
+import { publicly, startedServer, type StartedService, startedService } from "./started.ts";
 
 /** What services have in common. */
 export interface StartContext {
@@ -114,7 +114,11 @@ export async function startService(
       );
     }
     case "setup-node": {
-      const its = { address: plan.mode === "dmsg" ? undefined : plan.address, build };
+      const its = {
+        address: plan.mode === "dmsg" ? undefined : plan.address,
+        circuits: settings.circuits,
+        build,
+      };
       return started(
         await runSetupNode({ world, keys: keys!, network, log, userAgent, settings: its, postQuantum }),
       );
@@ -150,7 +154,8 @@ async function startServer(plan: PlannedService, keys: KeyPair, context: StartCo
       deployments: [{ name, discovery, discoveryDmsg, servers, advertisedAddress: undefined }],
       registration: isAside || discoveryDmsg === undefined ? "http" : "dmsg",
       peering: {},
-      publicAddress: plan.publicAddress,
+      publicAddress: plan.publicAddress ??
+        (plan.address === undefined || plan.address.port === 0 ? undefined : publicly(plan, plan.address)),
       health: undefined,
       logLevel: "info",
       updateIntervalMs: SERVER_ENTRY_REFRESH_MS,

@@ -31,7 +31,7 @@ import { LateSide } from "./_late_side.ts";
 import { type Started, startService } from "./_start.ts";
 import { checkPlan, type Listening, listeningOf, type PlannedService } from "./plan.ts";
 import { SERVICE_KINDS, serviceTypeOf } from "./service_types.ts";
-import { reachable, type StartedService } from "./started.ts";
+import { publicly, reachable, type StartedService } from "./started.ts";
 
 export interface AssemblyOptions {
   readonly world: World;
@@ -138,7 +138,7 @@ export class Assembly implements AsyncDisposable {
     for (const { key } of services) {
       if (key !== undefined && "file" in key) await readKeyPair(world, key.file);
     }
-    await this.#checkPorts([...services.flatMap(listeningOf), ...alsoListening]);
+    await this.#checkPorts(services.flatMap(listeningOf));
     for (const { name, key } of services) {
       if (key === undefined) continue;
       this.#keys.set(
@@ -222,7 +222,7 @@ export class Assembly implements AsyncDisposable {
       const { member } = serviceTypeOf(service.plan.type);
       return member === undefined ? [] : [[member, { http: service.address, dmsg: addressOf(service) }]];
     });
-    const nodes = this.#keysOf("setup-node");
+    const [nodes, transportSetup] = [this.#keysOf("setup-node"), this.#keysOf("transport-setup")];
     return {
       ...base,
       name,
@@ -232,6 +232,7 @@ export class Assembly implements AsyncDisposable {
       discoveryDmsg: discovery === undefined ? base.discoveryDmsg : addressOf(discovery),
       ...Object.fromEntries(members),
       ...(nodes.length === 0 ? {} : { setupNodes: nodes }),
+      ...(transportSetup.length === 0 ? {} : { transportSetup }),
       allowLoopbackAddresses: discovery === undefined
         ? base.allowLoopbackAddresses === true
         : isLoopback(discovery.address!),
@@ -243,7 +244,7 @@ export class Assembly implements AsyncDisposable {
     const network = this.#networkOf("outside");
     const { address, publicAddress } = plan;
     const isKnown = plan.mode !== "dmsg" && address !== undefined && address.port !== 0;
-    const http = publicAddress ?? (isKnown ? `http://${renderSocketAddress(reachable(address))}` : undefined);
+    const http = publicAddress ?? (isKnown ? `http://${publicly(plan, address)}` : undefined);
     const keys = this.#keys.get(plan.name);
     const dmsg = keys && plan.mode !== "http" ? { publicKey: keys.publicKey, port: HTTP_PORT } : undefined;
     return readDeployments(
@@ -252,10 +253,7 @@ export class Assembly implements AsyncDisposable {
   }
 
   #deploymentText(network: DmsgNetwork = this.#networkOf("outside")): string {
-    return deploymentText(network, {
-      transportSetup: this.#keysOf("transport-setup"),
-      base: this.#options.base,
-    });
+    return deploymentText(network, this.#options.base);
   }
 
   #find(type: PlannedService["type"]): StartedService | undefined {

@@ -11,6 +11,9 @@
  * @module
  */
 export * from "./assembly.ts";
+export * from "./default_plan.ts";
+export * from "./metrics.ts";
 export * from "./plan.ts";
+export * from "./run_file.ts";
 export * from "./service_types.ts";
 export { type StartedService } from "./started.ts";

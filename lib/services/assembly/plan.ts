@@ -8,6 +8,7 @@ import { type AddressResolverSettings } from "../address_resolver/mod.ts";
 import type { DmsgDiscoverySettings } from "../dmsg_discovery/mod.ts";
 import { InvalidServiceSettingError, type Locations, type ServiceMode } from "../hosting/mod.ts";
 import type { GraphSource } from "../route_finder/mod.ts";
+import type { SetupNodeSettings } from "../setup_node/mod.ts";
 import type { ServiceDiscoverySettings } from "../service_discovery/mod.ts";
 import type { TransportDiscoverySettings } from "../transport_discovery/mod.ts";
 import type { UptimeTrackerSettings } from "../uptime_tracker/mod.ts";
@@ -40,6 +41,8 @@ export interface ServiceSettings
   readonly transports?: () => Promise<GraphSource>;
   /** Of a config bootstrapper: what it tells. Default: the deployment that runs here. */
   readonly told?: Deployment;
+  /** Of a setup node: when it refuses routes over visors that nobody can dial; false: never. */
+  readonly circuits?: SetupNodeSettings["circuits"];
   /** Of a dmsg server; the rest of its configuration comes from the assembly. */
   readonly server?: Partial<
     Omit<DmsgServerConfig, "secretKey" | "listen" | "logLevel">
@@ -58,6 +61,8 @@ export interface PlannedService {
   readonly address?: SocketAddress;
   /** `http://...` or `https://...`, for a dmsg server `host:port`: how others reach it. Default: where it listens. */
   readonly publicAddress?: string;
+  /** How others call this machine, for what listens on every address of it. Default: the address itself. */
+  readonly publicHost?: string;
   /** The network that it is in, where that is not the one of the process (its own block `dmsg`). */
   readonly network?: DmsgNetwork;
   readonly settings: ServiceSettings;

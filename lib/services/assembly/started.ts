@@ -49,8 +49,7 @@ export function startedService(
     bound: running.address,
     udpAddress: running.udpAddress,
     health: undefined,
-    address: running.address &&
-      (plan.publicAddress ?? `http://${renderSocketAddress(reachable(running.address))}`),
+    address: running.address && (plan.publicAddress ?? `http://${publicly(plan, running.address)}`),
     dmsg: isOnDmsg ? `dmsg://${publicKey}:${dmsgPort}` : undefined,
     failed: running.closed.then(() => {
       if (isClosing) return new Promise(() => {});
@@ -87,7 +86,7 @@ export function startedServer(
     bound: running.address,
     udpAddress: undefined,
     health: running.health,
-    address: plan.publicAddress ?? renderSocketAddress(reachable(running.address)),
+    address: plan.publicAddress ?? publicly(plan, running.address),
     dmsg: undefined,
     failed: ended,
     isReady: () => {
@@ -103,6 +102,12 @@ export function startedServer(
       return running.close();
     },
   };
+}
+
+/** `host:port` of what is bound there, as others reach it. */
+export function publicly({ publicHost }: PlannedService, bound: SocketAddress): string {
+  if (publicHost === undefined || !isEverywhere(bound.hostname)) return renderSocketAddress(reachable(bound));
+  return renderSocketAddress({ hostname: publicHost, port: bound.port });
 }
 
 /** A bound address as this machine reaches it. */

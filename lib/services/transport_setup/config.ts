@@ -31,14 +31,14 @@ export function parseTransportSetupConfig(text: string, file: string): Transport
   return {
     secretKey: readSecretKey(fields, { secret: "secret_key", public: "public_key" }),
     port: fields.wholeNumber("port", PORT_DEFAULT, 65_535),
-    network: networkOf(fields, content, file),
+    network: blockNetwork(fields, content, file),
     logLevel: fields.logLevel("log_level"),
   };
 }
 
 /** The network of the block `dmsg`; the embedded one where that names its discovery, or nothing at all. */
-function networkOf(fields: Fields, content: Readonly<Record<string, unknown>>, file: string): DmsgNetwork {
-  const [deployment] = readServerDeployments(fields, content);
+export function blockNetwork(fields: Fields, content: object, file: string): DmsgNetwork {
+  const [deployment] = readServerDeployments(fields, content as Readonly<Record<string, unknown>>);
   const embedded = embeddedNetwork();
   if (deployment === undefined) return embedded;
   const { discovery, discoveryDmsg, servers } = deployment;

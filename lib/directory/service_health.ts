@@ -1,0 +1,156 @@
+/**
+ * How every service of a deployment is, asked by each way that it has: `/health` over HTTP and over dmsg, and a
+ * session with each dmsg server.
+ *
+ * @module
+ */
+import { describeError, type Log } from "../base/mod.ts";
+import { generateKeyPair, type PublicKey } from "../crypto/mod.ts";
+import { type DmsgAddress, HTTP_PORT, renderDmsgAddress } from "../dmsg/mod.ts";
+import type { PostQuantumSettings } from "../noise/mod.ts";
+import { withTimeout, type World } from "../runtime/mod.ts";
+import type { AskService } from "../dmsg/mod.ts";
+import type { DmsgNetwork, ServiceAddress } from "./dmsg_network.ts";
+import { joinNetwork } from "./join_network.ts";
+
+/** One service by one way. */
+export interface ServiceHealth {
+  /** `transport-discovery`, `dmsg-server` and so on. */
+  readonly service: string;
+  readonly way: "http" | "dmsg";
+  /** URL; of a dmsg server `host:port`. */
+  readonly address: string;
+  readonly publicKey?: PublicKey;
+  readonly isUp: boolean;
+  /** Until the answer, the dial included; of a dmsg server a ping over the session. */
+  readonly latencyMs?: number;
+  readonly version?: string;
+  /** dmsg servers that the service is connected to now, as it says. */
+  readonly dmsgServers?: number;
+  /** Why it is not up. */
+  readonly failure?: string;
+}
+
+export interface CheckHealthOptions {
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly network: DmsgNetwork;
+  readonly log: Log;
+  readonly userAgent: string;
+  /** For each question. */
+  readonly timeoutMs: number;
+  readonly postQuantum?: PostQuantumSettings;
+  readonly signal?: AbortSignal;
+}
+
+/** Asks all of them at once, with a client of its own that publishes nothing. In the order of the deployment. */
+export async function checkHealth(options: CheckHealthOptions): Promise<ServiceHealth[]> {
+  const { world, network, log, userAgent, postQuantum } = options;
+  await using client = joinNetwork({
+    world,
+    local: generateKeyPair(world.random),
+    network,
+    log,
+    userAgent,
+    sessionsMin: 0, // every server is looked at
+    publish: false,
+    postQuantum,
+  });
+  const servers = network.servers.map(async ({ publicKey, address }): Promise<ServiceHealth> => {
+    const row = { service: "dmsg-server", way: "dmsg", address, publicKey } as const;
+    return await timed(options, row, async (signal) => {
+      await client.dmsg.connect(publicKey, signal);
+      return { latencyMs: await client.dmsg.pingServer(publicKey, signal) };
+    });
+  });
+  const anySession = Promise.any(servers.map(async (checked) => {
+    if (!(await checked).isUp) throw new Error("no session");
+  })).catch(() => {}); // without one each question over dmsg says so
+  const services = addressesOf(network).flatMap(([service, { http, dmsg }]) => [
+    ...(http === undefined ? [] : [
+      timed(
+        options,
+        { service, way: "http", address: http },
+        (signal) => askHealth(client.askService(service, { http }), signal),
+      ),
+    ]),
+    ...(dmsg === undefined ? [] : [(async () => {
+      await anySession;
+      const row = { service, way: "dmsg", address: urlOf(dmsg), publicKey: dmsg.publicKey } as const;
+      return await timed(options, row, (signal) => askHealth(client.askService(service, { dmsg }), signal));
+    })()]),
+  ]);
+  return await Promise.all([...services, ...servers]);
+}
+
+/** Every service that a network names, by its name in commands, with its addresses; nodes by their keys. */
+export function addressesOf(network: DmsgNetwork): [service: string, address: ServiceAddress][] {
+  const { discoveryHttp: http, discoveryDmsg: dmsg, setupNodes = [], transportSetup = [] } = network;
+  const nodes = (service: string, keys: readonly PublicKey[], port: number) =>
+    keys.map((publicKey): [string, ServiceAddress] => [service, { dmsg: { publicKey, port } }]);
+  const members = NAMES.flatMap(([member, name]): [string, ServiceAddress][] => {
+    const address = network[member];
+    return address === undefined ? [] : [[name, address]];
+  });
+  return [
+    ["dmsg-discovery", { http, dmsg }],
+    ...members,
+    ...nodes("setup-node", setupNodes, HTTP_PORT),
+    ...nodes("transport-setup", transportSetup, TRANSPORT_SETUP_HEALTH_PORT),
+  ];
+}
+
+type Found = Pick<ServiceHealth, "version" | "dmsgServers" | "latencyMs">;
+
+async function timed(
+  { world: { clock }, timeoutMs, signal: ended }: CheckHealthOptions,
+  row: Pick<ServiceHealth, "service" | "way" | "address" | "publicKey">,
+  work: (signal: AbortSignal) => Promise<Found>,
+): Promise<ServiceHealth> {
+  const startedMs = clock.monotonicMs();
+  const limit = { what: `Asking the ${row.service} over ${row.way}`, afterMs: timeoutMs, signal: ended };
+  try {
+    const found = await withTimeout(clock, limit, work);
+    return { ...row, isUp: true, latencyMs: clock.monotonicMs() - startedMs, ...found };
+  } catch (error) {
+    ended?.throwIfAborted();
+    return { ...row, isUp: false, failure: describeError(error) };
+  }
+}
+
+/** What services of any year say of themselves. */
+async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
+  const { status, text } = await ask({ method: "GET", path: "/health" }, signal);
+  if (status !== 200) throw new Error(`it answers ${status}: ${text.slice(0, FAILURE_CHARS_MAX)}`);
+  let said: { build_info?: { version?: unknown }; dmsg_servers?: unknown } | null;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    throw new Error("what it answers is no JSON");
+  }
+  const version = said?.build_info?.version;
+  const servers = said?.dmsg_servers;
+  return {
+    ...(typeof version === "string" ? { version: version.slice(0, VERSION_CHARS_MAX) } : {}),
+    ...(Array.isArray(servers) ? { dmsgServers: servers.length } : {}),
+  };
+}
+
+function urlOf(address: DmsgAddress): string {
+  return `dmsg://${renderDmsgAddress({ ...address, port: address.port || HTTP_PORT })}`;
+}
+
+const NAMES = [
+  ["transportDiscovery", "transport-discovery"],
+  ["addressResolver", "address-resolver"],
+  ["routeFinder", "route-finder"],
+  ["serviceDiscovery", "service-discovery"],
+  ["uptimeTracker", "uptime-tracker"],
+  ["conf", "config-bootstrapper"],
+] as const;
+
+/** Where a transport setup node's health is over dmsg (services.md 11). */
+const TRANSPORT_SETUP_HEALTH_PORT = 48;
+/** Of a version in a table. */
+const VERSION_CHARS_MAX = 64;
+/** Of an answer that is no health. */
+const FAILURE_CHARS_MAX = 200;
