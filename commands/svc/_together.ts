@@ -28,6 +28,8 @@ export interface TogetherOptions extends PostQuantumOptions {
   readonly servers: number;
   readonly mode: string;
   readonly testing?: boolean | undefined;
+  readonly redis?: string | undefined;
+  readonly redisPoolSize: number;
   readonly entryTimeout?: number | undefined;
   readonly proxyHeaders: boolean;
   readonly deployment?: string | undefined;
@@ -75,6 +77,8 @@ async function planOf(
     forcedMode: forcedMode(io),
     mode: parseServiceMode(options.mode),
     testing: options.testing,
+    redis: options.redis,
+    redisPoolSize: options.redisPoolSize,
     entryTimeoutMs: options.entryTimeout,
     believeProxies: options.proxyHeaders,
     locationsAt: (url) => locationsAt(url, { world, log: log.child("locations"), userAgent }),

@@ -17,7 +17,7 @@ import { configBootstrapperCommand } from "./config_bootstrapper.ts";
 import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
 import { routeFinderCommand } from "./route_finder.ts";
 import { serviceDiscoveryCommand } from "./service_discovery.ts";
-import { logLevelOption, metricsOption, networkOption } from "./service_options.ts";
+import { logLevelOption, metricsOption, networkOption, storeOptions } from "./service_options.ts";
 import { setupNodeCommand } from "./setup_node.ts";
 import { transportDiscoveryCommand } from "./transport_discovery.ts";
 import { transportSetupCommand } from "./transport_setup.ts";
@@ -25,6 +25,7 @@ import { uptimeTrackerCommand } from "./uptime_tracker.ts";
 
 /** The verb, with a verb for each service. */
 export function runCommand(io: Io): AnyCommand {
+  const { redis, redisPoolSize } = storeOptions();
   const command = commandOfSeveral("run")
     .description(
       "Run services until Ctrl-C: one with options of its own (below), several in one process, or --all. Then " +
@@ -48,6 +49,8 @@ export function runCommand(io: Io): AnyCommand {
         .choices(["http", "dmsg", "dual"]).default("dual" as const),
     )
     .option("-t, --testing", "keep everything in memory")
+    .addOption(redis.conflicts("testing"))
+    .addOption(redisPoolSize)
     .addOption(
       new Option("--entry-timeout <duration>", "life of transports, bindings and services; 0 is for ever")
         .argParser(durationOption).default(undefined, "5m"),

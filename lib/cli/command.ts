@@ -34,20 +34,38 @@ export function noun(name: string, description: string, verbs: readonly AnyComma
 
 /**
  * A command with verbs that can be named together: `run one` runs the verb with its own options, and `run one two`
- * this command's action with the names in one text, `one,two`. Its own options come before the names, or after several.
+ * this command's action with the names in one text, `one,two`. Its own options come before a name, or after several.
  */
 export function commandOfSeveral(name: string): TypedCommand {
   return new CommandOfSeveral(name).helpCommand(false).enablePositionalOptions() as unknown as TypedCommand;
 }
 
+/** What commander calls for a command with its part of the line: words up to the first option, and the rest. */
+type ParseCommand = (operands: string[], unknown: string[]) => unknown;
+
 class CommandOfSeveral extends PlainCommand {
+  #isVerbs = false;
+
+  /** Not in commander's types. Without it options of a verb that this command has, too, would be taken from it. */
+  _parseCommand(operands: string[], unknown: string[]): unknown {
+    const parse = (PlainCommand.prototype as unknown as { _parseCommand: ParseCommand })._parseCommand;
+    const { names, rest } = this.#leadingNames([...operands, ...unknown]);
+    this.#isVerbs = names.length === 1 && this.commands.some((verb) => verb.name() === names[0]);
+    return names.length === 0 ? parse.call(this, [], rest) : parse.call(this, [names.join(",")], rest);
+  }
+
   override parseOptions(argv: string[]): { operands: string[]; unknown: string[] } {
+    if (this.#isVerbs) return { operands: [], unknown: argv };
     const parsed = super.parseOptions(argv);
-    const words = [...parsed.operands, ...parsed.unknown];
-    const end = words.findIndex((word) => !this.commands.some((verb) => verb.name() === word));
-    const names = words.slice(0, end < 0 ? words.length : end);
-    if (names.length < 2) return parsed;
-    return super.parseOptions([names.join(","), ...words.slice(names.length)]);
+    const { names, rest } = this.#leadingNames([...parsed.operands, ...parsed.unknown]);
+    return names.length < 2 ? parsed : super.parseOptions([names.join(","), ...rest]);
+  }
+
+  /** The words before the first option. */
+  #leadingNames(words: readonly string[]): { names: string[]; rest: string[] } {
+    const end = words.findIndex((word) => word.startsWith("-"));
+    const count = end < 0 ? words.length : end;
+    return { names: words.slice(0, count), rest: words.slice(count) };
   }
 }
 

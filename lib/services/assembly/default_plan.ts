@@ -66,7 +66,9 @@ function complete(service: FiledService, index: number, defaults: PlanDefaults):
   const { folder, hostname, publicHost, freePorts, locationsAt, transportsElsewhere } = defaults;
   const { type, name, settings, geoip } = service;
   const { port, modes } = serviceTypeOf(type);
-  const at = (number: number) => ({ hostname, port: freePorts === true ? 0 : number });
+  // A transport setup node does what anybody asks: it is for this machine alone.
+  const host = type === "transport-setup" ? "127.0.0.1" : hostname;
+  const at = (number: number) => ({ hostname: host, port: freePorts === true ? 0 : number });
   // Each server has two ports: sessions, and /health beside them.
   const address = service.address ?? (port === undefined ? undefined : at(port + 2 * index));
   const isDual = modes.length > 0 && !modes.includes("http");
@@ -81,7 +83,7 @@ function complete(service: FiledService, index: number, defaults: PlanDefaults):
     key: service.key ?? { file: `${folder}/${name}.key` },
     mode,
     address: type === "transport-setup" && address !== undefined && isEverywhere(address.hostname)
-      ? { ...address, hostname: "127.0.0.1" } // it does what anybody asks
+      ? { ...address, hostname: host }
       : address,
     publicAddress: service.publicAddress,
     publicHost,
