@@ -58,6 +58,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "transport/settlement.ts LINE_END",
       "transport/sudph/stun.ts BINDING_REQUEST BINDING_RESPONSE MAPPED_ADDRESS XOR_MAPPED_ADDRESS",
       "transport/sudph/stun.ts XOR_MAPPED_ADDRESS_OLD COOKIE FAMILY_IPV6",
+      "visor/doctor/home.ts OTHERS",
       "visor/uptime/history.ts FILE_VERSION HOUR_MS",
       "wire/gob/_definitions.ts OWN_ID_MIN",
       "yamux/frame.ts VERSION TYPE_DATA TYPE_WINDOW_UPDATE TYPE_PING TYPE_GO_AWAY",

@@ -20,6 +20,8 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   /** A Log for a part of this one's module: `dmsg` becomes `dmsg.client`. */
   child(name: string): Log;
+  /** What was said lately, by this Log and all that stem from the same one; undefined where nothing is kept. */
+  readonly recent?: LogRing;
 }
 
 /** One line before it is rendered. `atMs` is Unix time in milliseconds. */
@@ -31,8 +33,13 @@ export interface LogRecord {
   readonly fields: LogFields;
 }
 
-/** A Log that gives every record to `sink`; `nowMs` is the World's wall clock. */
-export function logTo(sink: (record: LogRecord) => void, nowMs: () => number, module = "skyctl"): Log {
+/** A Log that gives every record to `sink`, which may keep them in `recent`; `nowMs` is the World's wall clock. */
+export function logTo(
+  sink: (record: LogRecord) => void,
+  nowMs: () => number,
+  module = "skyctl",
+  recent?: LogRing,
+): Log {
   const at = (level: LogLevel) => (message: string, fields: LogFields = {}) =>
     sink({ atMs: nowMs(), level, module, message, fields });
   return {
@@ -40,7 +47,8 @@ export function logTo(sink: (record: LogRecord) => void, nowMs: () => number, mo
     info: at("info"),
     warn: at("warn"),
     error: at("error"),
-    child: (name) => logTo(sink, nowMs, module === "skyctl" ? name : `${module}.${name}`),
+    child: (name) => logTo(sink, nowMs, module === "skyctl" ? name : `${module}.${name}`, recent),
+    recent,
   };
 }
 

@@ -53,6 +53,8 @@ export interface DmsgNetwork {
   readonly setupNodes?: readonly PublicKey[];
   /** Keys of the transport setup nodes, whose orders visors follow. Absent: none. */
   readonly transportSetup?: readonly PublicKey[];
+  /** Who may read surveys, logs and profiles of the deployment's nodes. Absent: nobody. */
+  readonly surveyWhitelist?: readonly PublicKey[];
   /** A network on loopback: addresses of this machine count as public. Absent: false. */
   readonly allowLoopbackAddresses?: boolean;
 }
@@ -140,6 +142,7 @@ function toNetwork(name: string, deployment: Deployment, file: string | undefine
     dmsgDiscoveryDmsg,
     routeSetupNodes,
     transportSetup,
+    surveyWhitelist,
     allowLoopbackAddresses,
   } = deployment;
   return {
@@ -155,6 +158,7 @@ function toNetwork(name: string, deployment: Deployment, file: string | undefine
     })),
     ...(routeSetupNodes.length === 0 ? {} : { setupNodes: routeSetupNodes }),
     ...(transportSetup.length === 0 ? {} : { transportSetup }),
+    ...(surveyWhitelist.length === 0 ? {} : { surveyWhitelist }),
     ...(allowLoopbackAddresses === true ? { allowLoopbackAddresses } : {}),
   };
 }
@@ -165,15 +169,8 @@ function dmsgAddressOf(url: string | undefined): DmsgAddress | undefined {
 
 /** The text of a deployment file for this network: the 2026 one-file form. */
 export function renderDeploymentFile(network: DmsgNetwork): string {
-  const {
-    name,
-    servers,
-    discoveryHttp,
-    discoveryDmsg,
-    setupNodes = [],
-    transportSetup = [],
-    allowLoopbackAddresses,
-  } = network;
+  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [], transportSetup = [] } = network;
+  const { surveyWhitelist = [], allowLoopbackAddresses } = network;
   const deployment = {
     dmsg_discovery: discoveryHttp ?? "",
     dmsg_servers: servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
@@ -185,6 +182,7 @@ export function renderDeploymentFile(network: DmsgNetwork): string {
     })),
     ...(setupNodes.length === 0 ? {} : { route_setup_nodes: setupNodes }),
     ...(transportSetup.length === 0 ? {} : { transport_setup: transportSetup }),
+    ...(surveyWhitelist.length === 0 ? {} : { survey_whitelist: surveyWhitelist }),
     ...(allowLoopbackAddresses === true ? { allow_loopback_addresses: true } : {}),
   };
   return JSON.stringify({ [name]: deployment }, null, 2) + "\n";

@@ -24,6 +24,7 @@
 export * from "./address.ts";
 export * from "./client.ts";
 export * from "./control.ts";
+export * from "./debug.ts";
 export * from "./discovery.ts";
 export * from "./entry.ts";
 export * from "./errors.ts";

@@ -141,6 +141,27 @@ export interface Signals {
   onInterrupt(handler: () => void): () => void;
 }
 
+/** Bytes of this process. */
+export interface MemoryFigures {
+  /** Held in main memory, code and buffers included. */
+  readonly residentBytes: number;
+  /** Taken by the garbage collector's heap, and used of it. */
+  readonly heapBytes: number;
+  readonly heapUsedBytes: number;
+  /** Buffers outside of the heap. */
+  readonly externalBytes: number;
+}
+
+/** What the runtime tells of this process. */
+export interface Diagnostics {
+  memory(): MemoryFigures;
+  /**
+   * Where the time goes, for so long, as the JSON of a `.cpuprofile`. One at a time. Errors: the runtime's, where it
+   * allows none; the signal's reason.
+   */
+  cpuProfile(durationMs: number, signal?: AbortSignal): Promise<string>;
+}
+
 /** Everything outside, passed in. */
 export interface World {
   readonly clock: Clock;
@@ -148,6 +169,7 @@ export interface World {
   readonly network: Network;
   readonly files: Files;
   readonly signals: Signals;
+  readonly diagnostics: Diagnostics;
   /** Counts what is alive. Every implementation counts its own timers, sockets and listeners in it. */
   readonly ledger: Ledger;
   /**

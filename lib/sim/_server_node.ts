@@ -63,6 +63,7 @@ export class ServerNode extends FleetNode {
         logLevel: "info",
         updateIntervalMs: 60_000,
         sessionsMax: SERVER_SESSIONS_MAX,
+        surveyWhitelist: [],
         authPassphrase: undefined,
       },
     });

@@ -153,6 +153,7 @@ export class DmsgNetworkUnderTest {
       random: node.random,
       files: node.files,
       signals: node.signals,
+      diagnostics: node.diagnostics,
       ledger: node.ledger,
       outside: (work) => node.outside(work),
       network: {

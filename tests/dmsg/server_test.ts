@@ -15,6 +15,7 @@ function withAccept(
     random: world.random,
     files: world.files,
     signals: world.signals,
+    diagnostics: world.diagnostics,
     ledger: world.ledger,
     outside: (work) => world.outside(work),
     network: {

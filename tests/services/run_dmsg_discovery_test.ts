@@ -387,6 +387,7 @@ Deno.test("a discovery dials few of 1,500 posted servers at once, and its config
       let underWay = 0, most = 0;
       const counting = {
         ...worldOf(world),
+        diagnostics: world.diagnostics,
         network: {
           listen: (at: SocketAddress) => world.network.listen(at),
           datagrams: (at: SocketAddress) => world.network.datagrams(at),

@@ -1,6 +1,7 @@
 /** One node of a simulation: its World. @module */
 import type { Ledger } from "../../base/mod.ts";
-import type { Clock, Files, Network, Random, Signals, Timer, World } from "../world.ts";
+import { sleep } from "../time.ts";
+import type { Clock, Diagnostics, Files, Network, Random, Signals, Timer, World } from "../world.ts";
 import { Disk, diskFiles } from "./disk.ts";
 import type { Fabric } from "./fabric.ts";
 import type { NatBox } from "./nat.ts";
@@ -46,6 +47,7 @@ export class SimulatedNode implements World {
   readonly network: Network;
   readonly files: Files;
   readonly signals: Signals;
+  readonly diagnostics: Diagnostics;
   skewMs: number;
   isHalted = false;
   readonly #interruptHandlers = new Set<() => void>();
@@ -67,6 +69,13 @@ export class SimulatedNode implements World {
       onInterrupt: (handler) => {
         this.#interruptHandlers.add(handler);
         return () => this.#interruptHandlers.delete(handler);
+      },
+    };
+    this.diagnostics = {
+      memory: () => ({ residentBytes: 0, heapBytes: 0, heapUsedBytes: 0, externalBytes: 0 }), // never of this process: a seed's bytes are the same everywhere
+      cpuProfile: async (durationMs, signal) => {
+        await sleep(this.clock, durationMs, signal);
+        return '{"nodes":[],"startTime":0,"endTime":0,"samples":[],"timeDeltas":[]}';
       },
     };
     this.#outside = options.outside;

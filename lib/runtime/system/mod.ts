@@ -12,6 +12,7 @@
 import { Ledger } from "../../base/mod.ts";
 import type { World } from "../world.ts";
 import { systemClock } from "./clock.ts";
+import { systemDiagnostics } from "./diagnostics.ts";
 import { systemFiles } from "./files.ts";
 import { systemNetwork } from "./network.ts";
 import { systemSignals } from "./signals.ts";
@@ -30,6 +31,7 @@ export function systemWorld({ ledger = new Ledger() }: { readonly ledger?: Ledge
     network: systemNetwork({ clock, ledger }),
     files: systemFiles(ledger),
     signals: systemSignals,
+    diagnostics: systemDiagnostics(clock),
     random: { bytes: randomBytes },
     outside: (work) => work(),
   };

@@ -161,6 +161,7 @@ async function startServer(plan: PlannedService, keys: KeyPair, context: StartCo
       updateIntervalMs: SERVER_ENTRY_REFRESH_MS,
       sessionsMax: SERVER_SESSIONS_MAX,
       authPassphrase: undefined,
+      surveyWhitelist: network.surveyWhitelist ?? [],
       ...plan.settings.server,
       listen: plan.address ?? NOWHERE,
     },

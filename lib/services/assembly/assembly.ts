@@ -187,9 +187,13 @@ export class Assembly implements AsyncDisposable {
     if (this.#late === undefined) return;
     const { world, log, postQuantum } = this.#options;
     const { plan } = this.#find("dmsg-discovery")!;
-    const servers = seededEntries(this.#networkOf("inside")).filter((entry) => entry.server !== undefined);
+    const network = this.#networkOf("inside");
+    const servers = seededEntries(network).filter((entry) => entry.server !== undefined);
+    const { surveyWhitelist } = network;
     const local = this.#keys.get(plan.name)!;
-    this.#late.begin(attachDmsg({ world, local, servers, log: log.child(plan.name), postQuantum }));
+    this.#late.begin(
+      attachDmsg({ world, local, servers, log: log.child(plan.name), surveyWhitelist, postQuantum }),
+    );
   }
 
   /** The network as it is by now: as this process reaches it, or as others do. */

@@ -16,18 +16,22 @@ import { type EntryStore, StoreError } from "../store/mod.ts";
 import type { AttachDmsg } from "./run.ts";
 
 export interface DmsgSideOptions {
-  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
   /** The discovery's own keys. */
   readonly local: KeyPair;
   /** Servers of the deployment: dialled from the start on. */
   readonly servers: readonly Entry[];
   readonly log: Log;
+  /** Who may use the debug endpoints besides the discovery itself. Default: nobody. */
+  readonly surveyWhitelist?: readonly PublicKey[];
   /** The post-quantum hybrid: offered or required. */
   readonly postQuantum?: PostQuantumSettings;
 }
 
 /** What `runDmsgDiscovery` takes for mode `dual`. */
-export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSideOptions): AttachDmsg {
+export function attachDmsg(
+  { world, local, servers, log, surveyWhitelist, postQuantum }: DmsgSideOptions,
+): AttachDmsg {
   return ({ handler, store }) => {
     const client = new DmsgClient({
       world,
@@ -40,7 +44,7 @@ export function attachDmsg({ world, local, servers, log, postQuantum }: DmsgSide
       postQuantum,
       publish: false, // others know it from their deployment (dmsg.md 11, direct client)
     });
-    return serveOverDmsg({ client, world, handler, log, owned: client });
+    return serveOverDmsg({ client, world, handler, log, surveyWhitelist, owned: client });
   };
 }
 

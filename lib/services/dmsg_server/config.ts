@@ -30,6 +30,8 @@ export interface DmsgServerConfig {
   /** Between two posts of the entry. */
   readonly updateIntervalMs: number;
   readonly sessionsMax: number;
+  /** Who may use the debug endpoints on dmsg port 80 besides the server itself. */
+  readonly surveyWhitelist: readonly PublicKey[];
   readonly authPassphrase: string | undefined;
 }
 
@@ -93,6 +95,7 @@ export function parseDmsgServerConfig(
     logLevel: fields.logLevel("log_level"),
     updateIntervalMs: interval === 0 ? UPDATE_INTERVAL_DEFAULT_MS : Math.max(1_000, interval / 1_000_000),
     sessionsMax: fields.wholeNumber("max_sessions", SERVER_SESSIONS_MAX, 65_535),
+    surveyWhitelist: fields.keys("survey_whitelist"),
     authPassphrase: fields.text("auth_passphrase") || undefined,
   };
 }

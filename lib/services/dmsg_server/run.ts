@@ -1,15 +1,22 @@
 /**
- * A dmsg server that runs: sessions, registration, `/health`.
+ * A dmsg server that runs: sessions, registration, `/health`, and on dmsg port 80 the debug endpoints besides (SV-5).
  *
  * @module
  */
 import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
-import { DmsgServer, HttpDiscovery, type Registration, type SessionStatus } from "../../dmsg/mod.ts";
+import {
+  type DmsgClient,
+  DmsgServer,
+  HttpDiscovery,
+  type Registration,
+  type SessionStatus,
+} from "../../dmsg/mod.ts";
 import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
+import { serveOverDmsg } from "../hosting/mod.ts";
 import type { DmsgServerConfig } from "./config.ts";
 import { checkServerDeployments } from "./deployments.ts";
 import { startTransit } from "./transit.ts";
@@ -57,9 +64,14 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
     authPassphrase: config.authPassphrase,
     postQuantum,
   });
+  const handler = healthHandler(server, { startedAtMs, version });
+  const { surveyWhitelist } = config;
+  const { client } = registrar;
+  const side = client && serveOverDmsg({ client, world, handler, log, surveyWhitelist });
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= (async () => {
+      await side?.[Symbol.asyncDispose]();
       await server.close(); // first: it takes the entries back over the registrar's clients
       await registrar[Symbol.asyncDispose]();
       await http?.close();
@@ -71,7 +83,7 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
     if (config.health !== undefined) {
       const listener = await world.network.listen(config.health);
       health = listener.address;
-      http = serveHttp(listener, { raw: healthHandler(server, { startedAtMs, version }) }, { world, log });
+      http = serveHttp(listener, { raw: handler }, { world, log });
     }
     const address = await server.listen(config.listen);
     const ended = Promise.race([
@@ -90,6 +102,8 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
 interface Registrar extends AsyncDisposable {
   readonly registrations: readonly Registration[];
   sessions(): SessionStatus[];
+  /** Has the server's key; absent when the server is not on dmsg itself. */
+  readonly client?: DmsgClient;
 }
 
 function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDmsgServerOptions): Registrar {
@@ -105,6 +119,7 @@ function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDm
   });
   return {
     registrations: transit.registrations,
+    client: transit.client,
     sessions: () => transit.client.sessions(),
     [Symbol.asyncDispose]: () => transit[Symbol.asyncDispose](),
   };

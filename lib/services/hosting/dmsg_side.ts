@@ -4,16 +4,16 @@
  * @module
  */
 import { type Log, Scope } from "../../base/mod.ts";
-import type { KeyPair } from "../../crypto/mod.ts";
+import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork } from "../../directory/mod.ts";
-import { type DmsgClient, HTTP_PORT, serveDmsgHttp } from "../../dmsg/mod.ts";
+import { type DmsgClient, HTTP_PORT, serveDmsgHttp, withDebug } from "../../dmsg/mod.ts";
 import type { RawHandler } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { AttachService, ServiceDmsgSide } from "./run.ts";
 
 export interface ServiceDmsgSideOptions {
-  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
   /** The service's own keys. */
   readonly local: KeyPair;
   readonly network: DmsgNetwork;
@@ -37,17 +37,21 @@ export function attachService(options: ServiceDmsgSideOptions): AttachService {
       postQuantum,
       publish: true,
     });
-    return serveOverDmsg({ client: client.dmsg, world, handler, log, owned: client });
+    const { surveyWhitelist } = network;
+    return serveOverDmsg({ client: client.dmsg, world, handler, log, surveyWhitelist, owned: client });
   };
 }
 
 export interface ServeOverDmsgOptions {
   /** Has its sessions from elsewhere. */
   readonly client: DmsgClient;
-  readonly world: Pick<World, "clock" | "ledger">;
+  readonly world: Pick<World, "clock" | "ledger" | "diagnostics">;
   readonly handler: RawHandler;
+  /** Its ring is `/debug/log`. */
   readonly log: Log;
-  /** Default 80. */
+  /** Who may use the debug endpoints besides the service itself. Default: nobody. */
+  readonly surveyWhitelist?: readonly PublicKey[];
+  /** Default 80; debug endpoints are on no other one. */
   readonly port?: number;
   /** What else the service does over dmsg: ends with this side, and ends it by a failure. */
   readonly alongside?: (scope: Scope) => void;
@@ -55,12 +59,18 @@ export interface ServeOverDmsgOptions {
   readonly owned?: { close(): Promise<void> };
 }
 
-/** Serves `handler` on a dmsg port of a client that is there already. */
+/** Serves `handler` on a dmsg port of a client that is there already, and the debug endpoints on port 80 (SV-5). */
 export function serveOverDmsg(
-  { client, world, handler, log, port = HTTP_PORT, alongside, owned }: ServeOverDmsgOptions,
+  { client, world, handler, log, surveyWhitelist = [], port = HTTP_PORT, alongside, owned }:
+    ServeOverDmsgOptions,
 ): ServiceDmsgSide {
   const scope = new Scope();
-  const closed = serveDmsgHttp({ client, world, handler: { raw: handler }, scope, log, port });
+  const trusted = { own: client.publicKey, whitelist: new Set(surveyWhitelist) };
+  const common = { client, world, scope, log };
+  const isOn80 = port === HTTP_PORT;
+  const raw = withDebug(isOn80 ? handler : () => ({ status: 404 }), { world, log, ...trusted });
+  const on80 = serveDmsgHttp({ ...common, handler: { raw } });
+  const closed = isOn80 ? on80 : serveDmsgHttp({ ...common, handler: { raw: handler }, port });
   alongside?.(scope);
   return {
     closed,

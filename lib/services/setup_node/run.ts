@@ -41,7 +41,7 @@ export interface SetupNodeSettings {
 }
 
 export interface RunSetupNodeOptions {
-  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
   readonly keys: KeyPair;
   readonly network: DmsgNetwork;
   readonly log: Log;
@@ -100,6 +100,7 @@ export async function runSetupNode(options: RunSetupNodeOptions): Promise<Runnin
         world,
         handler,
         log,
+        surveyWhitelist: options.network.surveyWhitelist,
         alongside: (scope) => serveCallers(dmsg, node, scope),
       }),
     holds: {

@@ -23,7 +23,7 @@ import { createTransportSetup } from "./api.ts";
 import { TRANSPORT_SETUP_SERVICE_PORT } from "./settings.ts";
 
 export interface RunTransportSetupOptions {
-  readonly world: Pick<World, "clock" | "random" | "ledger" | "network">;
+  readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
   /** Visors know the node by them, and do what it says. */
   readonly keys: KeyPair;
   readonly network: DmsgNetwork;
@@ -79,7 +79,9 @@ export async function runTransportSetup(options: RunTransportSetupOptions): Prom
     },
     dmsg: () => { // strangers get the health, and nothing else
       const handler = handlerOf(setup.health, log);
-      return serveOverDmsg({ client: dmsg, world, handler, log, port: TRANSPORT_SETUP_SERVICE_PORT });
+      const { surveyWhitelist } = network;
+      const port = TRANSPORT_SETUP_SERVICE_PORT;
+      return serveOverDmsg({ client: dmsg, world, handler, log, surveyWhitelist, port });
     },
     holds: client,
   });

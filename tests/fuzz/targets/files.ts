@@ -95,6 +95,7 @@ const failures: string[] = [];
 const inputs: Record<ControlName | StreamName, string> = {
   status: "{}",
   stop: "{}",
+  doctor: "{}",
   dmsgSessions: "{}",
   dmsgConnectAll: "{}",
   dmsgServers: "{}",
@@ -103,6 +104,7 @@ const inputs: Record<ControlName | StreamName, string> = {
   serve: '{"folder":"/srv","port":80}',
   visorPingWatch:
     '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","intervalMs":500,"forward":["a"]}',
+  log: '{"minLevel":"warn","module":"dmsg","grep":"02ab","limit":10,"follow":true}',
   transports: "{}",
   transportAdd:
     '{"key":"025587506872328d3015a9116de41b0e5c3635e87b94a2470212fe7f886281bd1e","type":"stcpr","timeoutMs":9}',
