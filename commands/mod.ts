@@ -49,6 +49,11 @@ const NOUNS: readonly Noun[] = [
     load: async (io) => (await import("./proxy/mod.ts")).proxyNoun(io),
   },
   {
+    name: "log",
+    summary: "What visors and services say while they run",
+    load: async (io) => (await import("./log/mod.ts")).logNoun(io),
+  },
+  {
     name: "dmsg",
     summary: "Sessions, servers, entries, pings and HTTP over dmsg; run a dmsg server",
     load: async (io) => (await import("./dmsg/mod.ts")).dmsgNoun(io),

@@ -3,7 +3,7 @@
 /** What each exit code means, as the help prints it. */
 export const EXIT_CODES = {
   0: "done",
-  1: "failed: a defect of skyctl, or nobody's fault in particular",
+  1: "failed: a defect of skyctl, or nobody's fault in particular; warnings alone",
   2: "wrong usage, configuration or key: change what was given",
   3: "the world: unreachable, timed out, no such file",
   4: "the peer refused or misbehaved, or HTTP answered other than 2xx",

@@ -17,6 +17,11 @@ export class OutputError extends WorldError {
   readonly code = "OUTPUT";
 }
 
+/** All was done, and what was found is no failure, but not well either: exit code 1. */
+export class WarningsError extends WorldError {
+  readonly code = "WARNINGS";
+}
+
 /** Everything that is told about a failure. */
 export interface Failure {
   /** A code of ERRORS.md. */
@@ -51,7 +56,8 @@ export function failureOf(error: unknown): Failure {
   const causes = causesOf(thrown);
   if (thrown instanceof SkyError) {
     const { code, message, fault } = thrown;
-    return { code, message, hint: hintOf(thrown), causes, exitCode: EXIT_CODE_OF[fault], stack: undefined };
+    const exitCode = thrown instanceof WarningsError ? 1 : EXIT_CODE_OF[fault];
+    return { code, message, hint: hintOf(thrown), causes, exitCode, stack: undefined };
   }
   return {
     code: "INTERNAL",

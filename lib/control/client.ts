@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Conn, LimitError, TimedOutError } from "../base/mod.ts";
-import { type BodyReader, HttpClient } from "../http/mod.ts";
+import { type Conn, TimedOutError } from "../base/mod.ts";
+import { bodyLines, HttpClient } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
 import { CONTROL_CALLS, type ControlInput, type ControlName, type ControlOutput } from "./schema.ts";
@@ -116,7 +116,7 @@ export class ControlClient {
       if (response.status !== 200) {
         throw refused(name, response.status, await response.text(ANSWER_BYTES_MAX));
       }
-      for await (const text of linesOf(response.bodyReader)) {
+      for await (const text of bodyLines(response.bodyReader, ANSWER_BYTES_MAX)) {
         timer.cancel();
         timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
         if (text === "{}") continue;
@@ -154,20 +154,6 @@ export class ControlClient {
       if (cause instanceof UnreachableError) throw new NoVisorError(this.#home, { cause });
       throw cause;
     }
-  }
-}
-
-/** Whole lines without their ends. Errors: `LimitError` for a longer one than any answer may be. */
-async function* linesOf(body: BodyReader): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for (let view = await body.read(); view !== null; view = await body.read()) {
-    const lines = (text + decoder.decode(view, { stream: true })).split("\n");
-    text = lines.pop()!;
-    if (text.length > ANSWER_BYTES_MAX) {
-      throw new LimitError(`A line of the visor's exceeds ${ANSWER_BYTES_MAX} bytes`);
-    }
-    yield* lines;
   }
 }
 

@@ -33,6 +33,15 @@ export const warningSchema = z.object({
   hint: z.string().optional(),
 });
 
+/** What a look at one part of a visor found. */
+export const findingSchema = z.object({
+  check: z.string(),
+  severity: z.enum(["ok", "unknown", "warning", "error"]),
+  text: z.string(),
+  cause: z.string().optional(),
+  next: z.string().optional().describe("what to do: a command, where there is one"),
+});
+
 /** A service that runs inside the visor's process, as with `--local`. */
 export const hostedServiceSchema = z.object({
   name: z.string(),
@@ -111,6 +120,13 @@ export const CONTROL_CALLS = {
     output: z.object({ stopping: z.boolean() }),
     about: "end the visor, in order",
   },
+  doctor: {
+    method: "POST",
+    path: "/v1/doctor",
+    input: nothing,
+    output: z.array(findingSchema),
+    about: "what is wrong with the visor, why, and what to do next",
+  },
   dmsgSessions: {
     method: "GET",
     path: "/v1/dmsg/sessions",
@@ -159,6 +175,7 @@ export type ControlInput<Name extends ControlName> = z.infer<(typeof CONTROL_CAL
 export type ControlOutput<Name extends ControlName> = z.infer<(typeof CONTROL_CALLS)[Name]["output"]>;
 
 export type VisorStatus = z.infer<typeof statusSchema>;
+export type VisorFinding = z.infer<typeof findingSchema>;
 export type VisorWarning = z.infer<typeof warningSchema>;
 export type HostedService = z.infer<typeof hostedServiceSchema>;
 export type ServerSummary = z.infer<typeof serverSchema>;

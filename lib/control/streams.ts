@@ -72,6 +72,19 @@ export const CONTROL_STREAMS = {
     line: pingEventSchema,
     about: "keep a route to a visor up and ping over it for as long as the answer is read",
   },
+  log: {
+    path: "/v1/log",
+    input: z.object({
+      key: key.optional().describe("whose; default: this visor's own"),
+      minLevel: z.enum(["debug", "info", "warn", "error"]).optional(),
+      module: z.string().max(256).optional().describe("and its parts: dmsg is dmsg.client, too"),
+      grep: z.string().max(1_024).optional().describe("a text that must be in the line, as it is"),
+      limit: z.int().min(1).max(100_000).optional(),
+      follow: z.boolean().optional(),
+    }),
+    line: z.object({ line: z.string() }),
+    about: "lines of the visor's log, or of another visor's or service's that trusts this one",
+  },
 } as const satisfies Record<string, ControlStream>;
 
 /** The name of a stream. */

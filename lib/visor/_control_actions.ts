@@ -27,6 +27,7 @@ export function controlActions(
       onStop();
       return { stopping: true };
     },
+    doctor: (_input, signal) => visor.examine(signal),
     dmsgSessions: () => visor.status().dmsg.sessions,
     dmsgConnectAll: (_input, signal) => visor.dmsg.connectAll(signal),
     dmsgServers: (_input, signal) => listServers(visor.dmsg, signal),
@@ -39,6 +40,7 @@ export function controlActions(
   };
   const streams: StreamActions = {
     ...nodeStreams(visor.node, { clock, ports }),
+    log: (input, tell, signal) => visor.tellLog(input, tell, signal),
     serve: async (wanted, tell, signal) => {
       const unmount = await visor.mount(wanted);
       tell({ serving: true });

@@ -26,7 +26,7 @@ export interface StreamedOptions {
 }
 
 /**
- * Runs `work` and answers with the lines that it tells. Errors: those of `work` before its first line; a later one is
+ * Runs `work` and answers with the lines that it tells. Errors: those of `work` before its first line or beat; a later one is
  * the last line. The answer ends with `work`, or with the caller's signal.
  */
 export async function streamed<Line>(
@@ -76,9 +76,15 @@ export async function streamed<Line>(
       callerSignal.removeEventListener("abort", onLeave);
     }
   })();
+  const stopBeats = every(STREAM_BEAT_MS, () => {
+    put({});
+    begun.resolve(); // it may have nothing to say for long
+  });
   await Promise.race([begun.promise, ended]);
-  if (failure !== undefined && !isBegun) throw (failure as { cause: unknown }).cause;
-  const stopBeats = every(STREAM_BEAT_MS, () => put({}));
+  if (failure !== undefined && !isBegun && isOpen) {
+    stopBeats();
+    throw (failure as { cause: unknown }).cause;
+  }
   void ended.then(() => {
     stopBeats();
     if (failure !== undefined && !left.signal.aborted) put({ error: errorOf(failure.cause) });

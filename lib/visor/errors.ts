@@ -1,5 +1,6 @@
 /** What keeps a visor from starting or serving. @module */
-import { CallerError, WorldError } from "../base/mod.ts";
+import { CallerError, PeerError, WorldError } from "../base/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
 
 /** One home, one visor. */
 export class VisorRunningError extends WorldError {
@@ -55,6 +56,18 @@ export class OwnKeyError extends CallerError {
   constructor(act: string) {
     super(`Cannot ${act} this visor itself: the key is its own`, {
       hint: "give another visor's key; skyctl visor status shows this one's, --home asks another visor",
+    });
+  }
+}
+
+/** Another visor or service does not give its log. */
+export class LogRefusedError extends PeerError {
+  readonly code = "LOG_REFUSED";
+  constructor(readonly key: PublicKey, readonly status: number) {
+    super(`${key} gives its log to none but those whom it trusts, or has none (status ${status})`, {
+      hint: status === 401
+        ? "its operator lists this visor's key in survey_whitelist: skyctl visor status shows it"
+        : undefined,
     });
   }
 }

@@ -35,6 +35,7 @@ export class LogFile implements AsyncDisposable {
   readonly log: Log;
   readonly path: string | undefined;
   readonly #options: LogFileOptions;
+  readonly #listeners = new Set<(line: string) => void>();
   #queue: string[] = [];
   #dropped = 0;
   #failure: string | undefined;
@@ -51,7 +52,15 @@ export class LogFile implements AsyncDisposable {
         this.#keep(record);
       },
       () => options.world.clock.wallMs(),
+      undefined,
+      this.ring,
     );
+  }
+
+  /** Calls `listener` with each further line, without its end. Gives the undo. */
+  onLine(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Why the last lines are not on disk; undefined while they are. */
@@ -68,6 +77,7 @@ export class LogFile implements AsyncDisposable {
     this.#options.onRecord?.(record);
     const line = renderLogRecord(record);
     this.ring.push(line);
+    for (const listener of this.#listeners) listener(line);
     if (this.path === undefined) return;
     if (this.#queue.length >= LOG_QUEUE_MAX) {
       this.#dropped++;

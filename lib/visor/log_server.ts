@@ -1,68 +1,73 @@
 /**
- * What a visor says of itself on dmsg :80 (visor.md 5, operations.md 1): health for everybody, its log for
- * whoever is trusted with it, and the folders that were mounted for everybody.
+ * What a visor says of itself on dmsg :80 (visor.md 5, operations.md 1): health for everybody, its log and
+ * profiles for whoever is trusted with them, and the folders that were mounted for everybody.
  *
  * @module
  */
-import type { LogRing } from "../base/mod.ts";
+import type { Log, LogRing } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import { parseDmsgAddress } from "../dmsg/mod.ts";
+import { refusalOfStranger, withDebug } from "../dmsg/mod.ts";
 import type { RawHandler, RawRequest, RawResponse } from "../http/mod.ts";
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
+import { followLog, type LogSource } from "./_log_follow.ts";
+import { linesOf, type LogQuery, LogQueryError, parseLogQuery } from "./_log_query.ts";
 
 export interface LogServerOptions {
-  readonly world: Pick<World, "files" | "outside">;
-  /** Keys that may read log and uptime besides the visor's own. An empty list admits only that one. */
+  readonly world: Pick<World, "clock" | "files" | "outside" | "ledger" | "diagnostics">;
+  /** The visor's. */
+  readonly own: PublicKey;
+  /** Keys that may read log, uptime and profiles besides the visor's own. An empty list admits only that one. */
   readonly whitelist: ReadonlySet<PublicKey>;
+  /** Where `/debug/log` comes from. */
+  readonly log: Log;
   readonly health: () => unknown;
   readonly uptime: () => unknown;
   readonly ring: LogRing;
+  readonly onLine: LogSource["onLine"];
   /** The log file; undefined: there is only the ring. */
   readonly logPath: string | undefined;
   /** Handlers of mounted folders, the newest first; each path that is not ours falls through to them. */
   readonly mounted: () => readonly RawHandler[];
 }
 
-/** Lines that `limit` may ask for at most. */
-const LOG_LINES_MAX = 100_000;
-const LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"];
+/** Between two empty lines of a followed log that has nothing to say. */
+export const FOLLOW_BEAT_MS = 15_000;
 
 /** The handler of a visor's port 80. */
 export function logServer(options: LogServerOptions): RawHandler {
-  return async (request) => {
+  return withDebug(async (request) => {
     const isRead = request.method === "GET" || request.method === "HEAD";
-    const [path, query = ""] = request.target.split("?", 2) as [string, string?];
+    const [path] = request.target.split("?", 1) as [string];
     switch (path) {
       case "/health":
         return isRead ? json(options.health()) : { status: 405 };
       case "/stats/uptime":
         if (!isRead) return { status: 405 };
-        return isAdmitted(request, options) ? json(options.uptime()) : text(401, "401 Unauthorized");
+        return refusalOfStranger(request, options) ?? json(options.uptime());
       case "/visor.log":
       case "/skywire.log":
         if (!isRead) return { status: 405 };
-        if (!isAdmitted(request, options)) return text(401, "401 Unauthorized");
-        return await sendLog(path, new URLSearchParams(query), options);
+        return refusalOfStranger(request, options) ?? await sendLog(path, request, options);
     }
     for (const handler of options.mounted()) {
       const response = await handler(request);
       if (response.status !== 404) return response;
     }
     return { status: 404 };
-  };
+  }, options);
 }
 
-/** The remote address of a dmsg stream holds the key that its handshake proved. */
-function isAdmitted({ remote }: RawRequest, { whitelist }: LogServerOptions): boolean {
-  return whitelist.has(parseDmsgAddress(remote).publicKey);
-}
-
-/** Query: `min-level`, `module`, `grep`, `since-line`, `limit` (operations.md 1). */
-async function sendLog(
-  path: string,
-  query: URLSearchParams,
-  { world, ring, logPath }: LogServerOptions,
-): Promise<RawResponse> {
+/** Query: `min-level`, `module`, `grep`, `since-line`, `limit`, `follow`, `raw` (operations.md 1). */
+async function sendLog(path: string, request: RawRequest, options: LogServerOptions): Promise<RawResponse> {
+  const { world, ring, logPath } = options;
+  let query: ReturnType<typeof parseLogQuery>;
+  try {
+    query = parseLogQuery(new URLSearchParams(request.target.split("?", 2)[1] ?? ""));
+  } catch (error) {
+    if (error instanceof LogQueryError) return text(400, error.message);
+    throw error;
+  }
+  if (query.follow && request.method === "GET") return follow(query, request.signal, options);
   let content: string;
   try {
     content = logPath === undefined
@@ -72,27 +77,49 @@ async function sendLog(
     if (!(error instanceof FileNotFoundError)) throw error;
     return text(404, `${path.slice(1)} not found (is file logging enabled?)`);
   }
-  const since = Number(query.get("since-line") ?? 0);
-  const limit = Math.min(LOG_LINES_MAX, Number(query.get("limit") ?? LOG_LINES_MAX));
-  if (!Number.isInteger(since) || !Number.isInteger(limit) || since < 0 || limit < 1) {
-    return text(400, "since-line and limit are whole numbers");
-  }
-  const least = LEVELS.indexOf((query.get("min-level") ?? "debug").toUpperCase());
-  if (least < 0) return text(400, "min-level is one of debug, info, warn, error");
-  const module = query.get("module");
-  const grep = query.get("grep");
-  const lines = content.split("\n").slice(since).filter((line) => {
-    if (line === "") return false;
-    const match = /^\[[^\]]*\] ([A-Z]+) \[([^\]]*)\]/.exec(line);
-    if (match !== null && LEVELS.indexOf(match[1]!) < least) return false;
-    if (module !== null && match?.[2] !== module) return false;
-    return grep === null || line.includes(grep);
-  });
-  return text(200, lines.slice(-limit).map((line) => line + "\n").join(""));
+  return text(200, query.raw ? content : linesOf(content, query).map((line) => line + "\n").join(""));
 }
 
+/** Lines for as long as the caller reads them; an empty one now and then notices that it has gone. */
+function follow(
+  query: LogQuery,
+  callerSignal: AbortSignal,
+  { world, ...log }: LogServerOptions,
+): RawResponse {
+  const left = new AbortController();
+  const leave = () => left.abort(callerSignal.reason);
+  if (callerSignal.aborted) leave();
+  callerSignal.addEventListener("abort", leave, { once: true });
+  const lines = followLog(log, query, left.signal);
+  const encoder = new TextEncoder();
+  let next: Promise<IteratorResult<string[], void>> | undefined;
+  return {
+    status: 200,
+    headers: TEXT_HEADERS,
+    body: {
+      async read() {
+        next ??= lines.next();
+        const beat = Promise.withResolvers<"beat">();
+        const timer = world.clock.timer(FOLLOW_BEAT_MS, () => beat.resolve("beat"));
+        const first = await Promise.race([next, beat.promise]);
+        timer.cancel();
+        if (first === "beat") return encoder.encode("\n");
+        next = undefined;
+        return first.done ? null : encoder.encode(first.value.map((line) => line + "\n").join(""));
+      },
+    },
+    onDone() {
+      callerSignal.removeEventListener("abort", leave);
+      left.abort();
+      void lines.return();
+    },
+  };
+}
+
+const TEXT_HEADERS: RawResponse["headers"] = [["Content-Type", "text/plain; charset=utf-8"]];
+
 function text(status: number, body: string): RawResponse {
-  return { status, headers: [["Content-Type", "text/plain; charset=utf-8"]], body };
+  return { status, headers: TEXT_HEADERS, body };
 }
 
 function json(value: unknown): RawResponse {

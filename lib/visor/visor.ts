@@ -6,7 +6,7 @@
  */
 import { describeError, Scope } from "../base/mod.ts";
 import { makeToken, removeControlFile, writeControlFile } from "../control/file/mod.ts";
-import type { HostedService, VisorStatus } from "../control/mod.ts";
+import type { HostedService, StreamInput, StreamLine, VisorStatus } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import {
   type DmsgNetwork,
@@ -26,6 +26,8 @@ import { CONTROL_BODY_BYTES_MAX, controlWhenCalled } from "./_control_when_calle
 import type { AppConfig } from "./config/mod.ts";
 import type { LogFile } from "./log_file.ts";
 import { type NodeSettings, VisorNode } from "./node.ts";
+import type { Finding } from "./doctor/mod.ts";
+import { tellLog } from "./_log_stream.ts";
 import { nodeStatus } from "./_node_actions.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { ServedFolders } from "./_served_folders.ts";
@@ -229,6 +231,30 @@ export class Visor implements AsyncDisposable {
     };
   }
 
+  /** Looks at itself, and at what the services have of it: what is wrong, why, and what to do next. */
+  async examine(signal: AbortSignal): Promise<Finding[]> {
+    const { world, home, configFile = `${home}/visor.json`, sessionsMin } = this.#options;
+    // Whoever never asks does not load it.
+    const { examineHome, gatherFacts, inOrder, judge } = await world.outside(() => import("./doctor/mod.ts"));
+    const facts = await gatherFacts(this, {
+      world,
+      sessionsWanted: Math.max(1, sessionsMin),
+      discoveryAheadMs: () => this.#network.discoveryAheadMs,
+      signal,
+    });
+    return inOrder([...judge(facts), ...await examineHome(world, { home, configFile })]);
+  }
+
+  /** Its log, or another one's that trusts this visor, for the control API. */
+  tellLog(
+    input: StreamInput<"log">,
+    tell: (line: StreamLine<"log">) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { world, logFile } = this.#options;
+    return tellLog(input, { world, logFile, own: this.publicKey, http: this.http }, tell, signal);
+  }
+
   /** How long it was up, as it saw itself. */
   uptime(): UptimeReport {
     return this.#uptime.report();
@@ -286,10 +312,13 @@ export class Visor implements AsyncDisposable {
       handler: {
         raw: logServer({
           world,
-          whitelist: new Set([this.publicKey, ...this.#options.whitelist]),
+          own: this.publicKey,
+          whitelist: new Set(this.#options.whitelist),
+          log,
           health: () => this.#health(),
           uptime: () => this.uptime(),
           ring: logFile.ring,
+          onLine: (listener) => logFile.onLine(listener),
           logPath: logFile.path,
           mounted: () => this.#folders.besideOwnPages(),
         }),

@@ -104,6 +104,21 @@ Deno.test("beats keep a stream that has nothing to say up, and are no lines", ()
     assert(world.clock.monotonicMs() - startedMs < 100, "it waited for nobody");
   }));
 
+Deno.test("a stream without a first line begins with a beat, and fails by its last line then", () =>
+  withStream(async (_input, _tell, signal) => {
+    for (let beat = 0; beat < 10 && !signal.aborted; beat++) await sleep(clockOf(), STREAM_BEAT_MS);
+    throw new Refused("Not for you");
+  }, async ({ world, client }) => {
+    clock = world.clock;
+    await assert.rejects(client.stream("visorPingWatch", INPUT, never).next(), {
+      code: "REFUSED_HERE",
+      status: 200,
+    });
+  }));
+
+let clock: World["clock"];
+const clockOf = () => clock;
+
 Deno.test("a visor that falls silent, without a beat, is given up on", () =>
   withStream(async (_input, tell, signal) => {
     tell(reply(1));

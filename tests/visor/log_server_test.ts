@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LogRing } from "../../lib/base/mod.ts";
+import { LogRing, silentLog } from "../../lib/base/mod.ts";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { logServer, type LogServerOptions } from "../../lib/visor/log_server.ts";
 import { withSimulation } from "../support/world.ts";
@@ -26,10 +26,13 @@ function withServer(
       await test((options) =>
         logServer({
           world,
-          whitelist: new Set([own, listed]),
+          own,
+          whitelist: new Set([listed]),
+          log: silentLog,
           health: () => ({ ready: true }),
           uptime: () => ({ hours: [] }),
           ring: new LogRing(),
+          onLine: () => () => {},
           logPath: "/skywire.log",
           mounted: () => [],
           ...options,
@@ -70,7 +73,7 @@ Deno.test("logServer() tells its uptime to listed keys alone, and only to who re
 
 Deno.test("logServer() with an empty list admits the own key alone, never everybody", () =>
   withServer(async (serve) => {
-    const handler = serve({ whitelist: new Set([own]) });
+    const handler = serve({ whitelist: new Set() });
     assert.equal((await ask(handler, "/visor.log", { remote: `${own}:1` })).status, 200);
     assert.equal((await ask(handler, "/visor.log", { remote: `${listed}:1` })).status, 401);
   }));

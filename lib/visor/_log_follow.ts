@@ -1,0 +1,60 @@
+/**
+ * A log as it grows: what the running visor has said, then each line that comes.
+ *
+ * @module
+ */
+import type { LogRing } from "../base/mod.ts";
+import { isMeant, linesOf, type LogQuery } from "./_log_query.ts";
+
+/** Lines that wait for a reader that is slow; further ones are left out, and counted. */
+export const FOLLOWED_LINES_MAX = 4_096;
+
+/** Where lines come from; a `LogFile` is one. */
+export interface LogSource {
+  readonly ring: LogRing;
+  /** Calls `listener` with each further line. Gives the undo. */
+  onLine(listener: (line: string) => void): () => void;
+}
+
+/**
+ * The lines that are meant, in packs, until `signal`: of those in the ring, none is missing or there twice. Ends
+ * without an error.
+ */
+export async function* followLog(
+  log: LogSource,
+  query: LogQuery,
+  signal: AbortSignal,
+): AsyncGenerator<string[], void> {
+  const isWanted = isMeant(query);
+  let waiting: string[] = [];
+  let leftOut = 0;
+  let wake = () => {};
+  const undo = log.onLine((line) => {
+    if (!isWanted(line)) return;
+    if (waiting.length < FOLLOWED_LINES_MAX) waiting.push(line);
+    else leftOut++;
+    wake();
+  });
+  const onAbort = () => wake();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const there = linesOf(log.ring.text(), query); // in the same turn: no line falls between the two
+    if (there.length > 0) yield there;
+    while (!signal.aborted) {
+      const lines = waiting;
+      waiting = [];
+      if (leftOut > 0) lines.push(`(${leftOut} lines left out: they are read too slowly)`);
+      leftOut = 0;
+      if (lines.length > 0) {
+        yield lines;
+        continue;
+      }
+      const woken = Promise.withResolvers<void>();
+      wake = woken.resolve;
+      await woken.promise;
+    }
+  } finally {
+    undo();
+    signal.removeEventListener("abort", onAbort);
+  }
+}

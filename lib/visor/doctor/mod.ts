@@ -1,0 +1,17 @@
+/**
+ * `skyctl visor doctor`: what is wrong with a visor, why, and what to do next.
+ *
+ * ```ts
+ * import { clockFindings } from "./mod.ts";
+ * const [finding] = clockFindings({ discoveryAheadMs: 90_000, wallMs: 0 });
+ * console.log(finding?.severity); // error
+ * ```
+ *
+ * @module
+ */
+export * from "./clock.ts";
+export * from "./finding.ts";
+export * from "./gather.ts";
+export * from "./home.ts";
+export * from "./running.ts";
+export * from "./stopped.ts";

@@ -1,0 +1,285 @@
+/**
+ * What a running visor finds when it looks at itself: what it holds, against what the services have of it.
+ *
+ * The facts are gathered in one place and judged in another, which is pure: a test plants a fault and reads what is
+ * said of it.
+ *
+ * @module
+ */
+import { describeError } from "../../base/mod.ts";
+import type { VisorWarning } from "../../control/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
+import type { ResolvedAddress } from "../../directory/mod.ts";
+import { type Clock, withTimeout } from "../../runtime/mod.ts";
+import { clockFindings } from "./clock.ts";
+import { type Finding, okUnless } from "./finding.ts";
+
+/** A look at one service; together they are over before who asked gives up. */
+export const LOOK_TIMEOUT_MS = 10_000;
+/** A transport is registered within 5 s, and pinged within 10 s of its beginning: a younger one is left alone. */
+export const TRANSPORT_SETTLED_MS = 30_000;
+/** One that nothing came back over for so long is told of. */
+export const PONG_OVERDUE_MS = 60_000;
+
+/** What was looked up: its value, or why there is none. */
+export type Looked<T> = { readonly value: T } | { readonly failure: string };
+
+/** A transport as it is judged. */
+export interface TransportFacts {
+  readonly id: string;
+  readonly type: string;
+  readonly remote: string;
+  readonly ageMs: number;
+  /** A ping over it was answered. */
+  readonly isMeasured: boolean;
+}
+
+/** Everything that is judged. A look that the deployment has no service for is undefined. */
+export interface VisorFacts {
+  readonly publicKey: PublicKey;
+  readonly wallMs: number;
+  readonly discoveryAheadMs: number | undefined;
+  readonly sessionsWanted: number;
+  /** Servers with a session now. */
+  readonly sessions: readonly PublicKey[];
+  readonly lastSessionFailure: string | undefined;
+  readonly entryFailure: string | undefined;
+  readonly isPublished: boolean;
+  /** Servers that the entry in the discovery names; undefined: there is no entry. */
+  readonly publishedServers: Looked<readonly PublicKey[] | undefined>;
+  readonly warnings: readonly VisorWarning[];
+  /** Types that do not accept, and why. */
+  readonly carrierFailures: readonly { readonly type: string; readonly failure: string }[];
+  readonly types: readonly string[];
+  /** Addresses of this machine's interfaces. */
+  readonly ownAddresses: readonly string[];
+  readonly binding: Looked<ResolvedAddress | undefined> | undefined;
+  readonly transports: readonly TransportFacts[];
+  /** Ids that the transport discovery lists for this visor. */
+  readonly registered: Looked<readonly string[]> | undefined;
+}
+
+/** One look, within its bound; a failure is told, never thrown. */
+export async function looked<T>(
+  what: string,
+  clock: Clock,
+  signal: AbortSignal,
+  look: (signal: AbortSignal) => Promise<T>,
+): Promise<Looked<T>> {
+  try {
+    return { value: await withTimeout(clock, { what, afterMs: LOOK_TIMEOUT_MS, signal }, look) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { failure: describeError(error) };
+  }
+}
+
+/** What the facts mean. */
+export function judge(facts: VisorFacts): Finding[] {
+  return [
+    { check: "visor", severity: "ok", text: `visor ${facts.publicKey} runs` },
+    ...clockFindings(facts),
+    ...discovery(facts),
+    ...sessions(facts),
+    ...key(facts),
+    ...entry(facts),
+    ...ports(facts),
+    ...addresses(facts),
+    ...registration(facts),
+    ...transports(facts),
+    ...others(facts),
+  ];
+}
+
+function discovery({ publishedServers }: VisorFacts): Finding[] {
+  return okUnless(
+    "discovery",
+    "the dmsg discovery answers",
+    "failure" in publishedServers
+      ? [{
+        severity: "error",
+        text: "The dmsg discovery does not answer: nobody new finds this visor, and it finds nobody new",
+        cause: publishedServers.failure,
+        next: "skyctl dmsg servers",
+      }]
+      : [],
+  );
+}
+
+function sessions({ sessions, sessionsWanted, lastSessionFailure }: VisorFacts): Finding[] {
+  const cause = lastSessionFailure;
+  const next = "skyctl dmsg connect-all";
+  return okUnless(
+    "sessions",
+    `sessions with dmsg servers: ${sessions.length}`,
+    sessions.length === 0
+      ? [{ severity: "error", text: "There is no session with any dmsg server", cause, next }]
+      : sessions.length < sessionsWanted
+      ? [{
+        severity: "warning",
+        text: `There are sessions with ${sessions.length} dmsg servers, of ${sessionsWanted} that are wanted`,
+        cause,
+        next,
+      }]
+      : [],
+  );
+}
+
+function key({ warnings }: VisorFacts): Finding[] {
+  return okUnless(
+    "key",
+    "no other process uses this visor's key",
+    warnings.filter(({ code }) => code === "DUPLICATE_KEY")
+      .map(({ text, hint }) => ({ severity: "error", text, next: hint })),
+  );
+}
+
+function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorFacts): Finding[] {
+  if ("failure" in publishedServers) {
+    return [{
+      check: "entry",
+      severity: "unknown",
+      text: "What the discovery has of this visor is not known",
+    }];
+  }
+  const named = publishedServers.value;
+  if (named === undefined) {
+    return [{
+      check: "entry",
+      severity: "error",
+      text: "The discovery has no entry of this visor: nobody finds it",
+      cause: entryFailure,
+      next: "skyctl visor status",
+    }];
+  }
+  const stale = named.filter((server) => !sessions.includes(server));
+  return okUnless("entry", `the discovery's entry names the servers of these sessions: ${named.length}`, [
+    ...(named.length > 0 && stale.length === named.length
+      ? [{
+        severity: "error" as const,
+        text: "The discovery's entry names no server that this visor has a session with: nobody reaches it",
+        cause: entryFailure ?? `named: ${named.join(", ")}`,
+        next: "skyctl dmsg entry, and skyctl dmsg sessions",
+      }]
+      : stale.length > 0
+      ? [{
+        severity: "warning" as const,
+        text: `The discovery's entry names servers without a session: ${stale.length} of ${named.length}`,
+        cause: stale.join(", "),
+        next: "skyctl dmsg connect-all",
+      }]
+      : []),
+    ...(isPublished ? [] : [{
+      severity: "warning" as const,
+      text: "The newest entry is not in the discovery",
+      cause: entryFailure,
+      next: "skyctl visor status",
+    }]),
+  ]);
+}
+
+function ports({ carrierFailures, types }: VisorFacts): Finding[] {
+  return okUnless(
+    "ports",
+    `transports of ${types.join(", ")} can come in`,
+    carrierFailures.map(({ type, failure }) => ({
+      severity: "warning",
+      text: `Transports of type ${type} cannot come in`,
+      cause: failure,
+      next: `free its port, or give it another one in the configuration: transport.${type}`,
+    })),
+  );
+}
+
+function addresses({ binding, types, ownAddresses, carrierFailures }: VisorFacts): Finding[] {
+  const isServed = types.includes("stcpr") && !carrierFailures.some(({ type }) => type === "stcpr");
+  if (binding === undefined || !isServed) {
+    return [{ check: "addresses", severity: "ok", text: "no address of this visor has to be known" }];
+  }
+  if ("failure" in binding) {
+    return [{
+      check: "addresses",
+      severity: "warning",
+      text: "The address resolver does not answer: nobody learns where to dial this visor",
+      cause: binding.failure,
+      next: "skyctl svc run address-resolver --help, or look at the deployment's",
+    }];
+  }
+  const bound = binding.value;
+  if (bound === undefined) {
+    return [{
+      check: "addresses",
+      severity: "warning",
+      text: "The address resolver does not know this visor: stcpr transports to it cannot be made",
+      next: "skyctl log tail -m transport",
+    }];
+  }
+  const isOurs = bound.addresses.length === 0 ||
+    bound.addresses.some((address) => ownAddresses.includes(address));
+  return okUnless(
+    "addresses",
+    `the address resolver has ${bound.remoteAddress}, port ${bound.port}`,
+    isOurs ? [] : [{
+      severity: "warning",
+      text: "The address resolver has addresses that this machine does not have (any more)",
+      cause: `known: ${bound.addresses.join(", ")}; this machine's: ${ownAddresses.join(", ")}`,
+      next: "wait 90 s for the next registration; then skyctl log tail -m transport",
+    }],
+  );
+}
+
+function registration({ registered, transports }: VisorFacts): Finding[] {
+  if (registered === undefined) {
+    return [{ check: "registration", severity: "ok", text: "this network has no transport discovery" }];
+  }
+  if ("failure" in registered) {
+    return [{
+      check: "registration",
+      severity: "error",
+      text: "The transport discovery does not answer: no routes are found over this visor's transports",
+      cause: registered.failure,
+      next: "skyctl tp disc",
+    }];
+  }
+  const known = new Set(registered.value);
+  const live = new Set(transports.map(({ id }) => id));
+  const missing = transports.filter(({ id, ageMs }) => ageMs >= TRANSPORT_SETTLED_MS && !known.has(id));
+  const stale = registered.value.filter((id) => !live.has(id));
+  return okUnless("registration", `the transport discovery lists every transport: ${live.size}`, [
+    ...(missing.length === 0 ? [] : [{
+      severity: "warning" as const,
+      text: `Transports are not in the transport discovery: ${missing.length} of ${live.size}`,
+      cause: missing.map(({ id }) => id).join(", "),
+      next: "skyctl log tail -m transport",
+    }]),
+    ...(stale.length === 0 ? [] : [{
+      severity: "warning" as const,
+      text: `The transport discovery lists transports of this visor that there are not: ${stale.length}`,
+      cause: stale.join(", "),
+      next: "wait 5 min, after which they are forgotten; then skyctl tp disc",
+    }]),
+  ]);
+}
+
+function transports({ transports }: VisorFacts): Finding[] {
+  const silent = transports.filter(({ ageMs, isMeasured }) => ageMs >= PONG_OVERDUE_MS && !isMeasured);
+  return okUnless(
+    "transports",
+    `pings over every transport are answered: ${transports.length}`,
+    silent.map(({ id, type, remote }) => ({
+      severity: "warning",
+      text: `No ping over transport ${id} (${type}) was ever answered`,
+      cause: `${remote} may be a visor of 2024, which answers none, or the link carries nothing`,
+      next: `skyctl visor ping ${remote} --watch; skyctl tp rm ${id}`,
+    })),
+  );
+}
+
+/** What the status warns of, where no check above has it. */
+function others({ warnings }: VisorFacts): Finding[] {
+  const checks = { LOG_NOT_WRITTEN: "files", SESSION_REFUSED: "sessions" } as const;
+  return warnings.flatMap(({ code, text, hint }): Finding[] => {
+    const check = checks[code as keyof typeof checks];
+    return check === undefined ? [] : [{ check, severity: "warning", text, next: hint }];
+  });
+}

@@ -1,0 +1,128 @@
+/** `log tail` and `visor doctor` against a control API that a test answers for. */
+import assert from "node:assert/strict";
+import type { VisorFinding } from "../../lib/control/mod.ts";
+import type { StreamActions } from "../../lib/visor/control_server.ts";
+import { LogRefusedError } from "../../lib/visor/mod.ts";
+import type { PublicKey } from "../../lib/crypto/mod.ts";
+import { HERE, withControlDouble } from "./_control_double.ts";
+
+const THERE = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const LINES = [
+  "[2026-06-18T09:00:01.000Z] INFO [dmsg.client]: Session established server=02cd",
+  "no line of ours \x1b[2J",
+];
+
+Deno.test("log tail asks for what was said, and prints the lines; with --json each in its parts", () => {
+  const asked: unknown[] = [];
+  const log: StreamActions["log"] = (input, tell) => {
+    asked.push(input);
+    for (const line of LINES) tell({ line });
+    return Promise.resolve();
+  };
+  return withControlDouble({}, async ({ run }) => {
+    const plain = await run("log", "tail");
+    assert.deepEqual(plain, { code: 0, stdout: `${LINES[0]}\nno line of ours \\x1b[2J\n`, stderr: "" });
+    const json = await run(
+      "log",
+      "tail",
+      THERE,
+      "-n",
+      "5",
+      "-l",
+      "warn",
+      "-m",
+      "dmsg",
+      "-g",
+      "a b",
+      "--json",
+    );
+    assert.deepEqual(json.stdout.trimEnd().split("\n").map((line) => JSON.parse(line)), [
+      {
+        at: "2026-06-18T09:00:01.000Z",
+        level: "INFO",
+        module: "dmsg.client",
+        text: "Session established server=02cd",
+      },
+      { text: LINES[1] },
+    ]);
+    assert.deepEqual(asked, [{ limit: 100 }, {
+      key: THERE,
+      limit: 5,
+      minLevel: "warn",
+      module: "dmsg",
+      grep: "a b",
+    }]);
+    assert.equal((await run("log", "tail", "zz")).code, 2);
+    assert.equal((await run("log", "tail", "-l", "loud")).code, 2);
+    assert.equal(asked.length, 2);
+  }, { streams: { log } });
+});
+
+Deno.test("log tail --follow goes on until Ctrl-C, its orderly end, and when the visor comes back", () => {
+  let asked = 0;
+  const limits: unknown[] = [];
+  const log: StreamActions["log"] = async ({ limit }, tell, signal) => {
+    limits.push(limit);
+    tell({ line: `line of run ${++asked}` });
+    if (asked === 2) {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    }
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout, stderr } = await interrupted(3_000, "log", "tail", "-f", "-n", "7");
+    assert.deepEqual([code, stdout], [0, "line of run 1\nline of run 2\n"]);
+    assert.equal(stderr, `the visor is gone: it was stopped; waiting for it\nthe visor is back: ${HERE}\n`);
+    assert.deepEqual(limits, [7, undefined]);
+  }, { streams: { log } });
+});
+
+Deno.test("log tail of a visor that trusts us not is the peer's refusal, with what to do", () =>
+  withControlDouble({}, async ({ run }) => {
+    const { code, stdout, stderr } = await run("log", "tail", THERE);
+    assert.deepEqual([code, stdout], [4, ""]);
+    assert.match(stderr, /^Error: 0279.* \(status 401\)\nHint: .*survey_whitelist/);
+  }, { streams: { log: () => Promise.reject(new LogRefusedError(THERE as PublicKey, 401)) } }));
+
+const FINE: VisorFinding = { check: "clock", severity: "ok", text: "it is right" };
+const WARNING: VisorFinding = {
+  check: "entry",
+  severity: "warning",
+  text: "names a server without a session",
+  cause: "02cd",
+  next: "skyctl dmsg connect-all",
+};
+const ERROR: VisorFinding = {
+  check: "files",
+  severity: "error",
+  text: "others can open it",
+  next: "chmod 600 it",
+};
+
+Deno.test("visor doctor shows each finding with cause and next command; its exit code is by the worst", () => {
+  let findings: VisorFinding[] = [FINE];
+  return withControlDouble({ doctor: () => findings }, async ({ run }) => {
+    assert.deepEqual(await run("visor", "doctor"), {
+      code: 0,
+      stdout: "ok       clock  it is right\n",
+      stderr: "",
+    });
+    findings = [FINE, WARNING, { ...FINE, severity: "unknown" }];
+    const warned = await run("visor", "doctor");
+    assert.deepEqual(warned, {
+      code: 1,
+      stdout: [
+        "ok       clock  it is right",
+        "WARNING  entry  names a server without a session",
+        "                because: 02cd",
+        "                next: skyctl dmsg connect-all",
+        "?        clock  it is right",
+        "",
+      ].join("\n"),
+      stderr: "Error: The visor of /home: 1 warning\n",
+    });
+    findings = [ERROR, WARNING, WARNING];
+    const unwell = await run("visor", "doctor", "--json");
+    assert.deepEqual([unwell.code, unwell.stderr], [3, "Error: The visor of /home: 1 error, 2 warnings\n"]);
+    assert.deepEqual(JSON.parse(unwell.stdout), { home: "/home", running: true, findings });
+  });
+});
