@@ -96,16 +96,28 @@ function whatIsUnknown(tree: AnyCommand, words: readonly string[]): string | und
       known.add(word.split("=")[0]!);
       continue;
     }
+    const parent: AnyCommand | null = command.parent;
+    if (
+      parent !== null && command.commands.length === 0 && parent.commands.some((each) => each.name() === word)
+    ) {
+      if (parent.registeredArguments.length > 0) command = parent; // several at once: the parent's options
+      break;
+    }
     const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
     if (next !== undefined) command = next;
-    else if (command.commands.length > 0) return `no command ${word}`;
+    else if (isGroup(command)) return `no command ${word}`;
   }
-  if (command.commands.length > 0 && known.size === 0) return "names no verb";
+  if (isGroup(command) && known.size === 0) return "names no verb";
   const options = [...command.options, ...tree.options].flatMap(({ short, long }) => [short, long]);
   const missing = [...known].find((option) =>
     !options.includes(option) && !["-h", "--help"].includes(option)
   );
   return missing === undefined ? undefined : `no option ${missing}`;
+}
+
+/** It only groups verbs, and does nothing by itself. */
+function isGroup({ commands, registeredArguments }: AnyCommand): boolean {
+  return commands.length > 0 && registeredArguments.length === 0;
 }
 
 async function wholeTree(): Promise<AnyCommand> {
@@ -142,7 +154,7 @@ Deno.test("every example in the help is a command line that the program knows", 
   let leaves = 0;
   function look(command: AnyCommand): void {
     for (const child of command.commands) look(child);
-    if (command.commands.length > 0 || ["completion", "complete"].includes(command.name())) return;
+    if (isGroup(command) || ["completion", "complete"].includes(command.name())) return;
     leaves++;
     let help = "";
     command.configureOutput({ writeOut: (more) => help += more });

@@ -69,15 +69,14 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
   {
     why: "where something listens or counts from",
     names: [
-      "commands/svc/_setup_node.ts PORT_DEFAULT",
+      "commands/svc/_service.ts METRICS_PORT",
       "services/transport_setup/config.ts PORT_DEFAULT",
-      "services/transport_setup/settings.ts TRANSPORT_SETUP_SERVICE_PORT",
       "crypto/_chacha_wasm.ts WORDS_FROM CIPHER_VECTORS",
       "dmsg/_port_table.ts EPHEMERAL_START",
       "routing/listener.ts EPHEMERAL_START",
       "proxy/skysocks/limits.ts SKYSOCKS_PORT",
       "dmsg/ports.ts DMSGCTRL_PORT DMSGPTY_PORT SETUP_NODE_PORT TRANSPORT_PORT HYPERVISOR_PORT",
-      "dmsg/ports.ts TRANSPORT_SETUP_PORT RELAY_PORT HTTP_PORT AWAIT_SETUP_PORT",
+      "dmsg/ports.ts TRANSPORT_SETUP_PORT TRANSPORT_SETUP_SERVICE_PORT RELAY_PORT HTTP_PORT AWAIT_SETUP_PORT",
       "transport/_ephemeral_ports.ts PORT_MIN PORT_MAX",
       "runtime/simulated/nat.ts PORT_MIN PORT_FIRST",
       "runtime/simulated/virtual_clock.ts VIRTUAL_START_MS",
@@ -151,7 +150,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/scenarios/transport_trouble.ts REMOVED_WITHIN_MS WRITES_END_WITHIN_MS BOUND_WITHIN_MS",
       "sim/scenarios/transport_trouble.ts REGISTERED_WITHIN_MS OUTAGE_MS",
       "sim/scenarios/udp_trouble.ts TRIES IDLE_MS PONG_WITHIN_MS",
-      "visor/local/local_network.ts LOCAL_SERVERS",
+      "services/assembly/default_plan.ts SERVERS_DEFAULT",
     ],
   },
 ];

@@ -111,6 +111,10 @@ function serverVerb(): AnyCommand {
   return finished(
     new Command("dmsg-server")
       .description("With other services: dmsg servers. One by itself is `skyctl dmsg server run`.")
+      .addHelpText(
+        "after",
+        examples(["What a network begins with", "skyctl svc run dmsg-discovery dmsg-server --servers 3"]),
+      )
       .action((_options, command) => {
         command.error(
           "error: a dmsg server alone is `skyctl dmsg server run FILE`: name other services, too",

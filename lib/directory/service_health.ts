@@ -6,10 +6,15 @@
  */
 import { describeError, type Log } from "../base/mod.ts";
 import { generateKeyPair, type PublicKey } from "../crypto/mod.ts";
-import { type DmsgAddress, HTTP_PORT, renderDmsgAddress } from "../dmsg/mod.ts";
+import {
+  type AskService,
+  type DmsgAddress,
+  HTTP_PORT,
+  renderDmsgAddress,
+  TRANSPORT_SETUP_SERVICE_PORT,
+} from "../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
-import type { AskService } from "../dmsg/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "./dmsg_network.ts";
 import { joinNetwork } from "./join_network.ts";
 
@@ -95,7 +100,7 @@ export function addressesOf(network: DmsgNetwork): [service: string, address: Se
     ["dmsg-discovery", { http, dmsg }],
     ...members,
     ...nodes("setup-node", setupNodes, HTTP_PORT),
-    ...nodes("transport-setup", transportSetup, TRANSPORT_SETUP_HEALTH_PORT),
+    ...nodes("transport-setup", transportSetup, TRANSPORT_SETUP_SERVICE_PORT),
   ];
 }
 
@@ -148,8 +153,6 @@ const NAMES = [
   ["conf", "config-bootstrapper"],
 ] as const;
 
-/** Where a transport setup node's health is over dmsg (services.md 11). */
-const TRANSPORT_SETUP_HEALTH_PORT = 48;
 /** Of a version in a table. */
 const VERSION_CHARS_MAX = 64;
 /** Of an answer that is no health. */

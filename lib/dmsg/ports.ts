@@ -19,6 +19,8 @@ export const TRANSPORT_PORT = 45;
 export const HYPERVISOR_PORT = 46;
 /** RPC by which a transport setup node makes a visor add transports. */
 export const TRANSPORT_SETUP_PORT = 47;
+/** Health of a transport setup node (services.md 11). */
+export const TRANSPORT_SETUP_SERVICE_PORT = 48;
 /** A client that relays sessions of others. */
 export const RELAY_PORT = 70;
 /** HTTP of services, and a visor's own pages. The port of a URL that names none. */

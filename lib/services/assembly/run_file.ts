@@ -24,7 +24,8 @@ import { type DmsgNetwork, networkOfFile, type ServiceAddress } from "../../dire
 import { parseDmsgUrl } from "../../dmsg/mod.ts";
 import type { SocketAddress } from "../../runtime/mod.ts";
 import { parseDmsgServerConfig } from "../dmsg_server/mod.ts";
-import { parseServiceMode, type ServiceMode } from "../hosting/mod.ts";
+import { ENTRY_TIMEOUT_MAX_MS, parseServiceMode, type ServiceMode } from "../hosting/mod.ts";
+import { POLL_MAX_MS } from "../route_finder/mod.ts";
 import { blockNetwork } from "../transport_setup/mod.ts";
 import type { PlannedService, ServiceSettings } from "./plan.ts";
 import { findServiceType, type ServiceType, type ServiceTypeName, serviceTypeOf } from "./service_types.ts";
@@ -89,7 +90,9 @@ export async function parseRunFile(
     readService(block.object(member), value, typeOf(block, member), {
       ...reading,
       redis: own.text("redis") || undefined,
-      poolSize: own.has("redis_pool_size") ? own.wholeNumber("redis_pool_size", 0, POOL_MAX) : undefined,
+      poolSize: own.has("redis_pool_size")
+        ? own.wholeNumber("redis_pool_size", 0, CONNECTIONS_MAX)
+        : undefined,
     })
   );
   const servers: FiledService[] = [];
@@ -188,7 +191,7 @@ function readService(
         ? "memory"
         : redis ?? (fields.text("store") || fields.text("store_data_path") || undefined),
       redisPoolSize: fields.has("redis_pool_size")
-        ? fields.wholeNumber("redis_pool_size", 0, POOL_MAX)
+        ? fields.wholeNumber("redis_pool_size", 0, CONNECTIONS_MAX)
         : reading.poolSize,
       entryTimeoutMs,
       clientTtlMs: type === "dmsg-discovery" ? entryTimeoutMs : undefined,
@@ -384,7 +387,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   "servers",
 ]);
 
-const ENTRY_TIMEOUT_MAX_MS = 366 * 24 * 60 * 60_000;
-const POLL_MAX_MS = 5 * 60_000;
-const POOL_MAX = 1_024;
+/** To one Redis; a pool takes fewer by itself. */
+const CONNECTIONS_MAX = 65_535;
+/** More of one caller in a minute is no limit. */
 const REQUESTS_MAX = 1_000_000;

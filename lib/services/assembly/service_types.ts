@@ -1,8 +1,7 @@
 /** The services that there are: names, ports, modes (services.md 1.4, 13.1). @module */
 import type { DmsgNetwork } from "../../directory/mod.ts";
-import { HTTP_PORT, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import { HTTP_PORT, SETUP_NODE_PORT, TRANSPORT_SETUP_SERVICE_PORT } from "../../dmsg/mod.ts";
 import type { ServiceMode } from "../hosting/mod.ts";
-import { TRANSPORT_SETUP_SERVICE_PORT } from "../transport_setup/mod.ts";
 
 /** A service that can be run. */
 export interface ServiceType {

@@ -44,4 +44,4 @@ const MODES: ReadonlyMap<string, ServiceMode> = new Map([
 /** Shorter, an entry is gone before its owner has read the answer. */
 const ENTRY_TIMEOUT_MIN_MS = 1_000;
 /** Longer, it is a slip of the pen. */
-const ENTRY_TIMEOUT_MAX_MS = 366 * 24 * 60 * 60_000;
+export const ENTRY_TIMEOUT_MAX_MS = 366 * 24 * 60 * 60_000;

@@ -6,7 +6,7 @@
 import type { Log } from "../../base/mod.ts";
 import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork, type NetworkClient } from "../../directory/mod.ts";
-import { TRANSPORT_SETUP_PORT } from "../../dmsg/mod.ts";
+import { TRANSPORT_SETUP_PORT, TRANSPORT_SETUP_SERVICE_PORT } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import { isLoopbackAddress } from "../../transport/mod.ts";
@@ -20,7 +20,6 @@ import {
 } from "../hosting/mod.ts";
 import { setupNodeNetwork } from "../setup_node/mod.ts";
 import { createTransportSetup } from "./api.ts";
-import { TRANSPORT_SETUP_SERVICE_PORT } from "./settings.ts";
 
 export interface RunTransportSetupOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;

@@ -1,7 +1,5 @@
 /** Bounds of a transport setup node (services.md 11). @module */
 
-/** Over dmsg its health is on this port (services.md 11). */
-export const TRANSPORT_SETUP_SERVICE_PORT = 48;
 /** The body of a request: two keys and a type. */
 export const REQUEST_BYTES_MAX = 4 * 1024;
 /** Visors asked at once; further requests are refused. */

@@ -9,10 +9,14 @@ import type { HostedService } from "../../control/mod.ts";
 import type { DmsgNetwork } from "../../directory/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import { Assembly, planned, type PlannedService, type ServiceSettings } from "../../services/assembly/mod.ts";
+import {
+  Assembly,
+  planned,
+  type PlannedService,
+  SERVERS_DEFAULT,
+  type ServiceSettings,
+} from "../../services/assembly/mod.ts";
 
-/** dmsg servers of a local network: two, so that a client can lose one and go on. */
-export const LOCAL_SERVERS = 2;
 const LOOPBACK = "127.0.0.1";
 
 export interface LocalNetworkOptions {
@@ -78,7 +82,7 @@ export class LocalNetwork implements AsyncDisposable {
 
 /** Each on a port of its own that is free, with its entries in memory. */
 function servicesOf(
-  { folder, hostname = LOOPBACK, servers = LOCAL_SERVERS }: LocalNetworkOptions,
+  { folder, hostname = LOOPBACK, servers = SERVERS_DEFAULT }: LocalNetworkOptions,
 ): PlannedService[] {
   const place = { folder, hostname, port: 0 };
   const loopback: ServiceSettings = { allowLoopbackAddresses: true }; // a network on loopback cannot be without it
