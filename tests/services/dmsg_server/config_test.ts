@@ -37,6 +37,7 @@ Deno.test("parseDmsgServerConfig() loads the recorded file of 2024 unchanged", a
     logLevel: "info",
     updateIntervalMs: 60_000,
     sessionsMax: 2048,
+    surveyWhitelist: [],
     authPassphrase: undefined,
   });
 });
