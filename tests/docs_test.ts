@@ -89,6 +89,7 @@ function commandLines(body: string): string[][] {
 /** Why the program would not know a command line; undefined when it would. Runs nothing. */
 function whatIsUnknown(tree: AnyCommand, words: readonly string[]): string | undefined {
   let command = tree;
+  let isSeveral = false;
   const known = new Set<string>();
   for (const word of words) {
     if (word === "--") break; // what follows is for an app
@@ -96,12 +97,15 @@ function whatIsUnknown(tree: AnyCommand, words: readonly string[]): string | und
       known.add(word.split("=")[0]!);
       continue;
     }
-    const parent: AnyCommand | null = command.parent;
+    if (isSeveral) continue;
+    const { parent } = command;
     if (
-      parent !== null && command.commands.length === 0 && parent.commands.some((each) => each.name() === word)
+      parent !== null && parent.registeredArguments.length > 0 && parent.commands.length > 0 &&
+      parent.commands.some((each) => each.name() === word)
     ) {
-      if (parent.registeredArguments.length > 0) command = parent; // several at once: the parent's options
-      break;
+      isSeveral = true; // of one command, whose options these are then
+      command = parent;
+      continue;
     }
     const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
     if (next !== undefined) command = next;

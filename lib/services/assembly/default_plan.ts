@@ -71,9 +71,9 @@ function complete(service: FiledService, index: number, defaults: PlanDefaults):
   const at = (number: number) => ({ hostname: host, port: freePorts === true ? 0 : number });
   // Each server has two ports: sessions, and /health beside them.
   const address = service.address ?? (port === undefined ? undefined : at(port + 2 * index));
-  const isDual = modes.length > 0 && !modes.includes("http");
-  const mode = isDual ? address === undefined ? "dmsg" : "dual" : defaults.forcedMode ?? service.mode ??
-    defaults.mode ?? "dual";
+  const isOnDmsg = modes.length > 0 && !modes.includes("http");
+  const chosen = defaults.forcedMode ?? service.mode ?? defaults.mode ?? "dual";
+  const mode = !isOnDmsg ? chosen : address === undefined ? "dmsg" : "dual";
   const inTransit: ServiceSettings = type === "dmsg-server"
     ? { server: { health: at(8082 + 2 * index), ...settings.server } }
     : {};

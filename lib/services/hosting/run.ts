@@ -85,7 +85,7 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);
       bound = listener.address;
-      http = serveHttp(listener, { raw: handler }, { world, log });
+      http = serveHttp(listener, { raw: handler }, { world, log, closeMs: CLOSE_REQUESTS_MS });
     }
     if (mode !== "http") side = attached(dmsg!, handler, { mode, log, name });
   } catch (error) {
@@ -98,6 +98,9 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     log.error("A service lost one of its planes", { service: name, plane });
   });
 }
+
+/** Requests in progress may take so long to end with the service: Ctrl-C has 2 s for everything. */
+const CLOSE_REQUESTS_MS = 1_000;
 
 /** Refuses an address that cannot be listened on, before a store is made beside it. Errors: of `Network.listen`. */
 export async function checkServiceAddress(

@@ -1,0 +1,98 @@
+/** checkHealth(): what is up, what is down, and why. */
+import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/mod.ts";
+import { addressesOf, checkHealth, type DmsgNetwork } from "../../lib/directory/mod.ts";
+import { serveHttp } from "../../lib/http/mod.ts";
+import { withSimulation } from "../support/world.ts";
+import { pair } from "../services/service_support.ts";
+
+const network: DmsgNetwork = {
+  name: "local",
+  file: undefined,
+  servers: [{ publicKey: pair("server").publicKey, address: "here:8081" }],
+  discoveryHttp: "http://here:1",
+  discoveryDmsg: undefined,
+  transportDiscovery: { http: "http://here:2" },
+  addressResolver: { http: "http://here:3" },
+  routeFinder: { http: "http://here:4", dmsg: { publicKey: pair("rf").publicKey, port: 80 } },
+  setupNodes: [pair("sn").publicKey],
+};
+
+/** Answers of services, by port; one of them never answers. */
+const ANSWERS: Readonly<Record<number, { status: number; body: string } | undefined>> = {
+  1: {
+    status: 200,
+    body: JSON.stringify({ build_info: { version: "v1.3.29" }, dmsg_servers: ["a", "b", "c"] }),
+  },
+  2: { status: 503, body: "store down" },
+  3: { status: 200, body: "<html>" },
+  4: undefined,
+};
+
+Deno.test("each way of each service has its row, and what is down its reason", () =>
+  withSimulation(1, async (simulation) => {
+    const [here, there] = [simulation.node("here"), simulation.node("there")];
+    await simulation.run(async () => {
+      const silence = Promise.withResolvers<{ status: number }>();
+      const servers = await Promise.all(
+        Object.entries(ANSWERS).map(async ([port, answer]) => {
+          const listener = await here.network.listen({ hostname: "0.0.0.0", port: Number(port) });
+          const raw = () => answer ?? silence.promise;
+          return serveHttp(listener, { raw }, { world: here, closeMs: 0 });
+        }),
+      );
+      const startedMs = there.clock.monotonicMs();
+      const rows = await checkHealth({
+        world: there,
+        network,
+        log: silentLog,
+        userAgent: "test/1",
+        timeoutMs: 2_000,
+      });
+      const tookMs = there.clock.monotonicMs() - startedMs;
+      assert(tookMs < 8_000, `${tookMs} ms: all are asked at once`);
+      assert.deepEqual(
+        rows.map((
+          { service, way, isUp, version, dmsgServers },
+        ) => [service, way, isUp, version, dmsgServers]),
+        [
+          ["dmsg-discovery", "http", true, "v1.3.29", 3],
+          ["transport-discovery", "http", false, undefined, undefined],
+          ["address-resolver", "http", false, undefined, undefined],
+          ["route-finder", "http", false, undefined, undefined],
+          ["route-finder", "dmsg", false, undefined, undefined],
+          ["setup-node", "dmsg", false, undefined, undefined],
+          ["dmsg-server", "dmsg", false, undefined, undefined],
+        ],
+      );
+      const [disc, tpd, ar, rf] = rows;
+      assert(disc!.latencyMs! > 0 && disc!.failure === undefined);
+      assert.match(tpd!.failure!, /it answers 503: store down/);
+      assert.match(ar!.failure!, /no JSON/);
+      assert.match(rf!.failure!, /2000 ms|2 s|within/);
+      for (const { isUp, failure, latencyMs } of rows.slice(1)) {
+        assert(!isUp && failure! !== "" && latencyMs === undefined);
+      }
+      silence.resolve({ status: 200 });
+      await Promise.all(servers.map((server) => server.close()));
+    });
+  }));
+
+Deno.test("a network's services by their names in commands", () => {
+  assert.deepEqual(addressesOf(network).map(([service, { http, dmsg }]) => [service, http, dmsg?.port]), [
+    ["dmsg-discovery", "http://here:1", undefined],
+    ["transport-discovery", "http://here:2", undefined],
+    ["address-resolver", "http://here:3", undefined],
+    ["route-finder", "http://here:4", 80],
+    ["setup-node", undefined, 80],
+  ]);
+  const [, [name, address]] = addressesOf({
+    ...network,
+    transportDiscovery: undefined,
+    addressResolver: undefined,
+    routeFinder: undefined,
+    setupNodes: [],
+    transportSetup: [pair("tsn").publicKey],
+  });
+  assert.deepEqual([name, address.dmsg!.port], ["transport-setup", 48]);
+});
