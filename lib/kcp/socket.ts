@@ -201,7 +201,8 @@ export class KcpSocket {
     dialled.input(bytes, from);
     if (this.#owners.get(before) !== dialled || !dialled.hasHeard) return;
     this.#owners.delete(before);
-    this.#owners.set(addressKey(dialled.remote), dialled);
+    const isLive = this.#sessions.has(dialled); // what was heard may have been its end
+    if (isLive) this.#owners.set(addressKey(dialled.remote), dialled);
   }
 
   #begin(bytes: Uint8Array, from: SocketAddress, key: string): void {
@@ -229,8 +230,9 @@ export class KcpSocket {
    */
   #answerStray(bytes: Uint8Array, from: SocketAddress): void {
     const isEnd = dataBytesAt(bytes, 0) === 0;
-    // Of a session that begins, and whose first segment comes late: it will be sent again.
-    if (unacknowledgedAt(bytes, 0) === 0 && numberAt(bytes, 0) < WINDOW_FIRST && !isEnd) return;
+    // Of a session that begins, and whose first segment comes late: it will be sent again. An end, too: who
+    // acknowledged it would say that all before it arrived.
+    if (unacknowledgedAt(bytes, 0) === 0 && numberAt(bytes, 0) < WINDOW_FIRST) return;
     if (isEnd && fragmentAt(bytes, 0) !== Ending.orderly) return;
     const number = numberAt(bytes, 0);
     this.sendBare(

@@ -145,9 +145,10 @@ async function reserveAt(
     if (ids.length === count && new Set(ids).size === count) return ids;
     throw new RouteSetupError(`${ids.length} of ${count} route ids came`);
   } catch (cause) {
-    context.signal.throwIfAborted();
+    // Also when the caller left: an answer that is still to come makes a connection useless to others.
     if (leases.get(visor) === lease) leases.delete(visor);
     context.pool.discard(lease, cause);
+    context.signal.throwIfAborted();
     if (cause instanceof RouteSetupError && cause.visor !== undefined) throw cause; // of the dial
     throw new RouteSetupError(
       `failed to reserve route ids: reserve routeID from ${visor} failed: ${describeError(cause)}`,

@@ -90,10 +90,12 @@ export class RouteInstaller {
       try {
         const { client } = reservation.leases.get(visor)!;
         const wire = intermediary.map(encodeRule);
+        // Before the answer, as the caller may leave meanwhile; who refused is taken out again.
+        confirmed.set(visor, intermediary.map(({ routeId }) => routeId));
         const done = await client.call("RPCGateway.AddIntermediaryRules", RULES, wire, DONE, { signal });
         if (!done) throw new RouteSetupError("the visor says no");
-        confirmed.set(visor, intermediary.map(({ routeId }) => routeId));
       } catch (cause) {
+        if (!signal.aborted) confirmed.delete(visor);
         throw installFailure(`failed to broadcast intermediary rules: ${visor}`, {
           reason: "intermediary_rules",
           visor,
@@ -110,12 +112,13 @@ export class RouteInstaller {
     const visor = responding.descriptor.destination.publicKey;
     try {
       const { client } = reservation.leases.get(visor)!;
+      confirmed.set(visor, [responding.forward.routeId, responding.reverse.routeId]);
       const done = await client.call("RPCGateway.AddEdgeRules", EDGE_RULES, wireEdge(responding), DONE, {
         signal,
       });
       if (!done) throw new RouteSetupError("the visor says no");
-      confirmed.set(visor, [responding.forward.routeId, responding.reverse.routeId]);
     } catch (cause) {
+      if (!signal.aborted) confirmed.delete(visor);
       throw installFailure("failed to broadcast rules to destination router", {
         reason: "destination_rules",
         visor,
