@@ -57,7 +57,11 @@ export async function startService(
   const { world, build, userAgent, postQuantum } = context;
   const { settings } = plan;
   const log = context.log.child(plan.name);
-  const network = plan.network ?? context.network;
+  const { surveyWhitelist } = settings;
+  const network = {
+    ...plan.network ?? context.network,
+    ...(surveyWhitelist === undefined ? {} : { surveyWhitelist }),
+  };
   const dmsg: AttachService | undefined = keys === undefined || plan.mode === "http"
     ? undefined
     : attachService({ world, local: keys, network, log, userAgent, postQuantum });

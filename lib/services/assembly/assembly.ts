@@ -189,7 +189,7 @@ export class Assembly implements AsyncDisposable {
     const { plan } = this.#find("dmsg-discovery")!;
     const network = this.#networkOf("inside");
     const servers = seededEntries(network).filter((entry) => entry.server !== undefined);
-    const { surveyWhitelist } = network;
+    const surveyWhitelist = plan.settings.surveyWhitelist ?? network.surveyWhitelist;
     const local = this.#keys.get(plan.name)!;
     this.#late.begin(
       attachDmsg({ world, local, servers, log: log.child(plan.name), surveyWhitelist, postQuantum }),
@@ -214,7 +214,7 @@ export class Assembly implements AsyncDisposable {
     const servers = [...own, ...base.servers.filter(({ publicKey }) => !known.has(publicKey))];
     if (side === "inside") { // by keys and addresses of the network itself: services are found by their entries
       return {
-        ...(runsNetwork ? { name, file } : base),
+        ...(runsNetwork ? { name, file, surveyWhitelist: base.surveyWhitelist } : base),
         servers,
         discoveryHttp: discovery === undefined
           ? base.discoveryHttp

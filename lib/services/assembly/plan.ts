@@ -1,5 +1,5 @@
 /** What shall run in one process: services, each with its key, its places and its settings. @module */
-import type { SecretKey } from "../../crypto/mod.ts";
+import type { PublicKey, SecretKey } from "../../crypto/mod.ts";
 import type { Deployment } from "../../deployment/mod.ts";
 import type { DmsgNetwork } from "../../directory/mod.ts";
 import { renderSocketAddress, type SocketAddress } from "../../runtime/mod.ts";
@@ -29,6 +29,8 @@ export interface ServiceSettings
   readonly store?: string;
   /** Connections to a Redis. */
   readonly redisPoolSize?: number;
+  /** Who may read its log and profiles over dmsg. Default: who may in its network. */
+  readonly surveyWhitelist?: readonly PublicKey[];
   /** Of an address resolver; absent: it has no UDP side. */
   readonly udpAddress?: SocketAddress;
   /** Of an uptime tracker: where its operator asks. */

@@ -195,6 +195,7 @@ function readService(
         : reading.poolSize,
       entryTimeoutMs,
       clientTtlMs: type === "dmsg-discovery" ? entryTimeoutMs : undefined,
+      surveyWhitelist: fields.has("survey_whitelist") ? fields.keys("survey_whitelist") : undefined,
       whitelistKeys: fields.has("whitelist_keys") ? fields.keys("whitelist_keys") : undefined,
       allowLoopbackAddresses: testing || undefined,
       believeProxies: fields.has("proxy_headers") ? fields.boolean("proxy_headers") : undefined,
@@ -343,11 +344,11 @@ const NOT_OURS = [
   "test_environment",
   "enable_cxo",
   "uptime_db",
-  "survey_whitelist",
 ] as const;
 
 const FIELDS: ReadonlySet<string> = new Set([
   ...NOT_OURS,
+  "survey_whitelist",
   "metrics_addr",
   "type",
   "name",

@@ -7,6 +7,7 @@ import { AddressInUseError, FileNotFoundError, type World } from "../../../lib/r
 import { silentLog } from "../../../lib/base/mod.ts";
 import { ALL_TYPES, type ServiceTypeName } from "../../../lib/services/assembly/mod.ts";
 import { InvalidServiceSettingError } from "../../../lib/services/hosting/mod.ts";
+import { StoreError } from "../../../lib/services/store/mod.ts";
 import { withSimulation } from "../../support/world.ts";
 import { joinAs } from "../dmsg_network_support.ts";
 import { pair, transportOf } from "../service_support.ts";
@@ -183,6 +184,52 @@ Deno.test("a broken key file leaves everything as it was", () =>
     await here.files.write(`${FOLDER}/transport-setup.key`, new TextEncoder().encode("no key\n"));
     await assert.rejects(startAssembly(here, planOf(), { file }), /transport-setup\.key/);
     assert.deepEqual(await here.files.list(FOLDER), ["transport-setup.key"]);
+  }));
+
+Deno.test("a service that cannot start ends those that had", () =>
+  onTwoMachines(12, async (here, there) => {
+    const services = planOf().map((service) =>
+      service.type === "uptime-tracker"
+        ? { ...service, settings: { ...service.settings, store: "/proc/no/such/folder.db" } }
+        : service
+    );
+    await assert.rejects(startAssembly(here, services, { file }), StoreError);
+    await assert.rejects(get(there, `http://${HOST}:9090/health`));
+    await assert.rejects(here.files.read(file), FileNotFoundError);
+  }));
+
+Deno.test("who may read logs and profiles over dmsg: by the network, or by the service's own list", () =>
+  onTwoMachines(13, async (here, there) => {
+    const carol = pair("carol");
+    const services = planOf(["dmsg-discovery", "dmsg-server", "transport-discovery", "route-finder"]).map((
+      service,
+    ) =>
+      service.type === "route-finder"
+        ? { ...service, settings: { ...service.settings, surveyWhitelist: [carol.publicKey] } }
+        : service
+    );
+    await using assembly = await startAssembly(here, services, {
+      network: {
+        name: "local",
+        file: undefined,
+        servers: [],
+        discoveryHttp: undefined,
+        discoveryDmsg: undefined,
+        surveyWhitelist: [alice.publicKey],
+      },
+    });
+    const network = networkOfFile(assembly.deployment, file);
+    const readers = [await joinAs(alice, there, network), await joinAs(carol, there, network)];
+    const statuses = await Promise.all(
+      [network.discoveryDmsg!, network.transportDiscovery!.dmsg!, network.routeFinder!.dmsg!].map((dmsg) =>
+        Promise.all(readers.map(async (reader) => {
+          const { status } = await reader.askService("it", { dmsg })({ method: "GET", path: "/debug/log" });
+          return status;
+        }))
+      ),
+    );
+    assert.deepEqual(statuses, [[200, 401], [200, 401], [401, 200]]);
+    await Promise.all(readers.map((reader) => reader.close()));
   }));
 
 Deno.test("modes: HTTP alone, dmsg alone, and a discovery that cannot do without HTTP", () =>

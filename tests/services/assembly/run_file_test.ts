@@ -82,6 +82,7 @@ Deno.test("a list of services, each with the fields of its own file", async () =
         redis_pool_size: 150,
         entry_timeout: "2m",
         whitelist_keys: [keys.publicKey],
+        survey_whitelist: [keys.publicKey],
         metrics_addr: ":2121",
         pprof_addr: "localhost:6060",
         enable_cxo: true,
@@ -123,6 +124,7 @@ Deno.test("a list of services, each with the fields of its own file", async () =
     redisPoolSize: 150,
     entryTimeoutMs: 120_000,
     whitelistKeys: [keys.publicKey],
+    surveyWhitelist: [keys.publicKey],
   });
   assert.equal(rf!.mode, "http");
   assert.equal(rf!.transportDiscovery!.dmsg!.publicKey, keys.publicKey);
