@@ -87,7 +87,7 @@ export async function parseRunFile(
   const services = Object.entries((fields["services"] ?? {}) as Record<string, object>).map((
     [member, value],
   ) =>
-    readService(block.object(member), value, typeOf(block, member), {
+    readService(block.object(member), value ?? {}, typeOf(block, member), {
       ...reading,
       redis: own.text("redis") || undefined,
       poolSize: own.has("redis_pool_size")

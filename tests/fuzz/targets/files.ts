@@ -13,6 +13,7 @@ import { applyEdits, serverArrayEdits } from "../../../lib/deployment/edit/mod.t
 import { parseDeployments } from "../../../lib/deployment/mod.ts";
 import { parseAuthority } from "../../../lib/directory/tcp_http.ts";
 import type { World } from "../../../lib/runtime/mod.ts";
+import { parseRunFile } from "../../../lib/services/assembly/mod.ts";
 import { parseDmsgServerConfig } from "../../../lib/services/dmsg_server/mod.ts";
 import {
   checkConfig,
@@ -55,6 +56,36 @@ const servers = [
     registration: "http",
   }),
 ];
+const runFiles = [
+  JSON.stringify({
+    services: [
+      {
+        type: "tpd",
+        addr: ":9091",
+        entry_timeout: 3e11,
+        redis_pool_size: 10,
+        mode: "dual",
+        keyfile: "tpd.key",
+      },
+      {
+        type: "rf",
+        transport_discovery: "http://127.0.0.1:9091",
+        poll: "5s",
+        dmsg: { discovery: "http://127.0.0.1:1" },
+      },
+      { type: "dmsg-server", local_address: ":8081", max_sessions: 9, health_endpoint_address: ":8082" },
+    ],
+  }),
+  JSON.stringify({
+    prod: {
+      dmsg_discovery: "http://127.0.0.1:9090",
+      redis: "redis://127.0.0.1",
+      services: { dmsg_discovery: { addr: ":9090", entry_timeout: "60m" }, ar: { udp_addr: ":30178" } },
+      dmsg_server_instances: [{ name: "1", config_file: "1.json", public_port: 30081 }],
+    },
+  }),
+];
+
 const controlFile = JSON.stringify({
   address: { hostname: "127.0.0.1", port: 3435 },
   token: "ab".repeat(32),
@@ -185,6 +216,11 @@ export const fileTargets: readonly FuzzTarget[] = [
     feed: (text: string) => parseSkyenv(text, "skywire.conf"),
   },
   json("files/dmsg-server-config", servers, (text) => parseDmsgServerConfig(text, "server.json")),
+  json(
+    "files/run-file",
+    runFiles,
+    (text) => parseRunFile(text, "services.json", { read: () => Promise.resolve("{}") }),
+  ),
   json("files/control-file", [controlFile], (text) => readControlFile(diskWith(text), "/home")),
   ...Object.entries(inputs).map(([name, input]): FuzzTarget => ({
     name: `control/${name}`,

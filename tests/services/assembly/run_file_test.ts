@@ -151,6 +151,7 @@ Deno.test("a file of 2026 for a whole deployment, durations as text, with server
       transport_discovery: { addr: ":9094", entry_timeout: 120_000_000_000 },
       address_resolver: { addr: ":9093", redis_pool_size: 150, entry_timeout: "2m" },
       route_finder: { addr: ":9092" },
+      uptime_tracker: null,
     },
     dmsg_server_instances: [
       { name: "1", config_file: "dmsg-1.json", public_port: 30081, pprof: ":6071" },
@@ -169,10 +170,11 @@ Deno.test("a file of 2026 for a whole deployment, durations as text, with server
       "transport-discovery",
       "address-resolver",
       "route-finder",
+      "uptime-tracker",
       "dmsg-server-1",
       "dmsg-server-2",
     ]);
-    const [disc, tpd, ar, rf, one, two] = run.services;
+    const [disc, tpd, ar, rf, _ut, one, two] = run.services;
     assert.deepEqual(disc!.key, { file: "dmsgd.key" });
     assert.equal(disc!.publicAddress, prod.dmsg_discovery);
     assert.deepEqual(
