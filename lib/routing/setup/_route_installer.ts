@@ -11,7 +11,7 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { rpcTextOf } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
-import { ConnectionPool } from "./_connection_pool.ts";
+import { ConnectionPool, type Lease } from "./_connection_pool.ts";
 import type { RequestLimit } from "./_request_limit.ts";
 import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
@@ -85,46 +85,29 @@ export class RouteInstaller {
     }
   }
 
-  async #installIntermediary({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
-    const works = [...rules.intermediary].map(async ([visor, intermediary]) => {
-      try {
-        const { client } = reservation.leases.get(visor)!;
-        const wire = intermediary.map(encodeRule);
-        // Before the answer, as the caller may leave meanwhile; who refused is taken out again.
-        confirmed.set(visor, intermediary.map(({ routeId }) => routeId));
-        const done = await client.call("RPCGateway.AddIntermediaryRules", RULES, wire, DONE, { signal });
-        if (!done) throw new RouteSetupError("the visor says no");
-      } catch (cause) {
-        if (!signal.aborted) confirmed.delete(visor);
-        throw installFailure(`failed to broadcast intermediary rules: ${visor}`, {
-          reason: "intermediary_rules",
-          visor,
-          cause,
-        });
-      }
-    });
+  async #installIntermediary(installation: Installation): Promise<void> {
+    const works = [...installation.rules.intermediary].map(([visor, rules]) =>
+      installAt(visor, installation, {
+        ids: rules.map(({ routeId }) => routeId),
+        what: `failed to broadcast intermediary rules: ${visor}`,
+        reason: "intermediary_rules",
+        call: (client, { signal }) =>
+          client.call("RPCGateway.AddIntermediaryRules", RULES, rules.map(encodeRule), DONE, { signal }),
+      })
+    );
     await Promise.allSettled(works); // what is confirmed later than the first failure is undone as well
     await Promise.all(works);
   }
 
-  async #installDestination({ rules, reservation, signal, confirmed }: Installation): Promise<void> {
-    const { responding } = rules;
-    const visor = responding.descriptor.destination.publicKey;
-    try {
-      const { client } = reservation.leases.get(visor)!;
-      confirmed.set(visor, [responding.forward.routeId, responding.reverse.routeId]);
-      const done = await client.call("RPCGateway.AddEdgeRules", EDGE_RULES, wireEdge(responding), DONE, {
-        signal,
-      });
-      if (!done) throw new RouteSetupError("the visor says no");
-    } catch (cause) {
-      if (!signal.aborted) confirmed.delete(visor);
-      throw installFailure("failed to broadcast rules to destination router", {
-        reason: "destination_rules",
-        visor,
-        cause,
-      });
-    }
+  async #installDestination(installation: Installation): Promise<void> {
+    const { responding } = installation.rules;
+    await installAt(responding.descriptor.destination.publicKey, installation, {
+      ids: [responding.forward.routeId, responding.reverse.routeId],
+      what: "failed to broadcast rules to destination router",
+      reason: "destination_rules",
+      call: (client, { signal }) =>
+        client.call("RPCGateway.AddEdgeRules", EDGE_RULES, wireEdge(responding), DONE, { signal }),
+    });
   }
 
   /** Deletes the rules at whoever confirmed them, each with a time limit of its own; then gives connections back. */
@@ -163,9 +146,30 @@ function unreachableReason(
   return visor === destination.publicKey ? "id_reservation" : "intermediate_unreachable";
 }
 
-function installFailure(
-  what: string,
-  { cause, ...options }: { reason: SetupFailure; visor: PublicKey; cause: unknown },
-): RouteSetupError {
-  return new RouteSetupError(`${what}: ${rpcTextOf(cause) ?? describeError(cause)}`, { ...options, cause });
+/**
+ * Installs rules at one visor. It counts as one that has them from before its answer, as the caller may leave
+ * meanwhile, until it refuses. Errors: `RouteSetupError`.
+ */
+async function installAt(
+  visor: PublicKey,
+  { reservation, signal, confirmed }: Installation,
+  { ids, what, reason, call }: {
+    readonly ids: readonly number[];
+    readonly what: string;
+    readonly reason: SetupFailure;
+    readonly call: (client: Lease["client"], options: { signal: AbortSignal }) => Promise<boolean>;
+  },
+): Promise<void> {
+  confirmed.set(visor, ids);
+  try {
+    const done = await call(reservation.leases.get(visor)!.client, { signal });
+    if (!done) throw new RouteSetupError("the visor says no");
+  } catch (cause) {
+    if (!signal.aborted) confirmed.delete(visor);
+    throw new RouteSetupError(`${what}: ${rpcTextOf(cause) ?? describeError(cause)}`, {
+      reason,
+      visor,
+      cause,
+    });
+  }
 }
