@@ -16,10 +16,8 @@ import {
 import { transportId } from "../../transport/mod.ts";
 import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
+import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
 
-const SIZE = { routed: true, servers: 2, visors: 4 } as const;
-/** A route of two hops or more, as it is found. */
-const AROUND = { minHops: 2 } as const;
 /** One dial goes around a dead hop within this: the hop is given up after 10 s, or the far end after 6 s. */
 const AROUND_WITHIN_MS = 30_000;
 /** Rules of a route that failed are deleted at once, by connections that are open. */
@@ -32,12 +30,7 @@ const CALLERS = 100;
 
 /** Two ways from the first visor to the last, with a visor on each. */
 async function diamond(fleet: RoutedFleet) {
-  const [from, near, far, to] = fleet.shuffled(fleet.whole) as [
-    WholeVisor,
-    WholeVisor,
-    WholeVisor,
-    WholeVisor,
-  ];
+  const [from, near, far, to] = fourOf(fleet);
   await fleet.settle();
   for (const [relay, latencyMs] of [[near, 5], [far, 40]] as const) {
     for (const end of [from, to]) {
@@ -52,7 +45,7 @@ async function diamond(fleet: RoutedFleet) {
 export const deadHopFirst: RoutedScenario = {
   name: "dead-hop-first",
   summary: "the visor of the best route is dead; one dial finds the other route",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
     const { from, near, to } = await diamond(fleet);
     await ping(from, to, AROUND);
@@ -80,9 +73,9 @@ export const deadHopFirst: RoutedScenario = {
 export const partialSetUp: RoutedScenario = {
   name: "partial-set-up",
   summary: "a visor of a route refuses its rules, or dies, when others have theirs: none keeps any",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    const row = fourOf(fleet);
     const [from, one, other, to] = row;
     await fleet.settle();
     await fleet.chain(row);
@@ -136,7 +129,7 @@ const KEPT_MS = 120_000;
 export const stalePooled: RoutedScenario = {
   name: "stale-pooled",
   summary: "routes are asked for just when the connections end that the setup node keeps to visors",
-  ...SIZE,
+  ...FOUR_VISORS,
   visors: 3,
   async run(fleet) {
     const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor];
@@ -190,7 +183,7 @@ function overRelay(relay: WholeVisor, to: WholeVisor) {
 export const slowDeadHop: RoutedScenario = {
   name: "slow-dead-hop",
   summary: "a visor of kept connections hears nothing any more; set-ups over others are as quick as before",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
     const { from, near, far, to } = await diamond(fleet);
     const over = (relay: WholeVisor) => overRelay(relay, to);
@@ -236,14 +229,9 @@ const OFF_DMSG_MS = 800;
 export const hopChurn: RoutedScenario = {
   name: "hop-churn",
   summary: "the visors between two ends restart all the while routes over them are set up",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const [from, near, far, to] = fleet.shuffled(fleet.whole) as [
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-    ];
+    const [from, near, far, to] = fourOf(fleet);
     for (const end of [from, to]) {
       end.config = {
         persistent_transports: [near, far].map(({ publicKey }) => ({ pk: publicKey, type: "stcpr" })),
@@ -292,14 +280,9 @@ export const hopChurn: RoutedScenario = {
 export const breakerProbe: RoutedScenario = {
   name: "breaker-probe",
   summary: "a hundred callers want a dead visor when its breaker is half-open: one is let through",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const [one, other, relay, to] = fleet.shuffled(fleet.whole) as [
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-    ];
+    const [one, other, relay, to] = fourOf(fleet);
     await fleet.settle();
     for (const end of [one, other, to]) await fleet.link(end, relay);
     await fleet.sleep(KNOWN_AFTER_MS);

@@ -5,12 +5,11 @@
  * @module
  */
 import { withTimeout } from "../../runtime/mod.ts";
-import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
+import { KNOWN_AFTER_MS, ping, type RoutedFleet } from "../routed/mod.ts";
 import type { FleetNode } from "../_fleet_node.ts";
 import type { RoutedScenario } from "../scenario.ts";
+import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
 
-const SIZE = { routed: true, servers: 2, visors: 4 } as const;
-const AROUND = { minHops: 2 } as const;
 /** A transport ends at once when it is told to, whatever its peer does. */
 const REMOVED_WITHIN_MS = 5_000;
 /** Each write has a minute; then the transport is over. */
@@ -24,9 +23,9 @@ export const halfOpenTransport: RoutedScenario = {
   name: "half-open-transport",
   summary:
     "a transport lives at both its ends, and nothing passes; writes, closes and others must not wait for it",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    const row = fourOf(fleet);
     const [from, to, ...rest] = row;
     await fleet.settle();
     await fleet.chain(row);
@@ -75,7 +74,7 @@ type WriteOf = (type: number, routeId: number, payload: Uint8Array) => Promise<v
 export const pathRestart: RoutedScenario = {
   name: "path-restart",
   summary: "every visor of a path restarts, one after the other, under running downloads",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
     const row = fleet.shuffled(fleet.whole);
     const [from, to] = [row[0]!, row.at(-1)!];
@@ -114,14 +113,9 @@ export const resolverRestart: RoutedScenario = {
   name: "resolver-restart",
   summary:
     "the address resolver is gone for a while, and back with nothing: transports live, and new ones come",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const [one, two, three, four] = fleet.shuffled(fleet.whole) as [
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-      WholeVisor,
-    ];
+    const [one, two, three, four] = fourOf(fleet);
     await fleet.settle();
     const kept = [await fleet.link(one, two, "sudph"), await fleet.link(two, three, "stcpr")];
     await fleet.sleep(KNOWN_AFTER_MS);
@@ -151,9 +145,9 @@ const OUTAGE_MS = 10 * 60_000;
 export const transportsDown: RoutedScenario = {
   name: "transports-down",
   summary: "the transport discovery is gone for 10 min, and back with nothing: routes go on all the while",
-  ...SIZE,
+  ...FOUR_VISORS,
   async run(fleet) {
-    const row = fleet.shuffled(fleet.whole) as [WholeVisor, WholeVisor, WholeVisor, WholeVisor];
+    const row = fourOf(fleet);
     await fleet.settle();
     await fleet.chain(row.slice(0, 3));
     const [from, , to, late] = row;
