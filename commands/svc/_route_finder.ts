@@ -8,6 +8,7 @@ import {
   HttpServices,
   joinNetwork,
   NoServiceError,
+  SERVICE_NAMES,
   type ServiceAddress,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
@@ -62,7 +63,7 @@ export function transportsElsewhere(
   function reach(): Reached {
     if (address!.dmsg === undefined) { // no dmsg server needs to know of us
       const services = new HttpServices({ world, userAgent, log });
-      const ask = services.askService(SERVICE, address!.http!);
+      const ask = services.askService(SERVICE_NAMES.transportDiscovery, address!.http!);
       return { ask, ready: () => Promise.resolve(), close: () => services.close() };
     }
     const local = generateKeyPair(world.random);
@@ -78,7 +79,11 @@ export function transportsElsewhere(
       postQuantum,
     });
     const ready = (signal: AbortSignal) => awaitSession(client.dmsg, world.clock, signal);
-    return { ask: client.askService(SERVICE, address!), ready, close: () => client.close() };
+    return {
+      ask: client.askService(SERVICE_NAMES.transportDiscovery, address!),
+      ready,
+      close: () => client.close(),
+    };
   }
 
   let reached: Reached;
@@ -106,5 +111,3 @@ interface Reached {
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly close: () => Promise<void>;
 }
-
-const SERVICE = "transport discovery";

@@ -8,6 +8,7 @@
  */
 import { type Conn, describeError, Scope } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
+import type { ResolvedAddress } from "../directory/mod.ts";
 import { sleep, type SocketAddress, withTimeout } from "../runtime/mod.ts";
 import { SocketLinks } from "./_socket_links.ts";
 import { isLoopbackAddress, isPublicAddress, isTellableAddress, parseIpAndPort } from "./addresses.ts";
@@ -40,14 +41,7 @@ export interface StcprResolver {
     type: "stcpr",
     key: PublicKey,
     signal?: AbortSignal,
-  ): Promise<
-    {
-      readonly remoteAddress: string;
-      readonly port: number;
-      readonly addresses: readonly string[];
-      readonly isLocal: boolean;
-    } | undefined
-  >;
+  ): Promise<ResolvedAddress | undefined>;
 }
 
 export interface StcprCarrierOptions extends SocketCarrierOptions {

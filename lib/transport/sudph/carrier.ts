@@ -12,6 +12,7 @@ import {
   TimedOutError,
 } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
+import type { ResolvedAddress } from "../../directory/mod.ts";
 import { KcpSocket } from "../../kcp/mod.ts";
 import { sleep, type SocketAddress, withTimeout } from "../../runtime/mod.ts";
 import { bindNextFree, SocketLinks } from "../_socket_links.ts";
@@ -53,15 +54,7 @@ export interface SudphResolver {
     type: "sudph",
     key: PublicKey,
     signal?: AbortSignal,
-  ): Promise<
-    {
-      /** `address:port`. */
-      readonly remoteAddress: string;
-      readonly port: number;
-      readonly addresses: readonly string[];
-      readonly isLocal: boolean;
-    } | undefined
-  >;
+  ): Promise<ResolvedAddress | undefined>;
 }
 
 export interface SudphCarrierOptions extends SocketCarrierOptions {
