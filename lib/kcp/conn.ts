@@ -132,17 +132,23 @@ export class KcpConn implements SocketConn {
     return this.#writeEnd.promise;
   }
 
+  /**
+   * Writes under way when `close()` comes settle by their true result within the linger, as TCP's do. When that is
+   * over and not all was taken in, or arrived, the peer is told of a reset: it never reads the end of a stream that
+   * lacks bytes. Peers that are not ours know neither end nor reset, and cannot tell.
+   */
   close(reason?: unknown): void {
     if (this.#failure !== undefined) {
-      if (reason !== undefined && this.#linger !== undefined) return this.#abort();
+      if (reason !== undefined && this.#linger !== undefined) return this.#abort(this.#failure);
       if (!(this.#failure instanceof ConnClosedError)) this.#failure = new ConnClosedError(reason);
       return;
     }
-    this.#fail(new ConnClosedError(reason));
-    if (reason !== undefined) return this.#abort();
+    const closed = this.#failure = new ConnClosedError(reason);
+    if (reason !== undefined) return this.#abort(closed);
+    this.#rejectReader(closed);
     this.#engine.discard();
-    if (!this.#hasSentEnd) this.#end();
-    this.#linger = this.#carrier.clock.timer(LINGER_MS, () => this.#abort());
+    if (!this.#hasSentEnd && this.#writes.length === 0) this.#end();
+    this.#linger = this.#carrier.clock.timer(LINGER_MS, () => this.#abort(closed));
     this.#flushSoon();
   }
 
@@ -155,8 +161,8 @@ export class KcpConn implements SocketConn {
     if (this.#heardMs === undefined) this.#remote = from;
     this.#heardMs = nowMs;
     if (this.#engine.wasReset) {
-      if (this.#failure === undefined) this.#fail(new ConnResetError("The peer dropped the session"));
-      return this.#finish();
+      this.#failure ??= new ConnResetError("The peer dropped the session");
+      return this.#finish(this.#failure);
     }
     this.#moveWrites();
     this.#wakeReader();
@@ -165,8 +171,7 @@ export class KcpConn implements SocketConn {
 
   /** The socket is gone. */
   end(error: Error): void {
-    if (this.#failure === undefined) this.#fail(error);
-    this.#finish();
+    this.#finish(this.#failure ??= error);
   }
 
   // --- within ------------------------------------------------------------------------------------
@@ -186,7 +191,8 @@ export class KcpConn implements SocketConn {
       if (write.offset < write.bytes.length) return;
       this.#writes.shift();
       write.resolve();
-      if (this.#writes.length === 0 && this.#writeEnd !== undefined) this.#end();
+      const wantsEnd = this.#writeEnd !== undefined || this.#linger !== undefined;
+      if (this.#writes.length === 0 && wantsEnd) this.#end();
     }
   }
 
@@ -208,15 +214,15 @@ export class KcpConn implements SocketConn {
     if (this.#isOver) return;
     const nowMs = this.#carrier.clock.monotonicMs();
     if (this.#engine.stuckMs(nowMs) > SILENCE_MAX_MS) {
-      if (this.#failure === undefined) this.#fail(new ConnResetError(SILENT));
-      return this.#abort();
+      return this.#abort(this.#failure ??= new ConnResetError(SILENT));
     }
     this.#engine.flush(nowMs);
     while (this.#writes.length > 0 && this.#engine.room > 0) { // what was sent made room
       this.#moveWrites();
       this.#engine.flush(nowMs);
     }
-    if (this.#linger !== undefined && this.#engine.isDelivered) return this.#finish();
+    const isComplete = this.#hasSentEnd && this.#engine.isDelivered;
+    if (this.#linger !== undefined && isComplete) return this.#finish(this.#failure!);
     this.#arm(nowMs);
   };
 
@@ -232,24 +238,24 @@ export class KcpConn implements SocketConn {
     });
   }
 
-  /** Both halves reject from now on. */
-  #fail(error: Error): void {
-    this.#failure = error;
+  #rejectReader(error: Error): void {
     this.#pendingRead?.reject(error);
     this.#pendingRead = undefined;
-    for (const write of this.#writes.splice(0)) write.reject(error);
-    if (!this.#hasSentEnd) this.#writeEnd?.reject(error);
   }
 
-  #abort(): void {
+  #abort(failure: Error): void {
     if (this.#isOver) return;
     this.#engine.reset();
-    this.#finish();
+    this.#finish(failure);
   }
 
-  #finish(): void {
+  /** Nothing is sent or taken from now on: who waits is told why. */
+  #finish(failure: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#rejectReader(failure);
+    for (const write of this.#writes.splice(0)) write.reject(failure);
+    if (!this.#hasSentEnd) this.#writeEnd?.reject(failure);
     this.#timer?.cancel();
     this.#linger?.cancel();
     this.#engine.discard();
