@@ -99,10 +99,11 @@ export async function throughVisor<T>(
   options: NetworkOptions,
   work: (call: Call) => Promise<T>,
   signal: AbortSignal,
+  afterMs = VISOR_LOOK_UP_MS,
 ): Promise<T | undefined> {
   if (options.deployment !== undefined) return undefined;
   const { clock } = await io.world();
-  const limit = { what: "Asking the visor", afterMs: VISOR_LOOK_UP_MS, signal };
+  const limit = { what: "Asking the visor", afterMs, signal };
   try {
     return await withTimeout(clock, limit, (ended) => withVisor(io, options, work, ended));
   } catch (error) {

@@ -1,10 +1,8 @@
 /** What `skyctl svc health` asks and shows. @module */
-import { logTo, renderLogRecord, silentLog, WorldError } from "../../lib/base/mod.ts";
+import { WorldError } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { renderTable } from "../../lib/cli/table.ts";
-import { checkHealth, type ServiceHealth } from "../../lib/directory/mod.ts";
-import { chosenNetworkOf, type NetworkOptions } from "../_look_up.ts";
-import { postQuantumOf } from "../_post_quantum.ts";
+import { type AskHealthOptions, HealthLooks, type HealthRow } from "./_ask_health.ts";
 
 /** Not every service of the deployment answered. */
 export class ServicesDownError extends WorldError {
@@ -12,49 +10,56 @@ export class ServicesDownError extends WorldError {
 }
 
 /** Errors: `ServicesDownError`, once the answer is out. */
-export async function runHealth(
-  io: Io,
-  options: NetworkOptions & { readonly timeout: number },
-): Promise<void> {
-  const { signal } = io;
-  const world = await io.world();
-  const network = await chosenNetworkOf(io, options);
-  const log = options.verbose === true
-    ? logTo((record) => io.note(renderLogRecord(record)), () => world.clock.wallMs())
-    : silentLog;
-  const rows = await checkHealth({
-    world,
-    network,
-    log,
-    userAgent: `skyctl/${io.version}`,
-    timeoutMs: options.timeout,
-    postQuantum: postQuantumOf(io, world, options),
-    signal,
-  });
+export async function runHealth(io: Io, options: AskHealthOptions): Promise<void> {
+  await using looks = new HealthLooks(io, options);
+  const rows = await looks.look(io.signal);
   io.emit(rows, renderHealth);
+  refuseDown(rows, options);
+}
+
+/** Errors: `ServicesDownError` where something is down. */
+export function refuseDown(rows: readonly HealthRow[], { deployment }: AskHealthOptions): void {
   const down = rows.filter(({ isUp }) => !isUp);
   if (down.length === 0) return;
   throw new ServicesDownError(
-    `${down.length} of ${rows.length} ways to the services of ${network.file ?? network.name} are down: ` +
-      [...new Set(down.map(({ service, way }) => `${service} over ${way}`))].join(", "),
+    `${down.length} of ${rows.length} ways to the services of ${deployment ?? "the deployment"} are down: ` +
+      [...new Set(down.map(nameOf))].join(", "),
     { hint: "skyctl svc health --verbose says what was tried" },
   );
 }
 
+/** `route-finder over dmsg`. */
+export function nameOf({ service, way }: HealthRow): string {
+  return `${service} over ${way}`;
+}
+
+const right = (head: string) => ({ head, align: "right" as const });
+/** Columns of a table of health. */
+export const HEALTH_COLUMNS = [
+  "service",
+  "way",
+  "status",
+  right("latency"),
+  "version",
+  right("dmsg servers"),
+  "asked by",
+  "address",
+  "because",
+];
+
+/** The cells of one row. */
+export function healthCells(row: HealthRow): (string | number)[] {
+  const { service, way, isUp, version = "", dmsgServers = "", askedBy, address, failure = "" } = row;
+  const by = askedBy === "visor" ? "the visor" : "this command";
+  return [service, way, isUp ? "up" : "down", latencyText(row), version, dmsgServers, by, address, failure];
+}
+
+/** `12.3 ms`; empty for what did not answer. */
+export function latencyText({ latencyMs }: Pick<HealthRow, "latencyMs">): string {
+  return latencyMs === undefined ? "" : `${latencyMs.toFixed(1)} ms`;
+}
+
 /** A table; what is down has its reason in the last column. */
-export function renderHealth(rows: readonly ServiceHealth[]): string {
-  const right = (head: string) => ({ head, align: "right" as const });
-  return renderTable(
-    ["service", "way", "status", right("latency"), "version", right("dmsg servers"), "address", "because"],
-    rows.map(({ service, way, isUp, latencyMs, version = "", dmsgServers = "", address, failure = "" }) => [
-      service,
-      way,
-      isUp ? "up" : "down",
-      latencyMs === undefined ? "" : `${latencyMs.toFixed(1)} ms`,
-      version,
-      dmsgServers,
-      address,
-      failure,
-    ]),
-  );
+export function renderHealth(rows: readonly HealthRow[]): string {
+  return renderTable(HEALTH_COLUMNS, rows.map(healthCells));
 }

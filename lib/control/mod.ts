@@ -22,5 +22,6 @@ export type {
   TransportSummary,
   UptimeSummary,
 } from "./node_schema.ts";
+export { HEALTH_TIMEOUT_MS_MAX } from "./node_schema.ts";
 export * from "./schema.ts";
 export * from "./streams.ts";

@@ -143,6 +143,22 @@ export const nodeStatusSchema = z.object({
   counters: countersSchema,
 });
 
+/** A look at the services may be given so long for each question: below the bound of a call. */
+export const HEALTH_TIMEOUT_MS_MAX = 50_000;
+
+/** One service, asked one way. */
+export const serviceHealthSchema = z.object({
+  service: z.string(),
+  way: z.enum(["http", "dmsg"]),
+  address: z.string(),
+  publicKey: key.optional(),
+  isUp: z.boolean(),
+  latencyMs: z.number().optional(),
+  version: z.string().optional(),
+  dmsgServers: z.int().optional(),
+  failure: z.string().optional(),
+});
+
 /** Hops as text: a transport id, or a key. Empty: whatever the route finder finds. */
 const hops = z.array(z.string()).max(64).optional();
 
@@ -245,6 +261,19 @@ export const NODE_CALLS = {
     output: z.object({ status: z.int(), text: z.string() }),
     about:
       "what a service of the deployment answers to a question that changes nothing: dmsg first, then HTTP",
+  },
+  serviceHealth: {
+    method: "POST",
+    path: "/v1/services/health",
+    input: z.object({
+      timeoutMs: z.number().min(1).max(HEALTH_TIMEOUT_MS_MAX).optional().describe("for each question"),
+    }),
+    output: z.object({
+      rows: z.array(serviceHealthSchema),
+      withoutSession: z.array(z.object({ publicKey: key, address: z.string() }))
+        .describe("dmsg servers that were not looked at: the visor makes no session for a question"),
+    }),
+    about: "how every service of the deployment is, over dmsg by the visor's own sessions and over HTTP",
   },
   counters: {
     method: "GET",

@@ -16,7 +16,7 @@ import {
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "./dmsg_network.ts";
-import { joinNetwork } from "./join_network.ts";
+import { joinNetwork, type NetworkClient } from "./join_network.ts";
 
 /** One service by one way. */
 export interface ServiceHealth {
@@ -27,7 +27,7 @@ export interface ServiceHealth {
   readonly address: string;
   readonly publicKey?: PublicKey;
   readonly isUp: boolean;
-  /** Until the answer, the dial included; of a dmsg server a ping over the session. */
+  /** Until the answer, a dial that it needed included; of a dmsg server a ping over the session. */
   readonly latencyMs?: number;
   readonly version?: string;
   /** dmsg servers that the service is connected to now, as it says. */
@@ -49,25 +49,44 @@ export interface CheckHealthOptions {
 
 /** Asks all of them at once, with a client of its own that publishes nothing. In the order of the deployment. */
 export async function checkHealth(options: CheckHealthOptions): Promise<ServiceHealth[]> {
-  const { world, network, log, userAgent, postQuantum } = options;
-  await using client = joinNetwork({
+  await using client = joinForHealth(options);
+  return await healthOf(client, options);
+}
+
+/** A client for looks one after the other; it gets its sessions by them. The caller closes it. */
+export function joinForHealth(
+  { world, network, log, userAgent, postQuantum }: Omit<CheckHealthOptions, "timeoutMs" | "signal">,
+): NetworkClient {
+  return joinNetwork({
     world,
     local: generateKeyPair(world.random),
     network,
     log,
     userAgent,
-    sessionsMin: 0, // every server is looked at
+    sessionsMin: 1,
     publish: false,
     postQuantum,
   });
-  const servers = network.servers.map(async ({ publicKey, address }): Promise<ServiceHealth> => {
-    const row = { service: "dmsg-server", way: "dmsg", address, publicKey } as const;
-    return await timed(options, row, async (signal) => {
-      await client.dmsg.connect(publicKey, signal);
-      return { latencyMs: await client.dmsg.pingServer(publicKey, signal) };
-    });
-  });
-  const anySession = Promise.any(servers.map(async (checked) => {
+}
+
+export interface HealthOfOptions {
+  readonly world: Pick<World, "clock">;
+  readonly network: DmsgNetwork;
+  /** For each question. */
+  readonly timeoutMs: number;
+  /** Which servers are looked at; one without a session gets one that stays. Default: each of the network. */
+  readonly servers?: DmsgNetwork["servers"];
+  readonly signal?: AbortSignal;
+}
+
+/** The same with a client that is there, all at once. */
+export async function healthOf(
+  client: Pick<NetworkClient, "dmsg" | "askService">,
+  options: HealthOfOptions,
+): Promise<ServiceHealth[]> {
+  const { network } = options;
+  const servers = serverHealth(client, options);
+  const anySession = client.dmsg.isConnected ? undefined : Promise.any(servers.map(async (checked) => {
     if (!(await checked).isUp) throw new Error("no session");
   })).catch(() => {}); // without one each question over dmsg says so
   const services = addressesOf(network).flatMap(([service, { http, dmsg }]) => [
@@ -85,6 +104,20 @@ export async function checkHealth(options: CheckHealthOptions): Promise<ServiceH
     })()]),
   ]);
   return await Promise.all([...services, ...servers]);
+}
+
+/** The rows of the dmsg servers alone: a ping over a session with each. */
+export function serverHealth(
+  { dmsg }: Pick<NetworkClient, "dmsg">,
+  options: HealthOfOptions,
+): Promise<ServiceHealth>[] {
+  const { servers = options.network.servers } = options;
+  return servers.map(({ publicKey, address }) =>
+    timed(options, { service: "dmsg-server", way: "dmsg", address, publicKey }, async (signal) => {
+      await dmsg.connect(publicKey, signal);
+      return { latencyMs: await dmsg.pingServer(publicKey, signal) };
+    })
+  );
 }
 
 /** Every service that a network names, by its name in commands, with its addresses; nodes by their keys. */
@@ -107,7 +140,7 @@ export function addressesOf(network: DmsgNetwork): [service: string, address: Se
 type Found = Pick<ServiceHealth, "version" | "dmsgServers" | "latencyMs">;
 
 async function timed(
-  { world: { clock }, timeoutMs, signal: ended }: CheckHealthOptions,
+  { world: { clock }, timeoutMs, signal: ended }: HealthOfOptions,
   row: Pick<ServiceHealth, "service" | "way" | "address" | "publicKey">,
   work: (signal: AbortSignal) => Promise<Found>,
 ): Promise<ServiceHealth> {

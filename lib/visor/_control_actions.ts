@@ -36,6 +36,7 @@ export function controlActions(
       return { entry: entry === undefined ? null : renderEntry(entry) };
     },
     serviceAsk: ({ service, ...question }, signal) => visor.askService(service)(question, signal),
+    serviceHealth: ({ timeoutMs }, signal) => visor.serviceHealth({ timeoutMs, signal }),
     dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),
   };
   const streams: StreamActions = {

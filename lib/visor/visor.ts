@@ -10,9 +10,11 @@ import type { HostedService, StreamInput, StreamLine, VisorStatus } from "../con
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import {
   type DmsgNetwork,
+  healthOf,
   joinNetwork,
   type NetworkClient,
   type NetworkService,
+  NoServerError,
   NoServiceError,
   SERVICE_NAMES,
   serviceOfNetwork,
@@ -68,6 +70,9 @@ export interface VisorOptions {
   readonly onChange?: () => void;
   readonly pid?: number;
 }
+
+/** For each question about a service's health, unless told otherwise. */
+const HEALTH_TIMEOUT_MS = 5_000;
 
 /** Below the home: what the visor noted of its own uptime. */
 export const UPTIME_FILE = "uptime.json";
@@ -168,6 +173,21 @@ export class Visor implements AsyncDisposable {
     const address = serviceOfNetwork(network, service);
     if (address === undefined) throw new NoServiceError(service, network);
     return this.#network.askService(SERVICE_NAMES[service], address);
+  }
+
+  /**
+   * How every service is, asked by this visor: no session is made for it, so servers without one are named instead.
+   * Errors: `NoServerError` while there is no session at all, for that says nothing of the services.
+   */
+  async serviceHealth(
+    { timeoutMs = HEALTH_TIMEOUT_MS, signal }: { timeoutMs: number | undefined; signal: AbortSignal },
+  ) {
+    const { world, network } = this.#options;
+    if (!this.dmsg.isConnected) throw new NoServerError("This visor has no session with any dmsg server now");
+    const live = new Set(this.dmsg.sessions().map(({ remote }) => remote));
+    const servers = network.servers.filter(({ publicKey }) => live.has(publicKey));
+    const rows = await healthOf(this.#network, { world, network, servers, timeoutMs, signal });
+    return { rows, withoutSession: network.servers.filter(({ publicKey }) => !live.has(publicKey)) };
   }
 
   /** Where the control API listens. */

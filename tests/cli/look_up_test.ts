@@ -1,41 +1,14 @@
 /** CL-4: the running visor, else a client over dmsg, else plain HTTP; and whose answer ends the chain. */
 import assert from "node:assert/strict";
-import { silentLog, WorldError } from "../../lib/base/mod.ts";
-import { renderDeploymentFile } from "../../lib/directory/mod.ts";
+import { WorldError } from "../../lib/base/mod.ts";
 import { DmsgError } from "../../lib/dmsg/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
 import type { ControlActions } from "../../lib/visor/control_server.ts";
-import { LocalNetwork } from "../../lib/visor/local/mod.ts";
-import { type Beside, withControlDouble } from "./_control_double.ts";
+import { withControlDouble } from "./_control_double.ts";
+import { FILE, network, NOBODY } from "./_network_beside.ts";
 
-const THERE = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const THERE = NOBODY;
 const OTHER = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
 const ID = "e2973841-33a2-0ed6-90cb-e777a6615a73";
-const FILE = "/deployment.json";
-
-/** A whole network on the visor's machine; the ways to it are what a test leaves of them. */
-function network(ways: "both" | "dmsg" | "http" | "none"): (world: World) => Promise<Beside> {
-  return async (world) => {
-    await world.files.makeDirectory("/network");
-    const local = await LocalNetwork.start({ world, log: silentLog, folder: "/network", version: "1" });
-    const { transportDiscovery, discoveryHttp, discoveryDmsg, servers } = local.network;
-    const without = { http: "http://127.0.0.1:9", dmsg: { publicKey: THERE, port: 80 } } as const;
-    const [overHttp, overDmsg] = [ways === "both" || ways === "http", ways === "both" || ways === "dmsg"];
-    const text = renderDeploymentFile({
-      ...local.network,
-      discoveryHttp: overHttp ? discoveryHttp : without.http,
-      discoveryDmsg: overDmsg ? discoveryDmsg : undefined,
-      transportDiscovery: {
-        http: overHttp ? transportDiscovery!.http! : without.http,
-        ...(overDmsg ? { dmsg: transportDiscovery!.dmsg! } : {}),
-      },
-      servers: overDmsg ? servers : [],
-    });
-    await world.files.write(FILE, new TextEncoder().encode(text));
-    return { deploymentFile: FILE, [Symbol.asyncDispose]: () => local.close() };
-  };
-}
-
 class Unreachable extends WorldError {
   readonly code = "SERVICE_UNREACHABLE";
 }

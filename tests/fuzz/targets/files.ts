@@ -151,6 +151,7 @@ const inputs: Record<ControlName | StreamName, string> = {
   appRemove: '{"name":"second"}',
   counters: "{}",
   serviceAsk: '{"service":"routeFinder","method":"POST","path":"/routes","body":"{}"}',
+  serviceHealth: '{"timeoutMs":2000}',
   visorUptime: "{}",
 };
 
