@@ -32,6 +32,7 @@ import {
   RefusalCounters,
   stcpCarrier,
   stcprCarrier,
+  SudphCarrier,
   sudphCarrier,
   TRANSPORT_TYPES,
   type TransportCarrier,
@@ -81,6 +82,8 @@ export class VisorNode implements AsyncDisposable {
   readonly dialer: RouteDialer<RouteGroup>;
   readonly services: NodeServices;
   readonly launcher: Launcher;
+  /** Undefined without an address resolver. */
+  readonly sudph: SudphCarrier | undefined;
   /** What peers did on transports that was refused or ignored. */
   readonly refusals = new RefusalCounters();
   readonly #setupCounters = newSetupCounters();
@@ -102,12 +105,14 @@ export class VisorNode implements AsyncDisposable {
       log,
       postQuantum,
     });
+    const carriers = this.#carriers(postQuantum);
+    this.sudph = carriers.find((carrier) => carrier instanceof SudphCarrier);
     this.transports = new TransportManager({
       world,
       local: keys,
       log,
       refusals: this.refusals,
-      carriers: this.#carriers(postQuantum),
+      carriers,
       registrar: this.services.transportDiscovery,
       persistent: settings.persistentTransports.flatMap(({ publicKey, type }) => {
         const known = TRANSPORT_TYPES.find((each) => each === type);

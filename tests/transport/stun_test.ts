@@ -5,7 +5,12 @@ import { sleep, type SocketAddress } from "../../lib/runtime/mod.ts";
 import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { sudphCarrier } from "../../lib/transport/mod.ts";
 import { NatProbe } from "../../lib/transport/sudph/_nat_probe.ts";
-import { answeredTransaction, encodeBindingRequest, mappedAddress } from "../../lib/transport/sudph/mod.ts";
+import {
+  answerBindingRequest,
+  answeredTransaction,
+  encodeBindingRequest,
+  mappedAddress,
+} from "../../lib/transport/sudph/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { alice, bob } from "./support.ts";
 import { RESOLVER_PORT, TestResolver } from "./sudph_support.ts";
@@ -39,6 +44,25 @@ Deno.test("answers of the standard's samples, and of older servers, are read", (
   assert.equal(answeredTransaction(request), undefined);
 });
 
+Deno.test("what a server answers is what the older and the newer standard have, and only to binding requests", () => {
+  const request = encodeBindingRequest(fromHex(TRANSACTION));
+  const plain = answerBindingRequest(request, { hostname: "192.0.2.7", port: 8_080 }, { isMasked: false })!;
+  assert.equal(toHex(plain), toHex(PLAIN));
+  for (const [hex, seen] of SAMPLES) {
+    const value = hex.slice(hex.indexOf("002000")).slice(0, seen.hostname.includes(":") ? 48 : 24);
+    const answer = answerBindingRequest(request, seen, { isMasked: true })!;
+    assert.equal(toHex(answer.subarray(20)), value, "the attribute of the sample");
+    assert.deepEqual(mappedAddress(answer), seen);
+    assert.deepEqual(answeredTransaction(answer), answeredTransaction(fromHex(hex)));
+  }
+  for (const other of [PLAIN, new Uint8Array(20), request.subarray(0, 19), new Uint8Array(0)]) {
+    assert.equal(
+      answerBindingRequest(other, { hostname: "192.0.2.7", port: 1 }, { isMasked: true }),
+      undefined,
+    );
+  }
+});
+
 Deno.test("damaged answers give another address or none, and never fail", () => {
   let none = 0;
   for (const answer of [...SAMPLES.map(([hex]) => fromHex(hex)), PLAIN]) {
@@ -64,10 +88,7 @@ async function serveStun(simulation: Simulation, name: string, seen: (from: Sock
   const serving = (async () => {
     for (let got = await socket.receive(); got !== null; got = await socket.receive()) {
       if (got.bytes.length !== 20) continue;
-      const { hostname, port } = seen(got.from);
-      const value = [0, 1, port >> 8, port & 0xff, ...hostname.split(".").map(Number)];
-      const answer = Uint8Array.of(1, 1, 0, 12, ...got.bytes.subarray(4), 0, 1, 0, 8, ...value);
-      await socket.send(answer, got.from);
+      await socket.send(answerBindingRequest(got.bytes, seen(got.from), { isMasked: false })!, got.from);
     }
   })();
   return {
@@ -133,48 +154,28 @@ Deno.test("servers that are silent, alone or forged decide nothing; what is lost
       const sent: [Uint8Array, SocketAddress][] = [];
       const probe = new NatProbe({ clock, random }, (datagram, to) => sent.push([datagram, to]));
       const answer = (datagram: Uint8Array, port: number) =>
-        probe.take(
-          Uint8Array.of(
-            1,
-            1,
-            0,
-            12,
-            ...datagram.subarray(4),
-            0,
-            1,
-            0,
-            8,
-            0,
-            1,
-            port >> 8,
-            port & 0xff,
-            9,
-            9,
-            9,
-            9,
-          ),
-        );
+        probe.take(answerBindingRequest(datagram, { hostname: "9.9.9.9", port }, { isMasked: true })!);
 
-      assert.equal(await probe.isSymmetric([server(1)], signal), false);
+      assert.equal(await probe.find([server(1)], signal), "unknown");
       assert.equal(sent.length, 0);
       const startMs = clock.monotonicMs();
-      assert.equal(await probe.isSymmetric([1, 2, 3, 4, 5, 6].map(server), signal), false);
+      assert.equal(await probe.find([1, 2, 3, 4, 5, 6].map(server), signal), "unknown");
       assert.equal(sent.length, 4 * 3);
       assert.ok(clock.monotonicMs() - startMs < 3_000);
       assert.equal(answer(sent[0]![0], 5), false, "too late");
 
       sent.length = 0;
-      const asking = probe.isSymmetric([1, 2].map(server), signal);
+      const asking = probe.find([1, 2].map(server), signal);
       await sleep(clock, 500);
       assert.equal(sent.length, 4);
       assert.equal(probe.take(PLAIN), false, "of a question that was never asked");
       assert.equal(answer(sent[2]![0], 5), true);
       assert.equal(answer(sent[0]![0], 5), true, "the same one again");
       assert.equal(answer(sent[1]![0], 6), true);
-      assert.equal(await asking, true);
+      assert.equal(await asking, "symmetric");
 
       const over = new AbortController();
-      const aborted = probe.isSymmetric([1, 2].map(server), over.signal);
+      const aborted = probe.find([1, 2].map(server), over.signal);
       over.abort(new Error("enough"));
       await assert.rejects(aborted, { message: "enough" });
     });

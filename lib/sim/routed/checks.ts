@@ -165,8 +165,9 @@ export async function routedFinale(
         return `the transport discovery has a transport of ${one} and ${other}, which are closed`;
       }),
   );
-  const { setupNode, routeFinder, resolver, transportDiscovery, servers, discovery } = fleet;
-  for (const node of [setupNode, routeFinder, resolver, transportDiscovery, ...servers, discovery]) {
+  const { setupNode, routeFinder, resolver, transportDiscovery, stunServers, servers, discovery } = fleet;
+  const services = [setupNode, routeFinder, resolver, transportDiscovery, ...stunServers];
+  for (const node of [...services, ...servers, discovery]) {
     if (node.isUp) await node.stop();
   }
 }

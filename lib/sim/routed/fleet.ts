@@ -20,6 +20,7 @@ import {
   SetupNodeNode,
   TransportDiscoveryNode,
 } from "./service_nodes.ts";
+import { StunNode } from "./stun_node.ts";
 import { WholeVisor } from "./visor_node.ts";
 
 export interface RoutedFleetOptions extends Omit<FleetOptions, "visors" | "visorSessions" | "gated"> {
@@ -38,6 +39,7 @@ export class RoutedFleet extends Fleet {
   readonly resolver: ResolverNode;
   readonly routeFinder: RouteFinderNode;
   readonly setupNode: SetupNodeNode;
+  readonly #stunServers: StunNode[] = [];
 
   constructor({ visors, ...options }: RoutedFleetOptions) {
     super({ ...options, visors: 0 });
@@ -77,6 +79,23 @@ export class RoutedFleet extends Fleet {
     return this.wholeUp;
   }
 
+  /** STUN servers that the configurations of all visors name from now on; they start with the fleet. */
+  addStunServers(count: number): readonly StunNode[] {
+    for (let index = 1; index <= count; index++) {
+      const node = new StunNode({ ...this.about(`stun-${index}`), isMasked: index % 2 === 0 });
+      void node.world; // is switched on
+      this.#stunServers.push(node);
+      this.guests.push(node);
+    }
+    const stun_servers = this.#stunServers.map(({ address }) => address);
+    for (const visor of this.whole) visor.config = { ...visor.config, stun_servers };
+    return this.#stunServers;
+  }
+
+  get stunServers(): readonly StunNode[] {
+    return this.#stunServers;
+  }
+
   /** Puts a visor that was never started behind a NAT box of its own. */
   putBehind(visor: WholeVisor, kind: NatKind): void {
     const box = `nat of ${visor.name}`;
@@ -94,20 +113,26 @@ export class RoutedFleet extends Fleet {
       () => this.setupNode.sessions === this.servers.length,
       READY_WITHIN_MS,
     );
+    await this.untilBound();
+    this.say("the fleet is complete");
+  }
+
+  /** Waits until the address resolver has every visor that runs, for each type that it can be dialled by. */
+  async untilBound(): Promise<void> {
     await this.retried(
       "every visor is bound at the address resolver",
       () => this.#mustBeBound(),
       READY_WITHIN_MS,
     );
-    this.say("the fleet is complete");
   }
 
   /** Asks the resolver, as a visor does that looks for a transport to make. */
   async #mustBeBound(): Promise<void> {
     const { stcpr, sudph } = await this.pick(this.wholeUp).node.services.addressResolver!.transports();
-    for (const { name, publicKey, isBehindNat } of this.wholeUp) {
+    for (const { name, publicKey, isBehindNat, node } of this.wholeUp) {
       const isHeard = isBehindNat || stcpr.includes(publicKey); // nobody could connect to it
-      if (!isHeard || !sudph.includes(publicKey)) {
+      const takesSudph = node.sudph!.nat !== "symmetric"; // no hole would lead to it
+      if (!isHeard || (takesSudph && !sudph.includes(publicKey))) {
         throw new TypeError(`${name} is not bound`);
       }
     }

@@ -17,4 +17,5 @@ export * from "./checks.ts";
 export * from "./fleet.ts";
 export * from "./owners.ts";
 export * from "./service_nodes.ts";
+export * from "./stun_node.ts";
 export * from "./visor_node.ts";

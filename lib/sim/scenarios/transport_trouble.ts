@@ -5,9 +5,9 @@
  * @module
  */
 import { withTimeout } from "../../runtime/mod.ts";
-import { KNOWN_AFTER_MS, ping, type RoutedFleet } from "../routed/mod.ts";
-import type { FleetNode } from "../_fleet_node.ts";
+import { KNOWN_AFTER_MS, ping } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
+import { endOne } from "./_endings.ts";
 import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
 
 /** A transport ends at once when it is told to, whatever its peer does. */
@@ -102,12 +102,6 @@ export const pathRestart: RoutedScenario = {
     if (fleet.traffic.counts.complete === 0) throw new TypeError("no download was complete");
   },
 };
-
-async function endOne(fleet: RoutedFleet, node: FleetNode): Promise<void> {
-  const how = fleet.pick(["stop", "reset", "silent"] as const);
-  if (how === "stop") await node.stop();
-  else node.kill(how);
-}
 
 export const resolverRestart: RoutedScenario = {
   name: "resolver-restart",

@@ -5,8 +5,9 @@
  */
 import type { NatKind } from "../../runtime/simulated/mod.ts";
 import { NAT_KINDS } from "../../runtime/simulated/mod.ts";
-import { KNOWN_AFTER_MS, type WholeVisor } from "../routed/mod.ts";
+import { KNOWN_AFTER_MS, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
+import { endOne } from "./_endings.ts";
 
 /** Two boxes that both wait for the other one's port, which one of them changes for each place. */
 const NEVER: readonly (readonly [NatKind, NatKind])[] = [
@@ -18,32 +19,54 @@ const NEVER: readonly (readonly [NatKind, NatKind])[] = [
 const IDLE_MS = 70_000;
 /** A round trip, and one datagram that is sent again. */
 const PONG_WITHIN_MS = 1_000;
+/** Every question to STUN servers is over. */
+const PROBED_WITHIN_MS = 3_000;
 /** A punch may be lost; an application tries again. */
 const TRIES = 3;
 
+interface Place {
+  readonly visor: WholeVisor;
+  readonly kind: NatKind | "open";
+}
+
 export const natKinds: RoutedScenario = {
   name: "nat-kinds",
-  summary: "visors behind NAT boxes of all kinds: who can meet by sudph does, and nobody else",
+  summary:
+    "visors behind NAT boxes of all kinds, told by STUN servers that die: who can meet by sudph does, and nobody else",
   routed: true,
   servers: 2,
   visors: 4,
   async run(fleet) {
-    const places = fleet.whole.map((visor) => ({
+    const places: Place[] = fleet.whole.map((visor) => ({
       visor,
       kind: fleet.pick<NatKind | "open">(["open", ...NAT_KINDS, "port-restricted", "symmetric"]),
     }));
     for (const { visor, kind } of places) if (kind !== "open") fleet.putBehind(visor, kind);
+    const stun = fleet.addStunServers(2);
     await fleet.settle();
     await fleet.sleep(5_000);
+    const { sudph: bound } = await fleet.whole[0]!.node.services.addressResolver!.transports();
+    for (const place of places) {
+      mustFind(place, true);
+      const { name, publicKey } = place.visor;
+      const isBound = bound.includes(publicKey);
+      if (isBound !== (place.kind !== "symmetric")) {
+        throw new TypeError(`${name} is${isBound ? "" : " not"} bound`);
+      }
+    }
     for (const [at, one] of places.entries()) {
       for (const other of places.slice(at + 1)) {
-        const [from, to] = fleet.shuffled([one, other]) as [typeof one, typeof one];
-        const isPossible = !NEVER.some(([a, b]) => from.kind === a && to.kind === b);
-        const hasMet = await meets(from.visor, to.visor, isPossible ? TRIES : 1);
-        const pair = `${from.visor.name} (${from.kind}) and ${to.visor.name} (${to.kind})`;
-        fleet.say(`${pair} ${hasMet ? "meet" : "do not meet"}`);
-        if (hasMet !== isPossible) throw new TypeError(`${pair} ${hasMet ? "met" : "did not meet"} by sudph`);
+        await mustMeetOrNot(fleet, fleet.shuffled([one, other]) as [Place, Place]);
       }
+    }
+    const dying = fleet.pick(stun);
+    const again = fleet.pick(places.filter(({ kind }) => kind === "symmetric").concat(fleet.pick(places)));
+    for (const isTold of [false, true]) {
+      if (isTold) await dying.start();
+      else dying.kill(fleet.pick(["silent", "reset"]));
+      await restarted(fleet, again.visor);
+      mustFind(again, isTold);
+      for (const other of places) if (other !== again) await mustMeetOrNot(fleet, [again, other]);
     }
     await fleet.sleep(IDLE_MS);
     for (const { visor: { name, node } } of places) {
@@ -58,6 +81,31 @@ export const natKinds: RoutedScenario = {
     await fleet.sleep(30_000);
   },
 };
+
+/** Two servers tell a box that is symmetric from all others, and one tells nothing. */
+function mustFind({ visor: { name, node }, kind }: Place, isTold: boolean): void {
+  const expected = isTold ? kind === "symmetric" ? "symmetric" : "steady" : "unknown";
+  const { nat } = node.sudph!;
+  if (nat !== expected) throw new TypeError(`${name} (${kind}) finds its NAT ${nat}, not ${expected}`);
+}
+
+/** The first dials the other: they meet where their boxes let them, and neither was told that it has no sudph. */
+async function mustMeetOrNot(fleet: RoutedFleet, [from, to]: readonly [Place, Place]): Promise<void> {
+  const isPossible = !NEVER.some(([a, b]) => from.kind === a && to.kind === b) &&
+    [from, to].every(({ visor }) => visor.node.sudph!.nat !== "symmetric");
+  const hasMet = await meets(from.visor, to.visor, isPossible ? TRIES : 1);
+  const pair = `${from.visor.name} (${from.kind}) and ${to.visor.name} (${to.kind})`;
+  fleet.say(`${pair} ${hasMet ? "meet" : "do not meet"}`);
+  if (hasMet !== isPossible) throw new TypeError(`${pair} ${hasMet ? "met" : "did not meet"} by sudph`);
+}
+
+async function restarted(fleet: RoutedFleet, visor: WholeVisor): Promise<void> {
+  await endOne(fleet, visor);
+  await visor.start();
+  await visor.ready(new AbortController().signal);
+  await fleet.sleep(PROBED_WITHIN_MS);
+  await fleet.untilBound();
+}
 
 async function meets(from: WholeVisor, to: WholeVisor, tries: number): Promise<boolean> {
   for (let attempt = 0; attempt < tries; attempt++) {

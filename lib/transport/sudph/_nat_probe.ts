@@ -2,6 +2,8 @@
  * Whether the NAT in front of us gives every peer another port. Then no hole that we punch leads to us, and a visor
  * of this network takes no sudph transports (protocol: transport, section 6.3).
  *
+ * More is not found: to tell a full cone from a restricted one takes a server with two addresses, and decides nothing.
+ *
  * @module
  */
 import { type Random, sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
@@ -11,6 +13,12 @@ import { answeredTransaction, encodeBindingRequest, mappedAddress, STUN_TRANSACT
 export const STUN_SERVERS_MAX = 4;
 /** Pauses after each question: a datagram may be lost. */
 export const STUN_PAUSES_MS = [300, 700, 1_500];
+
+/**
+ * `symmetric`: two servers see us at different addresses. `steady`: at the same one, without a NAT or with one of
+ * another kind. `unknown`: fewer than two answered, as far as is known now.
+ */
+export type NatFinding = "symmetric" | "steady" | "unknown";
 
 export class NatProbe {
   readonly #clock: World["clock"];
@@ -37,10 +45,10 @@ export class NatProbe {
     return true;
   }
 
-  /** True when two servers see us at different addresses. False, too, when fewer than two answer. */
-  async isSymmetric(servers: readonly SocketAddress[], signal: AbortSignal): Promise<boolean> {
+  /** Rejects with the reason of `signal` alone. */
+  async find(servers: readonly SocketAddress[], signal: AbortSignal): Promise<NatFinding> {
     const asked = servers.slice(0, STUN_SERVERS_MAX);
-    if (asked.length < 2) return false;
+    if (asked.length < 2) return "unknown";
     const enough = new AbortController();
     const stop = () => enough.abort();
     signal.addEventListener("abort", stop, { once: true });
@@ -60,7 +68,8 @@ export class NatProbe {
     signal.throwIfAborted();
     const [first, second] = seen();
     this.#asked.clear();
-    if (first === undefined || second === undefined) return false;
-    return first.hostname !== second.hostname || first.port !== second.port;
+    if (first === undefined || second === undefined) return "unknown";
+    const isSame = first.hostname === second.hostname && first.port === second.port;
+    return isSame ? "steady" : "symmetric";
   }
 }

@@ -21,7 +21,7 @@ import type { LinkHandler } from "../carrier.ts";
 import { CarrierUnavailableError, PeerAddressUnknownError } from "../errors.ts";
 import { type SocketCarrier, type SocketCarrierOptions, socketOptions } from "../stcp.ts";
 import { HOLE_PUNCH, isHolePunch } from "./hole_punch.ts";
-import { NatProbe } from "./_nat_probe.ts";
+import { type NatFinding, NatProbe } from "./_nat_probe.ts";
 import { ResolverSession } from "./_resolver_session.ts";
 
 // Wire
@@ -83,7 +83,7 @@ export class SudphCarrier implements SocketCarrier {
   readonly #scope = new Scope();
   #socket: KcpSocket | undefined;
   #session: ResolverSession | undefined;
-  #isSymmetric = false;
+  #nat: NatFinding = "unknown";
   readonly #attempts = new Set<Attempt>();
   #punching = 0;
 
@@ -101,6 +101,11 @@ export class SudphCarrier implements SocketCarrier {
   /** True while the resolver knows this visor, as far as that is known here. */
   get isBound(): boolean {
     return this.#session?.isBound ?? false;
+  }
+
+  /** What STUN servers showed of our NAT; they are asked once, at the start. */
+  get nat(): NatFinding {
+    return this.#nat;
   }
 
   async start(onLink: LinkHandler): Promise<void> {
@@ -129,8 +134,8 @@ export class SudphCarrier implements SocketCarrier {
     });
     this.#session = session;
     this.#scope.spawn("bind sudph", async (signal) => {
-      this.#isSymmetric = await probe.isSymmetric(stunServers, signal);
-      if (!this.#isSymmetric) return await session.run(signal);
+      this.#nat = await probe.find(stunServers, signal);
+      if (this.#nat !== "symmetric") return await session.run(signal);
       this.#log.info("The NAT gives each peer another port: this visor makes no sudph transports");
       session.giveUp();
     });
@@ -142,7 +147,7 @@ export class SudphCarrier implements SocketCarrier {
     const limit = { what: "A sudph dial", afterMs: SUDPH_DIAL_TIMEOUT_MS, signal };
     return await withTimeout(this.#options.world.clock, limit, async (signal) => {
       await this.#waitForBinding(signal);
-      if (this.#isSymmetric) {
+      if (this.#nat === "symmetric") {
         throw new CarrierUnavailableError(this.type, "the NAT gives each peer another port");
       }
       for (;;) {

@@ -13,5 +13,6 @@
  */
 export { SudphCarrier, sudphCarrier, type SudphCarrierOptions, type SudphResolver } from "./carrier.ts";
 export * from "./hole_punch.ts";
+export type { NatFinding } from "./_nat_probe.ts";
 export * from "./messages.ts";
 export * from "./stun.ts";

@@ -1,13 +1,13 @@
 /**
  * STUN: what a NAT makes of our address. Only the binding request, in the form that servers of RFC 3489 and of
- * RFC 5389 answer alike.
+ * RFC 5389 answer alike, and what they answer.
  *
  *     [ type 2 ][ length 2 ][ cookie 4 ][ transaction 12 ] then attributes: [ type 2 ][ length 2 ][ value ]    big endian
  *
  * @module
  */
 import type { SocketAddress } from "../../runtime/mod.ts";
-import { ipText } from "../../wire/mod.ts";
+import { ipBytes, ipText } from "../../wire/mod.ts";
 
 const BINDING_REQUEST = 0x0001;
 const BINDING_RESPONSE = 0x0101;
@@ -17,6 +17,7 @@ const XOR_MAPPED_ADDRESS = 0x0020;
 const XOR_MAPPED_ADDRESS_OLD = 0x8020;
 const COOKIE = 0x2112_a442;
 const STUN_HEADER_BYTES = 20;
+const FAMILY_IPV4 = 1;
 const FAMILY_IPV6 = 2;
 /** What tells answers apart: nobody who does not see the request can forge one. */
 export const STUN_TRANSACTION_BYTES = 12;
@@ -37,6 +38,34 @@ export function answeredTransaction(datagram: Uint8Array): Uint8Array | undefine
   const isAnswer = view.getUint16(0) === BINDING_RESPONSE && view.getUint32(4) === COOKIE &&
     view.getUint16(2) === datagram.length - STUN_HEADER_BYTES;
   return isAnswer ? datagram.subarray(8, STUN_HEADER_BYTES) : undefined;
+}
+
+/**
+ * What a server answers to `request`, which it sees come from `seen`; undefined for what is no binding request.
+ * `isMasked`: as RFC 5389 has it, the address xored with what the asker knows; else as RFC 3489.
+ */
+export function answerBindingRequest(
+  request: Uint8Array,
+  seen: SocketAddress,
+  { isMasked }: { readonly isMasked: boolean },
+): Uint8Array | undefined {
+  if (request.length < STUN_HEADER_BYTES || viewOf(request).getUint16(0) !== BINDING_REQUEST) {
+    return undefined;
+  }
+  const address = ipBytes(seen.hostname);
+  if (address === undefined) return undefined;
+  const mask = isMasked ? request.subarray(4, STUN_HEADER_BYTES) : NO_MASK;
+  const answer = new Uint8Array(STUN_HEADER_BYTES + 8 + address.length);
+  const view = viewOf(answer);
+  view.setUint16(0, BINDING_RESPONSE);
+  view.setUint16(2, answer.length - STUN_HEADER_BYTES);
+  answer.set(request.subarray(4, STUN_HEADER_BYTES), 4);
+  view.setUint16(STUN_HEADER_BYTES, isMasked ? XOR_MAPPED_ADDRESS : MAPPED_ADDRESS);
+  view.setUint16(STUN_HEADER_BYTES + 2, 4 + address.length);
+  answer[STUN_HEADER_BYTES + 5] = address.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6;
+  view.setUint16(STUN_HEADER_BYTES + 6, seen.port ^ (mask[0]! << 8 | mask[1]!));
+  answer.set(address.map((byte, at) => byte ^ mask[at]!), STUN_HEADER_BYTES + 8);
+  return answer;
 }
 
 /** The address that an answer says we have; undefined when it says none. */
