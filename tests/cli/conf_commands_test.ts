@@ -182,6 +182,30 @@ Deno.test("conf show, set and check on a recorded file of Skywire's: values, one
     const json = await plain(["conf", "check", "-c", "/bad.json", "--json"], HOME);
     assert.equal(JSON.parse(json.stdout).findings.length, 2, "one document: its exit code says the rest");
     assert.equal((await plain(["conf", "check", "-c", "/none.json"], HOME)).code, 3);
+    await world.files.write("/good one.json", utf8(SAMPLE), { mode: 0o644 });
+    const several = ["conf", "check", "/good one.json", "/none.json", "/bad.json", "/bad.json"];
+    const each = await plain(several, HOME);
+    assert.equal(each.code, 2);
+    const starts = each.stdout.split("\n").filter((line) => !line.startsWith(" ")).map((line) =>
+      line.split(": value")[0]!.slice(0, 40)
+    );
+    assert.deepEqual(starts.filter((line) => !line.startsWith("note:")), [
+      "warning: /good one.json: others may read",
+      "error: /none.json: No such file: /none.j",
+      "error: /bad.json: dmsg.sessions_count",
+      "error: /bad.json: log_level",
+      "",
+    ]);
+    assert.match(each.stdout, /\n {2}remedy: chmod 600 '\/good one\.json'\n/);
+    assert.match(each.stdout, /\n {2}remedy: skyctl conf set log_level VALUE -c \/bad\.json, where/);
+    assert.match(each.stderr, /^Error: \/none\.json, \/bad\.json have 3 errors: a visor would not start/);
+    const lines = (await plain([...several, "--json"], HOME)).stdout.trimEnd().split("\n");
+    assert.deepEqual(lines.map((line) => JSON.parse(line)).map(({ file, error }) => file ?? error.code), [
+      "/good one.json",
+      "/none.json",
+      "/bad.json",
+      "FAULTY_CONFIG",
+    ]);
     assert.equal((await plain(["conf", "show", "-c", "/none.json"], HOME)).code, 3);
   }));
 

@@ -46,7 +46,7 @@ export function checkConfig(
     try {
       readAt(fields, path, row.type);
     } catch (error) {
-      const remedy = `skyctl conf set ${path} VALUE, where VALUE is ${row.type.rule}`;
+      const remedy = `skyctl conf set ${path} VALUE${inFile(file)}, where VALUE is ${row.type.rule}`;
       add(findingOf(error, row.isUsed ? "error" : "warning", remedy));
     }
   }
@@ -56,12 +56,22 @@ export function checkConfig(
   } catch (error) {
     add(findingOf(error, "error", "correct it"));
   }
-  if (config !== undefined) { for (const finding of betweenFields(config, mode)) add(finding); }
+  if (config !== undefined) { for (const finding of betweenFields(config, file, mode)) add(finding); }
   for (const finding of unknownFields(raw)) add(finding);
   return [...findings.values()].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 
 const ORDER = ["error", "warning", "note"];
+
+/** A remedy is for this file, which may not be that of the home. */
+function inFile(file: string): string {
+  return ` -c ${shellWord(file)}`;
+}
+
+/** As a shell takes it for one word. */
+function shellWord(file: string): string {
+  return /^[\w./:@%+-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
+}
 
 function findingOf(error: unknown, severity: Finding["severity"], remedy: string): Finding {
   if (!(error instanceof ConfigError)) throw error;
@@ -69,14 +79,14 @@ function findingOf(error: unknown, severity: Finding["severity"], remedy: string
 }
 
 /** What single fields do not show. */
-function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
+function* betweenFields(config: VisorConfig, file: string, mode: number): Generator<Finding> {
   const { controlAddress: { hostname }, dmsg, node, secretKey, apps } = config;
   if ((mode & 0o077) !== 0 && secretKey !== undefined) {
     yield {
       severity: "warning",
       field: "",
       problem: `others may read the file and its secret key: its mode is ${mode.toString(8)}`,
-      remedy: "chmod 600 FILE",
+      remedy: `chmod 600 ${shellWord(file)}`,
     };
   }
   if (secretKey === undefined) {
@@ -84,7 +94,7 @@ function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
       severity: "warning",
       field: "sk",
       problem: "there is no secret key: the visor is another one at every start",
-      remedy: "skyctl conf gen -r adds one and keeps what it finds",
+      remedy: `skyctl conf gen -r -o ${shellWord(file)} adds one and keeps what it finds`,
     };
   }
   if (hostname !== "localhost" && hostname !== "::1" && !/^127(?:\.\d{1,3}){3}$/.test(hostname)) {
@@ -92,7 +102,7 @@ function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
       severity: "error",
       field: "cli_addr",
       problem: `value ${JSON.stringify(hostname)}: the control API is for this machine alone`,
-      remedy: "skyctl conf set cli_addr 127.0.0.1:3435",
+      remedy: `skyctl conf set cli_addr 127.0.0.1:3435${inFile(file)}`,
     };
   }
   if (dmsg.discovery === undefined && dmsg.discoveryDmsg !== undefined && dmsg.servers.length === 0) {
@@ -108,7 +118,7 @@ function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
       severity: "error",
       field: "transport.stcpr_port",
       problem: `value ${node.stcprPort}: skywire-tcp.listening_address has the same port`,
-      remedy: "skyctl conf set transport.stcpr_port 0",
+      remedy: `skyctl conf set transport.stcpr_port 0${inFile(file)}`,
     };
   }
   const ports = new Map<number, string>();
@@ -119,7 +129,7 @@ function* betweenFields(config: VisorConfig, mode: number): Generator<Finding> {
         severity: "warning",
         field: `launcher.apps[${index}].port`,
         problem: `value ${port}: ${other} has it too, and only one of them can listen`,
-        remedy: `skyctl conf set launcher.apps[${index}].port PORT`,
+        remedy: `skyctl conf set launcher.apps[${index}].port PORT${inFile(file)}`,
       };
     }
     ports.set(port, name);

@@ -118,7 +118,7 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     { "skywire-tcp": { listening_address: ":80" }, transport: { stcpr_port: 80 } },
     "error transport.stcpr_port",
     /same port/,
-    /0$/,
+    /0 -c v\.json$/,
   ],
   [{ dmsg: { sesions_count: 3 } }, "note dmsg.sesions_count", /unknown/, /dmsg\.sessions_count is meant/],
   [{ sessions_count: 3 }, "note sessions_count", /unknown/, /dmsg\.sessions_count is meant/],
