@@ -2,11 +2,11 @@
  * Links that peers open, until they are transports: settled side by side, a bounded number of them, and refused where
  * a transport would be one too many or would take the place of one in use (protocol: transport, sections 8.4 and 9).
  *
- *     take ──▶ may it replace? is there room? ──▶ settlement ──▶ a transport, or the new connection of one
+ *     take ──▶ may it replace what is there? is there room? ──▶ settlement ──▶ a transport, or the new connection of one
  *
  * @module
  */
-import { type Conn, describeError, type Log, type Scope } from "../base/mod.ts";
+import { type Conn, ConnResetError, describeError, type Log, type Scope } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { Clock } from "../runtime/mod.ts";
 import { ipBlock } from "../wire/mod.ts";
@@ -94,11 +94,13 @@ export class AcceptedLinks {
   ): Promise<void> {
     const { clock, local, live, precedence, isWanted } = this.#options;
     const id = transportId(local.publicKey, remote, type);
-    const isWelcome = () => precedence.mayReplace(id);
+    const lost = await precedence.lost(id, signal);
+    const isWelcome = () => (lost !== undefined && live.byId.get(id) === lost) || precedence.mayReplace(id);
     if (!isWelcome()) throw new DuplicateLinkError();
     this.#checkRoom(id, block);
     const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
     if (signal.aborted) return settled.conn.close(signal.reason);
+    lost?.close(new ConnResetError("The peer connected anew, and does not answer on the old connection"));
     const existing = live.byId.get(id);
     if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
     this.#checkRoom(id, block); // others have settled meanwhile

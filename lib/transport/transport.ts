@@ -11,7 +11,7 @@
  */
 import { type Conn, ConnResetError, type Log, silentLog } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import type { World } from "../runtime/mod.ts";
+import { withTimeout, type World } from "../runtime/mod.ts";
 import { endReason, Link } from "./_link.ts";
 import { type Latency, TransportPings } from "./_pings.ts";
 import { isStreamKind, type StreamKind, StreamMux } from "./_stream_mux.ts";
@@ -198,6 +198,25 @@ export class Transport {
   ping(signal?: AbortSignal): Promise<number> {
     if (!this.isLive) return Promise.reject(new TransportClosedError(this.id, this.#reason));
     return this.#pings.ping(signal);
+  }
+
+  /**
+   * Whether the peer is heard on this connection within `withinMs`: by a pong, or by anything else. True, too, when
+   * the connection was replaced meanwhile. Errors: the signal's reason.
+   */
+  async isAnswering(withinMs: number, signal?: AbortSignal): Promise<boolean> {
+    const { clock } = this.#options.world;
+    const [link, sinceMs] = [this.#link, clock.monotonicMs()];
+    if (link === undefined) return false;
+    try {
+      const limit = { what: "A sign of life", afterMs: withinMs, signal };
+      await withTimeout(clock, limit, (ended) => this.ping(ended));
+      return true;
+    } catch {
+      signal?.throwIfAborted();
+      const isSame = this.#link === link;
+      return isSame ? link.isDelivering || link.heardMs > sinceMs : this.isLive;
+    }
   }
 
   /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Conn, Ledger, memoryPair } from "../../lib/base/mod.ts";
 import type { KeyPair, ProvenKey, PublicKey } from "../../lib/crypto/mod.ts";
 import { sleep, type SocketAddress, type World } from "../../lib/runtime/mod.ts";
-import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
+import { type Simulation, VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import {
   encodePacket,
   type LinkHandler,
@@ -10,6 +10,7 @@ import {
   parsePackets,
   type RegisteredTransport,
   stcpCarrier,
+  type Transport,
   type TransportCarrier,
   TransportDialError,
   transportId,
@@ -17,8 +18,9 @@ import {
   type TransportManagerOptions,
   type TransportRegistrar,
 } from "../../lib/transport/mod.ts";
+import { LOST_AFTER_MS } from "../../lib/transport/_precedence.ts";
 import { assertNothingAlive, withSimulation } from "../support/world.ts";
-import { alice, bob, text } from "./support.ts";
+import { alice, bob, text, transportPair } from "./support.ts";
 
 const PORT = 7777;
 
@@ -148,6 +150,76 @@ Deno.test("a transport that a routing rule uses is not replaced by a connection 
       await Promise.all([near.close(), far.close(), restarted.close()]);
     });
   }));
+
+const DEATHS: readonly [name: string, die: (simulation: Simulation) => void][] = [
+  ["machine was switched off and on", (simulation) => simulation.halt("alice", "silent")],
+  ["path is gone", (simulation) => simulation.partition("alice", "bob")],
+];
+
+for (const [name, die] of DEATHS) {
+  Deno.test(`a transport that a routing rule uses gives way to a new connection of a peer whose ${name}`, () =>
+    withSimulation(`manager lost ${name}`, async (simulation) => {
+      const [a, b] = [simulation.node("alice"), simulation.node("bob")];
+      await simulation.run(async () => {
+        const near = visor(a, alice, TABLE);
+        const far = visor(b, bob, TABLE, { isUsed: () => true });
+        const told: Transport[] = [];
+        far.onClosed((transport) => told.push(transport));
+        const { id } = await near.dial(bob.publicKey, "stcp");
+        const lost = far.find(id)!;
+        await sleep(b.clock, 10_000);
+        die(simulation);
+        await sleep(b.clock, 1_000);
+        assert.equal(far.find(id), lost, "nobody knows of it yet");
+        const c = name === "path is gone" ? simulation.node("alice2") : simulation.node("alice");
+        const startMs = c.clock.monotonicMs();
+        const restarted = visor(c, alice, TABLE);
+        const transport = await restarted.dial(bob.publicKey, "stcp");
+        assert.ok(c.clock.monotonicMs() - startMs < LOST_AFTER_MS + 1_000);
+        assert.equal(lost.isLive, false);
+        assert.deepEqual(told, [lost], "its rules are to be dropped: routes over it have ended");
+        assert.notEqual(far.find(id), lost);
+        assert.ok(await transport.ping() > 0 && await far.find(id)!.ping() > 0);
+        assert.equal(far.refusals.count("duplicate"), 0);
+        if (name === "path is gone") await near.close();
+        await Promise.all([far.close(), restarted.close()]);
+      });
+    }));
+}
+
+Deno.test("isAnswering(): by a pong, by anything else, not by silence, and not once it is closed", async () => {
+  const ledger = new Ledger();
+  const clock = new VirtualClock({ ledger });
+  const { near, far } = transportPair({ clock, ledger });
+  const asked = async (transport: Transport, during: () => unknown = () => {}) => {
+    const answer = transport.isAnswering(1_000);
+    await clock.advance(500);
+    await during();
+    await clock.advance(501);
+    return await answer;
+  };
+  assert.equal(await asked(near), true);
+  far.close();
+  await clock.advance(0);
+  assert.equal(await asked(near), false);
+  await Promise.all([near.closed, far.closed]);
+  const [mute, peer] = memoryPair({ ledger });
+  const [spare, unused] = memoryPair({ ledger });
+  const { near: alone, far: other } = transportPair({ clock, ledger }, {}, {}, [mute, spare]);
+  await clock.advance(100);
+  assert.equal(await asked(alone), false);
+  const packet = encodePacket(PacketType.keepAlive, 7, new Uint8Array(0));
+  assert.equal(await asked(alone, () => peer.write(packet)), true, "a packet of a route");
+  const over = new AbortController();
+  const aborted = alone.isAnswering(1_000, over.signal);
+  over.abort(new Error("enough"));
+  await assert.rejects(aborted, /enough/);
+  assert.equal(alone.isLive, true);
+  for (const each of [alone, other, peer, unused]) each.close();
+  assert.equal(await alone.isAnswering(1_000), false);
+  await Promise.all([alone.closed, other.closed, peer.closed, unused.closed]);
+  assertNothingAlive(ledger);
+});
 
 Deno.test("who gives up a dial ends it only when nobody else waits", () =>
   withSimulation("manager abort", async (simulation) => {
