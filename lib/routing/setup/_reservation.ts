@@ -5,7 +5,8 @@
  *     dial     all at once, 10 s each; a transient dmsg 202 is tried 3 times, 1 s and 2 s apart; 60 s for all
  *     reserve  all at once, 10 s; a kept connection that turns out to be shut down is dialled anew, once
  *
- * The first failure is the request's; visors that did not fail are left to finish, and their connections kept.
+ * The first failure is the request's; visors that did not fail are left to finish, and their connections kept. Of
+ * each visor its own dial is told, at its end (RT-6).
  *
  * @module
  */
@@ -13,7 +14,8 @@ import { type Conn, describeError } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { AWAIT_SETUP_PORT, DMSG_ERRORS, DmsgError } from "../../dmsg/mod.ts";
 import { sleep, withTimeout, type World } from "../../runtime/mod.ts";
-import { RpcShutDownError } from "../../wire/rpc/mod.ts";
+import { RpcError, RpcShutDownError } from "../../wire/rpc/mod.ts";
+import type { DialResults } from "./admit_route.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
 import type { ConnectionPool, Lease } from "./_connection_pool.ts";
 import { ID_COUNT, ROUTE_IDS } from "./wire_types.ts";
@@ -48,6 +50,8 @@ export interface ReservationContext {
   readonly leave: (work: Promise<void>) => void;
   /** What a visor that cannot be dialled is counted as. */
   readonly unreachable: (visor: PublicKey) => SetupFailure;
+  /** Told what became of each visor. */
+  readonly results: DialResults;
 }
 
 /** Every visor's connection and ids. The connections are this object's until `release`. */
@@ -61,7 +65,7 @@ export async function reserveRoute(
   counts: ReadonlyMap<PublicKey, number>,
   context: ReservationContext,
 ): Promise<Reservation> {
-  const { world, pool } = context;
+  const { world, pool, results } = context;
   const leases = new Map<PublicKey, Lease>();
   const giveBack = () => {
     for (const lease of leases.values()) pool.release(lease);
@@ -71,7 +75,14 @@ export async function reserveRoute(
   const dialled = [...counts.keys()].map(async (visor) => {
     leases.set(visor, pool.take(visor) ?? await dialVisor(visor, dialling));
   });
-  await allOrFirstFailure(dialled, { leave: context.leave, afterFailure: giveBack });
+  await allOrFirstFailure(dialled, {
+    leave: context.leave,
+    atFailure: () => {
+      // Nothing is asked of them any more.
+      for (const { visor, wasPooled } of leases.values()) if (wasPooled) results.settle(visor, "abandoned");
+    },
+    afterFailure: giveBack,
+  });
   const ids = new Map<PublicKey, readonly number[]>();
   await allOrFirstFailure(
     [...counts].map(async ([visor, count]) =>
@@ -88,10 +99,24 @@ export function isTransient(error: unknown): boolean {
   return describeError(error).includes(DMSG_ERRORS[202]);
 }
 
-async function dialVisor(
-  visor: PublicKey,
-  context: ReservationContext & { readonly dialUntilMs: number },
-): Promise<Lease> {
+interface Dialling extends ReservationContext {
+  readonly dialUntilMs: number;
+}
+
+/** A new connection to a visor. Its result is told at the end of the last attempt. */
+async function dialVisor(visor: PublicKey, context: Dialling): Promise<Lease> {
+  const { results, signal } = context;
+  try {
+    const lease = await attemptDials(visor, context);
+    results.settle(visor, "reached");
+    return lease;
+  } catch (error) {
+    results.settle(visor, signal.aborted ? "abandoned" : "failed");
+    throw error;
+  }
+}
+
+async function attemptDials(visor: PublicKey, context: Dialling): Promise<Lease> {
   const { world: { clock }, pool, dial, signal, unreachable, dialUntilMs } = context;
   for (let attempt = 1;; attempt++) {
     try {
@@ -142,11 +167,14 @@ async function reserveAt(
       leases.set(visor, lease);
       ids = await callReserve(lease, count, context);
     }
+    context.results.settle(visor, "reached");
     if (ids.length === count && new Set(ids).size === count) return ids;
     throw new RouteSetupError(`${ids.length} of ${count} route ids came`);
   } catch (cause) {
     // Also when the caller left: an answer that is still to come makes a connection useless to others.
     if (leases.get(visor) === lease) leases.delete(visor);
+    // One that refuses is there; one that a kept connection does not reach may be, by another.
+    context.results.settle(visor, cause instanceof RpcError ? "reached" : "abandoned");
     context.pool.discard(lease, cause);
     context.signal.throwIfAborted();
     if (cause instanceof RouteSetupError && cause.visor !== undefined) throw cause; // of the dial
@@ -171,19 +199,21 @@ function callReserve(
 }
 
 /**
- * Waits until all have ended well, or one failed: then rejects at once with the first failure. The others go on;
- * `afterFailure` runs when the last of them has ended.
+ * Waits until all have ended well, or one failed: then rejects at once with the first failure, behind `atFailure`. The
+ * others go on; `afterFailure` runs when the last of them has ended.
  */
 export async function allOrFirstFailure(
   works: readonly Promise<void>[],
-  { leave, afterFailure }: {
+  { leave, atFailure, afterFailure }: {
     readonly leave: (work: Promise<void>) => void;
+    readonly atFailure?: () => void;
     readonly afterFailure: () => void;
   },
 ): Promise<void> {
   try {
     await Promise.all(works);
   } catch (error) {
+    atFailure?.();
     leave(Promise.allSettled(works).then(afterFailure));
     throw error;
   }

@@ -2,7 +2,8 @@
  * The rules of one route, at every visor of it or at none (protocol: routing, sections 8.3 and 8.4).
  *
  *     dial all ▶ reserve ids at all ▶ rules ▶ AddIntermediaryRules at relays ▶ AddEdgeRules at the destination
- *                                                a failure here deletes the rules that were confirmed (RT-4)
+ *                                                a failure here deletes the rules that were confirmed (RT-4),
+ *                                                and so does a caller that left
  *
  * @module
  */
@@ -12,6 +13,7 @@ import type { World } from "../../runtime/mod.ts";
 import { rpcTextOf } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
 import { ConnectionPool, type Lease } from "./_connection_pool.ts";
+import type { DialResults } from "./admit_route.ts";
 import type { RequestLimit } from "./_request_limit.ts";
 import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
@@ -33,6 +35,14 @@ interface Installation {
   readonly signal: AbortSignal;
   /** Visors that hold rules of the route, with the ids of these. */
   readonly confirmed: Map<PublicKey, readonly number[]>;
+}
+
+/** A route whose rules are everywhere but at its source. */
+export interface InstalledRoute {
+  /** For the source, which installs it itself. */
+  readonly edge: EdgeRules;
+  /** The source will never know of it: the rules are deleted, after this has returned. */
+  readonly takeBack: () => void;
 }
 
 export class RouteInstaller {
@@ -57,10 +67,14 @@ export class RouteInstaller {
   }
 
   /**
-   * Gives the edge of the source, which installs it itself. Errors: `RouteSetupError`, the end of the request; rules
-   * that were installed are deleted then, after the answer.
+   * Installs a route; what becomes of its dials is told to `results`. Errors: `RouteSetupError`, the end of the
+   * request; rules that were installed are deleted then, after the answer.
    */
-  async install(route: BidirectionalRoute, request: RequestLimit): Promise<EdgeRules> {
+  async install(
+    route: BidirectionalRoute,
+    request: RequestLimit,
+    results: DialResults,
+  ): Promise<InstalledRoute> {
     const { world, dial } = this.#options;
     const reservation = await reserveRoute(idsToReserve(route), {
       world,
@@ -69,6 +83,7 @@ export class RouteInstaller {
       signal: request.signal,
       leave: (work) => this.#background(request.outlivedBy(work)),
       unreachable: (visor) => unreachableReason(visor, route),
+      results,
     });
     const confirmed = new Map<PublicKey, readonly number[]>();
     try {
@@ -76,8 +91,9 @@ export class RouteInstaller {
       const installation = { rules, reservation, signal: request.signal, confirmed };
       await this.#installIntermediary(installation);
       await this.#installDestination(installation);
+      request.signal.throwIfAborted(); // the caller left just now: nobody would use the rules
       this.#giveBack(reservation);
-      return rules.initiating;
+      return { edge: rules.initiating, takeBack: () => this.#background(this.#takeBack(confirmed)) };
     } catch (error) {
       // The answer does not wait for it, and the connections live until it is done (RT-4).
       this.#background(this.#undo(reservation, confirmed));
@@ -112,16 +128,29 @@ export class RouteInstaller {
 
   /** Deletes the rules at whoever confirmed them, each with a time limit of its own; then gives connections back. */
   async #undo(reservation: Reservation, confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
-    await Promise.all([...confirmed].map(async ([visor, ids]) => {
-      const { client } = reservation.leases.get(visor)!;
-      try {
-        await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal: this.#scope.signal });
-      } catch (error) {
-        // A visor of 2024 has no such method, and one that is gone forgets its rules by itself.
-        this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
-      }
-    }));
+    await Promise.all(
+      [...confirmed].map(([visor, ids]) => this.#deleteRules(reservation.leases.get(visor)!, ids)),
+    );
     this.#giveBack(reservation);
+  }
+
+  /** The same when the connections were given back already: by those that are kept, as far as they are. */
+  async #takeBack(confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
+    await Promise.all([...confirmed].map(async ([visor, ids]) => {
+      const lease = this.#pool.take(visor);
+      if (lease === undefined) return;
+      await this.#deleteRules(lease, ids);
+      this.#pool.release(lease);
+    }));
+  }
+
+  async #deleteRules({ visor, client }: Lease, ids: readonly number[]): Promise<void> {
+    try {
+      await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal: this.#scope.signal });
+    } catch (error) {
+      // A visor of 2024 has no such method, and one that is gone forgets its rules by itself.
+      this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
+    }
   }
 
   #giveBack({ leases }: Reservation): void {

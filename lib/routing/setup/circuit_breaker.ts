@@ -2,19 +2,21 @@
  * The breaker of a setup node (RT-6; services, section 10.2; operations, section 4): a visor that nobody can dial
  * costs each route over it ten seconds, so after some failures routes over it are refused at once.
  *
- *     closed --5 failures in 5 min--> open --60 s--> half-open --its one probe was set up------> closed
- *                                       ^                `------ its one probe was not dialled --> open
+ *     closed --5 failures in 5 min--> open --60 s--> half-open --its one probe reached it------> closed
+ *                                       ^                `------ its one probe could not dial it -> open
  *                                       `- 10 min after the first opening: closed
  *
- * One circuit per visor. Only a visor that could not be dialled is blamed, and never the source, whose caller is
- * there. A failure of anything else says nothing of the visor: a probe that ends so gives its place to the next.
+ * One circuit per visor, fed by the visor's own dials: what becomes of the other hops of a route, and of the route,
+ * says nothing of it. Only a visor that could not be dialled is blamed, and never the source, whose caller is there.
+ * A probe is one until its dial has ended, even if its request failed or its caller left before; one that ends
+ * without a result gives its place to the next.
  *
  * @module
  */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
+import type { AdmitRoute, DialResult, RouteVisors } from "./admit_route.ts";
 import { RouteSetupError } from "./errors.ts";
-import type { RouteResult, RouteVisors } from "./setup_node.ts";
 
 /** Dials in a row that failed until a circuit opens. */
 export const CIRCUIT_FAILURES = 5;
@@ -24,7 +26,10 @@ export const CIRCUIT_WINDOW_MS = 5 * 60_000;
 export const CIRCUIT_OPEN_MS = 60_000;
 /** From the first opening until a circuit is closed whatever its probes said. */
 export const CIRCUIT_RESET_MS = 10 * 60_000;
-/** Visors that are remembered; the one that failed longest ago goes first, those that are closed before the others. */
+/**
+ * Visors that are remembered. When there are more, one goes of the caller with most of them, so that a caller who
+ * invents visors pushes out its own: a closed circuit before the others, the one that failed longest ago first.
+ */
 export const CIRCUITS_MAX = 512;
 
 /** Everything has a default. */
@@ -43,6 +48,8 @@ export interface CircuitSettings {
 export type CircuitState = "closed" | "open" | "half_open";
 
 interface Circuit {
+  /** Who asked for the route by which it came to be. */
+  readonly caller: PublicKey;
   /** In a row, while it is closed. */
   failures: number;
   /** Of the first of these failures. */
@@ -77,10 +84,10 @@ export class CircuitBreaker {
   }
 
   /**
-   * Lets a route's request pass, as the probe of each of its visors whose circuit is half-open; what is given back
-   * takes its result. Errors: `RouteSetupError` with reason `circuit_open`; no place was taken then.
+   * Lets a route's request pass, as the probe of each of its visors whose circuit is half-open; each of them is told
+   * the result of its own dial. Errors: `RouteSetupError` with reason `circuit_open`; no place was taken then.
    */
-  readonly admit = ({ destination, relays }: RouteVisors): (result: RouteResult) => void => {
+  readonly admit: AdmitRoute = ({ source, destination, relays }: RouteVisors) => {
     const probed: Circuit[] = [];
     for (const visor of [destination, ...relays]) {
       const circuit = this.#current(visor);
@@ -96,12 +103,8 @@ export class CircuitBreaker {
     }
     const request = Symbol("request");
     for (const circuit of probed) circuit.probe = request;
-    return ({ failure, unreachable }) => {
-      for (const circuit of probed) if (circuit.probe === request) circuit.probe = undefined;
-      if (failure === undefined) this.#reached([destination, ...relays], probed);
-      else if (unreachable === destination || relays.some((relay) => relay === unreachable)) {
-        this.#failed(unreachable!, probed);
-      }
+    return (visor, result) => {
+      if (visor !== source) this.#ended(visor, result, { request, caller: source });
     };
   };
 
@@ -130,28 +133,32 @@ export class CircuitBreaker {
     return undefined;
   }
 
-  /** Every visor of a route was dialled. An open circuit believes that of nobody but its probe. */
-  #reached(visors: readonly PublicKey[], probed: readonly Circuit[]): void {
-    for (const visor of visors) {
-      const circuit = this.#current(visor);
-      if (circuit === undefined) continue;
-      if (circuit.openedMs === undefined || probed.includes(circuit)) this.#circuits.delete(visor);
-    }
+  /** The dial of a visor has ended. An open circuit believes nobody but its probe. */
+  #ended(
+    visor: PublicKey,
+    result: DialResult,
+    { request, caller }: { request: symbol; caller: PublicKey },
+  ): void {
+    const circuit = this.#current(visor);
+    const isProbe = circuit?.probe === request;
+    if (isProbe) circuit!.probe = undefined;
+    const isOpen = circuit?.openedMs !== undefined;
+    if (result === "abandoned" || (isOpen && !isProbe)) return; // others began before it was open
+    if (result === "reached") this.#circuits.delete(visor);
+    else if (isOpen) circuit!.openedMs = this.#clock.monotonicMs();
+    else this.#failed(visor, circuit, caller);
   }
 
-  #failed(visor: PublicKey, probed: readonly Circuit[]): void {
+  #failed(visor: PublicKey, known: Circuit | undefined, caller: PublicKey): void {
     const nowMs = this.#clock.monotonicMs();
-    const circuit = this.#current(visor) ?? {
+    const circuit = known ?? {
+      caller,
       failures: 0,
       firstFailureMs: nowMs,
       openedMs: undefined,
       firstOpenedMs: nowMs,
       probe: undefined,
     };
-    if (circuit.openedMs !== undefined) {
-      if (probed.includes(circuit)) circuit.openedMs = nowMs; // others began before it was open
-      return;
-    }
     circuit.failures++;
     if (circuit.failures >= this.#settings.failures) circuit.openedMs = circuit.firstOpenedMs = nowMs;
     this.#circuits.delete(visor); // to the end
@@ -159,12 +166,18 @@ export class CircuitBreaker {
     if (this.#circuits.size > CIRCUITS_MAX) this.#forgetOne(visor);
   }
 
-  /** Routes to visors that never were cost an inventor nothing: they push out each other, not what is open. */
+  /** Routes to visors that never were cost an inventor nothing: they push out each other, and nobody else's. */
   #forgetOne(except: PublicKey): void {
-    for (const [visor, { openedMs }] of this.#circuits) {
-      if (openedMs === undefined && visor !== except) return void this.#circuits.delete(visor);
+    const counts = new Map<PublicKey, number>();
+    for (const { caller } of this.#circuits.values()) counts.set(caller, (counts.get(caller) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    let oldestOpen: PublicKey | undefined;
+    for (const [visor, { caller, openedMs }] of this.#circuits) {
+      if (visor === except || counts.get(caller) !== most) continue;
+      if (openedMs === undefined) return void this.#circuits.delete(visor);
+      oldestOpen ??= visor;
     }
-    this.#circuits.delete(this.#circuits.keys().next().value!);
+    if (oldestOpen !== undefined) this.#circuits.delete(oldestOpen);
   }
 }
 

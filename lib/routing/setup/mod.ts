@@ -18,6 +18,7 @@
  *
  * @module
  */
+export type { AdmitRoute, DialEnded, DialResult, RouteVisors } from "./admit_route.ts";
 export {
   APP_DIRECT_TIMEOUT_MS,
   AppDirectConn,

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type Conn, describeError, type Log } from "../../base/mod.ts";
+import { type Conn, ConnClosedError, describeError, type Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { AWAIT_SETUP_PORT, type DmsgClient, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
 import { withTimeout, type World } from "../../runtime/mod.ts";
@@ -265,10 +265,22 @@ export class RouteDialer<G extends Conn> {
     const limit = { what: "Setting a route up", afterMs: DIAL_ATTEMPT_TIMEOUT_MS, signal };
     return withTimeout(this.#options.world.clock, limit, async (signal) => {
       const edge = await this.#setUp(route, signal);
+      if (signal.aborted) {
+        await this.#takeBack(edge);
+        throw signal.reason;
+      }
       const group = await this.#options.router.open(edge, { signal });
       this.#routes.set(group, route);
       return group;
     });
+  }
+
+  /** Closes a route that nobody wants any more: its close packet ends the rules on its way. */
+  async #takeBack(edge: EdgeRules): Promise<void> {
+    const over = new AbortController();
+    const opening = this.#options.router.open(edge, { signal: over.signal });
+    over.abort(new ConnClosedError(undefined, "Nobody wants the route any more"));
+    await opening.then((group) => group.close(), () => {});
   }
 
   /** The hops of a group that this dialler set up, both ways; undefined for one that was dialled with `direct`. */

@@ -5,7 +5,7 @@
  */
 import { type Conn, describeError, type Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import { withTimeout, type World } from "../../runtime/mod.ts";
+import { type Timer, withTimeout, type World } from "../../runtime/mod.ts";
 import { RpcClient, RpcError, RpcShutDownError } from "../../wire/rpc/mod.ts";
 import { invertDescriptor } from "../descriptor.ts";
 import type { EdgeRules } from "../rule.ts";
@@ -21,6 +21,12 @@ import {
 
 /** Of one attempt to reach one setup node: the next one may be quicker. */
 export const SETUP_NODE_DIAL_TIMEOUT_MS = 10_000;
+
+/**
+ * How long one that leaves waits for an answer that may be on its way: longer than a set-up takes over hops that are
+ * well. After it the setup node is told, which deletes the rules itself.
+ */
+export const LEAVE_WAIT_MS = 2_000;
 
 export interface SetupClientOptions {
   readonly world: Pick<World, "clock">;
@@ -41,6 +47,9 @@ export class SetupClient {
   /**
    * Has `route` set up by the first setup node that answers; gives the source's own edge. Errors:
    * `RouteSetupError` with the node's text and the visor that it names, `NoSetupNodeError`, the signal's reason.
+   *
+   * Once the signal was aborted, an answer that may be on its way is waited for, at most {@link LEAVE_WAIT_MS}. An
+   * edge is given then, too: its rules are at every other visor of the route, for the caller to take them back.
    */
   async dialRouteGroup(
     route: BidirectionalRoute,
@@ -73,18 +82,41 @@ export class SetupClient {
 
   async #ask(conn: Conn, route: BidirectionalRoute, signal: AbortSignal | undefined): Promise<EdgeRules> {
     const client = new RpcClient(conn, { world: this.#options.world });
+    // Without the signal: an answer that crosses the end of the connection would leave its route with nobody.
+    const answer = this.#call(client, route);
+    const left = leaving(this.#options.world.clock, client, signal);
     try {
-      const method = "SetupRPCGateway.DialRouteGroup";
-      const wire = await client.call(method, BIDIRECTIONAL_ROUTE, wireRoute(route), EDGE_RULES, { signal });
-      return ownEdge(edgeOfWire(wire), route);
+      return await answer;
     } catch (cause) {
+      signal?.throwIfAborted();
       if (!(cause instanceof RpcError)) throw cause;
       throw new RouteSetupError(setupText(cause.text), { visor: visorNamedIn(cause.text, route), cause });
     } finally {
+      left.stop();
       client.close();
       await client.closed;
     }
   }
+
+  async #call(client: RpcClient, route: BidirectionalRoute): Promise<EdgeRules> {
+    const method = "SetupRPCGateway.DialRouteGroup";
+    const wire = await client.call(method, BIDIRECTIONAL_ROUTE, wireRoute(route), EDGE_RULES);
+    return ownEdge(edgeOfWire(wire), route);
+  }
+}
+
+/** Ends the client a while after the signal was aborted. */
+function leaving(clock: World["clock"], client: RpcClient, signal: AbortSignal | undefined) {
+  let timer: Timer | undefined;
+  const onAbort = () => timer = clock.timer(LEAVE_WAIT_MS, () => client.close(signal!.reason));
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort, { once: true });
+  return {
+    stop() {
+      timer?.cancel();
+      signal?.removeEventListener("abort", onAbort);
+    },
+  };
 }
 
 /** A setup node is trusted with routes, not with rules that we did not ask for. */

@@ -25,7 +25,8 @@ import type { EdgeRules } from "../rule.ts";
 import { CallerPlaces } from "./_caller_places.ts";
 import { RequestLimit, SETUP_REQUEST_TIMEOUT_MS } from "./_request_limit.ts";
 import type { DialVisor } from "./_reservation.ts";
-import { RouteInstaller } from "./_route_installer.ts";
+import { type InstalledRoute, RouteInstaller } from "./_route_installer.ts";
+import { type AdmitRoute, DialResults, visorsOf } from "./admit_route.ts";
 import { RouteSetupError } from "./errors.ts";
 import { checkCaller, checkRoute } from "./generate_rules.ts";
 import { SetupStats, type SetupStatsReport } from "./setup_stats.ts";
@@ -55,27 +56,6 @@ export const SETUP_CALLERS_MAX = 8_192;
 export const SETUP_CALLERS_OF_KEY_MAX = 256;
 /** A caller that says nothing for so long is gone. */
 export const SETUP_CALLER_IDLE_MS = 2 * 60_000;
-
-/** The visors of a route, by their part in it. */
-export interface RouteVisors {
-  readonly source: PublicKey;
-  readonly destination: PublicKey;
-  readonly relays: readonly PublicKey[];
-}
-
-/** How a request ended, for whoever admitted it. */
-export interface RouteResult {
-  /** Undefined: a success. */
-  readonly failure: RouteSetupError | undefined;
-  /** The visor that could not be dialled, if that is what failed. */
-  readonly unreachable: PublicKey | undefined;
-}
-
-/**
- * Asked before anything is dialled for a route. Refuses it by throwing a `RouteSetupError`; else gives a function
- * that is called once, with the result, whatever that is.
- */
-export type AdmitRoute = (visors: RouteVisors) => (result: RouteResult) => void;
 
 export interface SetupNodeOptions {
   readonly world: Pick<World, "clock">;
@@ -158,6 +138,14 @@ export class SetupNode implements AsyncDisposable {
     route: BidirectionalRoute,
     signal?: AbortSignal,
   ): Promise<EdgeRules> {
+    return (await this.#setUp(caller, route, signal)).edge;
+  }
+
+  async #setUp(
+    caller: PublicKey,
+    route: BidirectionalRoute,
+    signal: AbortSignal | undefined,
+  ): Promise<InstalledRoute> {
     await this.#enter(caller, signal);
     this.#stats.begin();
     const { clock } = this.#options.world;
@@ -171,9 +159,9 @@ export class SetupNode implements AsyncDisposable {
     const request = new RequestLimit(clock, signal, this.#scope.signal);
     try {
       checkCaller(route, caller);
-      const edge = await this.#admitted(route, request);
+      const installed = await this.#admitted(route, request);
       this.#stats.end({ ...about, tookMs: Math.round(clock.monotonicMs() - startedMs) });
-      return edge;
+      return installed;
     } catch (cause) {
       const error = setupError(cause, request.signal);
       const tookMs = Math.round(clock.monotonicMs() - startedMs);
@@ -197,19 +185,11 @@ export class SetupNode implements AsyncDisposable {
     await this.#installer.close();
   }
 
-  async #admitted(route: BidirectionalRoute, request: RequestLimit): Promise<EdgeRules> {
+  #admitted(route: BidirectionalRoute, request: RequestLimit): Promise<InstalledRoute> {
     checkRoute(route);
-    const { admit } = this.#options;
-    const settle = admit?.(visorsOf(route));
-    try {
-      const edge = await this.#installer.install(route, request);
-      settle?.({ failure: undefined, unreachable: undefined });
-      return edge;
-    } catch (cause) {
-      const failure = setupError(cause, request.signal);
-      settle?.({ failure, unreachable: isUnreachable(failure) ? failure.visor : undefined });
-      throw failure;
-    }
+    const visors = visorsOf(route);
+    const results = new DialResults(visors, this.#options.admit?.(visors));
+    return this.#installer.install(route, request, results);
   }
 
   /** Waits for room. Errors: `RouteSetupError` with reason `concurrency_limit`. */
@@ -239,7 +219,11 @@ export class SetupNode implements AsyncDisposable {
       "SetupRPCGateway.DialRouteGroup": rpcMethod({
         argument: BIDIRECTIONAL_ROUTE,
         reply: EDGE_RULES,
-        handle: async (wire, signal) => wireEdge(await this.dialRouteGroup(caller, readRoute(wire), signal)),
+        handle: async (wire, signal, ifUnanswered) => {
+          const { edge, takeBack } = await this.#setUp(caller, readRoute(wire), signal);
+          ifUnanswered(takeBack);
+          return wireEdge(edge);
+        },
       }),
       "SetupRPCGateway.HealthCheck": rpcMethod({
         argument: HEALTH_CHECK_ARGUMENT,
@@ -265,19 +249,6 @@ function readRoute(wire: Parameters<typeof routeOfWire>[0]): BidirectionalRoute 
       cause,
     });
   }
-}
-
-function visorsOf({ descriptor, forward, reverse }: BidirectionalRoute): RouteVisors {
-  const [source, destination] = [descriptor.source.publicKey, descriptor.destination.publicKey];
-  const relays = new Set([...forward, ...reverse].flatMap(({ from, to }) => [from, to]));
-  relays.delete(source);
-  relays.delete(destination);
-  return { source, destination, relays: [...relays] };
-}
-
-/** Only dials carry this text. */
-function isUnreachable(failure: RouteSetupError): boolean {
-  return failure.visor !== undefined && failure.message.startsWith("failed to instantiate route id reserver");
 }
 
 /** Ends of the request itself are classified first, whatever they broke (services.md 10.1). */

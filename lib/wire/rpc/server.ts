@@ -15,8 +15,11 @@ export const SERVER_CALLS_MAX = 8;
 export interface RpcMethod<A, R> {
   readonly argument: GobType<A>;
   readonly reply: GobType<R>;
-  /** `signal` is aborted when the caller went away, or the server is told to end. */
-  handle(argument: A, signal: AbortSignal): R | Promise<R>;
+  /**
+   * `signal` is aborted when the caller went away, or the server is told to end. What is given to `ifUnanswered`
+   * is called when it did before the reply was sent, or the reply could not be: what was done was done for nobody.
+   */
+  handle(argument: A, signal: AbortSignal, ifUnanswered: (undo: () => void) => void): R | Promise<R>;
 }
 
 /** Methods by `Service.Method`. */
@@ -104,8 +107,9 @@ function beginCall(request: Request, requests: MessageReader, context: CallConte
   }
   return (async () => {
     let reply: unknown;
+    let undo: (() => void) | undefined;
     try {
-      reply = await method.handle(argument, signal);
+      reply = await method.handle(argument, signal, (then) => undo = then);
     } catch (error) {
       const text = rpcTextOf(error) ?? (signal.aborted ? describeError(error) : undefined);
       if (text === undefined) {
@@ -113,7 +117,15 @@ function beginCall(request: Request, requests: MessageReader, context: CallConte
       }
       return await refuse(text || "internal error");
     }
-    await answers.write(RESPONSE, { ServiceMethod, Seq, Error: "" }, method.reply, reply);
+    let isAnswered = !signal.aborted;
+    try {
+      await answers.write(RESPONSE, { ServiceMethod, Seq, Error: "" }, method.reply, reply);
+    } catch (error) {
+      isAnswered = false;
+      throw error;
+    } finally {
+      if (!isAnswered) undo?.();
+    }
   })();
 }
 

@@ -6,39 +6,35 @@ import {
   CircuitBreaker,
   CIRCUITS_MAX,
   type CircuitSettings,
-  type RouteResult,
+  type DialResult,
   RouteSetupError,
   type SetupNodeOptions,
 } from "../../../lib/routing/setup/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { DmsgError } from "../../../lib/dmsg/mod.ts";
-import { ask, key, NodeRig, outcomeOf, routeAlong } from "./_fake_visors.ts";
+import { ask, type FakeVisor, key, NodeRig, outcomeOf, routeAlong } from "./_fake_visors.ts";
 import { assertNothingAlive } from "../../support/world.ts";
 
 const DEAD = key("dead");
 const OTHER = key("other");
 const SOURCE = key("source");
+const MALLORY = key("mallory");
 const SECOND = 1_000;
-
-const SUCCESS: RouteResult = { failure: undefined, unreachable: undefined };
-const CANCELLED: RouteResult = {
-  failure: new RouteSetupError("context canceled", { reason: "context_canceled" }),
-  unreachable: undefined,
-};
-const unreached = (visor: PublicKey): RouteResult => ({
-  failure: new RouteSetupError("failed", { visor }),
-  unreachable: visor,
-});
 
 function rig(settings?: CircuitSettings) {
   const clock = new VirtualClock({ ledger: new Ledger() });
   const breaker = new CircuitBreaker({ clock }, settings);
-  const admit = (destination: PublicKey = DEAD, ...relays: PublicKey[]) =>
-    breaker.admit({ source: SOURCE, destination, relays });
-  const fail = (times: number, visor: PublicKey = DEAD) => {
-    for (let time = 0; time < times; time++) admit(visor)(unreached(visor));
+  const ask = (source: PublicKey, destination: PublicKey, ...relays: PublicKey[]) =>
+    breaker.admit({ source, destination, relays });
+  /** A route to a visor; what is given back takes the result of a visor's dial, by default of that one's. */
+  const admit = (destination: PublicKey = DEAD, ...relays: PublicKey[]) => {
+    const ended = ask(SOURCE, destination, ...relays);
+    return (result: DialResult, visor = destination) => ended(visor, result);
   };
-  return { clock, breaker, admit, fail, state: () => breaker.circuitOf(DEAD) };
+  const fail = (times: number, visor: PublicKey = DEAD, source: PublicKey = SOURCE) => {
+    for (let time = 0; time < times; time++) ask(source, visor)(visor, "failed");
+  };
+  return { clock, breaker, ask, admit, fail, state: () => breaker.circuitOf(DEAD) };
 }
 
 const OPEN = {
@@ -69,7 +65,7 @@ Deno.test("RT-6: the fifth failed dial in a row opens, and refuses for 60 s", as
 Deno.test("RT-6: a success starts the count again, and so does a failure more than 5 min after the first", async () => {
   const { clock, admit, fail, state } = rig();
   fail(4);
-  admit()(SUCCESS);
+  admit()("reached");
   assert.equal(state(), undefined);
   fail(4);
   await clock.advance(300 * SECOND + 1);
@@ -84,51 +80,72 @@ Deno.test("RT-6: half-open admits one probe; only its own result decides", async
   const { clock, admit, fail, state } = rig();
   const [early, late] = [admit(), admit()]; // begun while it was closed
   fail(5);
-  early(SUCCESS);
+  early("reached");
   assert.equal(state(), "open", "who began before it opened proves nothing");
   await clock.advance(60 * SECOND);
   const probe = admit();
   for (let caller = 0; caller < 99; caller++) assert.throws(() => admit(), PROBED);
-  late(unreached(DEAD));
+  late("failed");
   assert.equal(state(), "half_open");
   assert.throws(() => admit(), PROBED);
-  probe(unreached(DEAD));
+  probe("failed");
   assert.equal(state(), "open");
   await clock.advance(60 * SECOND - 1);
   assert.throws(() => admit(), OPEN);
   await clock.advance(1);
-  admit()(SUCCESS);
+  admit()("reached");
   assert.equal(state(), undefined);
   admit();
   admit();
 });
 
-Deno.test("RT-6: a probe that is cancelled, or fails for another reason, gives its place to the next", async () => {
+Deno.test("RT-6: a probe that is abandoned gives its place to the next, and nothing else of its route does", async () => {
   const { clock, admit, fail, state } = rig();
   fail(5);
   await clock.advance(60 * SECOND);
-  for (const result of [CANCELLED, unreached(OTHER), { ...CANCELLED }]) {
+  for (let time = 0; time < 3; time++) {
     const probe = admit(DEAD, OTHER);
-    assert.throws(() => admit(), PROBED);
-    probe(result);
+    for (const result of ["failed", "reached", "abandoned"] as const) {
+      probe(result, OTHER);
+      probe(result, SOURCE);
+      assert.throws(() => admit(), PROBED);
+    }
+    probe("abandoned");
     assert.equal(state(), "half_open");
   }
-  admit()(SUCCESS);
+  admit()("reached");
   assert.equal(state(), undefined);
 });
 
 Deno.test("RT-6: the visor that was not dialled is blamed, never the source nor the destination behind it", () => {
   const { breaker, admit } = rig();
-  for (let time = 0; time < 20; time++) admit(DEAD, OTHER)(unreached(SOURCE));
+  for (let time = 0; time < 20; time++) admit(DEAD, OTHER)("failed", SOURCE);
   assert.equal(breaker.size, 0);
-  for (let time = 0; time < 5; time++) admit(DEAD, OTHER)(unreached(OTHER));
+  for (let time = 0; time < 5; time++) admit(DEAD, OTHER)("failed", OTHER);
   assert.deepEqual([breaker.circuitOf(DEAD), breaker.circuitOf(OTHER)], [undefined, "open"]);
   admit(DEAD);
   assert.throws(() => admit(DEAD, OTHER), {
     message: `route setup: intermediate circuit breaker open: circuit open: ${OTHER} unreachable`,
   });
-  for (let time = 0; time < 20; time++) admit()(CANCELLED);
+  for (let time = 0; time < 20; time++) admit()("abandoned");
   assert.equal(breaker.circuitOf(DEAD), undefined);
+});
+
+Deno.test("RT-6: each visor of one route has its own result", async () => {
+  const { clock, breaker, admit, state } = rig();
+  const both = () => [state(), breaker.circuitOf(OTHER)];
+  for (let time = 0; time < 5; time++) {
+    const ended = admit(DEAD, OTHER);
+    ended("failed", OTHER);
+    ended("failed", DEAD);
+  }
+  assert.deepEqual(both(), ["open", "open"], "the failure of a second hop counts");
+  await clock.advance(60 * SECOND);
+  const probe = admit(DEAD, OTHER);
+  probe("failed", OTHER);
+  assert.deepEqual(both(), ["half_open", "open"]);
+  probe("reached", DEAD);
+  assert.deepEqual(both(), [undefined, "open"], "and so does a success behind a failure");
 });
 
 Deno.test("RT-6: a route that one circuit refuses takes the probe of no other", async () => {
@@ -139,7 +156,7 @@ Deno.test("RT-6: a route that one circuit refuses takes the probe of no other", 
   assert.throws(() => admit(DEAD, OTHER), { visor: OTHER });
   assert.equal(state(), "half_open");
   const probe = admit();
-  probe(SUCCESS);
+  probe("reached");
 });
 
 Deno.test("RT-6: 10 min after the first opening it is closed whatever the probes said", async () => {
@@ -147,7 +164,7 @@ Deno.test("RT-6: 10 min after the first opening it is closed whatever the probes
   fail(5);
   for (let minute = 1; minute < 10; minute++) {
     await clock.advance(60 * SECOND);
-    admit()(unreached(DEAD));
+    admit()("failed");
     assert.equal(state(), "open");
   }
   await clock.advance(60 * SECOND - 1);
@@ -155,8 +172,8 @@ Deno.test("RT-6: 10 min after the first opening it is closed whatever the probes
   await clock.advance(1);
   assert.equal(state(), undefined);
   const [one, two] = [admit(), admit()];
-  one(SUCCESS);
-  two(unreached(DEAD));
+  one("reached");
+  two("failed");
   assert.equal(state(), "closed", "one failure of five");
 });
 
@@ -170,6 +187,32 @@ Deno.test("RT-6: at most 512 visors are remembered, and inventions push out no o
   assert.equal(breaker.size, CIRCUITS_MAX);
 });
 
+Deno.test("RT-6: who invents visors and opens a circuit for each pushes out its own, not those of others", () => {
+  const { breaker, fail, state } = rig();
+  const invented = (index: number) => `invented ${index}` as PublicKey;
+  fail(5);
+  fail(4, OTHER);
+  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(5, invented(index), MALLORY);
+  assert.equal(breaker.size, CIRCUITS_MAX);
+  assert.deepEqual([state(), breaker.circuitOf(OTHER)], ["open", "closed"]);
+  assert.equal(breaker.circuitOf(invented(2 * CIRCUITS_MAX - 1)), "open", "the newest stays");
+  assert.equal(breaker.circuitOf(invented(CIRCUITS_MAX)), undefined, "the oldest went");
+  fail(5, key("third"), key("another source"));
+  fail(1, OTHER);
+  assert.deepEqual([breaker.circuitOf(key("third")), breaker.circuitOf(OTHER)], ["open", "open"]);
+  assert.deepEqual([breaker.size, state()], [CIRCUITS_MAX, "open"]);
+});
+
+Deno.test("RT-6: of as many callers as there are places each has one, and the newest finds its own", () => {
+  const { breaker, fail, state } = rig();
+  fail(5);
+  for (let index = 0; index < CIRCUITS_MAX; index++) {
+    fail(1, `visor ${index}` as PublicKey, `caller ${index}` as PublicKey);
+  }
+  assert.deepEqual([breaker.size, state()], [CIRCUITS_MAX, "open"]);
+  assert.equal(breaker.circuitOf(`visor ${CIRCUITS_MAX - 1}` as PublicKey), "closed");
+});
+
 Deno.test("RT-6: settings change every number", async () => {
   const { clock, admit, fail, state } = rig({ failures: 2, windowMs: 1_000, openMs: 50, resetMs: 120 });
   fail(1);
@@ -179,7 +222,7 @@ Deno.test("RT-6: settings change every number", async () => {
   fail(1);
   assert.equal(state(), "open");
   await clock.advance(50);
-  admit()(unreached(DEAD));
+  admit()("failed");
   await clock.advance(69);
   assert.equal(state(), "half_open");
   await clock.advance(1);
@@ -193,7 +236,7 @@ async function withBreaker(test: (rig: NodeRig, breaker: CircuitBreaker) => Prom
     admit: (visors) => breaker.admit(visors),
     circuitOf: (visor) => breaker.circuitOf(visor),
   };
-  const rig = new NodeRig(["alice", "bob", "dead"], options);
+  const rig = new NodeRig(["alice", "bob", "dead", "gone"], options);
   const breaker = new CircuitBreaker(rig);
   await test(rig, breaker);
   const closing = rig.node[Symbol.asyncDispose]();
@@ -262,5 +305,183 @@ Deno.test("RT-6: the caller of a probe hangs up: the next caller is the probe", 
     const next = outcomeOf(ask(node, routeAlong("alice", "dead")));
     await clock.advance(0);
     assert.equal(next.error, undefined);
+    assert.equal(breaker.circuitOf(key("dead")), undefined);
+  }));
+
+/** Visors that stay silent until they are told, and how many wait for each at once. */
+function held(visor: FakeVisor) {
+  const gates: PromiseWithResolvers<void>[] = [];
+  const dials = { open: 0, most: 0 };
+  visor.onDial = async (_, signal) => {
+    const gate = Promise.withResolvers<void>();
+    gates.push(gate);
+    dials.most = Math.max(dials.most, ++dials.open);
+    const onAbort = () => gate.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    await gate.promise.finally(() => dials.open--);
+  };
+  return { gates, dials };
+}
+
+/** Opens the circuit of `dead`, and waits until it is half-open. */
+async function toHalfOpen({ node, clock, visor }: NodeRig): Promise<void> {
+  const { onDial } = visor("dead");
+  visor("dead").onDial = notFound;
+  for (let time = 0; time < 5; time++) {
+    outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(0);
+  }
+  await clock.advance(60_000);
+  visor("dead").onDial = onDial;
+}
+
+const notFound = () => {
+  throw new DmsgError(100);
+};
+
+Deno.test("RT-6: another hop that fails at once does not end the probe: one dial at a time, of a hundred callers", () =>
+  withBreaker(async (rig, breaker) => {
+    const { node, clock, visor } = rig;
+    const { gates, dials } = held(visor("dead"));
+    visor("gone").onDial = notFound;
+    await toHalfOpen(rig);
+    const reasons: (string | undefined)[] = [];
+    for (let caller = 0; caller < 100; caller++) {
+      const call = outcomeOf(ask(node, routeAlong("alice", "gone", "dead")));
+      await clock.advance(10);
+      reasons.push((call.error as RouteSetupError).reason);
+    }
+    assert.deepEqual(reasons, ["intermediate_unreachable", ...Array(99).fill("circuit_open")]);
+    assert.deepEqual([dials.most, gates.length, breaker.circuitOf(key("dead"))], [1, 1, "half_open"]);
+    gates[0]!.resolve(); // its own dial succeeds, long after its request failed
+    await clock.advance(0);
+    assert.equal(breaker.circuitOf(key("dead")), undefined);
+    assert.equal(breaker.circuitOf(key("gone")), "closed");
+  }));
+
+Deno.test("RT-6: the dial of a probe fails behind its request: the circuit opens again, for 60 s from then", () =>
+  withBreaker(async (rig, breaker) => {
+    const { node, clock, visor } = rig;
+    const { gates } = held(visor("dead"));
+    visor("gone").onDial = notFound;
+    await toHalfOpen(rig);
+    outcomeOf(ask(node, routeAlong("alice", "gone", "dead")));
+    await clock.advance(3_000);
+    gates[0]!.reject(new DmsgError(100));
+    await clock.advance(59_999);
+    assert.equal(breaker.circuitOf(key("dead")), "open");
+    await clock.advance(1);
+    assert.equal(breaker.circuitOf(key("dead")), "half_open");
+  }));
+
+Deno.test("RT-6: both hops of a route that fail are counted", () =>
+  withBreaker(async ({ node, clock, visor }, breaker) => {
+    visor("dead").onDial = async () => {
+      await new Promise<void>((done) => void clock.timer(1_000, () => done()));
+      throw new DmsgError(100);
+    };
+    visor("gone").onDial = notFound;
+    for (let time = 0; time < 5; time++) {
+      outcomeOf(ask(node, routeAlong("alice", "gone", "dead")));
+      await clock.advance(1_000);
+    }
+    assert.deepEqual(["gone", "dead"].map((name) => breaker.circuitOf(key(name))), ["open", "open"]);
+  }));
+
+Deno.test("RT-6: a dial that is repeated is the probe until its last attempt", () =>
+  withBreaker(async (rig, breaker) => {
+    const { node, clock, visor } = rig;
+    await toHalfOpen(rig);
+    visor("dead").onDial = () => {
+      throw new DmsgError(202);
+    };
+    outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(2_999);
+    const refused = outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(0);
+    assert.match((refused.error as Error).message, /probe in flight/);
+    await clock.advance(1);
+    assert.equal(breaker.circuitOf(key("dead")), "open");
+  }));
+
+Deno.test("RT-6: a kept connection is a success once the visor answered on it; silence on it says nothing", () =>
+  withBreaker(async ({ node, clock, visor }, breaker) => {
+    const dead = visor("dead");
+    const call = async (...route: string[]) => {
+      const outcome = outcomeOf(ask(node, routeAlong("alice", ...route)));
+      await clock.advance(0);
+      return outcome;
+    };
+    await call("dead"); // its connection is kept from here on
+    const kept = breaker.admit({ source: SOURCE, destination: key("dead"), relays: [] });
+    for (let time = 0; time < 4; time++) kept(key("dead"), "failed");
+    visor("gone").onDial = notFound;
+    await call("gone", "dead");
+    assert.equal(breaker.circuitOf(key("dead")), "closed", "nothing was asked of it");
+    dead.before = () => new Promise(() => {});
+    await call("dead");
+    await clock.advance(10_000);
+    assert.equal(breaker.circuitOf(key("dead")), "closed", "nothing was answered");
+    assert.equal(dead.dials.length, 1);
+    dead.before = ({ method }) => {
+      if (method === "ReserveIDs") throw new RouteSetupError("failure code 4 (no available routeIDs)");
+    };
+    await call("dead");
+    assert.equal(breaker.circuitOf(key("dead")), undefined, "a refusal is an answer");
+  }));
+
+Deno.test("RT-6: the new dial in the place of a kept connection that is shut down is the probe's", () =>
+  withBreaker(async ({ node, clock, visor }, breaker) => {
+    const dead = visor("dead");
+    outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(0);
+    const [one] = ["dead"].map(key);
+    for (let time = 0; time < 5; time++) {
+      breaker.admit({ source: SOURCE, destination: one!, relays: [] })(one!, "failed");
+    }
+    await clock.advance(60_000);
+    const { gates } = held(dead);
+    dead.before = ({ connection }) => {
+      if (connection === 1) dead.conns[0]!.close(new Error("restarted"));
+    };
+    outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(0);
+    assert.deepEqual([dead.dials.length, breaker.circuitOf(one!)], [2, "half_open"]);
+    assert.match(
+      ((await settled(clock, ask(node, routeAlong("alice", "dead")))) as Error).message,
+      /probe in flight/,
+    );
+    gates[0]!.reject(new DmsgError(100));
+    await clock.advance(0);
+    assert.equal(breaker.circuitOf(one!), "open");
+  }));
+
+/** The error of what ends without waiting. */
+async function settled(clock: VirtualClock, work: Promise<unknown>): Promise<unknown> {
+  const outcome = outcomeOf(work);
+  await clock.advance(0);
+  return outcome.error;
+}
+
+Deno.test("RT-6: a caller who leaves ends the dial, and the probe with it, not before", () =>
+  withBreaker(async (rig, breaker) => {
+    const { node, clock, visor } = rig;
+    await toHalfOpen(rig);
+    const over = Promise.withResolvers<void>();
+    visor("dead").onDial = () => over.promise; // takes its time to end
+    const caller = new AbortController();
+    outcomeOf(ask(node, routeAlong("alice", "dead"), caller.signal));
+    await clock.advance(100);
+    caller.abort(new Error("gone"));
+    await clock.advance(100);
+    assert.match(
+      ((await settled(clock, ask(node, routeAlong("alice", "dead")))) as Error).message,
+      /probe in flight/,
+    );
+    over.reject(caller.signal.reason);
+    await clock.advance(0);
+    assert.equal(breaker.circuitOf(key("dead")), "half_open");
+    visor("dead").onDial = () => {};
+    assert.equal(await settled(clock, ask(node, routeAlong("alice", "dead"))), undefined);
     assert.equal(breaker.circuitOf(key("dead")), undefined);
   }));

@@ -43,7 +43,7 @@ class DialRig {
   readonly asked: string[][] = [];
   onFind: () => void = () => {};
   onSetup: (between: string[], attempt: number) => void | Promise<void> = () => {};
-  onOpen: (between: string[], attempt: number) => void | Promise<void> = () => {};
+  onOpen: (between: string[], attempt: number, signal: AbortSignal) => void | Promise<void> = () => {};
   /** Keys dialled on dmsg port 136: direct set-ups. */
   readonly direct: string[] = [];
   /** Does the destination serve those? */
@@ -60,8 +60,8 @@ class DialRig {
       router: {
         reserveIds: (count) => Array.from({ length: count }, (_, at) => 1 + at),
         ephemeralPort: () => 49_152,
-        open: async (_edge: EdgeRules) => {
-          await this.onOpen(this.#between, ++this.#opens);
+        open: async (_edge: EdgeRules, { signal }: { signal?: AbortSignal }) => {
+          await this.onOpen(this.#between, ++this.#opens, signal!);
           return memoryPair()[0];
         },
       },
@@ -428,17 +428,49 @@ Deno.test("--direct: a stream that is silent for 5 s falls back to the direct se
     assert.equal(rig.asked.length, 0);
   }));
 
-Deno.test("a dial that is called off ends with its reason, at once", () =>
+Deno.test("a dial that is called off ends with its reason; the route that came all the same is closed", () =>
   withDialer(async (rig) => {
     rig.join("bob");
     rig.paths = [["bob"]];
-    rig.onOpen = () => new Promise(() => {});
+    const opens: string[] = [];
+    rig.onOpen = (_, attempt, signal) => {
+      opens.push(`open ${attempt}`);
+      return new Promise((_, reject) =>
+        signal.addEventListener("abort", () => {
+          opens.push(`over ${attempt}`);
+          reject(signal.reason);
+        }, { once: true })
+      );
+    };
     const controller = new AbortController();
     const reason = new ConnResetError("enough");
     rig.onSetup = () => controller.abort(reason);
-    await assert.rejects(rig.dialer.dial(DESTINATION, { signal: controller.signal }), (error) =>
-      error === reason);
-    await assert.rejects(rig.dialer.dial(DESTINATION, { signal: controller.signal }), (error) =>
-      error === reason);
+    await assert.rejects(
+      rig.dialer.dial(DESTINATION, { signal: controller.signal }),
+      (error) => error === reason,
+    );
+    assert.deepEqual(opens, ["open 1", "over 1"]); // its close packet ends the rules on its way
+    await assert.rejects(
+      rig.dialer.dial(DESTINATION, { signal: controller.signal }),
+      (error) => error === reason,
+    );
     assert.equal(rig.asked.length, 1);
+  }));
+
+Deno.test("a dial that is called off waits 2 s for an answer that may be on its way, no longer", () =>
+  withDialer(async (rig) => {
+    rig.join("bob");
+    rig.paths = [["bob"]];
+    let opens = 0;
+    rig.onOpen = () => void opens++;
+    rig.onSetup = () => new Promise(() => {});
+    const controller = new AbortController();
+    const dial = outcomeOf(rig.dialer.dial(DESTINATION, { signal: controller.signal }));
+    await rig.clock.advance(1_000);
+    const reason = new ConnResetError("enough");
+    controller.abort(reason);
+    await rig.clock.advance(1_999);
+    assert.equal(dial.done, false);
+    await rig.clock.advance(1);
+    assert.deepEqual([dial.done, dial.error === reason, opens], [true, true, 0]);
   }));

@@ -3,6 +3,7 @@ import { ConnResetError, memoryPair, TimedOutError } from "../../../lib/base/mod
 import type { ProvenKey } from "../../../lib/crypto/mod.ts";
 import { DmsgError } from "../../../lib/dmsg/mod.ts";
 import {
+  type AdmitRoute,
   RouteSetupError,
   SETUP_CALLERS_OF_KEY_MAX,
   SETUP_REQUESTS_OF_KEY_MAX,
@@ -445,26 +446,34 @@ Deno.test("a visor that gives too few ids, or one twice, ends the request with i
   }
 });
 
-Deno.test("who admits is asked before any dial, and told how it ended", async () => {
-  const told: unknown[] = [];
-  const admit = (visors: unknown) => {
-    told.push(visors);
-    return (result: unknown) => void told.push(result);
+Deno.test("who admits is asked before any dial, and told once of each visor how its dial ended", async () => {
+  const asked: unknown[] = [];
+  let told: string[] = [];
+  const admit: AdmitRoute = (visors) => {
+    asked.push(visors);
+    return (visor, result) => void told.push(`${TRIO.find((name) => key(name) === visor)} ${result}`);
   };
   await withNode(TRIO, async ({ node, clock, visor }) => {
-    outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
-    await clock.advance(0);
+    const call = async (signal?: AbortSignal) => {
+      told = [];
+      outcomeOf(ask(node, routeAlong("alice", "bob", "carol"), signal));
+      await clock.advance(0);
+      return told.toSorted();
+    };
+    assert.deepEqual(await call(), ["alice reached", "bob reached", "carol reached"]);
+    assert.deepEqual(asked, [{ source: key("alice"), destination: key("carol"), relays: [key("bob")] }]);
     visor("carol").onDial = () => {
       throw new TimedOutError("x", 1);
     };
     for (const conn of visor("carol").conns) conn.close();
     await clock.advance(0);
-    outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
-    await clock.advance(0);
-    assert.deepEqual(told[0], { source: key("alice"), destination: key("carol"), relays: [key("bob")] });
-    assert.deepEqual(told[1], { failure: undefined, unreachable: undefined });
-    assert.equal((told[3] as { unreachable: unknown }).unreachable, key("carol"));
-    assert.equal(told.length, 4);
+    // The connections of the others are kept, and nothing is asked of them.
+    assert.deepEqual(await call(), ["alice abandoned", "bob abandoned", "carol failed"]);
+    assert.deepEqual(await call(AbortSignal.abort(new ConnResetError())), [
+      "alice abandoned",
+      "bob abandoned",
+      "carol abandoned",
+    ]);
   }, { admit });
   await withNode(TRIO, async ({ node, clock, visor }) => {
     const done = outcomeOf(ask(node, routeAlong("alice", "bob")));

@@ -283,3 +283,40 @@ Deno.test("texts of errors are cut on both sides", () =>
       (error) => error instanceof RpcError && error.text.length === ERROR_TEXT_CHARS_MAX,
     );
   }));
+
+Deno.test("what was done for a caller that is gone is undone: before its answer, and when that cannot be sent", async () => {
+  for (const [how, undone] of [["stays", 0], ["leaves before", 1], ["breaks the answer", 1]] as const) {
+    let count = 0;
+    const far = memoryPair();
+    const work = Promise.withResolvers<void>();
+    const serving = serveRpc(far[1], {
+      "Math.Keep": rpcMethod({
+        argument: U32,
+        reply: U32,
+        handle: async (n, _signal, ifUnanswered) => {
+          ifUnanswered(() => count++);
+          await work.promise;
+          return n;
+        },
+      }),
+    });
+    const client = new RpcClient(far[0], { world: { clock: new VirtualClock() } });
+    const call = client.call("Math.Keep", U32, 7, U32).catch(() => undefined);
+    await settle();
+    if (how === "leaves before") client.close();
+    if (how === "breaks the answer") {
+      far[1].write = () => Promise.reject(new ConnClosedError());
+    }
+    await settle();
+    work.resolve();
+    assert.equal(await call, how === "stays" ? 7 : undefined);
+    client.close();
+    await serving;
+    assert.equal(count, undone, how);
+  }
+});
+
+/** Lets everything go on that need not wait. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
