@@ -36,6 +36,9 @@ Deno.test("RT-5: a connection with a question that nobody waits for is kept for 
     const next = outcomeOf(ask(node, routeAlong("alice", "bob", "carol")));
     await clock.advance(1_000);
     assert.deepEqual([next.done, next.error], [true, undefined]);
+    const ended = outcomeOf(visor("bob").conns[0]!.closed);
+    await clock.advance(0);
+    assert.equal(ended.done, true, "nor is it left open");
   }));
 
 /** An answer that never comes. */

@@ -413,21 +413,28 @@ Deno.test("RT-6: a kept connection is a success once the visor answered on it; s
       return outcome;
     };
     await call("dead"); // its connection is kept from here on
-    const kept = breaker.admit({ source: SOURCE, destination: key("dead"), relays: [] });
-    for (let time = 0; time < 4; time++) kept(key("dead"), "failed");
+    const failFour = () => {
+      for (let time = 0; time < 4; time++) {
+        breaker.admit({ source: SOURCE, destination: key("dead"), relays: [] })(key("dead"), "failed");
+      }
+    };
+    failFour();
     visor("gone").onDial = notFound;
     await call("gone", "dead");
     assert.equal(breaker.circuitOf(key("dead")), "closed", "nothing was asked of it");
-    dead.before = () => new Promise(() => {});
-    await call("dead");
-    await clock.advance(10_000);
-    assert.equal(breaker.circuitOf(key("dead")), "closed", "nothing was answered");
-    assert.equal(dead.dials.length, 1);
     dead.before = ({ method }) => {
       if (method === "ReserveIDs") throw new RouteSetupError("failure code 4 (no available routeIDs)");
     };
     await call("dead");
-    assert.equal(breaker.circuitOf(key("dead")), undefined, "a refusal is an answer");
+    assert.deepEqual([breaker.circuitOf(key("dead")), dead.dials.length], [undefined, 1], "it refused");
+    dead.before = () => {};
+    await call("dead");
+    failFour();
+    dead.before = () => new Promise(() => {});
+    await call("dead");
+    await clock.advance(10_000);
+    assert.equal(breaker.circuitOf(key("dead")), "closed", "nothing was answered");
+    assert.equal(dead.dials.length, 2);
   }));
 
 Deno.test("RT-6: the new dial in the place of a kept connection that is shut down is the probe's", () =>

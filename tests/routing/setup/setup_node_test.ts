@@ -236,6 +236,7 @@ Deno.test("RT-4: of several relays only those that confirmed are told, also one 
     };
     const done = outcomeOf(ask(node, routeAlong("alice", "bob", "carol", "dave")));
     await clock.advance(0);
+    assert.deepEqual([done.done, visor("bob").of("DelRules")], [false, []]); // not in front of its answer
     gate.resolve();
     await clock.advance(0);
     assert.equal((done.error as RouteSetupError).visor, key("carol"));
@@ -462,6 +463,7 @@ Deno.test("who admits is asked before any dial, and told once of each visor how 
     };
     assert.deepEqual(await call(), ["alice reached", "bob reached", "carol reached"]);
     assert.deepEqual(asked, [{ source: key("alice"), destination: key("carol"), relays: [key("bob")] }]);
+    assert.deepEqual(await call(), ["alice reached", "bob reached", "carol reached"]); // all by kept ones
     visor("carol").onDial = () => {
       throw new TimedOutError("x", 1);
     };
