@@ -105,6 +105,11 @@ export class DmsgClient implements AsyncDisposable {
     this.local = local;
     this.#scope = new Scope();
     this.#publishing = new Scope(this.#scope);
+    // Half a client must not look whole: without sessions, or without its entry, nobody finds its listeners (DS-7).
+    this.#publishing.signal.addEventListener("abort", () => {
+      if (this.#publishing.failure !== undefined) this.#scope.end(this.#publishing.failure);
+    });
+    this.#scope.signal.addEventListener("abort", () => this.#onEnd());
     this.discovery = new LayeredDiscovery(options.discovery, world.clock, options.seeded ?? []);
     const postQuantum = new PostQuantum({ ...options.postQuantum, random: world.random, log });
     const readIdleMs = options.readIdleMs ?? STREAM_READ_IDLE_MS;
@@ -175,9 +180,9 @@ export class DmsgClient implements AsyncDisposable {
     return this.#options.world.clock;
   }
 
-  /** True while at least one session is live and the client is not closing. */
+  /** True while at least one session is live and the client has not ended. */
   get isReady(): boolean {
-    return this.#closing === undefined && this.isConnected;
+    return !this.#isOver && this.isConnected;
   }
 
   /** True while at least one session is live, also while the entry is being deleted over it. */
@@ -234,7 +239,7 @@ export class DmsgClient implements AsyncDisposable {
 
   /** Takes streams on a dmsg port. Errors: 400 when the port is taken, 200 when the client is closed. */
   listen(port: number): Listener {
-    if (this.#closing !== undefined) throw new DmsgError(200);
+    if (this.#isOver) throw new DmsgError(200);
     const listener = new Listener(port, (closed) => this.#ports.unbind(closed));
     this.#ports.bind(listener);
     return listener;
@@ -304,6 +309,19 @@ export class DmsgClient implements AsyncDisposable {
     await this.#scope[Symbol.asyncDispose]();
   }
 
+  /** Closing, or failed. */
+  get #isOver(): boolean {
+    return this.#closing !== undefined || this.#scope.signal.aborted;
+  }
+
+  /** Of its background work: by a close, or by a failure that nobody foresaw. */
+  #onEnd(): void {
+    for (const listener of this.#ports.listeners()) listener.close();
+    if (this.#closing !== undefined) return;
+    this.#log.error("The dmsg client failed", { cause: describeError(this.#scope.signal.reason) });
+    this.#wakeWatchers();
+  }
+
   #onChange(): void {
     this.#publisher?.nudge();
     this.#wakeWatchers();
@@ -356,7 +374,7 @@ export class DmsgClient implements AsyncDisposable {
         if (signal?.aborted) {
           end();
           reject(signal.reason);
-        } else if (this.#closing !== undefined) {
+        } else if (this.#isOver) {
           end();
           reject(new DmsgError(200));
         } else if (holds()) {

@@ -1,5 +1,6 @@
 /** DmsgClient: publishing, falling back, being ready, and ending at any moment (DC-1, DC-9 to DC-11, DC-13, DC-14). */
 import assert from "node:assert/strict";
+import { type LogRecord, logTo } from "../../lib/base/mod.ts";
 import { DmsgError } from "../../lib/dmsg/errors.ts";
 import { renderEntry, verifyEntry } from "../../lib/dmsg/entry.ts";
 import { clientAt, hang, inNetwork, key, said, seedOf } from "./client_support.ts";
@@ -250,6 +251,38 @@ Deno.test("DmsgClient holds no timer once it is closed, whenever that is (DC-14)
       assert.deepEqual(network.world("a").ledger.live(), {}, `closed after ${afterMs}`);
     }
   }));
+
+for (const breaking of ["Session ended", "Entry not published"]) {
+  Deno.test(`DmsgClient whose work fails at "${breaking}" is told, is not ready, and takes nothing any more (DS-7)`, () =>
+    inNetwork(25, async (network) => {
+      const records: LogRecord[] = [];
+      const log = logTo((record) => {
+        records.push(record);
+        if (record.message === breaking) throw new Error("nobody foresaw this");
+      }, () => 0);
+      const server = await network.server("s1", { discovery: undefined });
+      await using client = network.client("a", { seeded: [seedOf("s1")], log });
+      const listener = client.listen(80);
+      await client.whenPublished();
+      const accepting = listener.accept();
+      if (breaking === "Session ended") await server.close();
+      else {
+        network.discovery.before = ({ what }) => {
+          if (what === "post") throw new Error("refused");
+        };
+        await network.sleep(31 * 60_000); // the next post
+      }
+      assert.equal(await accepting, null);
+      assert.equal(client.isReady, false);
+      assert.throws(() => client.listen(81), DmsgError);
+      await assert.rejects(client.whenReady(), DmsgError);
+      const told = records.filter(({ level }) => level === "error");
+      assert.deepEqual(told.map(({ message }) => message), ["The dmsg client failed"]);
+      assert.match(String(told[0]!.fields.cause), /nobody foresaw this/);
+      await client.close();
+      await server.close();
+    }));
+}
 
 Deno.test("DmsgClient posts its entry anew each 30 min, though nothing changed (DD-3)", () =>
   inNetwork(19, async (network) => {

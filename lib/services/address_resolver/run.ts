@@ -90,6 +90,7 @@ export async function runAddressResolver(
       await service.close();
       throw error;
     }
+    service.alsoServedOver("UDP", udp.closed);
     log.info("Service is serving over UDP", { address: renderSocketAddress(udp.address) });
   }
   return Object.assign(service, { udpAddress: udp?.address, udpCounters: () => udp?.counters() });

@@ -106,6 +106,8 @@ interface Handshake {
 
 /** Owns `socket`. */
 export class UdpSide implements AsyncDisposable {
+  /** Settles when visors are heard no more, by its end or by itself. Never rejects. */
+  readonly closed: Promise<unknown>;
   readonly #options: UdpSideOptions;
   readonly #handshakeTimeoutMs: number;
   readonly #kcp: KcpSocket;
@@ -148,6 +150,9 @@ export class UdpSide implements AsyncDisposable {
       log,
     });
     this.#scope.spawn("accept sessions", () => this.#accept());
+    const { signal } = this.#scope;
+    const failed = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    this.closed = Promise.race([this.#kcp.closed, failed]);
   }
 
   get address(): SocketAddress {

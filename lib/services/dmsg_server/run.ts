@@ -88,7 +88,11 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
     const address = await server.listen(config.listen);
     const ended = Promise.race([
       server.ended,
-      ...(http === undefined ? [] : [http.closed.then(planeEnded)]),
+      ...(http === undefined ? [] : [http.closed.then(() => planeEnded("The HTTP server of /health"))]),
+      ...(side === undefined ? [] : [
+        // An orderly close ends it first, and is told by the server's own end.
+        side.closed.then(() => closing === undefined ? planeEnded("The dmsg side") : server.ended),
+      ]),
     ]);
     const transitSessions = () => registrar.sessions();
     return { server, address, health, transitSessions, ended, close, [Symbol.asyncDispose]: close };
@@ -147,8 +151,8 @@ function httpRegistrar({ world, log, config, version }: RunDmsgServerOptions): R
   };
 }
 
-function planeEnded(): ConnClosedError {
-  return new ConnClosedError(undefined, "The HTTP server of /health ended by itself");
+function planeEnded(plane: string): ConnClosedError {
+  return new ConnClosedError(undefined, `${plane} ended by itself`);
 }
 
 /** 503 once sessions are accepted no more: never healthy over a dead data plane (DS-7). */

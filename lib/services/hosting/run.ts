@@ -44,18 +44,20 @@ export interface RunServiceOptions {
 /** Entries that a service keeps, by kind. */
 export type KeptCounts = Readonly<Record<string, number>>;
 
-/** A way on which a service is served. */
-export type Plane = "HTTP" | "dmsg";
+/** A way on which a service is served; `operator's HTTP` is a listener for its operator alone. */
+export type Plane = "HTTP" | "dmsg" | "UDP" | "operator's HTTP";
 
 export interface RunningService extends AsyncDisposable {
   /** Where plain HTTP is bound; undefined in mode `dmsg`. */
   readonly address: SocketAddress | undefined;
-  /** Settles when the first of its planes, HTTP or dmsg, is served no more, by a close or by itself. Never rejects. */
+  /** Settles when it is closed, or when the first of its planes ends by itself. Never rejects. */
   readonly closed: Promise<void>;
   /** The dmsg side as it is now; undefined without one. */
   dmsgStatus(): DmsgStatus | undefined;
   /** The plane that ended by itself, once one did. */
   lostPlane(): Plane | undefined;
+  /** It is served over `plane`, too, until `closed` settles, which a close may bring about. */
+  alsoServedOver(plane: Plane, closed: Promise<unknown>): void;
   /** What was refused so far, over HTTP and dmsg. */
   refused(): RefusalCounts;
   /** What was answered so far, over HTTP and dmsg. */
@@ -148,6 +150,7 @@ interface Parts {
 class Running implements RunningService {
   readonly closed: Promise<void>;
   readonly #parts: Parts;
+  readonly #onLost: (plane: Plane) => void;
   #closing: Promise<void> | undefined;
   #lost: Plane | undefined;
   #onClosed!: () => void;
@@ -158,15 +161,19 @@ class Running implements RunningService {
     onLost: (plane: Plane) => void,
   ) {
     this.#parts = parts;
-    // The first that ends, so that a service that is half dead does not look healthy.
-    this.closed = Promise.race([
-      new Promise<void>((resolve) => this.#onClosed = resolve),
-      ...(parts.http === undefined ? [] : [parts.http.closed.then(() => "HTTP" as const)]),
-      ...(parts.side === undefined ? [] : [parts.side.closed.then(() => "dmsg" as const)]),
-    ]).then((plane) => {
-      if (plane === undefined || this.#closing !== undefined) return;
+    this.#onLost = onLost;
+    this.closed = new Promise((resolve) => this.#onClosed = resolve);
+    if (parts.http !== undefined) this.alsoServedOver("HTTP", parts.http.closed);
+    if (parts.side !== undefined) this.alsoServedOver("dmsg", parts.side.closed);
+  }
+
+  /** The first that ends is the end of all, so that a service that is half dead does not look healthy. */
+  alsoServedOver(plane: Plane, closed: Promise<unknown>): void {
+    void closed.then(() => {
+      if (this.#closing !== undefined || this.#lost !== undefined) return;
       this.#lost = plane;
-      onLost(plane);
+      this.#onLost(plane);
+      this.#onClosed();
     });
   }
 

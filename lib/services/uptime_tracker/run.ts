@@ -96,6 +96,6 @@ export async function runUptimeTracker(
     holds,
     kept: async () => ({ visors: (await store.visors()).length }),
   });
-  const closed = operator === undefined ? service.closed : Promise.race([service.closed, operator.closed]);
-  return Object.assign(service, { closed, privateAddress: operator?.address });
+  if (operator !== undefined) service.alsoServedOver("operator's HTTP", operator.closed);
+  return Object.assign(service, { privateAddress: operator?.address });
 }
