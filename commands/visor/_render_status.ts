@@ -1,7 +1,7 @@
 /** A visor's status for people. @module */
 import { renderFields, renderTable } from "../../lib/cli/table.ts";
 import { renderDuration } from "../../lib/cli/mod.ts";
-import type { NodeCounters, VisorStatus } from "../../lib/control/mod.ts";
+import type { NodeCounters, NodeStatus, VisorStatus } from "../../lib/control/mod.ts";
 import { renderSessions } from "../_render_sessions.ts";
 
 export function renderStatus(status: VisorStatus): string {
@@ -16,6 +16,7 @@ export function renderStatus(status: VisorStatus): string {
     ["transports", renderCounts(node.transports)],
     ["routes", `${count(node.routeGroups, "connection")}, ${count(node.rules, "rule")}`],
     ["apps", `${node.apps.running} of ${node.apps.known} running`],
+    ...renderPresence(node.presence),
     ["refused", renderCounts(refusedOf(node.counters))],
     ["home", status.home],
   ])];
@@ -43,6 +44,35 @@ export function renderStatus(status: VisorStatus): string {
 function refusedOf({ transports, router, setup, apps }: NodeCounters): Record<string, number> {
   const { rulesRefused, unknownRoute, unknownType, malformed } = router;
   return { ...transports, unknownRoute, unknownType, malformed, rulesRefused, ...setup, ...apps };
+}
+
+/** A line for each thing that it does to be known; none where the network has no services for it. */
+function renderPresence(
+  { services, heartbeat, autoconnect }: NodeStatus["presence"],
+): (readonly [string, string])[] {
+  const told = (agoMs: number | undefined, done: string, not: string) =>
+    agoMs === undefined ? not : `${done} ${renderDuration(agoMs)} ago`;
+  const because = (failure: string | undefined) => failure === undefined ? "" : ` (${failure})`;
+  return [
+    ...services.map(({ type, port, registeredAgoMs, failure }) =>
+      [
+        "offers",
+        `${type}${port === undefined ? "" : ` on port ${port}`}, ` +
+        told(registeredAgoMs, "registered", "not registered") + because(failure),
+      ] as const
+    ),
+    ...(heartbeat === undefined ? [] : [
+      [
+        "heartbeat",
+        `${heartbeat.service}, ${told(heartbeat.lastAgoMs, "taken", "none taken yet")}${
+          because(heartbeat.failure)
+        }`,
+      ] as const,
+    ]),
+    ...(autoconnect === undefined
+      ? []
+      : [["public visors", `${autoconnect.connected} of at most ${autoconnect.wanted} connected`] as const]),
+  ];
 }
 
 /** `stcpr 2, dmsg 1`; what is 0 is left out. */

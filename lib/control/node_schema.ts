@@ -134,12 +134,30 @@ export const countersSchema = z.object({
   apps: z.object({ streamsRefused: count }),
 });
 
+/** What the visor does to be known, and to know others. */
+const presenceSchema = z.object({
+  services: z.array(z.object({
+    type: z.string(),
+    port: z.int().optional(),
+    registeredAgoMs: z.number().optional().describe("absent: not known to the service discovery"),
+    failure: z.string().optional(),
+  })).describe("offered to everybody"),
+  heartbeat: z.object({
+    service: z.string(),
+    lastAgoMs: z.number().optional(),
+    failure: z.string().optional(),
+  }).optional().describe("absent: the network has nobody who counts"),
+  autoconnect: z.object({ connected: count, wanted: count }).optional()
+    .describe("transports to public visors, made by itself; absent: not done"),
+});
+
 /** The routed part in short, for `status`. */
 export const nodeStatusSchema = z.object({
   transports: z.record(z.string(), count).describe("live ones, by type"),
   rules: count,
   routeGroups: count,
   apps: z.object({ running: count, known: count }),
+  presence: presenceSchema,
   counters: countersSchema,
 });
 

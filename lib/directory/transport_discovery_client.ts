@@ -5,7 +5,7 @@
  */
 import type { PublicKey } from "../crypto/mod.ts";
 import type { AskService } from "../dmsg/mod.ts";
-import { asObject, jsonOf, listOf, member, reasonIn, refused } from "./_answers.ts";
+import { asObject, jsonOf, keyOf, listOf, member, reasonIn, refused } from "./_answers.ts";
 import { ServiceAnswerError } from "./errors.ts";
 import { isTransportId, readTransport, type TransportRecord, wireTransport } from "./transport_record.ts";
 import type { ServiceAnswer } from "./request_signer.ts";
@@ -14,6 +14,10 @@ import type { ServiceAnswer } from "./request_signer.ts";
 export const BATCH_MAX = 500;
 /** Ids remembered as known to a service that takes each but once. */
 export const POSTED_MAX = 16_384;
+/** Visors whose statistics are read. */
+export const STATS_KEYS_MAX = 100_000;
+/** Of one visor: a total, and a number for each type. */
+export const STATS_TYPES_MAX = 32;
 
 export interface TransportDiscoveryClientOptions {
   /** The visor's version, told with each registration. */
@@ -97,6 +101,32 @@ export class TransportDiscoveryClient {
   /** Every transport: 100,000 are some 30 MB. */
   all(signal?: AbortSignal): Promise<TransportRecord[]> {
     return this.#list({ method: "GET", path: "/all-transports", isLarge: true }, signal);
+  }
+
+  /**
+   * How many transports of each type every visor has; of at most {@link STATS_KEYS_MAX} visors. Empty where the
+   * service does not tell it.
+   */
+  async perKeyStats(signal?: AbortSignal): Promise<Map<PublicKey, ReadonlyMap<string, number>>> {
+    const answer = await this.#ask(
+      { method: "GET", path: "/all-transports/per-key-stats", isLarge: true },
+      signal,
+    );
+    const found = new Map<PublicKey, ReadonlyMap<string, number>>();
+    if (isUnknownRoute(answer)) return found;
+    if (answer.status !== 200) throw refused(SERVICE, "its statistics", answer);
+    const stats = asObject(jsonOf(SERVICE, answer));
+    if (stats === undefined) {
+      throw new ServiceAnswerError(`The ${SERVICE} answered with what are no statistics`);
+    }
+    for (const [text, value] of Object.entries(stats).slice(0, STATS_KEYS_MAX)) {
+      const key = keyOf(text);
+      if (key === undefined) continue;
+      const counts = Object.entries(asObject(value) ?? {}).slice(0, STATS_TYPES_MAX)
+        .flatMap(([type, count]) => typeof count === "number" && count >= 0 ? [[type, count] as const] : []);
+      found.set(key, new Map(counts));
+    }
+    return found;
   }
 
   /** Tells that the caller is up. False where the service does not offer it. */

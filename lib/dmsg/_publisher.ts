@@ -7,9 +7,8 @@
  */
 import { describeError, type Log, type Scope } from "../base/mod.ts";
 import type { KeyPair } from "../crypto/mod.ts";
-import { sleep, withTimeout, type World } from "../runtime/mod.ts";
+import { Nudge, sleep, withTimeout, type World } from "../runtime/mod.ts";
 import { withLinger } from "./_abortable.ts";
-import { Nudge } from "./_nudge.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Entry, ENTRY_VERSION, signEntry } from "./entry.ts";
 import { EntryRefusedError } from "./http_discovery.ts";

@@ -8,13 +8,12 @@
 import { ConnClosedError, describeError, LimitError, type Log, type Scope, WorldError } from "../base/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { PostQuantum } from "../noise/mod.ts";
-import { sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
+import { Nudge, sleep, type SocketAddress, withTimeout, type World } from "../runtime/mod.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
 import { orAbort } from "./_abortable.ts";
 import { someAtOnce } from "./_at_once.ts";
 import { byRandomWeight, unit } from "./_chance.ts";
 import { SessionLiveness } from "./_liveness.ts";
-import { Nudge } from "./_nudge.ts";
 import { SessionHistory } from "./_session_history.ts";
 import { parseServerAddress } from "./address.ts";
 import type { Entry } from "./entry.ts";

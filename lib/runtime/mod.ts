@@ -12,6 +12,7 @@
  */
 export * from "./errors.ts";
 export * from "./linger.ts";
+export * from "./nudge.ts";
 export * from "./system/mod.ts";
 export * from "./time.ts";
 export * from "./world.ts";

@@ -45,6 +45,7 @@ export function nodeStatus(node: VisorNode): NodeStatus {
     rules: node.router.rules().length,
     routeGroups: node.router.groups().filter(({ isReady }) => isReady).length,
     apps: { running: apps.filter(({ status }) => status === "running").length, known: apps.length },
+    presence: node.presence.state(),
     counters: node.counters(),
   };
 }

@@ -11,7 +11,9 @@ import {
   type NetworkClient,
   RouteFinderClient,
   type ServiceAddress,
+  ServiceDiscoveryClient,
   TransportDiscoveryClient,
+  UptimeTrackerClient,
 } from "../directory/mod.ts";
 import type { AskService } from "../dmsg/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
@@ -25,6 +27,8 @@ export interface NodeServices {
   /** Undefined, as the next: the network has none. */
   readonly transportDiscovery: TransportDiscoveryClient | undefined;
   readonly addressResolver: AddressResolverClient | undefined;
+  readonly serviceDiscovery: ServiceDiscoveryClient | undefined;
+  readonly uptimeTracker: UptimeTrackerClient | undefined;
   /** Rejects with `NoRouteError` where the network has no route finder. */
   readonly findRoutes: (
     pairs: readonly (readonly [PublicKey, PublicKey])[],
@@ -67,6 +71,8 @@ export function openServices(
 
   const discovery = askOf("transport discovery", network.transportDiscovery);
   const resolver = askOf("address resolver", network.addressResolver);
+  const services = askOf("service discovery", network.serviceDiscovery);
+  const tracker = askOf("uptime tracker", network.uptimeTracker);
   const finder = askOf("route finder", network.routeFinder);
   const timeoutMs = settings.routeFinderTimeoutMs || undefined;
   const routes = finder === undefined
@@ -77,6 +83,8 @@ export function openServices(
       ? undefined
       : new TransportDiscoveryClient(afterDmsg(discovery), { version }),
     addressResolver: resolver === undefined ? undefined : new AddressResolverClient(resolver),
+    serviceDiscovery: services === undefined ? undefined : new ServiceDiscoveryClient(afterDmsg(services)),
+    uptimeTracker: tracker === undefined ? undefined : new UptimeTrackerClient(tracker),
     findRoutes(pairs, limits, signal) {
       if (routes !== undefined) return routes.routes(pairs, limits, signal);
       return Promise.reject(new NoRouteError(pairs[0]![1], "this network has no route finder"));

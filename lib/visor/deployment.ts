@@ -17,7 +17,7 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
   const network = dmsgOfConfig(config, embedded);
   const isEmbedded = network.name === embedded.name;
   const { transportDiscovery, addressResolver, routeFinder, configuration, routeSetupNodes } = config.node;
-  const { allowLoopbackAddresses } = config.node;
+  const { serviceDiscovery, uptimeTracker, allowLoopbackAddresses } = config.node;
   const setupNodes = routeSetupNodes.length > 0
     ? routeSetupNodes
     : isEmbedded
@@ -29,6 +29,8 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
       transportDiscovery: serviceOf(transportDiscovery, isEmbedded && embedded.transportDiscovery),
       addressResolver: serviceOf(addressResolver, isEmbedded && embedded.addressResolver),
       routeFinder: serviceOf(routeFinder, isEmbedded && embedded.routeFinder),
+      serviceDiscovery: serviceOf(serviceDiscovery, isEmbedded && embedded.serviceDiscovery),
+      uptimeTracker: serviceOf(uptimeTracker, isEmbedded && embedded.uptimeTracker),
       conf: serviceOf(configuration, isEmbedded && embedded.conf),
       setupNodes,
       allowLoopbackAddresses: allowLoopbackAddresses || undefined,

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { type Conn, type Log, Scope } from "../base/mod.ts";
+import { type Conn, describeError, type Log, Scope } from "../base/mod.ts";
 import type { NodeCounters } from "../control/mod.ts";
 import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import type { DmsgNetwork, NetworkClient } from "../directory/mod.ts";
@@ -28,8 +28,10 @@ import {
 import type { SocketAddress, World } from "../runtime/mod.ts";
 import {
   dmsgCarrier,
+  isTellableAddress,
   PacketType,
   RefusalCounters,
+  type SocketCarrier,
   stcpCarrier,
   stcprCarrier,
   SudphCarrier,
@@ -43,6 +45,7 @@ import type { NodeConfig, PersistentTransport } from "./config/mod.ts";
 import { type NodeServices, openServices } from "./_node_services.ts";
 import { resolverUdpAddress } from "./_resolver_address.ts";
 import { type AppEntry, type AppNetwork, Launcher } from "./apps/mod.ts";
+import { type Offer, Presence, PUBLIC_TYPE } from "./presence/mod.ts";
 
 /** What of a configuration the routed part uses. */
 export type NodeSettings =
@@ -55,6 +58,7 @@ export type NodeSettings =
     | "stunServers"
     | "transportSetupNodes"
     | "routeFinderTimeoutMs"
+    | "presence"
   >
   & { readonly persistentTransports: readonly PersistentTransport[] };
 
@@ -84,12 +88,14 @@ export class VisorNode implements AsyncDisposable {
   readonly launcher: Launcher;
   /** Undefined without an address resolver. */
   readonly sudph: SudphCarrier | undefined;
+  readonly presence: Presence;
   /** What peers did on transports that was refused or ignored. */
   readonly refusals = new RefusalCounters();
   readonly #setupCounters = newSetupCounters();
   readonly #options: VisorNodeOptions;
   readonly #scope = new Scope();
   readonly #ports: AppPorts;
+  #stcpr: SocketCarrier | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: VisorNodeOptions) {
@@ -122,6 +128,7 @@ export class VisorNode implements AsyncDisposable {
       }),
       onPackets: this.router.handlePackets,
       isUsed: (id) => this.router.usesTransport(id),
+      unaskedMax: settings.presence.isPublic && settings.presence.publicTransportsMax || undefined,
     });
     this.transports.onClosed((transport) => this.router.transportClosed(transport));
     this.dialer = new RouteDialer<RouteGroup>({
@@ -149,6 +156,18 @@ export class VisorNode implements AsyncDisposable {
       log: log.child("app"),
       entries: options.apps,
       network: this.#appNetwork(),
+      onChange: () => this.presence.changed(),
+    });
+    this.presence = new Presence({
+      world,
+      publicKey: local,
+      version: options.version,
+      settings: settings.presence,
+      services: this.services,
+      transports: this.transports,
+      offers: () => this.#offers(),
+      addresses: () => this.#addresses().filter(isTellableAddress),
+      log,
     });
     this.#serve();
   }
@@ -171,10 +190,12 @@ export class VisorNode implements AsyncDisposable {
   /** Ends everything in an order in which each part can still say goodbye. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      const left = this.presence.close(); // on its way first, and waited for last: it needs nothing of the rest
       await this.launcher.close();
       await this.#scope[Symbol.asyncDispose]();
       await this.router.close({ waitMs: ROUTES_CLOSE_MS }); // over transports that still live
       await this.transports.close();
+      await left;
     })();
     return this.#closing;
   }
@@ -196,16 +217,48 @@ export class VisorNode implements AsyncDisposable {
     if (resolver !== undefined) {
       const allowLoopback = network.allowLoopbackAddresses === true;
       const hostname = allowLoopback ? "127.0.0.1" : "0.0.0.0";
-      const addresses = () => allowLoopback ? ["127.0.0.1"] : world.network.addresses();
-      const direct = { ...sockets, resolver, addresses, allowLoopback };
+      const direct = { ...sockets, resolver, addresses: () => this.#addresses(), allowLoopback };
       const resolverAddress = (signal: AbortSignal) =>
         resolverUdpAddress(resolver, network.addressResolver!.http, signal);
+      this.#stcpr = stcprCarrier({ ...direct, listen: { hostname, port: stcprPort } });
       carriers.unshift(
-        stcprCarrier({ ...direct, listen: { hostname, port: stcprPort } }),
+        this.#stcpr,
         sudphCarrier({ ...direct, listen: { hostname, port: sudphPort }, resolverAddress, stunServers }),
       );
     }
     return carriers;
+  }
+
+  /** IP addresses at which others may find this machine. */
+  #addresses(): readonly string[] {
+    const { world, network } = this.#options;
+    return network.allowLoopbackAddresses === true ? ["127.0.0.1"] : world.network.addresses();
+  }
+
+  /** What everybody may use of this visor: one of a type. */
+  #offers(): Offer[] {
+    const offers = this.#options.settings.presence.isPublic ? [this.#publicOffer()] : [];
+    for (const offer of this.launcher.offers()) {
+      if (offers.every(({ type }) => type !== offer.type)) offers.push(offer);
+    }
+    return offers;
+  }
+
+  /** At its stcpr port; and setup nodes must reach it over dmsg, by its entry (services.md 6). */
+  #publicOffer(): Offer {
+    const port = this.#stcpr?.address?.port;
+    const failure = this.transports.carrierFailures.get("stcpr");
+    const problem = this.#stcpr === undefined
+      ? "the network has no address resolver, so stcpr is not served"
+      : failure !== undefined
+      ? describeError(failure)
+      : port === undefined
+      ? "stcpr does not listen: this visor has no public IPv4 address"
+      : "its dmsg entry is not published yet";
+    const isFound = this.#options.client.dmsg.status().entry?.published === true;
+    return port !== undefined && isFound
+      ? { type: PUBLIC_TYPE, port }
+      : { type: PUBLIC_TYPE, port: undefined, problem };
   }
 
   #appNetwork(): AppNetwork {

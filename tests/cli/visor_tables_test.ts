@@ -48,6 +48,14 @@ function status(counters: NodeCounters): VisorStatus {
       rules: 4,
       routeGroups: 1,
       apps: { running: 1, known: 2 },
+      presence: {
+        services: [
+          { type: "visor", failure: "stcpr does not listen" },
+          { type: "skysocks", port: 3, registeredAgoMs: 4_000 },
+        ],
+        heartbeat: { service: "uptime tracker", lastAgoMs: 61_000, failure: "away" },
+        autoconnect: { connected: 2, wanted: 5 },
+      },
       counters,
     },
     services: [],
@@ -74,6 +82,21 @@ Deno.test("visor status has a line on transports, routes, apps, and on what was 
     "1 of 2 running",
     "none",
   ]);
+});
+
+Deno.test("visor status tells what is offered, heartbeats, and public visors", () => {
+  const text = renderStatus(status(COUNTERS));
+  for (
+    const line of [
+      "offers:        visor, not registered (stcpr does not listen)",
+      "offers:        skysocks on port 3, registered 4 s ago",
+      "heartbeat:     uptime tracker, taken 1m 01s ago (away)",
+      "public visors: 2 of at most 5 connected",
+    ]
+  ) assert(text.split("\n").includes(line), `${line} is not in\n${text}`);
+  const given = status(COUNTERS);
+  const without = renderStatus({ ...given, node: { ...given.node, presence: { services: [] } } });
+  assert.doesNotMatch(without, /offers|heartbeat|public visors/);
 });
 
 Deno.test("visor status names each kind of bad input with its number", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Ledger } from "../../lib/base/mod.ts";
 import { orAbort, withLinger } from "../../lib/dmsg/_abortable.ts";
-import { Nudge } from "../../lib/dmsg/_nudge.ts";
+import { Nudge } from "../../lib/runtime/mod.ts";
 import { inNetwork } from "./client_support.ts";
 
 const never = new AbortController().signal;

@@ -134,6 +134,8 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
       transportDiscovery: { http: undefined, dmsg: undefined },
       addressResolver: { http: undefined, dmsg: undefined },
       routeFinder: { http: undefined, dmsg: undefined },
+      serviceDiscovery: { http: undefined, dmsg: undefined },
+      uptimeTracker: { http: undefined, dmsg: undefined },
       configuration: { http: undefined, dmsg: undefined },
       routeFinderTimeoutMs: 10_000,
       transportSetupNodes: [],
@@ -145,6 +147,14 @@ Deno.test("parseVisorConfig() reads an empty object as every default", () => {
       stcp: undefined,
       persistentTransports: [],
       allowLoopbackAddresses: false,
+      presence: {
+        isPublic: false,
+        publicTimeoutMs: 600_000,
+        publicTransportsMax: 1_000,
+        displayNodeIp: false,
+        serviceIntervalMs: 90_000,
+        autoconnects: true,
+      },
     },
     apps: [],
   });
@@ -162,7 +172,11 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
         stcpr_port: 7777,
         sudph_port: 7778,
         allow_loopback_addresses: true,
+        public_autoconnect: false,
       },
+      is_public: true,
+      public_visor: { registration_timeout: "2m", max_transports: 7 },
+      uptime_tracker: { addr: `dmsg://${other}:82` },
       routing: {
         route_setup_nodes: [other],
         user_route_setup_nodes: [publicKey],
@@ -173,6 +187,10 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
       "skywire-tcp": { pk_table: { [other]: "10.0.0.1:7777" } },
       persistent_transports: [{ pk: other, type: "stcpr" }],
       launcher: {
+        service_discovery: "http://sd:9098",
+        service_discovery_dmsg: `dmsg://${other}:83`,
+        display_node_ip: true,
+        heartbeat_interval: "1ms",
         apps: [
           { name: "skysocks-client", binary: "skywire", args: ["app", "--addr", ":1080"], port: 13 },
           { name: "b", args: `--srv key --name 'two words' ""`, auto_start: true },
@@ -185,6 +203,8 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     transportDiscovery: { http: undefined, dmsg: `dmsg://${other}:80` },
     addressResolver: { http: "http://ar:9093", dmsg: `dmsg://${other}:81` },
     routeFinder: { http: undefined, dmsg: undefined },
+    serviceDiscovery: { http: "http://sd:9098", dmsg: `dmsg://${other}:83` },
+    uptimeTracker: { http: undefined, dmsg: `dmsg://${other}:82` },
     configuration: { http: undefined, dmsg: undefined },
     routeFinderTimeoutMs: 2_000,
     transportSetupNodes: [other, publicKey],
@@ -196,6 +216,14 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     stcp: { table: new Map([[other, "10.0.0.1:7777"]]), listen: { hostname: "0.0.0.0", port: 7777 } },
     persistentTransports: [{ publicKey: other, type: "stcpr" }],
     allowLoopbackAddresses: true,
+    presence: {
+      isPublic: true,
+      publicTimeoutMs: 120_000,
+      publicTransportsMax: 7,
+      displayNodeIp: true,
+      serviceIntervalMs: 5_000, // the least
+      autoconnects: false,
+    },
   });
   assert.deepEqual(apps, [
     {
@@ -211,6 +239,10 @@ Deno.test("parseVisorConfig() reads transports, routes and apps in the forms of 
     parseVisorConfig(JSON.stringify({ routing: { route_finder_timeout: value } }), "visor.json").node
       .routeFinderTimeoutMs;
   assert.deepEqual(["1m1.5s", "250ms", "0s", ""].map(timeout), [61_500, 250, 0, 10_000]);
+  const interval = (value: unknown) =>
+    parseVisorConfig(JSON.stringify({ launcher: { heartbeat_interval: value } }), "visor.json").node.presence
+      .serviceIntervalMs;
+  assert.deepEqual(["2m", 0, ""].map(interval), [120_000, 90_000, 90_000]);
 });
 
 Deno.test("parseVisorConfig() takes null, empty texts, zero keys and unknown fields as Skywire does", () => {

@@ -55,7 +55,7 @@ for (const [index, [title, config]] of MINIMAL.entries()) {
         await statusThat(running, world, ({ uptimeMs }) => uptimeMs >= 300_000);
         const addresses = embedded.servers.map(({ address }) => address);
         assert.deepEqual(addresses.filter((address) => !dials.includes(address)), [], "each server is tried");
-        const others = dials.filter((to) => !addresses.includes(to) && !/^(ar|dmsgd|tpd)\./.test(to));
+        const others = dials.filter((to) => !addresses.includes(to) && !/^(ar|dmsgd|sd|tpd)\./.test(to));
         assert.deepEqual(others, []);
         const most = Math.max(...addresses.map((address) => dials.filter((to) => to === address).length));
         assert.ok(most <= 30, `${most} dials of one server in 5 min`);

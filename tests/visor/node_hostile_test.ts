@@ -111,6 +111,7 @@ Deno.test("forged settlements: none settles, each is counted, the accept loop go
   withFleet(362, ["A", "B"], async (fleet) => {
     const enemy = fleet.simulation.node("enemy", { address: "192.0.2.66" });
     const at = await stcprOf(fleet, "B");
+    await fleet.sleep(15_000); // its own first errands are done
     const before = fleet.world("B").ledger.live();
     const ids = ["f70ca1bc-b645-0b6b-9306-fbb03f4f0a52", "00000000-0000-0000-0000-000000000000"];
     const forgeries = [

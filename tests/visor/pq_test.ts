@@ -47,8 +47,10 @@ Deno.test("a local network is hybrid throughout; status, sessions and log say so
           "dmsg-server-1",
           "dmsg-server-2",
           "route-finder.dmsg",
+          "service-discovery.dmsg",
           "setup-node.dmsg",
           "transport-discovery.dmsg",
+          "uptime-tracker.dmsg",
         ]);
         assert.ok(lines.every(({ fields }) => fields.post_quantum === true));
         assert.ok(made >= 4, `${made} key pairs: the visor's and the discovery's sessions, by the KEM given`);

@@ -44,6 +44,8 @@ Deno.test("runVisor() --local becomes ready, says each step, and its status is t
         "address-resolver",
         "route-finder",
         "setup-node",
+        "service-discovery",
+        "uptime-tracker",
       ]);
       const { address, udpAddress } = status.services.find(({ name }) => name === "address-resolver")!;
       assert.equal(`http://${udpAddress}`, address, "its UDP side has the number of its HTTP port");

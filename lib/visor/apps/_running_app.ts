@@ -27,12 +27,17 @@ export class RunningApp {
   instance: AppInstance | undefined;
   readonly #scope = new Scope();
 
-  constructor(start: (context: AppContext) => Promise<AppInstance>, context: AppContext) {
+  /** `onChange`: there is an instance, or there is none any more. */
+  constructor(
+    start: (context: AppContext) => Promise<AppInstance>,
+    context: AppContext,
+    onChange: () => void = () => {},
+  ) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.tried = promise;
     this.#scope.spawn(
       "app",
-      (signal) => this.#run(start, context, { signal, tried: resolve }).finally(resolve),
+      (signal) => this.#run(start, context, { signal, tried: resolve, onChange }).finally(resolve),
     );
   }
 
@@ -50,7 +55,7 @@ export class RunningApp {
   async #run(
     start: (context: AppContext) => Promise<AppInstance>,
     context: AppContext,
-    { signal, tried }: { signal: AbortSignal; tried: () => void },
+    { signal, tried, onChange }: { signal: AbortSignal; tried: () => void; onChange: () => void },
   ): Promise<void> {
     const { world: { clock }, log } = context;
     let failures = 0;
@@ -60,11 +65,13 @@ export class RunningApp {
         const instance = this.instance = await start(context);
         this.failure = undefined;
         tried();
+        onChange();
         if (!signal.aborted) await instance.ended;
         await instance.close();
         throw new AppEndedError();
       } catch (error) {
         this.instance = undefined;
+        onChange();
         if (signal.aborted) return;
         this.failure = describeError(error);
       }

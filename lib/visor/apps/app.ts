@@ -72,8 +72,17 @@ export interface ProxyState {
 /** Skywire's numbers of these are 0, 1, 2, 3 (visor.md 4.1). */
 export type AppStatus = "stopped" | "running" | "errored" | "starting";
 
+/** What an app offers to everybody, for the service discovery. */
+export interface AppOffer {
+  /** As the network knows it: `skysocks`. */
+  readonly type: string;
+  readonly port: number;
+}
+
 /** An app that listens, or does whatever makes it an app. */
 export interface AppInstance {
+  /** Undefined: nothing, or not to everybody. */
+  readonly offer?: AppOffer;
   /** Settles when it runs no more, by `close` or by itself. Never rejects. */
   readonly ended: Promise<void>;
   /** Computed when asked for. */

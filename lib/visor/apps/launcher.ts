@@ -5,7 +5,7 @@
  * @module
  */
 import { describeError, LimitError, type Log } from "../../base/mod.ts";
-import type { AppContext, AppEntry, AppNetwork, AppProgram, AppStatus, ProxyState } from "./app.ts";
+import type { AppContext, AppEntry, AppNetwork, AppOffer, AppProgram, AppStatus, ProxyState } from "./app.ts";
 import { appNameIn, shownArguments } from "./arguments.ts";
 import { AppConfiguredError, AppNotBuiltInError, AppNotFoundError } from "./errors.ts";
 import { RunningApp } from "./_running_app.ts";
@@ -26,6 +26,8 @@ export interface LauncherOptions {
   readonly entries: readonly AppEntry[];
   readonly network: AppNetwork;
   readonly log: Log;
+  /** Told when an app has started or ended. */
+  readonly onChange?: () => void;
   /** Default: {@link APP_PROGRAMS}. */
   readonly programs?: Readonly<Record<string, AppProgram>>;
 }
@@ -96,6 +98,13 @@ export class Launcher implements AsyncDisposable {
     return [...this.#apps.values()].map((known) => this.#state(known));
   }
 
+  /** What apps that run offer to everybody. */
+  offers(): AppOffer[] {
+    return [...this.#apps.values()].flatMap(({ running }) =>
+      running === undefined || running.isStopping ? [] : running.instance?.offer ?? []
+    );
+  }
+
   /** Undefined: no app has this name. */
   app(name: string): AppState | undefined {
     const known = this.#apps.get(name);
@@ -119,8 +128,9 @@ export class Launcher implements AsyncDisposable {
       if (this.#isClosed) return this.#state(known);
       known.entry = next;
       known.failure = undefined;
-      const { world, network, log } = this.#options;
-      known.running = new RunningApp(start, { name, port: next.port, world, network, log: log.child(name) });
+      const { world, network, log, onChange } = this.#options;
+      const context = { name, port: next.port, world, network, log: log.child(name) };
+      known.running = new RunningApp(start, context, onChange);
       await known.running.tried;
       return this.#state(known);
     });

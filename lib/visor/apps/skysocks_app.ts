@@ -13,15 +13,18 @@ export const skysocksApp: AppProgram = (args) => {
   const whitelist = keys === undefined ? undefined : new Set(keys);
   return async ({ world, network, port, log }): Promise<AppInstance> => {
     const { SKYSOCKS_PORT, skysocksServer } = await world.outside(() => import("../../proxy/mod.ts"));
+    const ownPort = port || SKYSOCKS_PORT;
     const server = skysocksServer({
       world,
-      listener: network.listen(port || SKYSOCKS_PORT),
+      listener: network.listen(ownPort),
       dialTcp: (to, options) => world.network.dial(to, { ...options, canReset: true }),
       whitelist,
       passcode,
       log,
     });
+    const isForEverybody = passcode === undefined && whitelist === undefined;
     return {
+      offer: isForEverybody ? { type: "skysocks", port: ownPort } : undefined,
       ended: server.ended,
       state: () => ({ status: "running", detailedStatus: "Running" }),
       close: () => server.close(),

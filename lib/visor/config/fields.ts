@@ -46,6 +46,8 @@ export const SAMPLE_INTERVAL_MS_DEFAULT = 60_000;
 const SAMPLE_INTERVAL_MS_MIN = 1_000;
 /** What is kept is kept by the hour. */
 const SAMPLE_INTERVAL_MS_MAX = 3_600_000;
+/** Between two registrations at the service discovery, which forgets after 5 min: three tries fit (SV-2). */
+export const SERVICE_INTERVAL_MS_DEFAULT = 90_000;
 const ROUTE_FINDER_TIMEOUT_DEFAULT_MS = 10_000;
 /** `route_finder_timeout` beyond this is a slip of units. */
 const ROUTE_FINDER_TIMEOUT_MAX_MS = 600_000;
@@ -167,7 +169,7 @@ export const VISOR_FIELDS = {
   "transport.discovery_dmsg": used(overDmsg(), "the same over dmsg, asked first"),
   "transport.address_resolver": used(http(), "the address resolver; empty: the deployment's"),
   "transport.address_resolver_dmsg": used(overDmsg(), "the same over dmsg, asked first"),
-  "transport.public_autoconnect": kept(flag(true), "transports to public visors by itself", true),
+  "transport.public_autoconnect": used(flag(true), "transports to up to five public visors by itself", true),
   "transport.transport_setup": used(keys(), "who may make this visor add transports"),
   "transport.user_transport_setup": used(keys(), "more of them, kept by `conf gen -r`"),
   "transport.log_store.type": kept(choice("file", "memory"), "where traffic is noted", "file"),
@@ -215,16 +217,19 @@ export const VISOR_FIELDS = {
   "routing.transport_preference": kept(whatever(), "types in their order"),
   "routing.policy_per_dial": kept(whatever(), "how a route is chosen"),
 
-  "uptime_tracker.addr": kept(http(), "the uptime tracker"),
-  "uptime_tracker.addr_dmsg": kept(overDmsg(), "the same over dmsg"),
+  "uptime_tracker.addr": used(http(), "the uptime tracker; empty: the deployment's"),
+  "uptime_tracker.addr_dmsg": used(overDmsg(), "the same over dmsg, asked first"),
 
-  "launcher.service_discovery": kept(http(), "the service discovery"),
-  "launcher.service_discovery_dmsg": kept(overDmsg(), "the same over dmsg"),
+  "launcher.service_discovery": used(http(), "the service discovery; empty: the deployment's"),
+  "launcher.service_discovery_dmsg": used(overDmsg(), "the same over dmsg, asked first"),
   "launcher.apps": used(list(APP_FIELDS), "apps of the visor"),
   "launcher.server_addr": kept(text("localhost:5505"), "where apps of Skywire connect", "localhost:5505"),
   "launcher.bin_path": kept(text("./"), "folder of apps of Skywire", "./"),
-  "launcher.display_node_ip": kept(flag(), "addresses are shown in the service discovery", false),
-  "launcher.heartbeat_interval": kept(period("90s", 90_000), "between two registrations"),
+  "launcher.display_node_ip": used(flag(), "the service discovery shows its addresses to everybody", false),
+  "launcher.heartbeat_interval": used(
+    period("90s", SERVICE_INTERVAL_MS_DEFAULT),
+    "between two registrations at the service discovery; at least 5s",
+  ),
 
   survey_whitelist: used(keys(), "who may read log, uptime and survey over dmsg"),
   user_survey_whitelist: used(keys(), "more of them, kept by `conf gen -r`"),
@@ -244,9 +249,15 @@ export const VISOR_FIELDS = {
   "log_server.local_addr": kept(text(), "a local address of the log server"),
   stun_servers: used(hostPorts(), "servers that tell a machine its address"),
   shutdown_timeout: kept(period("10s", 10_000), "for an end in order; here it has 2 s", "10s"),
-  is_public: kept(flag(), "the visor offers itself to all", false),
-  "public_visor.registration_timeout": kept(period("10m0s", 600_000), "for offering itself"),
-  "public_visor.max_transports": kept(count(1_000), "transports of a public visor"),
+  is_public: used(flag(), "the visor offers itself to all", false),
+  "public_visor.registration_timeout": used(
+    period("10m0s", 600_000),
+    "a public visor that is refused for so long is not known as one",
+  ),
+  "public_visor.max_transports": used(
+    count(1_000),
+    "transports that others open to a public visor; 0: any visor's",
+  ),
   persistent_transports: used(
     list({
       pk: used(key(), "the other visor"),

@@ -6,7 +6,7 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { Fields } from "../../deployment/mod.ts";
 import type { SocketAddress } from "../../runtime/mod.ts";
-import { readField } from "./fields.ts";
+import { readField, SERVICE_INTERVAL_MS_DEFAULT } from "./fields.ts";
 
 /** A transport that is made again whenever it is gone. */
 export interface PersistentTransport {
@@ -26,6 +26,8 @@ export interface NodeConfig {
   readonly transportDiscovery: ServiceUrlPair;
   readonly addressResolver: ServiceUrlPair;
   readonly routeFinder: ServiceUrlPair;
+  readonly serviceDiscovery: ServiceUrlPair;
+  readonly uptimeTracker: ServiceUrlPair;
   readonly configuration: ServiceUrlPair;
   /** For one question to the route finder. */
   readonly routeFinderTimeoutMs: number;
@@ -50,6 +52,23 @@ export interface NodeConfig {
   readonly persistentTransports: readonly PersistentTransport[];
   /** Addresses of this machine are bound and dialled by `stcpr` and `sudph`: for a network on loopback. */
   readonly allowLoopbackAddresses: boolean;
+  readonly presence: PresenceConfig;
+}
+
+/** How the visor makes itself known, and whom it connects to by itself. */
+export interface PresenceConfig {
+  /** It offers itself to all. */
+  readonly isPublic: boolean;
+  /** For being refused as public before it is given up. */
+  readonly publicTimeoutMs: number;
+  /** Of a public visor: transports that others open. 0: as any other visor. */
+  readonly publicTransportsMax: number;
+  /** Everybody may see its addresses. */
+  readonly displayNodeIp: boolean;
+  /** Between two registrations at the service discovery. */
+  readonly serviceIntervalMs: number;
+  /** It makes transports to public visors by itself. */
+  readonly autoconnects: boolean;
 }
 
 /** One entry of `launcher.apps`. */
@@ -61,6 +80,8 @@ export interface AppConfig {
   readonly port: number;
 }
 
+/** Registering more often is a load for everybody's service. */
+export const SERVICE_INTERVAL_MS_MIN = 5_000;
 /** More apps than a configuration can mean. */
 const APPS_MAX = 256;
 
@@ -91,6 +112,14 @@ export function readNode(fields: Fields): NodeConfig {
       readField(fields, "routing.route_finder"),
       readField(fields, "routing.route_finder_dmsg"),
     ),
+    serviceDiscovery: pairOf(
+      readField(fields, "launcher.service_discovery"),
+      readField(fields, "launcher.service_discovery_dmsg"),
+    ),
+    uptimeTracker: pairOf(
+      readField(fields, "uptime_tracker.addr"),
+      readField(fields, "uptime_tracker.addr_dmsg"),
+    ),
     configuration: pairOf(readField(fields, "conf_service"), readField(fields, "conf_service_dmsg")),
     routeFinderTimeoutMs: readField(fields, "routing.route_finder_timeout"),
     transportSetupNodes: [
@@ -116,6 +145,18 @@ export function readNode(fields: Fields): NodeConfig {
       publicKey: pk,
       type,
     })),
+    presence: {
+      isPublic: readField(fields, "is_public"),
+      publicTimeoutMs: readField(fields, "public_visor.registration_timeout"),
+      publicTransportsMax: readField(fields, "public_visor.max_transports"),
+      displayNodeIp: readField(fields, "launcher.display_node_ip"),
+      // Files say 0 for the default, and a slip of units must not become a load for everybody's service.
+      serviceIntervalMs: Math.max(
+        SERVICE_INTERVAL_MS_MIN,
+        readField(fields, "launcher.heartbeat_interval") || SERVICE_INTERVAL_MS_DEFAULT,
+      ),
+      autoconnects: readField(fields, "transport.public_autoconnect"),
+    },
   };
 }
 

@@ -94,6 +94,8 @@ function servicesOf(
     planned("transport-discovery", { ...place, settings: { requestsPerMinute: 0 } }),
     planned("address-resolver", { ...place, settings: { ...loopback, udpAddress: { hostname, port: 0 } } }),
     planned("route-finder", place),
+    planned("service-discovery", { ...place, settings: loopback }),
+    planned("uptime-tracker", { ...place, settings: { listsPerMinute: 0 } }),
     planned("setup-node", { ...place, mode: "dmsg" }),
   ];
 }

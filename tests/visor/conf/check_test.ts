@@ -88,7 +88,12 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     /value "1y"/,
     /nanoseconds/,
   ],
-  [{ is_public: "yes" }, "warning is_public", /value "yes": it must be true or false/, /true or false/],
+  [
+    { dmsgscp: { disabled: "yes" } },
+    "warning dmsgscp.disabled",
+    /value "yes": it must be true or false/,
+    /true or false/,
+  ],
   [
     { transport: { log_store: { type: "disk" } } },
     "warning transport.log_store.type",
@@ -158,7 +163,7 @@ Deno.test("checkConfig() tells of a file that others may read, and not where a s
 
 Deno.test("checkConfig() says all that is wrong at once, errors first, and no field twice", () => {
   const findings = check({
-    is_public: 1,
+    dmsgscp: { disabled: 1 },
     extra: 1,
     log_level: "x",
     dmsg: { sessions_count: "2", servers_type: "y" },
@@ -167,7 +172,7 @@ Deno.test("checkConfig() says all that is wrong at once, errors first, and no fi
     "error dmsg.sessions_count",
     "error dmsg.servers_type",
     "error log_level",
-    "warning is_public",
+    "warning dmsgscp.disabled",
     "note extra",
   ]);
 });

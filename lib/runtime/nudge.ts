@@ -1,5 +1,5 @@
 /** A loop's doorbell: rung from anywhere, waited for by one loop. @module */
-import type { Clock } from "../runtime/mod.ts";
+import type { Clock } from "./world.ts";
 
 /** Remembers one ring; more rings before the wait are the same ring. */
 export class Nudge {
