@@ -156,7 +156,7 @@ export class SetupNode implements AsyncDisposable {
       destination: destination.publicKey,
       hopCount: route.forward.length,
     };
-    const request = new RequestLimit(clock, signal, this.#scope.signal);
+    const request = new RequestLimit(clock, { caller: signal, node: this.#scope.signal });
     try {
       checkCaller(route, caller);
       const installed = await this.#admitted(route, request);
@@ -203,7 +203,7 @@ export class SetupNode implements AsyncDisposable {
       });
     };
     if (!this.#places.mayWait(caller)) throw refuse();
-    const limit = new RequestLimit(this.#options.world.clock, signal, this.#scope.signal);
+    const limit = new RequestLimit(this.#options.world.clock, { caller: signal, node: this.#scope.signal });
     try {
       await this.#places.wait(caller, limit.signal);
     } catch (cause) {

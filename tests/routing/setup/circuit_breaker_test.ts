@@ -347,8 +347,11 @@ Deno.test("RT-6: another hop that fails at once does not end the probe: one dial
     await toHalfOpen(rig);
     const reasons: (string | undefined)[] = [];
     for (let caller = 0; caller < 100; caller++) {
-      const call = outcomeOf(ask(node, routeAlong("alice", "gone", "dead")));
-      await clock.advance(10);
+      const leaving = new AbortController();
+      const call = outcomeOf(ask(node, routeAlong("alice", "gone", "dead"), leaving.signal));
+      await clock.advance(5);
+      leaving.abort(new Error("gone")); // as everybody does who has the answer
+      await clock.advance(5);
       reasons.push((call.error as RouteSetupError).reason);
     }
     assert.deepEqual(reasons, ["intermediate_unreachable", ...Array(99).fill("circuit_open")]);
@@ -382,8 +385,11 @@ Deno.test("RT-6: both hops of a route that fail are counted", () =>
     };
     visor("gone").onDial = notFound;
     for (let time = 0; time < 5; time++) {
-      outcomeOf(ask(node, routeAlong("alice", "gone", "dead")));
-      await clock.advance(1_000);
+      const leaving = new AbortController();
+      outcomeOf(ask(node, routeAlong("alice", "gone", "dead"), leaving.signal));
+      await clock.advance(500);
+      leaving.abort(new Error("has its answer"));
+      await clock.advance(500);
     }
     assert.deepEqual(["gone", "dead"].map((name) => breaker.circuitOf(key(name))), ["open", "open"]);
   }));
