@@ -20,6 +20,7 @@ import {
   fileFor,
   type NewConfig,
   newConfig,
+  newSetupNodeConfig,
   parseSkyenv,
   renderSkyenvTemplate,
   type ResolvedSettings,
@@ -42,6 +43,12 @@ export interface GenOptions extends PostQuantumOptions {
   readonly stdout?: boolean | undefined;
   readonly squash?: boolean | undefined;
   readonly envs?: boolean | undefined;
+  /** Of a setup node, not of a visor. */
+  readonly sn?: boolean | undefined;
+  /** No answer but the exit code. */
+  readonly hide?: boolean | undefined;
+  /** Never the embedded deployment. */
+  readonly nodefaults?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
   readonly os?: typeof SYSTEMS[number] | undefined;
   readonly timeout: number;
@@ -73,34 +80,46 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
     const template = renderSkyenvTemplate();
     return io.emit({ template }, () => template);
   }
-  const { files, random } = await io.world();
+  const world = await io.world();
+  const { files, random } = world;
   const resolved = await settingsOf(io, options);
+  if (resolved.settings.bestproto === true) {
+    io.note("--bestproto: nothing has to be chosen, services are named over dmsg and over HTTP");
+  }
   const file = fileOf(io, options, resolved);
   const old = options.force === true && options.regen !== true ? undefined : await readConfigIfAny(io, file);
   const isWritten = options.stdout !== true;
   if (isWritten && old !== undefined && options.regen !== true) throw new ConfigExistsError(file);
   const raw = old === undefined || options.regen !== true ? undefined : parseConfigText(old.text, file);
-  const keptKey = raw && readSecretKey(new Fields(file, raw, ""), { secret: "sk", public: "pk" });
+  const names = options.sn === true
+    ? { secret: "secret_key", public: "public_key" }
+    : { secret: "sk", public: "pk" };
+  const keptKey = raw && readSecretKey(new Fields(file, raw, ""), names);
   const secretKey = secretKeyOf(resolved) ?? keptKey ?? generateKeyPair(random).secretKey;
   const { name, deployment } = await deploymentOf(io, options, resolved);
-  const made = newConfig({
-    secretKey,
-    resolved,
-    deployment,
-    system: options.os,
-    userFolder: userFolderOf(io),
-    old: raw,
-    keepsHypervisors: options.retainhv === true,
-  });
-  const text = options.squash === true ? JSON.stringify(made.config) : renderConfig(made.config);
-  refuseFaults(text, file);
-  if (!isWritten) return io.emit(made.config, () => text);
+  const config = options.sn === true
+    ? newSetupNodeConfig({ secretKey, settings: resolved.settings, deployment })
+    : newConfig({
+      world,
+      secretKey,
+      resolved,
+      deployment,
+      system: options.os,
+      userFolder: userFolderOf(io),
+      old: raw,
+      keepsHypervisors: options.retainhv === true,
+    }).config;
+  const text = options.squash === true ? JSON.stringify(config) : renderConfig(config);
+  if (options.sn !== true) refuseFaults(text, file);
+  const isHidden = options.hide === true && !io.json;
+  if (!isWritten) return isHidden ? undefined : io.emit(config, () => text);
   const dryRun = options.dryRun === true;
   if (!dryRun) {
     const folder = file.replace(/[/\\][^/\\]*$/, "");
     if (folder !== file && folder !== "") await files.makeDirectory(folder, { mode: 0o700 });
     await files.write(file, new TextEncoder().encode(text), { mode: 0o600 });
   }
+  if (isHidden) return;
   const { publicKey } = secretKey;
   io.emit({ file, publicKey, deployment: name, keptKeys: secretKey === keptKey, dryRun }, renderGen);
 }
@@ -117,10 +136,10 @@ export async function previewOf(
   options: Pick<GenOptions, "home">,
 ): Promise<NewConfig & { readonly file: string }> {
   const resolved = await settingsOf(io, options);
-  const { random } = await io.world();
+  const world = await io.world();
   const { deployment } = await embeddedOf(io, resolved);
-  const secretKey = secretKeyOf(resolved) ?? generateKeyPair(random).secretKey;
-  const made = newConfig({ secretKey, resolved, deployment, userFolder: userFolderOf(io) });
+  const secretKey = secretKeyOf(resolved) ?? generateKeyPair(world.random).secretKey;
+  const made = newConfig({ world, secretKey, resolved, deployment, userFolder: userFolderOf(io) });
   return { ...made, file: fileOf(io, options, resolved) };
 }
 
@@ -140,9 +159,10 @@ async function settingsOf(io: Io, flags: object): Promise<ResolvedSettings> {
 
 function fileOf(
   io: Io,
-  options: { readonly home?: string | undefined; readonly os?: GenOptions["os"] },
+  options: Pick<GenOptions, "home" | "os" | "sn">,
   resolved: ResolvedSettings,
 ) {
+  if (options.sn === true) return resolved.settings.out ?? `${homeOf(io, options)}/setup-node.json`;
   return fileFor(resolved, { system: options.os, userFolder: userFolderOf(io) }) ??
     `${homeOf(io, options)}/visor.json`;
 }
@@ -171,6 +191,11 @@ export class FaultySettingError extends CallerError {
   }
 }
 
+/** Every source of services was forbidden. */
+export class NoServicesError extends CallerError {
+  readonly code = "NO_SERVICES";
+}
+
 /** Of the files, of the configuration service, or embedded, in this order. */
 async function deploymentOf(
   io: Io,
@@ -187,7 +212,15 @@ async function deploymentOf(
     };
   }
   const embedded = await embeddedOf(io, resolved);
-  if (nofetch === true) return embedded;
+  if (nofetch === true) {
+    if (options.nodefaults !== true || io.env(DEPLOYMENT_VARIABLE)) return embedded;
+    throw new NoServicesError(
+      "Neither a file nor the configuration service may tell the services, nor the embedded data",
+      {
+        hint: "give --svcconf FILE, or leave out --nofetch or --nodefaults",
+      },
+    );
+  }
   try {
     // The test deployment is no network that a visor of this home is on: it is asked where it says that it is.
     const addr = url ?? (resolved.settings.testenv === true ? embedded.deployment.conf : undefined);
@@ -196,9 +229,11 @@ async function deploymentOf(
       addr,
       deployment: io.env(DEPLOYMENT_VARIABLE) || undefined,
     });
-    return { name: "the configuration service", deployment: completed(fetched, embedded.deployment) };
+    const deployment = options.nodefaults === true ? fetched : completed(fetched, embedded.deployment);
+    return { name: "the configuration service", deployment };
   } catch (error) {
     io.signal.throwIfAborted();
+    if (options.nodefaults === true) throw error;
     io.note(
       `warning: the configuration service was not reached, so services are those of ${embedded.name}: ${
         describeError(error)

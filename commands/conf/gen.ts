@@ -20,9 +20,11 @@ const SETTINGS: readonly (readonly [flags: string, about: string])[] = [
   ["-S, --svcconf <file>", "a deployment file in place of the configuration service"],
   ["-D, --dmsgconf <file>", "the same of 2024, with the services over dmsg"],
   ["--nofetch", "the embedded deployment, without asking"],
+  ["-b, --bestproto", "taken, and without effect: services are named both ways"],
   ["-t, --testenv", "the test deployment"],
   ["-d, --dmsghttp", "services over dmsg alone (default: over dmsg, then HTTP)"],
   ["--http", "services over plain HTTP alone"],
+  ["--dual", "services over dmsg, then HTTP: the default"],
   ["--minsess <number>", "dmsg sessions (default: 2)"],
   ["-s, --sk <key>", "the secret key (default: a new one)"],
   ["--loglvl <level>", "lines of the log: debug, info, warn, error"],
@@ -44,7 +46,31 @@ const SETTINGS: readonly (readonly [flags: string, about: string])[] = [
   ["--proxyserver", "the visor is a server of SOCKS proxies"],
   ["--noproxyserver", "it is none (default)"],
   ["--proxyserverpass <passcode>", "passcode for the visor's server of SOCKS proxies"],
+  ["-i, --ishv", "of Skywire's visor: the user interface of a hypervisor, with keys for its cookies"],
+  ["-e, --auth", "its users must log in"],
+  ["-c, --noauth", "they need not (default)"],
+  ["-v, --servevpn", "of Skywire's visor: its VPN server starts with it"],
+  ["--vpnserverpass <passcode>", "passcode for the VPN server"],
+  ["--secure <true|false>", "whether the VPN server keeps its clients from its own network"],
+  ["--netifc <interface>", "network interface of the VPN server"],
+  ["--addvpn <key>", "of Skywire's visor: the server of its VPN client"],
+  ["--vpnpass <passcode>", "passcode for the server of the VPN client"],
+  ["--killsw <true|false>", "whether nothing passes while the VPN client is not connected"],
+  ["-m, --example-apps", "Skywire's example app"],
+  ["--dmsgweb", "the resolving proxy for .dmsg"],
+  ["--skynetweb", "the resolving proxy for .skynet"],
+  ["--calculate-routes", "routes are computed by the visor itself"],
+  ["--muxroutes <number>", "routes of a multiplexed connection"],
 ];
+
+/** Flags that say the opposite of another one. */
+const EXCLUDED: Readonly<Record<string, string[]>> = {
+  dmsghttp: ["http", "dual"],
+  http: ["dual"],
+  auth: ["noauth"],
+  proxyserver: ["noproxyserver"],
+  pkg: ["user"],
+};
 
 /** The verb. */
 export function genCommand(io: Io): AnyCommand {
@@ -62,6 +88,12 @@ export function genCommand(io: Io): AnyCommand {
     .option("-n, --stdout", "print the configuration, secret key and all, and write nothing")
     .option("-N, --squash", "without blanks and line breaks")
     .option("-q, --envs", "print a SKYENV file with every variable, and do nothing else")
+    .option("-w, --hide", "print nothing but errors")
+    .option("--nodefaults", "never the embedded deployment: without the services of another source it fails")
+    .option(
+      "--sn",
+      "a configuration of a route setup node, for Skywire's svc sn (default: setup-node.json in the home)",
+    )
     .option("--dry-run", "say what would be made, and write nothing")
     .addOption(new Option("-k, --os <system>", "paths of this system").choices(["linux", "mac", "win"]))
     .addOption(
@@ -70,7 +102,10 @@ export function genCommand(io: Io): AnyCommand {
     )
     .addOption(homeOption())
     .addOption(postQuantumOption());
-  for (const [flags, about] of SETTINGS) command.option(flags, about);
+  for (const [flags, about] of SETTINGS) {
+    const option = new Option(flags, about);
+    command.addOption(option.conflicts(EXCLUDED[option.attributeName()] ?? []));
+  }
   return finished(
     command
       .addHelpText(
@@ -79,6 +114,10 @@ export function genCommand(io: Io): AnyCommand {
           ["A configuration for this home, from the configuration service", "skyctl conf gen"],
           ["Look at one, without asking anybody", "skyctl conf gen --nofetch --stdout"],
           ["Bring the file up to date, and keep its keys", "skyctl conf gen -r"],
+          [
+            "For a hypervisor with a VPN server",
+            "skyctl conf gen -i -e -v --vpnserverpass WORD -o skywire-config.json",
+          ],
           ["As a package does it", "SKYENV=/etc/skywire.conf skyctl conf gen -p -r"],
         ),
       )

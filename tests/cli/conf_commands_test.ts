@@ -1,6 +1,6 @@
 /** `conf gen`, `show`, `check`, `set` and `pull` on a machine of their own: answers, files, modes, exit codes. */
 import assert from "node:assert/strict";
-import { silentLog } from "../../lib/base/mod.ts";
+import { silentLog, WorldError } from "../../lib/base/mod.ts";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { renderDeploymentFile } from "../../lib/directory/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
@@ -17,6 +17,11 @@ const SAMPLE = Deno.readTextFileSync(
 const SERVICES = Deno.readTextFileSync(
   new URL("../vectors/deployment/services-config-2026-latest.json", import.meta.url),
 );
+
+/** What a visor says that reaches nobody. */
+class ControlDown extends WorldError {
+  readonly code = "SERVICE_UNREACHABLE";
+}
 
 const textOf = async ({ files }: World, path: string) => new TextDecoder().decode(await files.read(path));
 
@@ -71,6 +76,63 @@ Deno.test("conf gen -n prints it and writes nothing; -N in one line; -s with thi
     assert.deepEqual(await world.files.list("/home"), ["control.json"]);
   }));
 
+Deno.test("conf gen --sn makes a setup node's file, and keeps its key with -r; the visor's is left alone", () =>
+  withControlDouble(undefined, async ({ plain, world }) => {
+    const gen = (...more: string[]) => plain(["conf", "gen", "--nofetch", "--sn", "--json", ...more], HOME);
+    const made = JSON.parse((await gen()).stdout);
+    assert.equal(made.file, "/home/setup-node.json");
+    const config = JSON.parse(await textOf(world, made.file));
+    assert.equal(config.public_key, made.publicKey);
+    assert.deepEqual(Object.keys(config), [
+      "public_key",
+      "secret_key",
+      "dmsg",
+      "transport_discovery",
+      "log_level",
+    ]);
+    assert.equal((await world.files.info(made.file))?.mode, 0o600);
+    assert.equal((await gen()).code, 2, "it is there");
+    const again = JSON.parse((await gen("-r")).stdout);
+    assert.deepEqual([again.publicKey, again.keptKeys], [made.publicKey, true]);
+    assert.equal(await world.files.info("/home/visor.json"), undefined);
+  }));
+
+Deno.test("conf gen -w prints nothing but errors; opposite flags are refused; --bestproto says what becomes of it", () =>
+  withControlDouble(undefined, async ({ plain, world }) => {
+    const gen = (...more: string[]) => plain(["conf", "gen", "--nofetch", ...more], HOME);
+    assert.deepEqual(await gen("-w"), { code: 0, stdout: "", stderr: "" });
+    assert.notEqual(await world.files.info("/home/visor.json"), undefined);
+    assert.deepEqual(await gen("-w", "-n"), { code: 0, stdout: "", stderr: "" });
+    assert.match((await gen("-w")).stderr, /the file exists/);
+    for (const [one, other] of [["-d", "--http"], ["--http", "--dual"], ["-e", "-c"], ["-p", "-u"]]) {
+      const { code, stderr } = await gen("-n", one!, other!);
+      assert.equal(code, 2);
+      assert.match(stderr, /cannot be used with/);
+    }
+    assert.match((await gen("-n", "-b")).stderr, /nothing has to be chosen/);
+    assert.match((await gen("-n", "--killsw", "maybe")).stderr, /--killsw: value "maybe": .*true or false/);
+  }));
+
+Deno.test("conf gen --nodefaults never takes the embedded deployment, nor completes from it", () => {
+  let text: string | undefined;
+  return withControlDouble({
+    serviceAsk: () => {
+      if (text === undefined) throw new ControlDown("nobody there");
+      return { status: 200, text };
+    },
+  }, async ({ plain }) => {
+    const gen = (...more: string[]) => plain(["conf", "gen", "-n", "--nodefaults", ...more], HOME);
+    const down = await gen("-t", "--timeout", "2s");
+    assert.deepEqual([down.code, down.stdout], [3, ""]);
+    const nothing = await gen("--nofetch");
+    assert.equal(nothing.code, 2);
+    assert.match(nothing.stderr, /^Error: Neither a file nor .*\nHint: give --svcconf FILE/);
+    text = JSON.stringify({ dmsg_discovery: "http://dmsgd.skywire.skycoin.com" });
+    const { dmsg } = JSON.parse((await gen()).stdout);
+    assert.deepEqual([dmsg.discovery_dmsg, dmsg.servers], ["", []]);
+  });
+});
+
 Deno.test("conf gen where no configuration service is reached takes the embedded deployment, and says so", () =>
   withControlDouble(undefined, async ({ plain, nowMs }) => {
     const startedMs = nowMs();
@@ -118,7 +180,7 @@ Deno.test("conf gen by SKYENV and the environment; conf show says which of them 
   withControlDouble(undefined, async ({ plain, world }) => {
     await world.files.write(
       "/sky.conf",
-      utf8(`MINDMSGSESS=4\nLOGLVL=debug\nVPNSERVER=true\nOUTPUT=/made.json\n`),
+      utf8(`MINDMSGSESS=4\nLOGLVL=debug\nLEGACYHVUI=true\nOUTPUT=/made.json\n`),
     );
     const environment = { ...HOME, SKYENV: "/sky.conf", LOGLVL: "warn" };
     const shown = await plain(["conf", "show", "--json"], environment);
@@ -126,7 +188,7 @@ Deno.test("conf gen by SKYENV and the environment; conf show says which of them 
       shown.stderr,
       /there is no \/home\/visor\.json: this is what skyctl conf gen --nofetch would make/,
     );
-    assert.match(shown.stderr, /VPNSERVER has no use here/);
+    assert.match(shown.stderr, /LEGACYHVUI has no use here/);
     const origins = new Map(
       JSON.parse(shown.stdout).fields.map((
         { field, origin, value }: Record<string, unknown>,

@@ -319,6 +319,9 @@ Deno.test("generateConfig() gives the table's fields in its order, tab-indented,
   assert.equal(read?.publicKey, publicKey);
   assert.deepEqual(dmsg.servers, [{ publicKey: other, address: "127.0.0.1:8081" }]);
   assert.deepEqual([dmsg.discovery, dmsg.discoveryDmsg], ["http://d:9090", `dmsg://${other}:80`]);
-  assert.deepEqual(apps, APPS_DEFAULT);
+  assert.deepEqual(
+    apps,
+    APPS_DEFAULT.map((app) => ({ ...app, binary: "skywire", args: ["app", app.name, ...app.args] })),
+  );
   assert.equal(dmsg.sessionsCount, 2);
 });

@@ -4,25 +4,27 @@
  * @module
  */
 import type { SecretKey } from "../../crypto/mod.ts";
+import type { World } from "../../runtime/mod.ts";
 import type { Deployment } from "../../deployment/mod.ts";
 import {
-  type AppConfig,
-  APPS_DEFAULT,
   appsAsWritten,
   DEPLOYMENT_FIELDS,
   type FieldValues,
+  FORMER_NAMES,
   generateConfig,
   valuesOfDeployment,
   type VisorField,
 } from "../config/mod.ts";
+import { APP_SETTINGS, generatedApps } from "./gen_apps.ts";
+import { foldersOf, type SYSTEMS } from "./gen_folders.ts";
+import { generatedHypervisor } from "./gen_hypervisor.ts";
 import { currentName, isAroundFields, isObject, rowOf } from "./known_fields.ts";
 import type { ResolvedSettings, SettingName } from "./settings.ts";
 import type { Origin } from "./show.ts";
 
-/** Systems whose packages have paths of their own. */
-export const SYSTEMS = ["linux", "mac", "win"] as const;
-
 export interface NewConfigOptions {
+  /** For the cookies of a hypervisor. */
+  readonly world: Pick<World, "random">;
   readonly secretKey: SecretKey;
   readonly resolved: ResolvedSettings;
   readonly deployment: Deployment;
@@ -52,7 +54,13 @@ export function newConfig(options: NewConfigOptions): NewConfig {
       origins.set(path, origin);
     }
   };
-  const mode = settings.dmsghttp === true ? "dmsg" : settings.http === true ? "http" : "dual";
+  const mode = settings.dual === true
+    ? "dual"
+    : settings.dmsghttp === true
+    ? "dmsg"
+    : settings.http === true
+    ? "http"
+    : "dual";
   take(valuesOfDeployment(deployment, mode), "deployment");
   const folders = foldersOf(options);
   if (folders !== undefined) take(folders, given.pkg ?? given.user ?? "flag");
@@ -61,18 +69,26 @@ export function newConfig(options: NewConfigOptions): NewConfig {
     if (value !== undefined) take({ [path]: change === undefined ? value : change(value) }, given[name]!);
   }
   take(keptLists(values, old, options.keepsHypervisors === true), "file");
-  const apps = appsFor(options);
+  const hypervisor = generatedHypervisor(options, old["hypervisor"]);
+  take(hypervisor, given.ishv ?? "flag");
+  if (settings.testenv === true) take(PORTS_OF_TEST, given.testenv!);
+  for (const name of ["dmsgweb", "skynetweb"] as const) {
+    if (settings[name] === true) take(RESOLVING_PROXIES[name], given[name]!);
+  }
+  const apps = generatedApps(settings, { isNamed: given.noproxyserver !== undefined });
   take({ "launcher.apps": [...appsAsWritten(apps), ...furtherApps(apps, old)] }, "default");
   for (const name of APP_SETTINGS) {
     if (given[name] !== undefined) origins.set("launcher.apps", given[name]);
   }
   const config = generateConfig(secretKey, values as FieldValues);
+  if (settings.dmsgpty !== undefined && old["pty"] === undefined) underFormerName(config);
   keepOthers(config, old);
   return { config, origins };
 }
 
 /** Settings that are a field, changed by the function where there is one. */
 const FIELD_OF_SETTING: readonly (readonly [SettingName, VisorField, ((value: unknown) => unknown)?])[] = [
+  ["version", "version"],
   ["minsess", "dmsg.sessions_count"],
   ["loglvl", "log_level"],
   ["public", "is_public"],
@@ -84,19 +100,42 @@ const FIELD_OF_SETTING: readonly (readonly [SettingName, VisorField, ((value: un
   ["survey", "user_survey_whitelist"],
   ["routesetup", "routing.user_route_setup_nodes"],
   ["tpsetup", "transport.user_transport_setup"],
+  ["dmsgpty", "pty.dmsg_port", () => 22],
+  ["dmsgpty", "pty.cli_network", () => "unix"],
+  ["dmsgpty", "pty.cli_address", () => "/tmp/dmsgpty.sock"],
   ["dmsgpty", "pty.whitelist"],
+  ["calculateRoutes", "routing.calculate_routes"],
+  ["muxroutes", "routing.mux_routes"],
   ["binpath", "launcher.bin_path"],
 ];
 
-const APP_SETTINGS = [
-  "disableapps",
-  "proxyclientpk",
-  "startproxyclient",
-  "proxyclientpass",
-  "proxyserver",
-  "noproxyserver",
-  "proxyserverpass",
-] as const satisfies readonly SettingName[];
+/** A resolving proxy as Skywire of 2026 has it: file and program agree on its ports. */
+const RESOLVING_PROXIES = {
+  dmsgweb: {
+    "dmsg_web.enable": true,
+    "dmsg_web.proxy_port": 4_445,
+    "dmsg_web.web_port": 8_080,
+    "dmsg_web.domain_suffix": ".dmsg",
+  },
+  skynetweb: {
+    "skynet_web.enable": true,
+    "skynet_web.proxy_port": 4_446,
+    "skynet_web.web_port": 8_081,
+    "skynet_web.domain_suffix": ".skynet",
+  },
+} as const satisfies Record<string, FieldValues>;
+
+/** A visor of the test deployment beside one of production: ports of its own, 10,000 above the others. */
+const PORTS_OF_TEST = {
+  cli_addr: "127.0.0.1:13435",
+  "launcher.server_addr": "localhost:15505",
+} as const satisfies FieldValues;
+
+/** The remote shell under its name of 2024, which programs of 2026 take, too. */
+function underFormerName(config: Record<string, unknown>): void {
+  config[FORMER_NAMES["pty"]!] = config["pty"];
+  delete config["pty"];
+}
 
 /** What people put there themselves goes on, besides what is given now. */
 const KEPT_LISTS: readonly VisorField[] = [
@@ -129,57 +168,11 @@ function valueAt(value: unknown, path: string): unknown {
   return path.split(".").reduce<unknown>((at, name) => isObject(at) ? at[name] : undefined, value);
 }
 
-/** Package and user paths (protocol: config, section 1). */
-function foldersOf({ resolved: { settings }, system = "linux", userFolder = "." }: NewConfigOptions) {
-  if (settings.pkg !== true && settings.user !== true) return undefined;
-  const state = settings.pkg === true ? `${PACKAGE_FOLDERS[system]}/local` : `${userFolder}/.skywire/local`;
-  return {
-    local_path: state,
-    dmsghttp_server_path: `${state}/custom`,
-    "transport.log_store.location": `${state}/transport_logs`,
-    ...(settings.pkg === true ? { "launcher.bin_path": `${PACKAGE_FOLDERS[system]}/bin` } : {}),
-  } satisfies FieldValues;
-}
-
-const PACKAGE_FOLDERS: Readonly<Record<typeof SYSTEMS[number], string>> = {
-  linux: "/opt/skywire",
-  mac: "/Library/Application Support/Skywire",
-  win: "C:/Program Files/Skywire",
-};
-
-/** Where a configuration goes unless told otherwise; undefined: into the home of skyctl. */
-export function fileFor(
-  { settings }: ResolvedSettings,
-  { system = "linux", userFolder = "." }: Pick<NewConfigOptions, "system" | "userFolder">,
-): string | undefined {
-  if (settings.out !== undefined) return settings.out;
-  if (settings.pkg === true) return `${PACKAGE_FOLDERS[system]}/skywire.json`;
-  return settings.user === true ? `${userFolder}/skywire-config.json` : undefined;
-}
-
-function appsFor({ resolved: { settings, origins } }: NewConfigOptions): AppConfig[] {
-  const off = new Set(settings.disableapps ?? []);
-  const isServer = settings.noproxyserver === true
-    ? false
-    : settings.proxyserver === true || settings.proxyserverpass !== undefined ||
-      origins.noproxyserver !== undefined;
-  return APPS_DEFAULT.map((app) => {
-    const [isOn, more] = app.name === "skysocks"
-      ? [isServer, option("--passcode", settings.proxyserverpass)]
-      : [settings.startproxyclient === true, [
-        ...option("--srv", settings.proxyclientpk),
-        ...option("--passcode", settings.proxyclientpass),
-      ]];
-    return { ...app, args: [...app.args, ...more], autoStart: isOn && !off.has(app.name) };
-  });
-}
-
-function option(name: string, value: string | undefined): string[] {
-  return value === undefined ? [] : [name, value];
-}
-
 /** Apps of the older configuration that this program has no default for. */
-function furtherApps(apps: readonly AppConfig[], old: Readonly<Record<string, unknown>>): unknown[] {
+function furtherApps(
+  apps: readonly { readonly name: string }[],
+  old: Readonly<Record<string, unknown>>,
+): unknown[] {
   const before = valueAt(old, "launcher.apps");
   const names = new Set<unknown>(apps.map(({ name }) => name));
   return Array.isArray(before) ? before.filter((app) => isObject(app) && !names.has(app["name"])) : [];

@@ -11,6 +11,8 @@
  */
 export * from "./check.ts";
 export * from "./gen.ts";
+export { fileFor, SYSTEMS } from "./gen_folders.ts";
+export * from "./gen_setup_node.ts";
 export { isObject, TABLE } from "./known_fields.ts";
 export * from "./set.ts";
 export * from "./settings.ts";

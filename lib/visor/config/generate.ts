@@ -30,12 +30,21 @@ export function generateConfig(secretKey: SecretKey, given: FieldValues): Record
   return config;
 }
 
-/** Apps as a file has them. */
-export function appsAsWritten(apps: readonly AppConfig[]): unknown[] {
+/** Apps that are within Skywire's one program: its first arguments name them. */
+const WITHIN_SKYWIRE: ReadonlySet<string> = new Set([
+  "skysocks",
+  "skysocks-client",
+  "vpn-client",
+  "vpn-server",
+]);
+
+/** Apps as a file has them, so that a visor of Skywire can start them, too. */
+export function appsAsWritten(apps: readonly AppConfig[]): { readonly name: string }[] {
   return apps.map(({ name, binary, args, autoStart, port }) => ({
     name,
-    binary,
-    args: [...args],
+    ...(WITHIN_SKYWIRE.has(binary)
+      ? { binary: "skywire", args: ["app", binary, ...args] }
+      : { binary, args: [...args] }),
     auto_start: autoStart,
     port,
   }));
@@ -54,7 +63,10 @@ export function valuesOfDeployment(deployment: Deployment, mode: ServiceMode = "
   const { dmsgServers, transportSetup, routeSetupNodes, surveyWhitelist, stunServers } = deployment;
   return {
     ...urls,
-    "dmsg.servers": dmsgServers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
+    // Who asks the discovery over HTTP learns of them there.
+    "dmsg.servers": mode === "http"
+      ? []
+      : dmsgServers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
     "transport.transport_setup": [...transportSetup],
     "routing.route_setup_nodes": [...routeSetupNodes],
     survey_whitelist: [...surveyWhitelist],
