@@ -7,7 +7,7 @@ export class SqliteNonces implements NonceStore {
   readonly #sqlite: Sqlite;
   readonly #statements;
   readonly #keysMax: number;
-  #count: number;
+  #count = 0;
 
   /** `prefix` is that of the tables which {@link nonceTables} made. */
   constructor(sqlite: Sqlite, prefix: string, keysMax = NONCES_MAX) {
@@ -17,7 +17,9 @@ export class SqliteNonces implements NonceStore {
       next: sqlite.statement(`
         SELECT max(coalesce((SELECT next FROM ${prefix}_nonces WHERE key = ?), 0), floor) AS next
         FROM ${prefix}_nonce_floor`),
-      raise: sqlite.statement(`UPDATE ${prefix}_nonces SET next = ?, used_ms = ? WHERE key = ?`),
+      raise: sqlite.statement(`
+        UPDATE ${prefix}_nonces SET next = ?1 + 1, used_ms = ?2
+        WHERE key = ?3 AND max(next, (SELECT floor FROM ${prefix}_nonce_floor)) = ?1`),
       add: sqlite.statement(`INSERT INTO ${prefix}_nonces (next, used_ms, key) VALUES (?, ?, ?)`),
       oldest: sqlite.statement(`SELECT key, next FROM ${prefix}_nonces ORDER BY used_ms LIMIT 1`),
       forget: sqlite.statement(`DELETE FROM ${prefix}_nonces WHERE key = ?`),
@@ -26,7 +28,8 @@ export class SqliteNonces implements NonceStore {
         DELETE FROM ${prefix}_nonces WHERE key = ? AND next = ? AND ? <= (SELECT floor FROM ${prefix}_nonce_floor)`),
       lift: sqlite.statement(`UPDATE ${prefix}_nonce_floor SET floor = max(floor, ?)`),
     };
-    this.#count = Number(sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_nonces`).get()!.count);
+    const count = sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_nonces`);
+    sqlite.counting(() => this.#count = Number(count.get()!.count));
   }
 
   next(key: PublicKey): Promise<number> {
@@ -34,10 +37,10 @@ export class SqliteNonces implements NonceStore {
   }
 
   take(key: PublicKey, from: number): Promise<boolean> {
-    return this.#sqlite.ask(() => {
-      if (this.#next(key) !== from) return false;
+    return this.#sqlite.write(() => {
       const nowMs = this.#sqlite.nowMs();
-      if (this.#statements.raise.run(from + 1, nowMs, key).changes !== 0) return true;
+      if (this.#statements.raise.run(from, nowMs, key).changes !== 0) return true;
+      if (this.#next(key) !== from) return false;
       this.#sqlite.transaction(() => {
         if (this.#count >= this.#keysMax) this.#forgetOldest();
         this.#statements.add.run(from + 1, nowMs, key);
@@ -48,7 +51,7 @@ export class SqliteNonces implements NonceStore {
   }
 
   giveBack(key: PublicKey, from: number): Promise<void> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       // A key that has passed nothing needs no row.
       if (this.#statements.forgetFirst.run(key, from + 1, from).changes !== 0) this.#count--;
       else this.#statements.lower.run(from, key, from + 1);

@@ -26,7 +26,7 @@ export * from "./service_store.ts";
 export { SqliteBindingStore, type SqliteBindingStoreOptions } from "./sqlite_binding_store.ts";
 export { SqliteServiceStore, type SqliteServiceStoreOptions } from "./sqlite_service_store.ts";
 export { SqliteUptimeStore, type SqliteUptimeStoreOptions } from "./sqlite_uptime_store.ts";
-export { SqliteEntryStore, type SqliteEntryStoreOptions, STORE_BYTES_MAX } from "./sqlite_store.ts";
+export { SqliteEntryStore } from "./sqlite_store.ts";
 export { SqliteTransportStore, type SqliteTransportStoreOptions } from "./sqlite_transport_store.ts";
 export * from "./store.ts";
 export * from "./transport_store.ts";

@@ -2,8 +2,9 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { ResolvedType } from "../../directory/mod.ts";
 import type { Binding, BindingStore } from "./binding_store.ts";
-import { PURGED_PER_PUT, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { Sqlite, type SqliteOptions } from "./_sqlite.ts";
 import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
+import { type Purge, PURGED_PER_PUT, purgeOf } from "./_sqlite_purge.ts";
 
 export interface SqliteBindingStoreOptions extends SqliteOptions {
   /** Keys whose nonce is kept. */
@@ -15,6 +16,7 @@ export class SqliteBindingStore implements BindingStore {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements;
+  readonly #purge: Purge;
 
   constructor({ noncesMax, ...options }: SqliteBindingStoreOptions) {
     const sqlite = this.#sqlite = new Sqlite(options, TABLES, { later: [HOLDER] });
@@ -30,10 +32,8 @@ export class SqliteBindingStore implements BindingStore {
       remove: sqlite.statement(`
         DELETE FROM bindings WHERE type = ?1 AND key = ?2 AND ends_ms > ?3 AND (?4 = '' OR holder = ?4)`),
       keys: sqlite.statement("SELECT key FROM bindings WHERE type = ? AND ends_ms > ?"),
-      purge: sqlite.statement(`
-        DELETE FROM bindings WHERE (type, key) IN (
-          SELECT type, key FROM bindings WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)`),
     };
+    this.#purge = purgeOf(sqlite, { table: "bindings", rows: "type, key", by: "ends_ms" });
   }
 
   put(
@@ -42,10 +42,10 @@ export class SqliteBindingStore implements BindingStore {
     { remoteAddress, port, addresses, holder = "" }: Binding,
     { ttlMs }: { readonly ttlMs: number },
   ): Promise<void> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const endsMs = this.#sqlite.endMs(ttlMs);
       this.#statements.put.run(type, key, remoteAddress, port, addresses.join(" "), endsMs, holder);
-      this.#statements.purge.run(this.#sqlite.nowMs(), PURGED_PER_PUT);
+      this.#purge(this.#sqlite.nowMs(), PURGED_PER_PUT);
     });
   }
 
@@ -67,7 +67,7 @@ export class SqliteBindingStore implements BindingStore {
     key: PublicKey,
     { holder = "" }: Pick<Binding, "holder"> = {},
   ): Promise<boolean> {
-    return this.#sqlite.ask(() =>
+    return this.#sqlite.write(() =>
       this.#statements.remove.run(type, key, this.#sqlite.nowMs(), holder).changes !== 0
     );
   }

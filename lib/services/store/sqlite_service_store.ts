@@ -2,8 +2,9 @@
 import type { PublicKey } from "../../crypto/mod.ts";
 import { readService, type ServiceRecord, wireService } from "../../directory/mod.ts";
 import type { PutService, ServiceStore } from "./service_store.ts";
-import { PURGED_PER_PUT, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { Sqlite, type SqliteOptions } from "./_sqlite.ts";
 import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
+import { type Purge, PURGED_PER_PUT, purgeOf } from "./_sqlite_purge.ts";
 
 export interface SqliteServiceStoreOptions extends SqliteOptions {
   /** Keys whose nonce is kept. */
@@ -15,6 +16,7 @@ export class SqliteServiceStore implements ServiceStore {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements;
+  readonly #purge: Purge;
 
   constructor({ noncesMax, ...options }: SqliteServiceStoreOptions) {
     const sqlite = this.#sqlite = new Sqlite(options, TABLES);
@@ -32,17 +34,15 @@ export class SqliteServiceStore implements ServiceStore {
       keys: sqlite.statement("SELECT key FROM services WHERE type = ? AND ends_ms > ? ORDER BY number"),
       get: sqlite.statement("SELECT record FROM services WHERE type = ? AND key = ? AND ends_ms > ?"),
       remove: sqlite.statement("DELETE FROM services WHERE type = ? AND key = ? AND ends_ms > ?"),
-      purge: sqlite.statement(`
-        DELETE FROM services WHERE number IN (
-          SELECT number FROM services WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)`),
     };
+    this.#purge = purgeOf(sqlite, { table: "services", rows: "number", by: "ends_ms" });
   }
 
   put(
     record: ServiceRecord,
     { ttlMs, typesMax, recordsMax = Infinity, block }: PutService,
   ): Promise<boolean> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const { type, publicKey } = record;
       const [nowMs, endsMs] = [this.#sqlite.nowMs(), this.#sqlite.endMs(ttlMs)];
       const text = JSON.stringify(wireService(record));
@@ -56,7 +56,7 @@ export class SqliteServiceStore implements ServiceStore {
       }
       if (this.#statements.countOfType.get(type, nowMs)!.count as number >= recordsMax) return false;
       this.#statements.put.run(type, publicKey, text, from, endsMs);
-      this.#statements.purge.run(nowMs, PURGED_PER_PUT);
+      this.#purge(nowMs, PURGED_PER_PUT);
       return true;
     });
   }
@@ -78,7 +78,7 @@ export class SqliteServiceStore implements ServiceStore {
   }
 
   remove(type: string, keys: readonly PublicKey[]): Promise<number> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const nowMs = this.#sqlite.nowMs();
       return this.#sqlite.transaction(() =>
         keys.filter((key) => this.#statements.remove.run(type, key, nowMs).changes !== 0).length

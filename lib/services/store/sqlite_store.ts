@@ -6,68 +6,28 @@
  *
  * @module
  */
-import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { PublicKey } from "../../crypto/mod.ts";
-import type { Ledger } from "../../base/mod.ts";
-import type { Clock } from "../../runtime/mod.ts";
 import type { EntryCounts, EntryStore, PutOptions, StoredEntry } from "./entry_store.ts";
-import { StoreError } from "./store.ts";
+import { type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { PURGED_PER_PUT, purgeOf } from "./_sqlite_purge.ts";
 
-export interface SqliteEntryStoreOptions {
-  /** A file, made when missing; undefined: in memory. */
-  readonly path?: string;
-  readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
-  /** Counts the open database as kind `store`. */
-  readonly ledger?: Ledger;
-  /** Above it a put fails. Default {@link STORE_BYTES_MAX}. */
-  readonly bytesMax?: number;
-}
-
-/** Some 500,000 entries: posts cost nothing but a key pair, so that something must bound what they take. */
-export const STORE_BYTES_MAX = 1024 * 1024 * 1024;
-
-/** Opens the database and makes its tables. Throws {@link StoreError}. */
+/** Opens the data base and makes its tables. Throws `StoreError`. */
 export class SqliteEntryStore implements EntryStore {
-  readonly #database: DatabaseSync;
+  readonly #sqlite: Sqlite;
   readonly #statements: Statements;
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  /** Added to the monotonic clock it is Unix time as the wall clock had it when the store was opened. */
-  readonly #epochMs: number;
-  readonly #release: (() => void) | undefined;
-  readonly #name: string;
-  #open = true;
 
-  constructor({ path, clock, ledger, bytesMax = STORE_BYTES_MAX }: SqliteEntryStoreOptions) {
-    this.#name = path === undefined ? "the store in memory" : `the store ${path}`;
-    this.#clock = clock;
-    this.#epochMs = clock.wallMs() - clock.monotonicMs();
-    try {
-      this.#database = new DatabaseSync(path ?? ":memory:");
-      this.#database.exec(SETTINGS);
-      this.#database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
-      this.#database.exec(TABLES);
-      this.#statements = prepare(this.#database);
-    } catch (cause) {
-      throw new StoreError(`Cannot open ${this.#name}`, {
-        cause,
-        hint: "name a file in an existing folder that may be written, or leave the store in memory",
-      });
-    }
-    this.#release = ledger?.open("store");
-  }
-
-  /** Goes on evenly when somebody sets the wall clock: an entry lives as long as it was given, not longer. */
-  #nowMs(): number {
-    return Math.floor(this.#epochMs + this.#clock.monotonicMs());
+  constructor(options: SqliteOptions) {
+    this.#sqlite = new Sqlite(options, TABLES);
+    this.#statements = prepare(this.#sqlite);
   }
 
   get(key: PublicKey): Promise<string | undefined> {
-    return this.#ask(() => text(this.#statements.get.get(key, this.#nowMs())));
+    return this.#sqlite.ask(() => text(this.#statements.get.get(key, this.#sqlite.nowMs())));
   }
 
   put(entry: StoredEntry, { ttlMs, replaces }: PutOptions): Promise<boolean> {
-    return this.#ask(() => {
-      const nowMs = this.#nowMs();
+    return this.#sqlite.write(() => {
+      const nowMs = this.#sqlite.nowMs();
       const columns = [
         entry.text,
         nowMs + ttlMs,
@@ -81,8 +41,8 @@ export class SqliteEntryStore implements EntryStore {
         const { changes } = this.#statements.announce.run(...columns, entry.key, replaces, nowMs, delegated);
         if (changes !== 0) return true;
       }
-      return this.#transaction(() => {
-        this.#statements.purge.run(nowMs, PURGED_PER_PUT);
+      return this.#sqlite.transaction(() => {
+        this.#statements.purge(nowMs, PURGED_PER_PUT);
         if (text(this.#statements.get.get(entry.key, nowMs)) !== replaces) return false;
         this.#statements.put.run(entry.key, ...columns, delegated);
         this.#statements.undelegate.run(entry.key);
@@ -93,12 +53,12 @@ export class SqliteEntryStore implements EntryStore {
   }
 
   remove(key: PublicKey): Promise<boolean> {
-    return this.#ask(() => this.#statements.remove.run(key, this.#nowMs()).changes !== 0);
+    return this.#sqlite.write(() => this.#statements.remove.run(key, this.#sqlite.nowMs()).changes !== 0);
   }
 
   batch(keys: readonly PublicKey[]): Promise<Map<PublicKey, string>> {
-    return this.#ask(() => {
-      const nowMs = this.#nowMs();
+    return this.#sqlite.ask(() => {
+      const nowMs = this.#sqlite.nowMs();
       const found = new Map<PublicKey, string>();
       for (const key of keys) {
         const entry = text(this.#statements.get.get(key, nowMs));
@@ -109,29 +69,29 @@ export class SqliteEntryStore implements EntryStore {
   }
 
   clientKeys(): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.clientKeys.all(this.#nowMs())));
+    return this.#sqlite.ask(() => keysOf(this.#statements.clientKeys.all(this.#sqlite.nowMs())));
   }
 
   visorKeys(): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.visorKeys.all(this.#nowMs())));
+    return this.#sqlite.ask(() => keysOf(this.#statements.visorKeys.all(this.#sqlite.nowMs())));
   }
 
   allServers(): Promise<string[]> {
-    return this.#ask(() => textsOf(this.#statements.allServers.all(this.#nowMs())));
+    return this.#sqlite.ask(() => textsOf(this.#statements.allServers.all(this.#sqlite.nowMs())));
   }
 
   availableServers(): Promise<string[]> {
-    return this.#ask(() => textsOf(this.#statements.availableServers.all(this.#nowMs())));
+    return this.#sqlite.ask(() => textsOf(this.#statements.availableServers.all(this.#sqlite.nowMs())));
   }
 
   clientsOf(server: PublicKey): Promise<PublicKey[]> {
-    return this.#ask(() => keysOf(this.#statements.clientsOf.all(server, this.#nowMs())));
+    return this.#sqlite.ask(() => keysOf(this.#statements.clientsOf.all(server, this.#sqlite.nowMs())));
   }
 
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>> {
-    return this.#ask(() => {
+    return this.#sqlite.ask(() => {
       const clients = new Map<PublicKey, PublicKey[]>();
-      for (const row of this.#statements.delegations.iterate(this.#nowMs())) {
+      for (const row of this.#statements.delegations.iterate(this.#sqlite.nowMs())) {
         const server = row.server as PublicKey;
         const known = clients.get(server);
         if (known === undefined) clients.set(server, [row.key as PublicKey]);
@@ -142,68 +102,28 @@ export class SqliteEntryStore implements EntryStore {
   }
 
   counts(): Promise<EntryCounts> {
-    return this.#ask(() => {
-      const row = this.#statements.counts.get(this.#nowMs())!;
+    return this.#sqlite.ask(() => {
+      const row = this.#statements.counts.get(this.#sqlite.nowMs())!;
       return { clients: Number(row.clients), visors: Number(row.visors), servers: Number(row.servers) };
     });
   }
 
   check(): Promise<void> {
-    return this.#ask(() => void this.#statements.get.get("", this.#nowMs()));
+    return this.#sqlite.check();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    if (this.#open) {
-      this.#open = false;
-      this.#database.close();
-      this.#release?.();
-    }
+    this.#sqlite.close();
     return Promise.resolve();
-  }
-
-  /** SQLite answers at once; the promise is the interface's. What it throws becomes a {@link StoreError}. */
-  #ask<T>(question: () => T): Promise<T> {
-    try {
-      return Promise.resolve(question());
-    } catch (cause) {
-      return Promise.reject(new StoreError(`Cannot use ${this.#name}`, { cause }));
-    }
-  }
-
-  #transaction<T>(work: () => T): T {
-    this.#statements.begin.run();
-    try {
-      const result = work();
-      this.#statements.commit.run();
-      return result;
-    } catch (error) {
-      if (this.#database.isTransaction) this.#statements.rollback.run();
-      throw error;
-    }
   }
 }
 
-type Row = Record<string, unknown>;
 const text = (row: Row | undefined) => row?.text as string | undefined;
 const textsOf = (rows: readonly Row[]) => rows.map((row) => row.text as string);
 const keysOf = (rows: readonly Row[]) => rows.map((row) => row.key as PublicKey);
 
-/** Rows past their time that a put of a new row deletes at most: two would do, the rest is margin. */
-const PURGED_PER_PUT = 8;
-
-/** SQLite's own page size, set so that the bound above is exact. */
-const PAGE_BYTES = 4096;
-
-// A lost last second after a power cut is fine: every entry is announced anew. So no sync on each commit.
-const SETTINGS = `
-  PRAGMA page_size = ${PAGE_BYTES};
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = 1000;
-`;
-
 const TABLES = `
+  PRAGMA foreign_keys = ON;
   CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
@@ -225,12 +145,9 @@ const TABLES = `
 
 type Statements = ReturnType<typeof prepare>;
 
-function prepare(database: DatabaseSync) {
-  const statement = (sql: string): StatementSync => database.prepare(sql);
+function prepare(sqlite: Sqlite) {
+  const statement = (sql: string) => sqlite.statement(sql);
   return {
-    begin: statement("BEGIN IMMEDIATE"),
-    commit: statement("COMMIT"),
-    rollback: statement("ROLLBACK"),
     get: statement("SELECT text FROM entries WHERE key = ? AND expires_ms > ?"),
     announce: statement(`
       UPDATE entries SET text = ?, expires_ms = ?, is_client = ?, is_visor = ?, available_sessions = ?
@@ -244,9 +161,7 @@ function prepare(database: DatabaseSync) {
     delegate: statement("INSERT OR IGNORE INTO delegations (server, client) VALUES (?, ?)"),
     undelegate: statement("DELETE FROM delegations WHERE client = ?"),
     remove: statement("DELETE FROM entries WHERE key = ? AND expires_ms > ?"),
-    purge: statement(
-      "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)",
-    ),
+    purge: purgeOf(sqlite, { table: "entries", rows: "key", by: "expires_ms" }),
     clientKeys: statement("SELECT key FROM entries WHERE is_client = 1 AND expires_ms > ?"),
     visorKeys: statement("SELECT key FROM entries WHERE is_visor = 1 AND expires_ms > ?"),
     allServers: statement(

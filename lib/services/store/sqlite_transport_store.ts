@@ -1,8 +1,9 @@
 /** Transports in SQLite: in memory, or in a file that survives a restart. One process per file. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportLatency, TransportRecord } from "../../directory/mod.ts";
-import { NO_END_MS, PURGED_PER_PUT, type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
+import { NO_END_MS, type Row, Sqlite, type SqliteOptions } from "./_sqlite.ts";
 import { nonceTables, SqliteNonces } from "./_sqlite_nonces.ts";
+import { PURGED_PER_PUT, purgeOf } from "./_sqlite_purge.ts";
 import {
   LATENCIES_MAX,
   LATENCY_TTL_MS,
@@ -28,8 +29,8 @@ export class SqliteTransportStore implements TransportStore {
   readonly #transportsMax: number;
   readonly #latenciesMax: number;
   /** Rows, those past their time that nobody purged yet among them. */
-  #transports: number;
-  #latencies: number;
+  #transports = 0;
+  #latencies = 0;
 
   constructor(options: SqliteTransportStoreOptions) {
     const { noncesMax, transportsMax = TRANSPORTS_MAX, latenciesMax = LATENCIES_MAX } = options;
@@ -37,8 +38,10 @@ export class SqliteTransportStore implements TransportStore {
     this.#statements = prepare(this.#sqlite);
     this.#transportsMax = transportsMax;
     this.#latenciesMax = latenciesMax;
-    this.#transports = this.#statements.countTransports.get()!.count as number;
-    this.#latencies = this.#statements.countLatencies.get()!.count as number;
+    this.#sqlite.counting(() => {
+      this.#transports = this.#statements.countTransports.get()!.count as number;
+      this.#latencies = this.#statements.countLatencies.get()!.count as number;
+    });
     this.nonces = new SqliteNonces(this.#sqlite, PREFIX, noncesMax);
   }
 
@@ -46,7 +49,7 @@ export class SqliteTransportStore implements TransportStore {
     records: readonly TransportRecord[],
     { ttlMs, owner }: PutTransports,
   ): Promise<TransportRecord[] | undefined> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const nowMs = this.#sqlite.nowMs();
       const endsMs = this.#sqlite.endMs(ttlMs);
       const [transports, latencies] = [this.#transports, this.#latencies];
@@ -60,7 +63,7 @@ export class SqliteTransportStore implements TransportStore {
             if (owner.block !== undefined) this.#checkBlock(owner.block, nowMs);
           }
           const tooManyOfAll = owner === undefined ? 0 : this.#transports - this.#transportsMax;
-          const ended = changes(this.#statements.purge.run(nowMs, Math.max(PURGED_PER_PUT, tooManyOfAll)));
+          const ended = this.#statements.purge(nowMs, Math.max(PURGED_PER_PUT, tooManyOfAll));
           this.#transports -= ended;
           // Only what comes is refused: what is there is renewed also when a shorter list is demanded now.
           if (ended < tooManyOfAll && this.#transports > transports - ended) throw new OwnerFull();
@@ -68,10 +71,8 @@ export class SqliteTransportStore implements TransportStore {
             this.#latencies -= changes(this.#statements.keepLatencies.run(owner.key, owner.recordsMax));
           }
           const tooMany = Math.max(0, this.#latencies - this.#latenciesMax);
-          this.#latencies -= changes(this.#statements.dropLatencies.run(tooMany));
-          this.#latencies -= changes(
-            this.#statements.purgeLatencies.run(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT),
-          );
+          if (tooMany > 0) this.#latencies -= changes(this.#statements.dropLatencies.run(tooMany));
+          this.#latencies -= this.#statements.purgeLatencies(nowMs - LATENCY_TTL_MS, PURGED_PER_PUT);
           return changed;
         });
       } catch (error) {
@@ -113,14 +114,14 @@ export class SqliteTransportStore implements TransportStore {
   }
 
   shorten(ttlMs: number): Promise<void> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const endsMs = this.#sqlite.endMs(ttlMs);
       this.#statements.shorten.run(endsMs, endsMs);
     });
   }
 
   remove(ids: readonly string[]): Promise<string[]> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const nowMs = this.#sqlite.nowMs();
       return this.#sqlite.transaction(() =>
         [...new Set(ids)].filter((id) => {
@@ -309,11 +310,7 @@ function prepare(sqlite: Sqlite) {
       DELETE FROM transport_latencies WHERE id IN (
         SELECT id FROM transport_latencies ORDER BY measured_ms LIMIT ?)`),
     remove: sqlite.statement("DELETE FROM transports WHERE id = ? AND ends_ms > ?"),
-    purge: sqlite.statement(
-      "DELETE FROM transports WHERE id IN (SELECT id FROM transports WHERE ends_ms <= ? ORDER BY ends_ms LIMIT ?)",
-    ),
-    purgeLatencies: sqlite.statement(`
-      DELETE FROM transport_latencies WHERE id IN (
-        SELECT id FROM transport_latencies WHERE measured_ms <= ? ORDER BY measured_ms LIMIT ?)`),
+    purge: purgeOf(sqlite, { table: "transports", rows: "id", by: "ends_ms" }),
+    purgeLatencies: purgeOf(sqlite, { table: "transport_latencies", rows: "id", by: "measured_ms" }),
   };
 }

@@ -27,7 +27,7 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
   readonly #statements;
-  #keys: number;
+  #keys = 0;
 
   constructor(
     { of: prefix = "uptime", noncesMax, ...options }: SqliteUptimeStoreOptions,
@@ -63,7 +63,8 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
       ),
       forgetAddresses: sqlite.statement(`DELETE FROM ${prefix}_addresses WHERE month < ?`),
     };
-    this.#keys = Number(sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_visors`).get()!.count);
+    const count = sqlite.statement(`SELECT count(*) AS count FROM ${prefix}_visors`);
+    sqlite.counting(() => this.#keys = Number(count.get()!.count));
   }
 
   async beat(beat: Beat<Key>): Promise<BeatResult> {
@@ -71,7 +72,7 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
   }
 
   beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
-    return this.#sqlite.ask(() => {
+    return this.#sqlite.write(() => {
       const keys = this.#keys;
       try {
         return this.#sqlite.transaction(() => beats.map((beat) => this.#beat(beat)));
@@ -116,7 +117,7 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
   }
 
   forget({ day, month }: { readonly day: string; readonly month: string }): Promise<void> {
-    return this.#sqlite.ask(() =>
+    return this.#sqlite.write(() =>
       this.#sqlite.transaction(() => {
         if (this.#statements.forgetDays.run(day).changes !== 0) {
           this.#keys -= Number(this.#statements.forgetVisors.run().changes);

@@ -88,6 +88,9 @@ onSmall("the key not used for longest is forgotten, and no number of it is good 
   assert.equal(await store.nonces.next(bob), 5);
   assert.equal(await store.nonces.take(alice, 0), false);
   assert.equal(await store.nonces.next(pair("stranger 9").publicKey), 5);
+  const first = pair("stranger 0").publicKey; // it passed 0 alone, and is known still
+  assert.equal(await store.nonces.take(first, 1), false);
+  assert.equal(await store.nonces.take(first, 5), true);
   assert.equal(await store.nonces.take(alice, 5), true);
   await other.nonces.giveBack(alice, 5);
   assert.equal(await store.nonces.next(alice), 5);
