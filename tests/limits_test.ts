@@ -84,6 +84,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/routed/checks.ts PING_PORT",
       "sim/routed/stun_node.ts STUN_PORT",
       "sim/scenarios/half_open_sudph.ts SUDPH_PORT",
+      "sim/scenarios/half_open_sudph.ts SUDPH_PORT",
     ],
   },
   {

@@ -98,10 +98,15 @@ export class RoutedFleet extends Fleet {
 
   /** Puts a visor that was never started behind a NAT box of its own. */
   putBehind(visor: WholeVisor, kind: NatKind): void {
-    const box = `nat of ${visor.name}`;
-    this.simulation.nat(box, { kind });
-    visor.place({ behind: box });
+    this.simulation.nat(boxOf(visor), { kind });
+    visor.place({ behind: boxOf(visor) });
     this.say(`is behind a NAT box: ${kind}`, visor.name);
+  }
+
+  /** The NAT box of a visor forgets everything. */
+  restartNat(visor: WholeVisor): void {
+    this.simulation.restartNat(boxOf(visor));
+    this.say("has a NAT box that forgets everything", visor.name);
   }
 
   /** Starts everything, and waits until every visor is on dmsg and the setup node has its sessions. */
@@ -183,4 +188,8 @@ export class RoutedFleet extends Fleet {
       }
     }
   }
+}
+
+function boxOf({ name }: WholeVisor): string {
+  return `nat of ${name}`;
 }

@@ -14,6 +14,7 @@ import { coldStart, coldStartOneMissing } from "./cold_start.ts";
 import { discoveryDown, discoveryEmpty, discoveryLies, discoveryStale } from "./discovery_trouble.ts";
 import { serverKillReset, serverKillSilent, visorDies } from "./kills.ts";
 import { blackHole, cutOff, flapping, halfOpen, slowReader, stall } from "./links.ts";
+import { halfOpenSudph } from "./half_open_sudph.ts";
 import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
@@ -64,5 +65,6 @@ export const SCENARIOS: readonly Scenario[] = [
   transportsDown,
   natKinds,
   lossyUdp,
+  halfOpenSudph,
   massReconnect,
 ];
