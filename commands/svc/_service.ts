@@ -1,5 +1,5 @@
 /** What `skyctl svc run` does: services in one process until Ctrl-C, or until a part of them dies. @module */
-import type { Log, LogLevel } from "../../lib/base/mod.ts";
+import { ConnClosedError, type Log, type LogLevel } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey, SecretKey } from "../../lib/crypto/mod.ts";
 import { type DmsgNetwork, embeddedNetwork, networkOfFile, parseAuthority } from "../../lib/directory/mod.ts";
@@ -127,6 +127,7 @@ export async function runServices(
     ? metricsAddress
     : parseListenAddress(options.metrics, METRICS_PORT, "127.0.0.1");
   await using running = new AsyncDisposableStack();
+  let metricsLost: Promise<unknown> = new Promise(() => {});
   let isUp = false;
   running.defer(() => {
     if (isUp) io.emitEach({ event: "stopped" }, () => "stopped");
@@ -141,6 +142,9 @@ export async function runServices(
       log,
     });
     running.defer(() => metrics.server.close());
+    metricsLost = metrics.server.closed.then(() =>
+      new ConnClosedError(undefined, "The listener for metrics ended by itself")
+    );
     const url = `http://${renderSocketAddress(metrics.address)}/metrics`;
     io.emitEach({ event: "metrics", address: url }, () => `metrics on ${url}`);
   }
@@ -169,7 +173,7 @@ export async function runServices(
     );
   }
   running.defer(() => io.note("stopping..."));
-  await untilInterrupt(io, assembly.failed);
+  await untilInterrupt(io, Promise.race([assembly.failed, metricsLost]));
 }
 
 function tell(io: Io, service: StartedService): void {

@@ -1,6 +1,7 @@
 /** What `skyctl svc run transport-setup` takes from its configuration. @module */
 import { ConfigError } from "../../lib/deployment/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
+import { parseServiceMode } from "../../lib/services/hosting/mod.ts";
 import { parseTransportSetupConfig, PORT_DEFAULT } from "../../lib/services/transport_setup/mod.ts";
 import { keyOf, parseListenAddress, type ServiceChoice, type ServiceOptions } from "./_service.ts";
 
@@ -24,6 +25,6 @@ export async function chosenTransportSetup(
     address: parseListenAddress(options.addr ?? `127.0.0.1:${port}`, port, "127.0.0.1"),
     key: own,
     network: config?.network,
-    mode: "dual",
+    mode: options.mode === undefined ? "dual" : parseServiceMode(options.mode),
   };
 }

@@ -10,7 +10,7 @@ import {
   repeated,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { metricsOption, storeOptions } from "./service_options.ts";
+import { metricsOption, modeOption, storeOptions } from "./service_options.ts";
 
 /** The verb. */
 export function dmsgDiscoveryCommand(io: Io): AnyCommand {
@@ -22,14 +22,7 @@ export function dmsgDiscoveryCommand(io: Io): AnyCommand {
       .addOption(store)
       .addOption(redis)
       .addOption(redisPoolSize)
-      .addOption(
-        new Option("--mode <mode>", "http, or dual: HTTP and dmsg port 80 (default: dual with a key)")
-          .choices([
-            "http",
-            "dual",
-            "dmsg",
-          ]),
-      )
+      .addOption(modeOption("http, or dual: HTTP and dmsg port 80 (default: dual with a key)"))
       .option("--keyfile <file>", "secret key of the discovery; made when the file is missing")
       .option(
         "--deployment <file>",

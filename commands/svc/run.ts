@@ -17,7 +17,7 @@ import { configBootstrapperCommand } from "./config_bootstrapper.ts";
 import { dmsgDiscoveryCommand } from "./dmsg_discovery.ts";
 import { routeFinderCommand } from "./route_finder.ts";
 import { serviceDiscoveryCommand } from "./service_discovery.ts";
-import { logLevelOption, metricsOption, networkOption, storeOptions } from "./service_options.ts";
+import { logLevelOption, metricsOption, modeOption, networkOption, storeOptions } from "./service_options.ts";
 import { setupNodeCommand } from "./setup_node.ts";
 import { transportDiscoveryCommand } from "./transport_discovery.ts";
 import { transportSetupCommand } from "./transport_setup.ts";
@@ -45,8 +45,7 @@ export function runCommand(io: Io): AnyCommand {
     .option("--free-ports", "any free port for each instead of its default")
     .option("--servers <n>", "dmsg servers", wholeNumberOption({ min: 1, max: 64 }), 2)
     .addOption(
-      new Option("--mode <mode>", "HTTP, dmsg port 80, or both ($SKYWIRE_SVC_MODE beats it)")
-        .choices(["http", "dmsg", "dual"]).default("dual" as const),
+      modeOption("HTTP, dmsg port 80, or both ($SKYWIRE_SVC_MODE beats it)").default("dual" as const),
     )
     .option("-t, --testing", "keep everything in memory")
     .addOption(redis.conflicts("testing"))
@@ -87,7 +86,7 @@ export function runCommand(io: Io): AnyCommand {
         command.error("error: name services, or all of them: not both");
       }
       const { runTogether } = await import("./_together.ts");
-      await runTogether(io, names.flatMap((name) => name.split(",")), options);
+      await runTogether(io, names.flatMap((name) => name.split(",")).filter((name) => name !== ""), options);
     });
   const verbs = [
     dmsgDiscoveryCommand(io),

@@ -1,5 +1,12 @@
 /** Options that every service with the common modes has. Loads no protocol: help shows them. @module */
-import { Command, durationOption, Option, repeated, wholeNumberOption } from "../../lib/cli/mod.ts";
+import {
+  Command,
+  durationOption,
+  InvalidArgumentError,
+  Option,
+  repeated,
+  wholeNumberOption,
+} from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
 
 /** A command of a service that keeps `entry`: the options of {@link hostedCommand}, and those of what it keeps. */
@@ -38,10 +45,9 @@ export function hostedCommand(
     .description(description)
     .option("-a, --addr <address>", "host:port of HTTP", addr)
     .addOption(
-      new Option(
-        "--mode <mode>",
+      modeOption(
         "HTTP, dmsg port 80, or both (default: dual with a key, else http; $SKYWIRE_SVC_MODE beats it)",
-      ).choices(["http", "dmsg", "dual"]),
+      ),
     )
     .addOption(keyfile)
     .addOption(sk)
@@ -49,6 +55,26 @@ export function hostedCommand(
     .addOption(metricsOption())
     .addOption(postQuantumOption())
     .addOption(logLevelOption());
+}
+
+/** On which ways a service is served, in any of the words that services of the network take (services.md 13.1). */
+export function modeOption(description: string) {
+  return new Option("--mode <mode>", description).choices(["http", "dmsg", "dual"]).argParser(mode);
+}
+
+function mode(text: string): "http" | "dmsg" | "dual" {
+  switch (text.trim().toLowerCase()) {
+    case "http":
+      return "http";
+    case "dmsg":
+    case "dmsghttp":
+      return "dmsg";
+    case "dual":
+    case "both":
+      return "dual";
+    default:
+      throw new InvalidArgumentError("Allowed choices are http, dmsg, dual.");
+  }
 }
 
 /** Where figures are asked for. */

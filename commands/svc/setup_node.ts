@@ -10,7 +10,7 @@ import {
   wholeNumberOption,
 } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { keyOptions, logLevelOption, metricsOption, networkOption } from "./service_options.ts";
+import { keyOptions, logLevelOption, metricsOption, modeOption, networkOption } from "./service_options.ts";
 
 /** The verb. */
 export function setupNodeCommand(io: Io): AnyCommand {
@@ -25,6 +25,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
         "-a, --addr <address>",
         "host:port of /stats and /health over HTTP, too (default: over dmsg alone)",
       )
+      .addOption(modeOption("dmsg, or dual: HTTP, too, at --addr (default: dual with --addr)"))
       .option(
         "--no-circuit-breaker",
         "try visors that nobody can dial again and again, instead of refusing routes over them for a while",
@@ -66,7 +67,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
           command.error("error: a setup node is found by its key: give --keyfile or --sk");
         }
         const { runServiceCommand } = await import("./_service.ts");
-        const mode = options.addr === undefined ? "dmsg" : "dual";
+        const mode = options.mode ?? (options.addr === undefined ? "dmsg" : "dual");
         const circuits = options.circuitBreaker && {
           failures: options.circuitFailures,
           windowMs: options.circuitWindow,

@@ -1,7 +1,7 @@
 /** `skyctl svc run transport-setup`: has visors make transports. @module */
 import { type AnyCommand, Command, examples, finished, type Io } from "../../lib/cli/mod.ts";
 import { postQuantumOption } from "../post_quantum_option.ts";
-import { keyOptions, logLevelOption, metricsOption, networkOption } from "./service_options.ts";
+import { keyOptions, logLevelOption, metricsOption, modeOption, networkOption } from "./service_options.ts";
 
 /** The verb. */
 export function transportSetupCommand(io: Io): AnyCommand {
@@ -18,6 +18,7 @@ export function transportSetupCommand(io: Io): AnyCommand {
         "host:port of HTTP, on loopback (default: 127.0.0.1:8080, or as in --config)",
       )
       .option("-c, --config <file>", "a configuration in Skywire's format: key, port, servers")
+      .addOption(modeOption("dual alone: HTTP for its operator, dmsg for visors"))
       .addOption(keyfile)
       .addOption(sk)
       .addOption(networkOption().conflicts("config"))

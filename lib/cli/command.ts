@@ -34,7 +34,8 @@ export function noun(name: string, description: string, verbs: readonly AnyComma
 
 /**
  * A command with verbs that can be named together: `run one` runs the verb with its own options, and `run one two`
- * this command's action with the names in one text, `one,two`. Its own options come before a name, or after several.
+ * this command's action with the names in one text, `one,two`. Its own options come before a name, or after several:
+ * behind one of them a single name is this command's, too, as `one,`.
  */
 export function commandOfSeveral(name: string): TypedCommand {
   return new CommandOfSeveral(name).helpCommand(false).enablePositionalOptions() as unknown as TypedCommand;
@@ -58,7 +59,9 @@ class CommandOfSeveral extends PlainCommand {
     if (this.#isVerbs) return { operands: [], unknown: argv };
     const parsed = super.parseOptions(argv);
     const { names, rest } = this.#leadingNames([...parsed.operands, ...parsed.unknown]);
-    return names.length < 2 ? parsed : super.parseOptions([names.join(","), ...rest]);
+    if (names.length === 0) return parsed;
+    // An own option came before a single name, or there would be no verb: left to the verb, it would be lost.
+    return super.parseOptions([names.length === 1 ? `${names[0]},` : names.join(","), ...rest]);
   }
 
   /** The words before the first option. */

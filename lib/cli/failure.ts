@@ -119,6 +119,14 @@ function translated(error: unknown): unknown {
   return error;
 }
 
+/** A suggestion of the very word that was refused is an option of a command before it, which several names have. */
+function usageHint(message: string, suggestion: string): string {
+  if (suggestion === "") return "add --help to see what it takes";
+  const meant = /^Did you mean (.+)\?$/.exec(suggestion)?.[1];
+  if (meant === undefined || !message.endsWith(`'${meant}'`)) return suggestion;
+  return `${meant} stands before the name that it was given to; add --help to see what that takes`;
+}
+
 /** Commander's text is `error: text\n(Did you mean x?)`. */
 function usageError(code: string, text: string): UsageError {
   if (code === "commander.help") { // its help is on stderr already
@@ -127,7 +135,5 @@ function usageError(code: string, text: string): UsageError {
   const [first = "", ...rest] = text.replace(/^error: /, "").split("\n");
   const suggestion = rest.join(" ").trim().replace(/^\((.*)\)$/, "$1");
   const message = first.charAt(0).toUpperCase() + first.slice(1);
-  return new UsageError(message, {
-    hint: suggestion === "" ? "add --help to see what it takes" : suggestion,
-  });
+  return new UsageError(message, { hint: usageHint(message, suggestion) });
 }

@@ -73,7 +73,7 @@ function complete(service: FiledService, index: number, defaults: PlanDefaults):
   const address = service.address ?? (port === undefined ? undefined : at(port + 2 * index));
   const isOnDmsg = modes.length > 0 && !modes.includes("http");
   const chosen = defaults.forcedMode ?? service.mode ?? defaults.mode ?? "dual";
-  const mode = !isOnDmsg ? chosen : address === undefined ? "dmsg" : "dual";
+  const mode = !isOnDmsg ? chosen : service.mode ?? (address === undefined ? "dmsg" : "dual");
   const inTransit: ServiceSettings = type === "dmsg-server"
     ? { server: { health: at(8082 + 2 * index), ...settings.server } }
     : {};

@@ -118,6 +118,14 @@ export function checkPlan(services: readonly PlannedService[], more: readonly Li
         hint: `use ${modes.join(" or ")}`,
       });
     }
+    if (type === "setup-node" && mode === "dual" && service.address === undefined) {
+      throw new InvalidServiceSettingError(
+        `The ${title} ${name} has no address for HTTP, which mode dual needs`,
+        {
+          hint: "give it one, or use dmsg",
+        },
+      );
+    }
     if (key === undefined && needsKey) {
       throw new InvalidServiceSettingError(`The ${title} ${name} needs a secret key, and there is none`, {
         hint: "give it a keyfile",

@@ -171,6 +171,7 @@ function readService(
   for (const field of NOT_OURS) {
     if (fields.has(field)) reading.passedOver.push(`${fields.path}.${field}`);
   }
+  if (modes.length === 0 && fields.has("mode")) reading.passedOver.push(`${fields.path}.mode`);
   const secretKey = readSecretKey(fields, { secret: "secret_key", public: "public_key" });
   const keyfile = fields.text("keyfile") || undefined;
   const mode = fields.text("mode");

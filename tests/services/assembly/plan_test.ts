@@ -27,6 +27,43 @@ Deno.test("each type in the mode and with the key that it needs", () => {
   assert.deepEqual(planned("route-finder", place).address, { hostname: "127.0.0.1", port: 9092 });
 });
 
+Deno.test("a mode that a file gives to a setup node is its mode, or is refused; a dmsg server has none", async () => {
+  const of = async (...services: object[]) => {
+    const read = () => Promise.reject(new Error("nothing is read"));
+    const { services: filed, passedOver } = await parseRunFile(JSON.stringify({ services }), "f", { read });
+    return { plan: planOfFiled(filed, { mode: "http", forcedMode: "http" }), passedOver };
+  };
+  const addr = "127.0.0.1:9094";
+  const modes: [object, string][] = [
+    [{}, "dmsg"], // what the others run in is nothing to it
+    [{ addr }, "dual"],
+    [{ addr, mode: "dmsg" }, "dmsg"],
+    [{ addr, mode: "both" }, "dual"],
+  ];
+  for (const [service, mode] of modes) {
+    const { plan } = await of({ type: "setup-node", ...service });
+    checkPlan(plan);
+    assert.equal(plan[0]!.mode, mode);
+  }
+  for (
+    const [service, expected] of [
+      [{ type: "setup-node", mode: "http" }, /^A setup node cannot run in mode http$/],
+      [{ type: "setup-node", mode: "dual" }, /^The setup node setup-node has no address for HTTP/],
+      [{ type: "transport-setup", mode: "dmsg" }, /^A transport setup node cannot run in mode dmsg$/],
+    ] as const
+  ) {
+    const { plan } = await of(service);
+    assert.throws(
+      () => checkPlan(plan),
+      (error) =>
+        error instanceof InvalidServiceSettingError && expected.test(error.message) &&
+        error.hint !== undefined,
+    );
+  }
+  const { passedOver } = await of({ type: "dmsg-server", mode: "tcp" });
+  assert.deepEqual(passedOver, ["services[0].mode"]);
+});
+
 Deno.test("a block dmsg is authoritative; without servers those of the embedded deployment with its discovery", async () => {
   const { discoveryDmsg, servers } = embeddedNetwork();
   const read = () => Promise.reject(new Error("nothing is read"));
