@@ -84,7 +84,6 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/routed/checks.ts PING_PORT",
       "sim/routed/stun_node.ts STUN_PORT",
       "sim/scenarios/half_open_sudph.ts SUDPH_PORT",
-      "sim/scenarios/half_open_sudph.ts SUDPH_PORT",
     ],
   },
   {
@@ -147,7 +146,8 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/scenarios/links.ts CUT_OFF_MS_MIN CUT_OFF_MS_MAX",
       "sim/scenarios/redeploy.ts PAUSE_MS",
       "sim/routed/checks.ts CALM_STREAMS",
-      "sim/scenarios/set_up_trouble.ts AROUND_WITHIN_MS UNDONE_WITHIN_MS SET_UP_WITHIN_MS CALLERS",
+      "sim/scenarios/set_up_callers.ts CALLERS CALLERS_COME_MS TAKEN_BACK_WITHIN_MS LEAVES SERVER_AWAY_MS",
+      "sim/scenarios/set_up_trouble.ts AROUND_WITHIN_MS UNDONE_WITHIN_MS SET_UP_WITHIN_MS",
       "sim/scenarios/set_up_trouble.ts STALE_MS POLL_MS KEPT_MS NAMED_WITHIN_MS OFF_DMSG_MS STEADY_MS",
       "sim/scenarios/transport_trouble.ts REMOVED_WITHIN_MS WRITES_END_WITHIN_MS BOUND_WITHIN_MS",
       "sim/scenarios/transport_trouble.ts REGISTERED_WITHIN_MS OUTAGE_MS SURVIVED_WITHIN_MS DOWNLOAD_RETRY_MS",

@@ -137,9 +137,14 @@ export class SetupNodeNode extends ServiceNode<RunningSetupNode> {
     return this.running?.pooled() ?? [];
   }
 
+  /** Undefined when it does not run. */
+  get dmsg(): RunningSetupNode["dmsg"] | undefined {
+    return this.running?.dmsg;
+  }
+
   /** Servers that it has a session with. */
   get sessions(): number {
-    return this.running?.dmsg.sessions().length ?? 0;
+    return this.dmsg?.sessions().length ?? 0;
   }
 
   protected override run(world: World): Promise<RunningSetupNode> {

@@ -19,14 +19,8 @@ import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
 import { serverRestart } from "./server_restart.ts";
-import {
-  breakerProbe,
-  deadHopFirst,
-  hopChurn,
-  partialSetUp,
-  slowDeadHop,
-  stalePooled,
-} from "./set_up_trouble.ts";
+import { breakerProbe, callerGivesUp } from "./set_up_callers.ts";
+import { deadHopFirst, hopChurn, partialSetUp, slowDeadHop, stalePooled } from "./set_up_trouble.ts";
 import { stripPostQuantum } from "./strip_pq.ts";
 import { halfOpenTransport, pathRestart, resolverRestart, transportsDown } from "./transport_trouble.ts";
 import { lossyUdp, natKinds } from "./udp_trouble.ts";
@@ -59,6 +53,7 @@ export const SCENARIOS: readonly Scenario[] = [
   slowDeadHop,
   hopChurn,
   breakerProbe,
+  callerGivesUp,
   halfOpenTransport,
   pathRestart,
   resolverRestart,

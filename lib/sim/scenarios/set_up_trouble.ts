@@ -1,22 +1,14 @@
 /**
- * What happens to routes while they are set up: hops that are dead, slow, restarting or unwilling, connections that
- * the setup node keeps for too long, and a hundred callers who all want what nobody can reach (RT-2 to RT-6, RT-11).
+ * What happens to routes while they are set up: hops that are dead, slow, restarting or unwilling, and connections
+ * that the setup node keeps for too long (RT-2 to RT-5, RT-11).
  *
  * @module
  */
-import { silentLog } from "../../base/mod.ts";
-import { SETUP_NODE_PORT } from "../../dmsg/mod.ts";
-import { type Hop, RULE_KEEP_ALIVE_NS } from "../../routing/mod.ts";
-import {
-  type BidirectionalRoute,
-  CIRCUIT_FAILURES,
-  CIRCUIT_OPEN_MS,
-  SetupClient,
-} from "../../routing/setup/mod.ts";
-import { transportId } from "../../transport/mod.ts";
+import { CIRCUIT_OPEN_MS } from "../../routing/setup/mod.ts";
 import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
 import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
+import { mustHaveFailed } from "./_set_up_counts.ts";
 
 /** One dial goes around a dead hop within this: the hop is given up after 10 s, or the far end after 6 s. */
 const AROUND_WITHIN_MS = 30_000;
@@ -26,7 +18,6 @@ const UNDONE_WITHIN_MS = 3_000;
 const NAMED_WITHIN_MS = 20_000;
 /** A set-up over hops that are well. */
 const SET_UP_WITHIN_MS = 3_000;
-const CALLERS = 100;
 
 /** Two ways from the first visor to the last, with a visor on each. */
 async function diamond(fleet: RoutedFleet) {
@@ -66,6 +57,8 @@ export const deadHopFirst: RoutedScenario = {
     if (fleet.random.chance(50)) {
       await fleet.sleep(fleet.random.integer(0, 60_000));
       await near.start();
+      await near.ready(new AbortController().signal);
+      await fleet.sleep(CIRCUIT_OPEN_MS); // routes over it may be refused until then
     }
   },
 };
@@ -168,13 +161,6 @@ export const stalePooled: RoutedScenario = {
   },
 };
 
-function mustHaveFailed(fleet: RoutedFleet, times: number): void {
-  const { failed, failures_by_reason: reasons } = fleet.setupNode.stats()!;
-  if (failed !== times) {
-    throw new TypeError(`${failed} set-ups failed, not ${times}: ${JSON.stringify(reasons)}`);
-  }
-}
-
 /** A route whose only relay is this. */
 function overRelay(relay: WholeVisor, to: WholeVisor) {
   return { forward: [{ publicKey: relay.publicKey }, { publicKey: to.publicKey }] } as const;
@@ -276,65 +262,3 @@ export const hopChurn: RoutedScenario = {
     await route;
   },
 };
-
-export const breakerProbe: RoutedScenario = {
-  name: "breaker-probe",
-  summary: "a hundred callers want a dead visor when its breaker is half-open: one is let through",
-  ...FOUR_VISORS,
-  async run(fleet) {
-    const [one, other, relay, to] = fourOf(fleet);
-    await fleet.settle();
-    for (const end of [one, other, to]) await fleet.link(end, relay);
-    await fleet.sleep(KNOWN_AFTER_MS);
-    to.kill("silent");
-    const call = (index: number) => askForRoute(index % 2 === 0 ? one : other, relay, to);
-    await Promise.all(Array.from({ length: CIRCUIT_FAILURES }, (_, index) => call(index)));
-    mustHaveFailed(fleet, CIRCUIT_FAILURES);
-    await call(0);
-    mustBeRefused(fleet, 1);
-    await fleet.sleep(CIRCUIT_OPEN_MS);
-    fleet.say("a hundred callers come");
-    await Promise.all(Array.from({ length: CALLERS }, (_, index) => call(index)));
-    mustHaveFailed(fleet, CIRCUIT_FAILURES + 1 + CALLERS);
-    mustBeRefused(fleet, CALLERS);
-    await to.start();
-    await to.ready(new AbortController().signal);
-    await fleet.link(to, relay);
-    await fleet.sleep(KNOWN_AFTER_MS);
-    await fleet.retried("a route to a visor that is back", () => ping(one, to, AROUND), CIRCUIT_OPEN_MS);
-    const circuit = fleet.setupNode.stats()!.top_destinations?.find(({ pk }) => pk === to.publicKey)?.circuit;
-    if (circuit !== undefined) throw new TypeError(`the circuit of a visor that is back is ${circuit}`);
-  },
-};
-
-/** All of these were refused by the breaker, since the start; the callers before were not. */
-function mustBeRefused(fleet: RoutedFleet, times: number): void {
-  const refused = fleet.setupNode.stats()!.failures_by_reason.circuit_open ?? 0;
-  if (refused !== times) throw new TypeError(`the breaker refused ${refused} callers, not ${times}`);
-}
-
-/** One request to the setup node, as a visor's dialler makes it, without another try. Never rejects. */
-async function askForRoute(from: WholeVisor, relay: WholeVisor, to: WholeVisor): Promise<void> {
-  const { world, node: { router }, running: { visor: { dmsg } } } = from;
-  const hop = (a: WholeVisor, b: WholeVisor): Hop => ({
-    transportId: transportId(a.publicKey, b.publicKey, "stcpr"),
-    from: a.publicKey,
-    to: b.publicKey,
-  });
-  const route: BidirectionalRoute = {
-    descriptor: {
-      source: { publicKey: from.publicKey, port: router.ephemeralPort() },
-      destination: { publicKey: to.publicKey, port: 58 },
-    },
-    keepAliveNs: RULE_KEEP_ALIVE_NS,
-    forward: [hop(from, relay), hop(relay, to)],
-    reverse: [hop(to, relay), hop(relay, from)],
-  };
-  const client = new SetupClient({
-    world,
-    log: silentLog,
-    setupNodes: () => from.running.network.setupNodes ?? [],
-    dial: (publicKey, options) => dmsg.dial({ publicKey, port: SETUP_NODE_PORT }, options),
-  });
-  await client.dialRouteGroup(route).catch(() => {}); // the setup node's counters say how it went
-}
