@@ -72,6 +72,7 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
   }
 
   beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
+    if (beats.length === 0) return Promise.resolve([]); // nothing to commit
     return this.#sqlite.write(() => {
       const keys = this.#keys;
       try {

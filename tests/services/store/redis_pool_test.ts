@@ -4,7 +4,11 @@ import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { openEntryStore, openServiceStore, StoreError } from "../../../lib/services/store/mod.ts";
 import { RedisPool } from "../../../lib/services/store/redis/_pool.ts";
-import { RedisEntryStore, RedisTransportStore } from "../../../lib/services/store/redis/mod.ts";
+import {
+  RedisEntryStore,
+  RedisTransportStore,
+  RedisUptimeStore,
+} from "../../../lib/services/store/redis/mod.ts";
 import { TestRedis } from "../../support/redis.ts";
 import { assertNothingAlive } from "../../support/world.ts";
 import { pair, transportOf } from "../service_support.ts";
@@ -89,6 +93,22 @@ onRedis("lists are read 256 members at a time", async (redis) => {
   assert.match(stats, /cmdstat_mget:calls=12,/);
   await store[Symbol.asyncDispose]();
   await transports[Symbol.asyncDispose]();
+});
+
+onRedis("beats of a list are one script for each 256 of them, in their order", async (redis) => {
+  await using store = await RedisUptimeStore.open<string>({ url: redis.url, of: "transport_uptime" });
+  const scripts = async () => {
+    const stats = String(await redis.client.call("INFO", "commandstats"));
+    return Number(/cmdstat_evalsha:calls=([0-9]+),/.exec(stats)?.[1] ?? 0);
+  };
+  const beat = { atMs: 1_795_245_178_000, intervalMs: 90_000, visorsMax: 599 };
+  await store.beat({ ...beat, key: "first" }); // Redis knows the script now
+  const before = await scripts();
+  const keys = Array.from({ length: 600 }, (_, at) => `key ${at}`);
+  const results = await store.beats(["first", ...keys].map((each) => ({ ...beat, key: each })));
+  assert.equal(await scripts() - before, 3);
+  assert.deepEqual(results, ["seen", ...Array(598).fill("counted"), "full", "full"]);
+  assert.equal((await store.visors()).length, 599);
 });
 
 Deno.test("a Redis that accepts and says nothing holds no close up", async () => {

@@ -33,36 +33,46 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 // months                    set      of months
 // addresses:<month>         hash     the address of each key
 
-/** ARGV: key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "", address, maximum of visors, -1 for none, "1" to make room. */
-const BEAT = `
-local P, key, at, day = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4]
-local stored = redis.call('GET', P .. 'visor:' .. key) or ''
-if stored == '' and tonumber(ARGV[11]) >= 0 and redis.call('ZCARD', P .. 'visors') >= tonumber(ARGV[11]) then
-  local oldest = ARGV[12] == '1' and redis.call('ZPOPMIN', P .. 'visors')[1]
-  if not oldest then return 'full' end
-  redis.call('DEL', P .. 'visor:' .. oldest)
-  for _, other in ipairs(redis.call('SMEMBERS', P .. 'days')) do
-    redis.call('SREM', P .. 'day:' .. other, oldest)
-    redis.call('DEL', P .. 'beats:' .. other .. ':' .. oldest, P .. 'slots:' .. other .. ':' .. oldest)
+/**
+ * ARGV: for each beat key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "",
+ * address, maximum of visors, -1 for none, "1" to make room. Gives what became of each.
+ */
+const BEATS = `
+local P = KEYS[1]
+local function beat(key, at, interval, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
+  local stored = redis.call('GET', P .. 'visor:' .. key) or ''
+  max = tonumber(max)
+  if stored == '' and max >= 0 and redis.call('ZCARD', P .. 'visors') >= max then
+    local oldest = makesRoom == '1' and redis.call('ZPOPMIN', P .. 'visors')[1]
+    if not oldest then return 'full' end
+    redis.call('DEL', P .. 'visor:' .. oldest)
+    for _, other in ipairs(redis.call('SMEMBERS', P .. 'days')) do
+      redis.call('SREM', P .. 'day:' .. other, oldest)
+      redis.call('DEL', P .. 'beats:' .. other .. ':' .. oldest, P .. 'slots:' .. other .. ':' .. oldest)
+    end
   end
+  local counted, known = string.match(stored, '^%d+ (%d+) (.*)$')
+  local now, before = tonumber(at), tonumber(counted)
+  local counts = not before or now - before >= tonumber(interval) or now < before
+  if counts then counted = at end
+  local told = isTold == '1' and '=' .. version or known or ''
+  redis.call('SET', P .. 'visor:' .. key, at .. ' ' .. counted .. ' ' .. told)
+  redis.call('ZADD', P .. 'visors', at, key)
+  redis.call('SADD', P .. 'days', day)
+  redis.call('SADD', P .. 'day:' .. day, key)
+  local slots = P .. 'slots:' .. day .. ':' .. key
+  if redis.call('EXISTS', slots) == 0 then redis.call('SETBIT', slots, lastSlot, 0) end
+  redis.call('SETBIT', slots, slot, 1)
+  redis.call('INCRBY', P .. 'beats:' .. day .. ':' .. key, counts and 1 or 0)
+  if counts and month ~= '' then
+    redis.call('SADD', P .. 'months', month)
+    redis.call('HSET', P .. 'addresses:' .. month, key, address)
+  end
+  return counts and 'counted' or 'seen'
 end
-local counted, version = string.match(stored, '^%d+ (%d+) (.*)$')
-local counts = not counted or at - tonumber(counted) >= tonumber(ARGV[3]) or at < tonumber(counted)
-if counts then counted = ARGV[2] end
-if ARGV[7] == '1' then version = '=' .. ARGV[8] end
-redis.call('SET', P .. 'visor:' .. key, ARGV[2] .. ' ' .. counted .. ' ' .. (version or ''))
-redis.call('ZADD', P .. 'visors', ARGV[2], key)
-redis.call('SADD', P .. 'days', day)
-redis.call('SADD', P .. 'day:' .. day, key)
-local slots = P .. 'slots:' .. day .. ':' .. key
-if redis.call('EXISTS', slots) == 0 then redis.call('SETBIT', slots, ARGV[6], 0) end
-redis.call('SETBIT', slots, ARGV[5], 1)
-redis.call('INCRBY', P .. 'beats:' .. day .. ':' .. key, counts and 1 or 0)
-if counts and ARGV[9] ~= '' then
-  redis.call('SADD', P .. 'months', ARGV[9])
-  redis.call('HSET', P .. 'addresses:' .. ARGV[9], key, ARGV[10])
-end
-return counts and 'counted' or 'seen'
+local results = {}
+for at = 1, #ARGV, 12 do table.insert(results, beat(unpack(ARGV, at, at + 11))) end
+return results
 `;
 
 /** ARGV: a day, how many days there are besides, these, keys. Forgets the day of these keys. */
@@ -85,7 +95,7 @@ if redis.call('EXISTS', P .. 'day:' .. day) == 0 then redis.call('SREM', P .. 'd
 return 0
 `;
 
-const SCRIPTS = { ...NONCE_SCRIPTS, beat: BEAT, forgetDay: FORGET_DAY };
+const SCRIPTS = { ...NONCE_SCRIPTS, beats: BEATS, forgetDay: FORGET_DAY };
 const PREFIXES: Readonly<Record<UptimesOf, string>> = {
   uptime: prefixOf("uptime-tracker"),
   visor_uptime: prefixOf("visor-uptime"),
@@ -115,18 +125,16 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
   }
 
   async beat(beat: Beat<Key>): Promise<BeatResult> {
-    const { key, intervalMs, visorsMax = -1, makesRoom = false, version, address } = beat;
-    const atMs = Math.floor(beat.atMs);
-    const day = dayOf(atMs);
-    const told = [version === undefined ? 0 : 1, version ?? ""];
-    const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
-    const when = [atMs, intervalMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
-    const given = [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
-    return await this.#pool.run("beat", this.#prefix, ...given) as BeatResult;
+    return (await this.beats([beat]))[0]!;
   }
 
-  beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
-    return Promise.all(beats.map((beat) => this.beat(beat)));
+  async beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]> {
+    const results: BeatResult[] = [];
+    for (let at = 0; at < beats.length; at += BATCH) {
+      const given = beats.slice(at, at + BATCH).flatMap(argumentsOf);
+      results.push(...await this.#pool.run("beats", this.#prefix, ...given) as BeatResult[]);
+    }
+    return results;
   }
 
   async visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]> {
@@ -215,6 +223,18 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
       return { key, day, beats: Number(beats[at] ?? 0), slots: whole };
     });
   }
+}
+
+/** Of one beat, as the script takes them. */
+function argumentsOf(
+  { key, intervalMs, visorsMax = -1, makesRoom = false, version, address, ...beat }: Beat<string>,
+): (string | number)[] {
+  const atMs = Math.floor(beat.atMs);
+  const day = dayOf(atMs);
+  const told = [version === undefined ? 0 : 1, version ?? ""];
+  const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
+  const when = [atMs, intervalMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
+  return [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
 }
 
 function readVisor<Key extends string>(key: Key, text: string): SeenVisor<Key> | undefined {
