@@ -137,13 +137,65 @@ Deno.test("a connection that the setup node keeps to a visor that is gone, or to
   const complaints = await complaintsOf(async (fleet) => {
     const [, , three] = fleet.whole;
     const { setupNode } = fleet;
-    lying(setupNode, "pooled", () => () => [three!.publicKey]);
+    let startMs = fleet.simulation.nowMs;
+    lying(setupNode, "pooled", () => () => [
+      { visor: three!.publicKey, ageMs: fleet.simulation.nowMs - startMs },
+    ]);
     await three!.stop();
     await fleet.sleep(160_000);
     await three!.start();
+    startMs = fleet.simulation.nowMs;
   });
-  assert.match(complaints, /the setup node keeps a connection to visor-3, which does not run/);
+  assert.match(
+    complaints,
+    /the setup node keeps a connection, made at .* s, to a run of visor-3 that has ended/,
+  );
   assert.match(complaints, /the setup node keeps 1 connections that nobody uses/);
+});
+
+Deno.test("a kept connection to a visor's previous run is a complaint after the same time; one to this run is none", async () => {
+  const complaints = await complaintsOf(async (fleet) => {
+    const { setupNode, simulation, whole: [, , three] } = fleet;
+    const made = [simulation.nowMs];
+    lying(
+      setupNode,
+      "pooled",
+      () => () => made.map((atMs) => ({ visor: three!.publicKey, ageMs: simulation.nowMs - atMs })),
+    );
+    three!.kill("silent");
+    await fleet.sleep(80_000); // counts, too
+    await three!.start();
+    await fleet.sleep(10_000);
+    made.push(simulation.nowMs);
+    await fleet.sleep(70_000);
+    made.length = 0;
+  });
+  assert.match(
+    complaints,
+    /the setup node keeps a connection, made at .* s, to a run of visor-3 that has ended/,
+  );
+  assert.equal(complaints.split("a run of visor-3").length, 2, complaints);
+});
+
+Deno.test("a kept connection that goes with a visor's run, or soon after it, is no complaint", async () => {
+  const complaints = await complaintsOf(async (fleet) => {
+    const { setupNode, simulation, whole: [, , three] } = fleet;
+    let madeMs = Infinity;
+    lying(
+      setupNode,
+      "pooled",
+      (truth) => () =>
+        madeMs === Infinity ? truth() : [{ visor: three!.publicKey, ageMs: simulation.nowMs - madeMs }],
+    );
+    for (let run = 0; run < 3; run++) { // one after the other: each is there for less than its time
+      madeMs = simulation.nowMs;
+      three!.kill("reset");
+      await three!.start();
+      await fleet.sleep(100_000);
+    }
+    madeMs = Infinity;
+  });
+  assert.equal(complaints, "");
 });
 
 Deno.test("a group that its peer does not have, and one that is in no table, are complaints", async () => {

@@ -39,6 +39,13 @@ export interface Lease {
   readonly bornMs: number;
 }
 
+/** A connection that waits to be used. */
+export interface PooledConnection {
+  readonly visor: PublicKey;
+  /** Since it was dialled. */
+  readonly ageMs: number;
+}
+
 interface Idle {
   readonly client: RpcClient;
   readonly bornMs: number;
@@ -62,9 +69,12 @@ export class ConnectionPool {
     return this.#count;
   }
 
-  /** Their visors, one for each. */
-  idleVisors(): PublicKey[] {
-    return [...this.#idle].flatMap(([visor, idle]) => idle.map(() => visor));
+  /** Every one of them. */
+  idle(): PooledConnection[] {
+    const nowMs = this.#world.clock.monotonicMs();
+    return [...this.#idle].flatMap(([visor, idle]) =>
+      idle.map(({ bornMs }) => ({ visor, ageMs: nowMs - bornMs }))
+    );
   }
 
   /** An unused connection to `visor` that is not known to be at its end; undefined when there is none. */

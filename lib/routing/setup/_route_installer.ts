@@ -12,7 +12,7 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { rpcTextOf } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
-import { ConnectionPool, type Lease } from "./_connection_pool.ts";
+import { ConnectionPool, type Lease, type PooledConnection } from "./_connection_pool.ts";
 import type { DialResults } from "./admit_route.ts";
 import type { RequestLimit } from "./_request_limit.ts";
 import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
@@ -61,9 +61,9 @@ export class RouteInstaller {
     return this.#pool.idleCount;
   }
 
-  /** Their visors, one for each. */
-  pooled(): PublicKey[] {
-    return this.#pool.idleVisors();
+  /** Every one of them. */
+  pooled(): PooledConnection[] {
+    return this.#pool.idle();
   }
 
   /**

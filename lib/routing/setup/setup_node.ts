@@ -23,6 +23,7 @@ import { withDeadlines } from "../../wire/mod.ts";
 import { rpcMethod, type RpcMethods, serveRpc } from "../../wire/rpc/mod.ts";
 import type { EdgeRules } from "../rule.ts";
 import { CallerPlaces } from "./_caller_places.ts";
+import type { PooledConnection } from "./_connection_pool.ts";
 import { RequestLimit, SETUP_REQUEST_TIMEOUT_MS } from "./_request_limit.ts";
 import type { DialVisor } from "./_reservation.ts";
 import { type InstalledRoute, RouteInstaller } from "./_route_installer.ts";
@@ -102,8 +103,8 @@ export class SetupNode implements AsyncDisposable {
     return this.#installer.pooledConnections;
   }
 
-  /** Their visors, one for each. */
-  pooled(): PublicKey[] {
+  /** Every one of them. */
+  pooled(): PooledConnection[] {
     return this.#installer.pooled();
   }
 

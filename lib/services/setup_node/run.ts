@@ -11,6 +11,7 @@ import type { PostQuantumSettings } from "../../noise/mod.ts";
 import {
   CircuitBreaker,
   type CircuitSettings,
+  type PooledConnection,
   SetupNode,
   type SetupStatsReport,
 } from "../../routing/setup/mod.ts";
@@ -56,8 +57,8 @@ export interface RunningSetupNode extends RunningService {
   readonly publicKey: PublicKey;
   readonly dmsg: NetworkClient["dmsg"];
   stats(): SetupStatsReport;
-  /** The visors of connections that are kept for later requests, one for each. */
-  pooled(): PublicKey[];
+  /** Connections to visors that are kept for later requests. */
+  pooled(): PooledConnection[];
 }
 
 /** Starts a setup node; sessions come by and by. Errors: those of `Network.listen`. Nothing is left then. */

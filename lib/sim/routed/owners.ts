@@ -136,12 +136,17 @@ function recordOrphans(fleet: RoutedFleet, up: Up): Orphan[] {
   });
 }
 
+/** Each by itself, told apart by when it was made: a visor may have had several runs since. */
 function pooledOrphans(fleet: RoutedFleet, up: Up): Orphan[] {
-  const gone = fleet.setupNode.pooled().filter((visor) => !up.has(visor));
-  return [...new Set(gone)].map((visor) => ({
-    line: `the setup node keeps a connection to ${nameOf(fleet, visor)}, which does not run`,
-    withinMs: POOLED_WITHOUT_VISOR_MS,
-  }));
+  return fleet.setupNode.pooled().flatMap(({ visor, ageMs }) => {
+    const madeMs = fleet.simulation.nowMs - ageMs;
+    if (madeMs >= (up.get(visor)?.startedMs ?? Infinity)) return [];
+    const made = `made at ${(madeMs / 1_000).toFixed(2)} s`;
+    const line = `the setup node keeps a connection, ${made}, to a run of ${
+      nameOf(fleet, visor)
+    } that has ended`;
+    return [{ line, withinMs: POOLED_WITHOUT_VISOR_MS }];
+  });
 }
 
 function nameOf({ whole }: Pick<RoutedFleet, "whole">, key: PublicKey): string {

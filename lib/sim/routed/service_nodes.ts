@@ -1,13 +1,12 @@
 /** The services that make routes, each on a machine of its own: what `skyctl svc run` starts. @module */
 import { silentLog } from "../../base/mod.ts";
-import type { PublicKey } from "../../crypto/mod.ts";
 import {
   askOver,
   type DmsgNetwork,
   TransportDiscoveryClient,
   type TransportRecord,
 } from "../../directory/mod.ts";
-import type { SetupStatsReport } from "../../routing/setup/mod.ts";
+import type { PooledConnection, SetupStatsReport } from "../../routing/setup/mod.ts";
 import { tcpHttpClient } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { runAddressResolver } from "../../services/address_resolver/mod.ts";
@@ -132,8 +131,8 @@ export class SetupNodeNode extends ServiceNode<RunningSetupNode> {
     return this.running?.stats();
   }
 
-  /** The visors of its kept connections, one for each. */
-  pooled(): readonly PublicKey[] {
+  /** Its kept connections. */
+  pooled(): readonly PooledConnection[] {
     return this.running?.pooled() ?? [];
   }
 
