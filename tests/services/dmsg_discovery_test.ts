@@ -503,7 +503,7 @@ Deno.test("a store that fails is 500 and a line in the log, not a crash", async 
     const { status, body } = await discovery.ask(path, options);
     assert.deepEqual([status, message(body)], [500, "something unexpected happened"], path);
   }
-  assert.equal(discovery.logged.filter(({ level }) => level === "error").length, asked.length);
+  assert.equal(discovery.logged.filter(({ level }) => level === "error").length, 1, "in 10 s");
   const health = await discovery.ask("/health");
   assert.deepEqual([health.status, JSON.parse(health.body).store], [503, "unavailable"]);
 });

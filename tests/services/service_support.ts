@@ -69,7 +69,7 @@ export async function ask(api: ServiceApi, asked: Asked): Promise<Answered> {
     bytes: (bytesMax) =>
       bytes.length > bytesMax ? Promise.reject(new LimitError("too large")) : Promise.resolve(bytes),
     remote,
-  }, silentLog);
+  }, { tell: () => {} });
   const header = (name: string) => answer.headers.find(([each]) => each.toLowerCase() === name)?.[1];
   return { ...answer, header };
 }

@@ -60,6 +60,8 @@ export interface AssemblyOptions {
 
 /** How long services may take to end while the discovery and the servers are still there for them. */
 export const CLOSE_SERVICES_MS = 1_000;
+/** How long all of it may take to end, whatever a store, a discovery or a peer does: Ctrl-C has 2 s. */
+export const CLOSE_MAX_MS = 1_750;
 
 export class Assembly implements AsyncDisposable {
   readonly #options: AssemblyOptions;
@@ -121,9 +123,12 @@ export class Assembly implements AsyncDisposable {
     }));
   }
 
-  /** Ends it in the order in which nothing is left registered. Never rejects. */
+  /**
+   * Ends it in the order in which nothing is left registered. What has not ended after {@link CLOSE_MAX_MS}, for
+   * want of an answer of its store, for one, is named in the log, and goes on by itself. Never rejects.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#closeInTime();
     return this.#closing;
   }
 
@@ -285,12 +290,31 @@ export class Assembly implements AsyncDisposable {
     }
   }
 
-  async #close(): Promise<void> {
+  async #closeInTime(): Promise<void> {
+    const { log, world: { clock } } = this.#options;
+    const ending = new Set<string>();
+    const ended = new AbortController();
+    await Promise.race([
+      this.#close(ending).then(() => ended.abort()),
+      sleep(clock, CLOSE_MAX_MS, ended.signal).then(
+        () => log.error("Not everything ended in time", { what: [...ending].join(", ") }),
+        () => {},
+      ),
+    ]);
+  }
+
+  /** `ending` has what is not over yet. */
+  async #close(ending: Set<string>): Promise<void> {
     const { log, world } = this.#options;
-    const step = (what: string, work: PromiseLike<unknown> | undefined) =>
-      Promise.resolve(work).catch((error) =>
-        log.warn("Closing failed", { what, cause: describeError(error) })
-      );
+    const step = async (what: string, work: PromiseLike<unknown> | undefined) => {
+      ending.add(what);
+      try {
+        await work;
+      } catch (error) {
+        log.warn("Closing failed", { what, cause: describeError(error) });
+      }
+      ending.delete(what);
+    };
     const close = (services: readonly StartedService[]) =>
       Promise.all(services.map((service) => step(service.plan.name, service.close())));
     const isOf = (...types: string[]) => this.#started.filter(({ plan }) => types.includes(plan.type));

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { describeError, LimitError, type Log } from "../../base/mod.ts";
+import { LimitError, type Log } from "../../base/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import {
   allowing,
@@ -19,6 +19,7 @@ import {
   RateLimit,
   type RefusalCounts,
   type ServiceApi,
+  StoreFailures,
 } from "../hosting/mod.ts";
 import { type EntryStore, StoreError } from "../store/mod.ts";
 import { NOT_FOUND, textOf, TOO_LARGE, TOO_MANY, UNEXPECTED } from "./_answer.ts";
@@ -55,6 +56,7 @@ export function createDmsgDiscovery(
     perMinute: REQUESTS_PER_MINUTE,
     burst: REQUESTS_BURST,
   });
+  const failures = new StoreFailures(log, world.clock);
   const startedAtMs = world.clock.wallMs();
 
   /** The answer, or undefined when there is no such path. */
@@ -110,7 +112,7 @@ export function createDmsgDiscovery(
     } catch (error) {
       if (error instanceof LimitError) return TOO_LARGE;
       if (!(error instanceof StoreError)) throw error;
-      log.error("Store failed", { error: describeError(error), path: question.path.slice(0, 128) });
+      failures.tell(error, question.path);
       return UNEXPECTED;
     }
   };

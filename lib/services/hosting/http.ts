@@ -1,10 +1,12 @@
 /** A service's questions out of HTTP requests, and what becomes of its failures. @module */
-import { describeError, LimitError, type Log } from "../../base/mod.ts";
+import { LimitError, type Log } from "../../base/mod.ts";
 import { type RawHandler, readAll } from "../../http/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
 import { StoreError } from "../store/mod.ts";
 import type { Refusals } from "./refusals.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import { type Answer, type Question, type ServiceApi, STORE_FAILED, TOO_LARGE } from "./answers.ts";
+import { StoreFailures } from "./store_failures.ts";
 
 /** What is counted of a service's answers. */
 export interface AnswerCounts {
@@ -13,7 +15,15 @@ export interface AnswerCounts {
 }
 
 /** The handler for HTTP and dmsg alike; its answers are counted. */
-export function handlerOf(api: ServiceApi, log: Log, counts?: AnswerCounts): RawHandler {
+export function handlerOf(
+  api: ServiceApi,
+  { log, clock, counts }: {
+    readonly log: Log;
+    readonly clock: Pick<Clock, "monotonicMs">;
+    readonly counts?: AnswerCounts;
+  },
+): RawHandler {
+  const failures = new StoreFailures(log, clock);
   return async (request) => {
     const { path, query } = splitTarget(request.target);
     const answer = await answerOf(api, {
@@ -23,7 +33,7 @@ export function handlerOf(api: ServiceApi, log: Log, counts?: AnswerCounts): Raw
       header: (name) => request.headers.get(name),
       bytes: (bytesMax) => readAll(request.body, bytesMax),
       remote: request.remote,
-    }, log);
+    }, failures);
     counts?.refusals.count(answer);
     counts?.requests.count({ method: request.method, path, status: answer.status });
     return answer;
@@ -31,16 +41,17 @@ export function handlerOf(api: ServiceApi, log: Log, counts?: AnswerCounts): Raw
 }
 
 /** The answer, also where the body is too large or the store cannot be used. */
-export async function answerOf(api: ServiceApi, question: Question, log: Log): Promise<Answer> {
+export async function answerOf(
+  api: ServiceApi,
+  question: Question,
+  failures: Pick<StoreFailures, "tell">,
+): Promise<Answer> {
   try {
     return await api(question);
   } catch (error) {
     if (error instanceof LimitError) return TOO_LARGE;
     if (!(error instanceof StoreError)) throw error;
-    log.error("Store failed", {
-      error: describeError(error),
-      path: question.path.slice(0, LOGGED_PATH_CHARS),
-    });
+    failures.tell(error, question.path);
     return STORE_FAILED;
   }
 }
@@ -54,6 +65,3 @@ export function splitTarget(target: string): { readonly path: string; readonly q
     ? { path: whole!, query: "" }
     : { path: whole!.slice(0, mark), query: whole!.slice(mark + 1) };
 }
-
-/** Of a path in the log: longer than any of ours. */
-const LOGGED_PATH_CHARS = 128;

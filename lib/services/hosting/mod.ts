@@ -37,3 +37,4 @@ export * from "./request_auth.ts";
 export * from "./request_counts.ts";
 export * from "./run.ts";
 export * from "./settings.ts";
+export * from "./store_failures.ts";

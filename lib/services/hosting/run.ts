@@ -80,9 +80,10 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
   const [refusals, requests] = [new Refusals(), new RequestCounts()];
   try {
     checkServiceMode(options);
-    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), log, {
-      refusals,
-      requests,
+    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), {
+      log,
+      clock: world.clock,
+      counts: { refusals, requests },
     });
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);

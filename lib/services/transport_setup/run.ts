@@ -77,7 +77,7 @@ export async function runTransportSetup(options: RunTransportSetupOptions): Prom
       return setup.operator;
     },
     dmsg: () => { // strangers get the health, and nothing else
-      const handler = handlerOf(setup.health, log);
+      const handler = handlerOf(setup.health, { log, clock: world.clock });
       const { surveyWhitelist } = network;
       const port = TRANSPORT_SETUP_SERVICE_PORT;
       return serveOverDmsg({ client: dmsg, world, handler, log, surveyWhitelist, port });

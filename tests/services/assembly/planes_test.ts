@@ -1,8 +1,8 @@
 /** The first plane that dies is the end of the whole, with its name, whichever service it is of (SV-1, DS-7). */
 import assert from "node:assert/strict";
-import { describeError } from "../../../lib/base/mod.ts";
+import { describeError, type LogRecord, logTo } from "../../../lib/base/mod.ts";
 import { type DmsgNetwork, networkOfFile } from "../../../lib/directory/mod.ts";
-import { withTimeout, type World } from "../../../lib/runtime/mod.ts";
+import { sleep, withTimeout, type World } from "../../../lib/runtime/mod.ts";
 import {
   ALL_TYPES,
   type Assembly,
@@ -12,45 +12,9 @@ import {
 } from "../../../lib/services/assembly/mod.ts";
 import { toldTransports } from "../../../lib/services/route_finder/mod.ts";
 import { withSimulation } from "../../support/world.ts";
-import { FOLDER, HOST, planOf, startAssembly, until } from "./support.ts";
+import { Breakable, FOLDER, HOST, planOf, startAssembly, until } from "./support.ts";
 
 const MORE = "198.51.100.2";
-
-/** A machine whose sockets a test can take away, and whose randomness can fail. */
-class Breakable {
-  readonly world: World;
-  readonly #open: { readonly port: number; close(): void }[] = [];
-  isRandomBroken = false;
-
-  constructor(world: World) {
-    const { network } = world;
-    const keep = <S extends { readonly address: { readonly port: number }; close(): void }>(socket: S): S => {
-      this.#open.push({ port: socket.address.port, close: () => socket.close() });
-      return socket;
-    };
-    this.world = {
-      ...world,
-      network: {
-        ...network,
-        addresses: () => network.addresses(),
-        dial: (...given) => network.dial(...given),
-        datagrams: async (at) => keep(await network.datagrams(at)),
-        listen: async (at, options) => keep(await network.listen(at, options)),
-      },
-      random: {
-        bytes: (length) => {
-          if (this.isRandomBroken) throw new Error("No randomness");
-          return world.random.bytes(length);
-        },
-      },
-    };
-  }
-
-  /** The last socket that was opened on `port`: the first were looks whether it is free. */
-  close(port: number): void {
-    this.#open.findLast((socket) => socket.port === port)!.close();
-  }
-}
 
 /** What an assembly ends with. */
 async function failureOf(world: World, assembly: Assembly): Promise<string> {
@@ -188,4 +152,29 @@ Deno.test("a close is no death of any plane", () =>
     void assembly.failed.then(() => hasFailed = true);
     await assembly.close();
     assert.equal(hasFailed, false);
+  }));
+
+Deno.test("a service that does not end holds the others' end up for 2 s at most, and is named", () =>
+  besideANetwork(36, async (breakable, network) => {
+    const { world } = breakable();
+    const records: LogRecord[] = [];
+    const log = logTo((record) => records.push(record), () => 0);
+    const lateMs = 30_000; // as long as a store may leave it without an answer
+    const hung = planOn("uptime-tracker", {
+      settings: {
+        locations: () => ({
+          locate: () => Promise.resolve(undefined),
+          [Symbol.asyncDispose]: () => sleep(world.clock, lateMs),
+        }),
+      },
+    });
+    const assembly = await startAssembly(world, [hung, planOn("transport-discovery")], { network, log });
+    await until(world, () => assembly.services.every((service) => service.isReady()), 60_000);
+    const startedMs = world.clock.monotonicMs();
+    await assembly.close();
+    const tookMs = world.clock.monotonicMs() - startedMs;
+    assert.ok(tookMs <= 2_000, `${tookMs} ms`);
+    const late = records.filter(({ message }) => message === "Not everything ended in time");
+    assert.deepEqual(late.map(({ fields }) => fields.what), ["uptime-tracker"]);
+    await sleep(world.clock, lateMs); // and ended by itself
   }));

@@ -76,3 +76,39 @@ export async function get(world: World, url: string): Promise<{ status: number; 
   const response = await client.fetch({ url });
   return { status: response.status, text: await response.text() };
 }
+
+/** A machine whose sockets a test can take away, and whose randomness can fail. */
+export class Breakable {
+  readonly world: World;
+  readonly #open: { readonly port: number; close(): void }[] = [];
+  isRandomBroken = false;
+
+  constructor(world: World) {
+    const { network } = world;
+    const keep = <S extends { readonly address: { readonly port: number }; close(): void }>(socket: S): S => {
+      this.#open.push({ port: socket.address.port, close: () => socket.close() });
+      return socket;
+    };
+    this.world = {
+      ...world,
+      network: {
+        ...network,
+        addresses: () => network.addresses(),
+        dial: (...given) => network.dial(...given),
+        datagrams: async (at) => keep(await network.datagrams(at)),
+        listen: async (at, options) => keep(await network.listen(at, options)),
+      },
+      random: {
+        bytes: (length) => {
+          if (this.isRandomBroken) throw new Error("No randomness");
+          return world.random.bytes(length);
+        },
+      },
+    };
+  }
+
+  /** The last socket that was opened on `port`: the first were looks whether it is free. */
+  close(port: number): void {
+    this.#open.findLast((socket) => socket.port === port)!.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** runServices(): services until Ctrl-C, or until a plane of any of them dies (DS-7). */
+import assert from "node:assert/strict";
+import { ProcessIo } from "../../lib/cli/mod.ts";
+import { sleep } from "../../lib/runtime/mod.ts";
+import { runServices } from "../../commands/svc/_service.ts";
+import { Breakable, FOLDER, HOST, planOf, until } from "../services/assembly/support.ts";
+import { withSimulation } from "../support/world.ts";
+import { FakeTerminal } from "./_fakes.ts";
+
+const METRICS = 2_121;
+const HTTP = 9_091;
+
+for (
+  const [port, expected] of [
+    [METRICS, /^The listener for metrics ended by itself$/],
+    [HTTP, /^The HTTP side of the transport discovery \(transport-discovery\) ended by itself$/],
+    [undefined, undefined],
+  ] as const
+) {
+  const what = port === undefined
+    ? "Ctrl-C"
+    : port === METRICS
+    ? "the end of its metrics"
+    : "the end of a plane";
+  Deno.test(`svc run ends by ${what}, with everything`, () =>
+    withSimulation(41, async (simulation) => {
+      const machine = new Breakable(simulation.node("here", { address: HOST }));
+      const terminal = new FakeTerminal();
+      const io = new ProcessIo({
+        json: true,
+        version: "1.2.3",
+        terminal,
+        makeWorld: () => Promise.resolve(machine.world),
+      });
+      await simulation.run(async () => {
+        await machine.world.files.makeDirectory(FOLDER);
+        const running = runServices(
+          io,
+          { metrics: `${HOST}:${METRICS}`, logLevel: "error", pq: undefined } as Parameters<
+            typeof runServices
+          >[1],
+          () => Promise.resolve({ services: planOf(["transport-discovery"], { mode: "http" }) }),
+        );
+        const ended = running.then(() => undefined, (error: unknown) => error);
+        await until(machine.world, () => terminal.stdout.includes(`:${HTTP}`));
+        await sleep(machine.world.clock, 1_000);
+        if (port === undefined) io.interrupt();
+        else machine.close(port);
+        const error = await ended;
+        if (expected === undefined) assert.equal(error, undefined);
+        else assert.match((error as Error).message, expected);
+        assert.match(terminal.stdout, /"event":"stopped"/);
+      });
+    }));
+}
