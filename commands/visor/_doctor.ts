@@ -72,6 +72,10 @@ async function examine(io: Io, home: string, deployment: string | undefined): Pr
   const ports = [
     { name: "the control API", address: config.controlAddress },
     { name: "stcpr transports", address: { hostname: "0.0.0.0", port: config.node.stcprPort } },
+    { name: "sudph transports", address: { hostname: "0.0.0.0", port: config.node.sudphPort }, isUdp: true },
+    ...(config.node.stcp === undefined
+      ? []
+      : [{ name: "stcp transports", address: config.node.stcp.listen }]),
   ];
   const stopped = await examineStopped(world, {
     network: await chosenNetwork(world, { home, deployment }),

@@ -48,10 +48,14 @@ export interface NetworkClient extends AsyncDisposable {
   readonly http: HttpClient;
   /** How far ahead of this machine's clock the discovery's was at its last answer; undefined before the first. */
   readonly discoveryAheadMs: number | undefined;
+  /** The same of each service that answered, by its name. */
+  readonly clocks: ReadonlyMap<string, number>;
   /** How a service of the deployment is asked, in this client's name: over dmsg, then over HTTP. */
   askService(name: string, address: ServiceAddress): AskService;
   close(): Promise<void>;
 }
+
+const DISCOVERY = "dmsg discovery";
 
 /** Starts a client on `network`. It connects in the background. */
 export function joinNetwork(options: NetworkClientOptions): NetworkClient {
@@ -68,8 +72,8 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
   };
   // Before the client: where no server is seeded, the first thing it does is to ask for some.
   if (discoveryHttp !== undefined) ways.push(httpWay(discoveryHttp));
-  let discoveryAheadMs: number | undefined;
-  const ask = askOver("dmsg discovery", ways, world.clock, log, (aheadMs) => discoveryAheadMs = aheadMs);
+  const clocks = new Map<string, number>(); // as many as there are names of services
+  const ask = askOver(DISCOVERY, ways, world.clock, log, (aheadMs) => clocks.set(DISCOVERY, aheadMs));
   const dmsg = new DmsgClient({
     world,
     local,
@@ -94,13 +98,14 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
     dmsg,
     http,
     get discoveryAheadMs() {
-      return discoveryAheadMs;
+      return clocks.get(DISCOVERY);
     },
+    clocks,
     askService(name, address) {
       const asked: ServiceWay[] = [];
       if (address.dmsg !== undefined) asked.push(dmsgWay(address.dmsg));
       if (address.http !== undefined) asked.push(httpWay(address.http.replace(/\/+$/, "")));
-      return askOver(name, asked, world.clock, log);
+      return askOver(name, asked, world.clock, log, (aheadMs) => clocks.set(name, aheadMs));
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -172,6 +172,11 @@ export class VisorNode implements AsyncDisposable {
     this.#serve();
   }
 
+  /** Where it listens for stcpr; undefined: it only dials, or not even that. */
+  get stcprAddress(): SocketAddress | undefined {
+    return this.#stcpr?.address;
+  }
+
   /** What was carried, and what of others was refused or could not be used, since the start. */
   counters(): NodeCounters {
     return {

@@ -259,7 +259,7 @@ export class Visor implements AsyncDisposable {
     const facts = await gatherFacts(this, {
       world,
       sessionsWanted: Math.max(1, sessionsMin),
-      discoveryAheadMs: () => this.#network.discoveryAheadMs,
+      clocks: this.#network.clocks,
       signal,
     });
     return inOrder([...judge(facts), ...await examineHome(world, { home, configFile })]);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { sleep } from "../../lib/runtime/mod.ts";
 import {
+  type BindingFacts,
   examineHome,
   examineStopped,
   type Finding,
@@ -11,6 +12,7 @@ import {
   LOOK_TIMEOUT_MS,
   looked,
   PONG_OVERDUE_MS,
+  PRESENCE_LIFE_MS,
   TRANSPORT_SETTLED_MS,
   type VisorFacts,
 } from "../../lib/visor/doctor/mod.ts";
@@ -21,11 +23,32 @@ const key = (name: string) => keyPairFromSeed(new TextEncoder().encode(name)).pu
 const [one, two] = [key("server one"), key("server two")];
 const ID = "e2973841-33a2-0ed6-90cb-e777a6615a73";
 
+const STCPR: BindingFacts = {
+  type: "stcpr",
+  port: 7000,
+  known: { value: { remoteAddress: "203.0.113.1", port: 7000, addresses: ["203.0.113.1"], isLocal: true } },
+};
+const SUDPH: BindingFacts = {
+  type: "sudph",
+  port: 7001,
+  known: {
+    value: { remoteAddress: "203.0.113.1:7001", port: 7001, addresses: ["203.0.113.1"], isLocal: true },
+  },
+  isBound: true,
+  isSymmetric: false,
+};
+const clocks = (...aheadMs: number[]) => ({
+  clocks: aheadMs.map((ms, index) => ({
+    name: ["dmsg discovery", "address resolver", "X"][index]!,
+    aheadMs: ms,
+  })),
+});
+
 /** Of a visor that is as it should be. */
 const WELL: VisorFacts = {
   publicKey: key("own"),
   wallMs: 0,
-  discoveryAheadMs: -400,
+  clocks: [{ name: "dmsg discovery", aheadMs: -400 }],
   sessionsWanted: 2,
   sessions: [one, two],
   lastSessionFailure: undefined,
@@ -34,11 +57,12 @@ const WELL: VisorFacts = {
   publishedServers: { value: [one, two] },
   warnings: [],
   carrierFailures: [],
-  types: ["stcpr", "dmsg"],
+  types: ["stcpr", "sudph", "dmsg"],
   ownAddresses: ["127.0.0.1", "203.0.113.1"],
-  binding: { value: { remoteAddress: "203.0.113.1", port: 7000, addresses: ["203.0.113.1"], isLocal: true } },
+  bindings: [STCPR, SUDPH],
   transports: [{ id: ID, type: "stcpr", remote: key("peer"), ageMs: 3_600_000, isMeasured: true }],
   registered: { value: [ID] },
+  presence: [{ at: "the service discovery, as visor", agoMs: 60_000, failure: undefined }],
 };
 
 const wrong = (findings: readonly Finding[]) =>
@@ -56,16 +80,37 @@ Deno.test("judge() says of a visor that is as it should be that each check is fi
     "entry",
     "ports",
     "addresses",
+    "addresses",
     "registration",
     "transports",
   ]);
 });
 
+function valueOf({ known }: BindingFacts) {
+  assert("value" in known && known.value !== undefined);
+  return known.value;
+}
+
 /** The fault, and what is said of it. */
 const FAULTS: readonly (readonly [Partial<VisorFacts>, string, RegExp])[] = [
-  [{ discoveryAheadMs: 4_999 }, "", /^$/],
-  [{ discoveryAheadMs: 5_000 }, "warning clock", /clock is 5 s behind that of the dmsg discovery/],
-  [{ discoveryAheadMs: -90_000 }, "error clock", /clock is 90 s ahead of/],
+  [clocks(4_999), "", /^$/],
+  [clocks(5_000), "warning clock", /clock is 5 s behind that of the dmsg discovery/],
+  [clocks(-90_000), "error clock", /clock is 90 s ahead of that of the dmsg discovery; because: it reads/],
+  [
+    clocks(90_000, 89_000),
+    "error clock",
+    /clock is 89 s behind that of the dmsg discovery, the address resolver/,
+  ],
+  [
+    clocks(0, 30_000),
+    "warning clock",
+    /clock of the address resolver is 30 s ahead of the others; because: this machine's clock and that of the dmsg/,
+  ],
+  [
+    clocks(-30_000, -30_000, 400),
+    "warning clock, warning clock",
+    /machine's clock is 30 s ahead of .*\n.*clock of the X is 30 s ahead of the others; because: that of the dmsg/,
+  ],
   [{ publishedServers: { failure: "Timed out" } }, "error discovery", /does not answer.*because: Timed out/],
   [
     { sessions: [], lastSessionFailure: "refused", publishedServers: { value: undefined } },
@@ -107,17 +152,76 @@ const FAULTS: readonly (readonly [Partial<VisorFacts>, string, RegExp])[] = [
     "warning ports",
     /type stcpr cannot come in; because: Address in use/,
   ],
-  [{ binding: { failure: "Unreachable" } }, "warning addresses", /resolver does not answer/],
-  [{ binding: { value: undefined } }, "warning addresses", /does not know this visor/],
   [
     {
-      binding: {
-        value: { remoteAddress: "198.51.100.9", port: 1, addresses: ["198.51.100.9"], isLocal: false },
-      },
+      bindings: [{ ...STCPR, known: { failure: "Unreachable" } }, {
+        ...SUDPH,
+        known: { failure: "Unreachable" },
+      }],
     },
     "warning addresses",
-    /that this machine does not have .*198\.51\.100\.9; this machine's: 127\.0\.0\.1/,
+    /resolver does not answer.*because: Unreachable/,
   ],
+  [
+    { bindings: [{ ...STCPR, known: { value: undefined } }] },
+    "warning addresses",
+    /does not know this visor: stcpr/,
+  ],
+  [
+    { bindings: [{ ...STCPR, known: { value: { ...valueOf(STCPR), addresses: ["198.51.100.9"] } } }] },
+    "warning addresses",
+    /for stcpr that this machine does not have .*198\.51\.100\.9; this machine's: 127\.0\.0\.1/,
+  ],
+  [
+    { bindings: [{ ...STCPR, known: { value: { ...valueOf(STCPR), port: 6999 } } }] },
+    "warning addresses",
+    /has port 6999 for stcpr, and this visor listens on 7000; because: it is that of an earlier run/,
+  ],
+  [{ bindings: [{ ...STCPR, port: undefined, known: { value: undefined } }] }, "", /^$/],
+  [
+    { bindings: [STCPR, { ...SUDPH, known: { value: undefined } }] },
+    "warning addresses",
+    /not know this visor: sudph .*because: the resolver has lost it/,
+  ],
+  [
+    { bindings: [STCPR, { ...SUDPH, known: { value: undefined }, isBound: false }] },
+    "warning addresses",
+    /not know this visor: sudph .*because: nothing comes back from the resolver's UDP side/,
+  ],
+  [
+    { bindings: [STCPR, { ...SUDPH, isBound: false }] },
+    "warning addresses",
+    /has 203\.0\.113\.1:7001, port 7001 for sudph, and no session with this visor: it is stale/,
+  ],
+  [
+    { bindings: [STCPR, { ...SUDPH, known: { value: { ...valueOf(SUDPH), port: 9 } } }] },
+    "warning addresses",
+    /has port 9 for sudph, and this visor listens on 7001/,
+  ],
+  [
+    { bindings: [STCPR, { ...SUDPH, isSymmetric: true, isBound: false, known: { value: undefined } }] },
+    "",
+    /^$/,
+  ],
+  [
+    {
+      carrierFailures: [{ type: "sudph", failure: "in use" }],
+      bindings: [STCPR, { ...SUDPH, isBound: false }],
+    },
+    "warning ports",
+    /type sudph cannot come in; because: in use/,
+  ],
+  [
+    { presence: [{ at: "the service discovery, as visor", agoMs: undefined, failure: "refused" }] },
+    "warning registration",
+    /not known at the service discovery, as visor; because: refused/,
+  ],
+  [
+    { presence: [{ at: "the uptime tracker", agoMs: PRESENCE_LIFE_MS, failure: "refused" }] },
+    "warning registration",
+    /not known at the uptime tracker any more: the last time was 300 s ago/,
+  ],
+  [{ presence: [{ at: "the uptime tracker", agoMs: PRESENCE_LIFE_MS - 1, failure: "refused" }] }, "", /^$/],
   [{ registered: { failure: "Unreachable" } }, "error registration", /transport discovery does not answer/],
   [
     { registered: { value: [] } },
@@ -154,13 +258,29 @@ Deno.test("judge() tells each planted fault with its severity, its cause and wha
     assert.equal(found.map(({ severity, check }) => `${severity} ${check}`).join(", "), expected, `${text}`);
     const told = found.map(({ text, cause, next }) => `${text}; because: ${cause}; next: ${next}`).join("\n");
     assert.match(told, text);
+    for (const { cause, next, check } of found) {
+      assert.notEqual(next, undefined, `${check}: what to do`);
+      assert(cause !== undefined || fault.warnings !== undefined, `${check}: why`);
+    }
   }
-  assert.equal(FAULTS.length, 23);
+  assert.equal(FAULTS.length, 37);
+  const kinds = new Set(FAULTS.flatMap(([, kinds]) => kinds.split(", ").map((kind) => kind.split(" ")[1])));
+  const wanted = [
+    "clock",
+    "ports",
+    "discovery",
+    "sessions",
+    "key",
+    "addresses",
+    "registration",
+    "transports",
+  ];
+  for (const kind of wanted) assert(kinds.has(kind), kind);
 });
 
 Deno.test("judge() of a network without services, and of a visor without stcpr, finds nothing wrong", () => {
-  assert.deepEqual(wrong(judge({ ...WELL, binding: undefined, registered: undefined })), []);
-  assert.deepEqual(wrong(judge({ ...WELL, types: ["dmsg"], binding: { value: undefined } })), []);
+  assert.deepEqual(wrong(judge({ ...WELL, bindings: [], registered: undefined, presence: [] })), []);
+  assert.deepEqual(wrong(judge({ ...WELL, types: ["dmsg"], bindings: [{ ...STCPR, port: undefined }] })), []);
 });
 
 Deno.test("inOrder() shows the checks in their order, the worst of each first", () => {
@@ -232,7 +352,16 @@ Deno.test("visor doctor of a running visor: well at first, then each fault of it
     await fleet.sleep(120_000);
     const well = await fleet.call("A", "doctor", {});
     assert.deepEqual(wrong(well as Finding[]), [], JSON.stringify(well));
-    assert(well.length >= 10);
+    assert(well.length >= 11);
+    const known = well.filter(({ check }) => check === "addresses").map(({ text }) => text);
+    assert.match(
+      known.join("\n"),
+      /has 203\.0\.113\.1, port \d+ for stcpr\n.* 203\.0\.113\.1:\d+, port \d+ for sudph/,
+    );
+    assert.match(
+      well.find(({ check }) => check === "clock")!.text,
+      /the address resolver, the dmsg discovery, /,
+    );
     fleet.kill("B");
     await fleet.until(
       "the transport is gone",
@@ -275,6 +404,31 @@ Deno.test("visor doctor while no visor runs: the network is there, and somebody 
     const [port] = wrong(await look("nobody", [{ name: "the control API", address: taken.address }]));
     assert.match(port!.text, /port of the control API, 127\.0\.0\.1:3435, cannot be had/);
     taken.close();
+    const udp = await world.network.datagrams({ hostname: "0.0.0.0", port: 7002 });
+    const isUdp = true;
+    const [port2] = wrong(await look("nobody", [{ name: "sudph transports", address: udp.address, isUdp }]));
+    assert.match(
+      `${port2!.text}; ${port2!.next}`,
+      /sudph transports, 0\.0\.0\.0:7002, cannot be had; ss -lunp/,
+    );
+    assert.deepEqual(
+      wrong(await look("nobody", [{ name: "stcpr", address: udp.address }])),
+      [],
+      "TCP is free",
+    );
+    udp.close();
+    const ahead = fleet.simulation.node("ahead", { address: "203.0.113.51", skewMs: 90_000 });
+    const [clock] = wrong(
+      await examineStopped(
+        ahead,
+        { network, publicKey: undefined, ports: [], userAgent: "skyctl/1.2.3" },
+        new AbortController().signal,
+      ),
+    );
+    assert.match(
+      `${clock!.severity} ${clock!.text}`,
+      /^error This machine's clock is (?:89|90|91) s ahead of/,
+    );
     fleet.simulation.partition("net", "other");
     const alone = wrong(await look("nobody"));
     assert.deepEqual(alone.map(({ check }) => check), ["discovery"]);

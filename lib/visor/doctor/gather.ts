@@ -2,22 +2,33 @@
 import { describeError } from "../../base/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { Visor } from "../visor.ts";
-import { looked, type VisorFacts } from "./running.ts";
+import type { Entry } from "../../dmsg/mod.ts";
+import type { PresenceState } from "../presence/mod.ts";
+import { CLOCK_NOTED_MS, type OtherClock } from "./clock.ts";
+import { looked } from "./looked.ts";
+import type { PresenceFacts, VisorFacts } from "./running.ts";
 
 export async function gatherFacts(
   visor: Visor,
-  { world, sessionsWanted, discoveryAheadMs, signal }: {
+  { world, sessionsWanted, clocks, signal }: {
     readonly world: Pick<World, "clock" | "network">;
     readonly sessionsWanted: number;
-    /** Asked after the discovery was. */
-    readonly discoveryAheadMs: () => number | undefined;
+    /** By how much the clocks of services that answered are ahead, by name; filled while they are asked. */
+    readonly clocks: ReadonlyMap<string, number>;
     readonly signal: AbortSignal;
   },
 ): Promise<VisorFacts> {
-  const { publicKey, dmsg, node: { transports, services } } = visor;
+  const { publicKey, dmsg, node: { transports, services, presence, sudph, stcprAddress } } = visor;
   const { clock } = world;
   const { transportDiscovery, addressResolver } = services;
-  const [publishedServers, registered, binding] = await Promise.all([
+  const resolved = (type: "stcpr" | "sudph") =>
+    addressResolver && looked(
+      "A look at the address resolver",
+      clock,
+      signal,
+      (ended) => addressResolver.resolve(type, publicKey, ended),
+    );
+  const [publishedServers, registered, stcpr, udp, servers] = await Promise.all([
     looked(
       "A look at the own entry",
       clock,
@@ -33,18 +44,23 @@ export async function gatherFacts(
       signal,
       async (ended) => (await transportDiscovery.byEdge(publicKey, ended)).map(({ id }) => id),
     ),
-    addressResolver && looked(
-      "A look at the address resolver",
+    resolved("stcpr"),
+    resolved("sudph"),
+    looked(
+      "A look at the dmsg servers",
       clock,
       signal,
-      (ended) => addressResolver.resolve("stcpr", publicKey, ended),
+      (ended) => dmsg.discovery.allServers(ended),
     ),
   ]);
   const { entry, lastFailure, dmsg: { sessions }, warnings } = present(visor);
   return {
     publicKey,
     wallMs: clock.wallMs(),
-    discoveryAheadMs: discoveryAheadMs(),
+    clocks: [
+      ...[...clocks].map(([name, aheadMs]) => ({ name, aheadMs })).sort((a, b) => a.name < b.name ? -1 : 1),
+      ...("value" in servers ? aheadIn(servers.value, clock.wallMs()) : []),
+    ],
     sessionsWanted,
     sessions,
     lastSessionFailure: lastFailure,
@@ -58,7 +74,16 @@ export async function gatherFacts(
     })),
     types: transports.types,
     ownAddresses: world.network.addresses(),
-    binding,
+    bindings: stcpr === undefined || udp === undefined ? [] : [
+      { type: "stcpr", port: stcprAddress?.port, known: stcpr },
+      {
+        type: "sudph",
+        port: sudph?.address?.port,
+        known: udp,
+        isBound: sudph?.isBound === true,
+        isSymmetric: sudph?.nat === "symmetric",
+      },
+    ],
     transports: transports.transports().map(({ id, type, remote, ageMs, latencyMs }) => ({
       id,
       type,
@@ -67,7 +92,33 @@ export async function gatherFacts(
       isMeasured: latencyMs !== undefined,
     })),
     registered,
+    presence: presenceFacts(presence.state()),
   };
+}
+
+/** An entry proves that its server's clock was past that time; one that is not of later than now says nothing. */
+function aheadIn(entries: readonly Entry[], nowMs: number): OtherClock[] {
+  return entries
+    .map(({ static: server, timestamp }) => ({
+      name: `dmsg server ${server}`,
+      aheadMs: Number(timestamp / 1_000_000n) - nowMs,
+    }))
+    .filter(({ aheadMs }) => aheadMs >= CLOCK_NOTED_MS);
+}
+
+function presenceFacts({ services, heartbeat }: PresenceState): PresenceFacts[] {
+  return [
+    ...services.map(({ type, registeredAgoMs, failure }) => ({
+      at: `the service discovery, as ${type}`,
+      agoMs: registeredAgoMs,
+      failure,
+    })),
+    ...(heartbeat === undefined ? [] : [{
+      at: `the ${heartbeat.service}`,
+      agoMs: heartbeat.lastAgoMs,
+      failure: heartbeat.failure,
+    }]),
+  ];
 }
 
 /** What its status says now, after the looks. */

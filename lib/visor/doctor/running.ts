@@ -6,23 +6,19 @@
  *
  * @module
  */
-import { describeError } from "../../base/mod.ts";
 import type { VisorWarning } from "../../control/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import type { ResolvedAddress } from "../../directory/mod.ts";
-import { type Clock, withTimeout } from "../../runtime/mod.ts";
-import { clockFindings } from "./clock.ts";
+import { addressFindings, type BindingFacts } from "./addresses.ts";
+import { clockFindings, type OtherClock } from "./clock.ts";
 import { type Finding, okUnless } from "./finding.ts";
+import type { Looked } from "./looked.ts";
 
-/** A look at one service; together they are over before who asked gives up. */
-export const LOOK_TIMEOUT_MS = 10_000;
 /** A transport is registered within 5 s, and pinged within 10 s of its beginning: a younger one is left alone. */
 export const TRANSPORT_SETTLED_MS = 30_000;
+/** Entries of the service discovery and heartbeats live 5 min. */
+export const PRESENCE_LIFE_MS = 5 * 60_000;
 /** One that nothing came back over for so long is told of. */
 export const PONG_OVERDUE_MS = 60_000;
-
-/** What was looked up: its value, or why there is none. */
-export type Looked<T> = { readonly value: T } | { readonly failure: string };
 
 /** A transport as it is judged. */
 export interface TransportFacts {
@@ -38,7 +34,8 @@ export interface TransportFacts {
 export interface VisorFacts {
   readonly publicKey: PublicKey;
   readonly wallMs: number;
-  readonly discoveryAheadMs: number | undefined;
+  /** Of services that were asked, and of dmsg servers whose entries are of a later time than now. */
+  readonly clocks: readonly OtherClock[];
   readonly sessionsWanted: number;
   /** Servers with a session now. */
   readonly sessions: readonly PublicKey[];
@@ -53,25 +50,22 @@ export interface VisorFacts {
   readonly types: readonly string[];
   /** Addresses of this machine's interfaces. */
   readonly ownAddresses: readonly string[];
-  readonly binding: Looked<ResolvedAddress | undefined> | undefined;
+  /** Empty: no address resolver. */
+  readonly bindings: readonly BindingFacts[];
   readonly transports: readonly TransportFacts[];
   /** Ids that the transport discovery lists for this visor. */
   readonly registered: Looked<readonly string[]> | undefined;
+  /** What is said of this visor at the service discovery, and at the uptime tracker, with what failed last. */
+  readonly presence: readonly PresenceFacts[];
 }
 
-/** One look, within its bound; a failure is told, never thrown. */
-export async function looked<T>(
-  what: string,
-  clock: Clock,
-  signal: AbortSignal,
-  look: (signal: AbortSignal) => Promise<T>,
-): Promise<Looked<T>> {
-  try {
-    return { value: await withTimeout(clock, { what, afterMs: LOOK_TIMEOUT_MS, signal }, look) };
-  } catch (error) {
-    signal.throwIfAborted();
-    return { failure: describeError(error) };
-  }
+/** One registration that is repeated. */
+export interface PresenceFacts {
+  /** `the service discovery, as visor`. */
+  readonly at: string;
+  /** Undefined: never yet. */
+  readonly agoMs: number | undefined;
+  readonly failure: string | undefined;
 }
 
 /** What the facts mean. */
@@ -86,6 +80,7 @@ export function judge(facts: VisorFacts): Finding[] {
     ...ports(facts),
     ...addresses(facts),
     ...registration(facts),
+    ...presence(facts),
     ...transports(facts),
     ...others(facts),
   ];
@@ -107,13 +102,19 @@ function discovery({ publishedServers }: VisorFacts): Finding[] {
 }
 
 function sessions({ sessions, sessionsWanted, lastSessionFailure }: VisorFacts): Finding[] {
-  const cause = lastSessionFailure;
+  const cause = lastSessionFailure ??
+    "none failed of late: they may be on their way, or the network has no more servers";
   const next = "skyctl dmsg connect-all";
   return okUnless(
     "sessions",
     `sessions with dmsg servers: ${sessions.length}`,
     sessions.length === 0
-      ? [{ severity: "error", text: "There is no session with any dmsg server", cause, next }]
+      ? [{
+        severity: "error",
+        text: "There is no session with any dmsg server",
+        cause,
+        next,
+      }]
       : sessions.length < sessionsWanted
       ? [{
         severity: "warning",
@@ -130,7 +131,12 @@ function key({ warnings }: VisorFacts): Finding[] {
     "key",
     "no other process uses this visor's key",
     warnings.filter(({ code }) => code === "DUPLICATE_KEY")
-      .map(({ text, hint }) => ({ severity: "error", text, next: hint })),
+      .map(({ text, hint }) => ({
+        severity: "error",
+        text,
+        cause: "two processes run with one secret key: of one home copied, or a key given twice",
+        next: hint,
+      })),
   );
 }
 
@@ -148,7 +154,7 @@ function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorF
       check: "entry",
       severity: "error",
       text: "The discovery has no entry of this visor: nobody finds it",
-      cause: entryFailure,
+      cause: entryFailure ?? "it was not published yet, or somebody removed it",
       next: "skyctl visor status",
     }];
   }
@@ -172,7 +178,7 @@ function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorF
     ...(isPublished ? [] : [{
       severity: "warning" as const,
       text: "The newest entry is not in the discovery",
-      cause: entryFailure,
+      cause: entryFailure ?? "it is on its way there",
       next: "skyctl visor status",
     }]),
   ]);
@@ -191,41 +197,9 @@ function ports({ carrierFailures, types }: VisorFacts): Finding[] {
   );
 }
 
-function addresses({ binding, types, ownAddresses, carrierFailures }: VisorFacts): Finding[] {
-  const isServed = types.includes("stcpr") && !carrierFailures.some(({ type }) => type === "stcpr");
-  if (binding === undefined || !isServed) {
-    return [{ check: "addresses", severity: "ok", text: "no address of this visor has to be known" }];
-  }
-  if ("failure" in binding) {
-    return [{
-      check: "addresses",
-      severity: "warning",
-      text: "The address resolver does not answer: nobody learns where to dial this visor",
-      cause: binding.failure,
-      next: "skyctl svc run address-resolver --help, or look at the deployment's",
-    }];
-  }
-  const bound = binding.value;
-  if (bound === undefined) {
-    return [{
-      check: "addresses",
-      severity: "warning",
-      text: "The address resolver does not know this visor: stcpr transports to it cannot be made",
-      next: "skyctl log tail -m transport",
-    }];
-  }
-  const isOurs = bound.addresses.length === 0 ||
-    bound.addresses.some((address) => ownAddresses.includes(address));
-  return okUnless(
-    "addresses",
-    `the address resolver has ${bound.remoteAddress}, port ${bound.port}`,
-    isOurs ? [] : [{
-      severity: "warning",
-      text: "The address resolver has addresses that this machine does not have (any more)",
-      cause: `known: ${bound.addresses.join(", ")}; this machine's: ${ownAddresses.join(", ")}`,
-      next: "wait 90 s for the next registration; then skyctl log tail -m transport",
-    }],
-  );
+function addresses({ bindings, ownAddresses, carrierFailures }: VisorFacts): Finding[] {
+  const open = bindings.filter(({ type }) => carrierFailures.every((failed) => failed.type !== type));
+  return addressFindings(open, ownAddresses);
 }
 
 function registration({ registered, transports }: VisorFacts): Finding[] {
@@ -261,6 +235,21 @@ function registration({ registered, transports }: VisorFacts): Finding[] {
   ]);
 }
 
+/** What failed since is told once it has run out, or was never there. */
+function presence({ presence }: VisorFacts): Finding[] {
+  return presence.flatMap(({ at, agoMs, failure }): Finding[] => {
+    if (failure === undefined || (agoMs !== undefined && agoMs < PRESENCE_LIFE_MS)) return [];
+    return [{
+      check: "registration",
+      severity: "warning",
+      text: `This visor is not known at ${at}` +
+        (agoMs === undefined ? "" : ` any more: the last time was ${Math.round(agoMs / 1_000)} s ago`),
+      cause: failure,
+      next: "skyctl svc health; skyctl log tail -l warn",
+    }];
+  });
+}
+
 function transports({ transports }: VisorFacts): Finding[] {
   const silent = transports.filter(({ ageMs, isMeasured }) => ageMs >= PONG_OVERDUE_MS && !isMeasured);
   return okUnless(
@@ -280,6 +269,8 @@ function others({ warnings }: VisorFacts): Finding[] {
   const checks = { LOG_NOT_WRITTEN: "files", SESSION_REFUSED: "sessions" } as const;
   return warnings.flatMap(({ code, text, hint }): Finding[] => {
     const check = checks[code as keyof typeof checks];
-    return check === undefined ? [] : [{ check, severity: "warning", text, next: hint }];
+    return check === undefined
+      ? []
+      : [{ check, severity: "warning", text, next: hint ?? "skyctl visor status" }];
   });
 }

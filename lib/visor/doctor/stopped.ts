@@ -11,16 +11,24 @@ import { silentLog } from "../../base/mod.ts";
 import { renderSocketAddress, type SocketAddress, type World } from "../../runtime/mod.ts";
 import { clockFindings } from "./clock.ts";
 import { type Finding, okUnless } from "./finding.ts";
-import { looked } from "./running.ts";
+import { looked } from "./looked.ts";
 
 /** An entry that was renewed since is somebody's who runs: it is so every 30 min at the latest. */
 export const ENTRY_FRESH_MS = 35 * 60_000;
+
+/** A port that a visor takes at its start. */
+export interface PortFacts {
+  readonly name: string;
+  readonly address: SocketAddress;
+  /** UDP, not TCP. */
+  readonly isUdp?: boolean;
+}
 
 export interface StoppedFacts {
   readonly network: DmsgNetwork;
   /** Undefined: the configuration has none yet. */
   readonly publicKey: PublicKey | undefined;
-  readonly ports: readonly { readonly name: string; readonly address: SocketAddress }[];
+  readonly ports: readonly PortFacts[];
   readonly userAgent: string;
 }
 
@@ -50,7 +58,10 @@ export async function examineStopped(
     ]);
     const findings: Finding[] = [
       ...taken,
-      ...clockFindings({ discoveryAheadMs: client.discoveryAheadMs, wallMs: world.clock.wallMs() }),
+      ...clockFindings({
+        clocks: [...client.clocks].map(([name, aheadMs]) => ({ name, aheadMs })),
+        wallMs: world.clock.wallMs(),
+      }),
     ];
     if ("failure" in servers) {
       return [...findings, {
@@ -64,9 +75,12 @@ export async function examineStopped(
     findings.push(...okUnless(
       "discovery",
       `the dmsg discovery answers, and has ${servers.value.length} servers`,
-      servers.value.length > 0
-        ? []
-        : [{ severity: "error", text: "The dmsg discovery has no server at all" }],
+      servers.value.length > 0 ? [] : [{
+        severity: "error",
+        text: "The dmsg discovery has no server at all",
+        cause: "none runs, or none could register there in the last hour",
+        next: "check which network is meant: skyctl dmsg servers; then look at its dmsg servers' logs",
+      }],
     ));
     const session = await looked(
       "A session with a dmsg server",
@@ -126,19 +140,19 @@ async function keyFindings(
 /** Whether a visor would find its ports free. */
 async function portFindings(
   { network }: Pick<World, "network">,
-  ports: StoppedFacts["ports"],
+  ports: readonly PortFacts[],
 ): Promise<Finding[]> {
   const findings: Omit<Finding, "check">[] = [];
-  for (const { name, address } of ports) {
+  for (const { name, address, isUdp = false } of ports) {
     if (address.port === 0) continue;
     try {
-      (await network.listen(address)).close();
+      (await (isUdp ? network.datagrams(address) : network.listen(address))).close();
     } catch (error) {
       findings.push({
         severity: "warning",
         text: `The port of ${name}, ${renderSocketAddress(address)}, cannot be had`,
         cause: describeError(error),
-        next: `ss -ltnp 'sport = :${address.port}' shows who has it`,
+        next: `ss ${isUdp ? "-lunp" : "-ltnp"} 'sport = :${address.port}' shows who has it`,
       });
     }
   }
