@@ -78,6 +78,33 @@ Deno.test("a rule that nobody uses and that does not die is a complaint", async 
   assert.match(complaints, /visor-2 holds intermediary rule 77 of a route that has ended/);
 });
 
+Deno.test("a rule that nobody uses for a while is a complaint while everybody runs, none when a run had ended", async () => {
+  for (const restarts of [false, true]) {
+    const complaints = await complaintsOf(async (fleet) => {
+      const [one, two] = fleet.whole;
+      if (restarts) {
+        one!.kill("reset");
+        await one!.start();
+        await one!.ready(new AbortController().signal);
+      }
+      const { router, transports } = two!.node;
+      const nextTransportId = transports.to(fleet.whole[2]!.publicKey)[0]!.id;
+      const rule = {
+        kind: "intermediary",
+        keepAliveNs: RULE_KEEP_ALIVE_NS,
+        routeId: 77,
+        nextRouteId: 5,
+      } as const;
+      let isThere = true;
+      lying(router, "rules", (truth) => () => isThere ? [...truth(), { ...rule, nextTransportId }] : truth());
+      await fleet.sleep(30_000);
+      isThere = false;
+    });
+    assert.equal(/visor-2 holds intermediary rule 77 of a route/.test(complaints), !restarts, complaints);
+    assert.equal(complaints === "", restarts, complaints);
+  }
+});
+
 Deno.test("rules of a group that is gone, and of a transport that is gone, are complaints", async () => {
   const complaints = await complaintsOf(async (fleet) => {
     const [one, , three] = fleet.whole;

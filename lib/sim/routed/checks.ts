@@ -18,7 +18,7 @@ import {
   REACHABLE_WITHIN_MS,
 } from "../checks.ts";
 import { KNOWN_AFTER_MS, type RoutedFleet } from "./fleet.ts";
-import { OwnerWatch, RULE_OF_NO_ROUTE_MS } from "./owners.ts";
+import { OwnerWatch, RULE_OF_ENDED_RUN_MS } from "./owners.ts";
 import type { WholeVisor } from "./visor_node.ts";
 
 /**
@@ -29,14 +29,14 @@ export const ROUTED_WITHIN_MS = REACHABLE_WITHIN_MS + CIRCUIT_OPEN_MS;
 /** A stream of which nothing arrives for so long is silent: everything on its way notices before. */
 export const SILENCE_MAX_MS = 350_000;
 /** Port of the route space on which every visor answers to being there. */
-const PING_PORT = 58;
+export const PING_PORT = 58;
 const LOOK_MS = 1_000;
 const REACH_RETRY_MS = 2_000;
 /** One attempt to reach a visor: the transport that is made for it, and the route. */
 const REACH_TIMEOUT_MS = 40_000;
 const CALM_STREAMS = 6;
 /** The longest that anything may be without an owner, and a little. */
-const OWNERS_WITHIN_MS = RULE_OF_NO_ROUTE_MS + 30_000;
+const OWNERS_WITHIN_MS = RULE_OF_ENDED_RUN_MS + 30_000;
 
 /** While everything happens: nothing is without an owner for too long, and no stream is silent. */
 export class RoutedWatch {

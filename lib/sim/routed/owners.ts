@@ -15,8 +15,13 @@ import type { WholeVisor } from "./visor_node.ts";
 export const RULE_WITHOUT_GROUP_MS = 20_000;
 /** Nothing is left of a transport's rules once that has ended. */
 export const RULE_WITHOUT_TRANSPORT_MS = 4_000;
-/** A rule that nobody uses dies after 10 min, and is looked for each 10 s. */
-export const RULE_OF_NO_ROUTE_MS = 620_000;
+/** While everybody runs: who leaves a set-up, and whose route fails, has its rules taken back within seconds. */
+export const RULE_OF_NO_ROUTE_MS = 20_000;
+/**
+ * When somebody's run ended meanwhile, who alone knew of the route: its rule is one that nobody ever uses. It dies
+ * after 10 min, and is looked for each 10 s.
+ */
+export const RULE_OF_ENDED_RUN_MS = 620_000;
 /** Pings end a transport whose other end is silent: three that are missed, one a minute, and a little. */
 export const TRANSPORT_WITHOUT_PEER_MS = 330_000;
 /** A group learns of it from the transport on its way that ends. */
@@ -34,31 +39,51 @@ interface Orphan {
 
 /** Remembers since when something has no owner. */
 export class OwnerWatch {
-  readonly #since = new Map<string, number>();
+  readonly #known = new Map<string, { readonly sinceMs: number; readonly withinMs: number }>();
+  readonly #runs = new Runs();
 
   /** Complaints of what has had no owner for too long. */
   look(fleet: RoutedFleet): string[] {
     const nowMs = fleet.simulation.nowMs;
-    const orphans = new Map(orphansOf(fleet).map((orphan) => [orphan.line, orphan]));
-    for (const line of this.#since.keys()) if (!orphans.has(line)) this.#since.delete(line);
-    return [...orphans.values()].filter(({ line, withinMs }) => {
-      const sinceMs = this.#since.get(line) ?? nowMs;
-      this.#since.set(line, sinceMs);
+    const ruleWithinMs = this.#runs.hasOneEnded(fleet) ? RULE_OF_ENDED_RUN_MS : RULE_OF_NO_ROUTE_MS;
+    const orphans = new Map(orphansOf(fleet, ruleWithinMs).map((orphan) => [orphan.line, orphan]));
+    for (const line of this.#known.keys()) if (!orphans.has(line)) this.#known.delete(line);
+    return [...orphans.values()].filter(({ line, withinMs: asOfNowMs }) => {
+      const known = this.#known.get(line);
+      const sinceMs = known?.sinceMs ?? nowMs;
+      const withinMs = Math.max(asOfNowMs, known?.withinMs ?? 0); // what it once had a reason for, it has
+      this.#known.set(line, { sinceMs, withinMs });
       return nowMs - sinceMs > withinMs;
     }).map(({ line }) => line);
   }
 
   /** What has no owner now. */
   get waiting(): number {
-    return this.#since.size;
+    return this.#known.size;
   }
 }
 
-function orphansOf(fleet: RoutedFleet): Orphan[] {
+/** Remembers when somebody's run ended. */
+class Runs {
+  readonly #startedMs = new Map<string, number>();
+  #endedMs = -Infinity;
+
+  /** Whether one did so short a time ago that not all may know of it. */
+  hasOneEnded({ whole, setupNode, simulation: { nowMs } }: RoutedFleet): boolean {
+    for (const { name, isUp, startedMs } of [...whole, setupNode]) {
+      const before = this.#startedMs.get(name);
+      if (before !== undefined && (!isUp || before !== startedMs)) this.#endedMs = nowMs;
+      if (isUp) this.#startedMs.set(name, startedMs);
+    }
+    return nowMs - this.#endedMs <= TRANSPORT_WITHOUT_PEER_MS;
+  }
+}
+
+function orphansOf(fleet: RoutedFleet, ruleWithinMs: number): Orphan[] {
   const up = new Map(fleet.wholeUp.map((visor) => [visor.publicKey, visor]));
   return [
     ...fleet.wholeUp.flatMap((visor) => [
-      ...visor.node.router.rules().flatMap((rule) => ruleOrphans(visor, rule, up)),
+      ...visor.node.router.rules().flatMap((rule) => ruleOrphans(visor, rule, { up, ruleWithinMs })),
       ...transportOrphans(visor, up, fleet),
       ...groupOrphans(visor, up, fleet),
     ]),
@@ -69,7 +94,11 @@ function orphansOf(fleet: RoutedFleet): Orphan[] {
 
 type Up = ReadonlyMap<PublicKey, WholeVisor>;
 
-function ruleOrphans(visor: WholeVisor, rule: Rule, up: Up): Orphan[] {
+function ruleOrphans(
+  visor: WholeVisor,
+  rule: Rule,
+  { up, ruleWithinMs }: { readonly up: Up; readonly ruleWithinMs: number },
+): Orphan[] {
   const { router, transports } = visor.node;
   const about = `${visor.name} holds ${rule.kind} rule ${rule.routeId}`;
   if (rule.kind !== "consume" && transports.find(rule.nextTransportId)?.isLive !== true) {
@@ -77,7 +106,7 @@ function ruleOrphans(visor: WholeVisor, rule: Rule, up: Up): Orphan[] {
   }
   if (rule.kind === "intermediary") {
     const isOwned = leadsToGroup(visor, rule, up, 0);
-    return isOwned ? [] : [{ line: `${about} of a route that has ended`, withinMs: RULE_OF_NO_ROUTE_MS }];
+    return isOwned ? [] : [{ line: `${about} of a route that has ended`, withinMs: ruleWithinMs }];
   }
   const isOwned = router.groups().some((group) =>
     rule.kind === "consume"
