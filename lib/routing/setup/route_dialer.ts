@@ -154,7 +154,8 @@ export class RouteDialer<G extends Conn> {
   /**
    * Connects to a port of a visor's apps. Errors: `RouteHopError` for hops that lead nowhere, `DirectDialError`,
    * `AppPortClosedError`, `NoTransportsError`, `NoRouteError`, `NoSetupNodeError`, `RouteSetupError`, those of the
-   * group's handshakes, the signal's reason. Nothing is left of a dial that failed.
+   * group's handshakes, the signal's reason, at most 2 s after it. Nothing is left of a dial that
+   * failed, here or at other visors.
    */
   async dial(to: RouteAddress, options: DialRouteOptions = {}): Promise<G | AppDirectConn> {
     const { direct = false, forward, reverse, minHops, signal } = options;
