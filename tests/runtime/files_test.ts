@@ -1,10 +1,33 @@
 import assert from "node:assert/strict";
-import { NotPermittedError, systemWorld, type World } from "../../lib/runtime/mod.ts";
+import { FileError, NotPermittedError, systemWorld, type World } from "../../lib/runtime/mod.ts";
 import { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { assertNothingAlive } from "../support/world.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (value: string) => new TextEncoder().encode(value);
+
+Deno.test({
+  name: "read() takes a pipe to its end, and no more than a part of a device that has none",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const { files } = systemWorld();
+    assert.equal((await files.read("/dev/null")).length, 0);
+    await assert.rejects(files.read("/dev/zero"), (error) => {
+      assert(error instanceof FileError && error.cause instanceof Error);
+      assert.equal(error.cause.message, "It is no file, and has no end in 67108864 bytes");
+      return true;
+    });
+    const folder = await Deno.makeTempDir();
+    try {
+      await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
+      const writing = Deno.writeTextFile(`${folder}/pipe`, "through a pipe");
+      assert.equal(text(await files.read(`${folder}/pipe`)), "through a pipe");
+      await writing;
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
 
 /** What holds of Files in every world. `at` is an empty directory. */
 const CASES: Record<string, (world: World, at: string) => Promise<void>> = {

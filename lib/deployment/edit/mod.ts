@@ -12,6 +12,6 @@
  */
 export * from "./edited_file.ts";
 export * from "./edits.ts";
-export { JSON_DEPTH_MAX } from "./tree.ts";
+export { JSON_DEPTH_MAX, type JsonMember, type JsonNode, parseJsonTree } from "./tree.ts";
 export * from "./server_arrays.ts";
 export * from "./set_value.ts";

@@ -6,10 +6,12 @@ import { fileFailure } from "./failures.ts";
 
 /** Permission of a file that says nothing else. */
 const MODE_DEFAULT = 0o644;
+/** Of a pipe or a device: /dev/zero has no end. More than anything that is piped into a command. */
+const ENDLESS_BYTES_MAX = 64 * 1024 * 1024;
 
 export function systemFiles(ledger: Ledger): Files {
   return {
-    read: (path) => attempt(path, "read", () => Deno.readFile(path)),
+    read: (path) => attempt(path, "read", () => readWhole(path)),
     async write(path, bytes, options) {
       const file = await openWrite(path, options?.mode, ledger);
       try {
@@ -39,6 +41,29 @@ async function attempt<T>(path: string, act: string, work: () => Promise<T>): Pr
   } catch (error) {
     throw fileFailure(error, path, act);
   }
+}
+
+/** What is no file of a known size, a pipe or a device, is read to its end, if that comes in time. */
+async function readWhole(path: string): Promise<Uint8Array> {
+  const { isFile, isDirectory } = await Deno.stat(path);
+  if (isFile || isDirectory) return await Deno.readFile(path);
+  using file = await Deno.open(path);
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of file.readable) {
+    bytes += part.length;
+    if (bytes > ENDLESS_BYTES_MAX) {
+      throw new Error(`It is no file, and has no end in ${ENDLESS_BYTES_MAX} bytes`);
+    }
+    parts.push(part);
+  }
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 async function info(path: string): Promise<FileInfo | undefined> {

@@ -4,6 +4,7 @@
  * @module
  */
 import { ConfigError, Fields, parseConfigText } from "../../deployment/mod.ts";
+import { type JsonNode, parseJsonTree } from "../../deployment/edit/mod.ts";
 import { type FieldTable, parseVisorConfig, pathIn, readAt, type VisorConfig } from "../config/mod.ts";
 import { isObject, leavesOf, nearestField, TABLE } from "./known_fields.ts";
 
@@ -36,7 +37,7 @@ export function checkConfig(
   const findings = new Map<string, Finding>();
   const add = (finding: Finding) => {
     const known = findings.get(finding.field);
-    if (known === undefined || (known.severity !== "error" && finding.severity === "error")) {
+    if (known === undefined || ORDER.indexOf(finding.severity) < ORDER.indexOf(known.severity)) {
       findings.set(finding.field, finding);
     }
   };
@@ -58,6 +59,11 @@ export function checkConfig(
   }
   if (config !== undefined) { for (const finding of betweenFields(config, file, mode)) add(finding); }
   for (const finding of unknownFields(raw)) add(finding);
+  try {
+    for (const finding of repeatedFields(parseJsonTree(text, file))) add(finding);
+  } catch (error) {
+    add(findingOf(error, "warning", "make it flatter: skyctl conf set cannot change the file"));
+  }
   return [...findings.values()].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 
@@ -142,6 +148,28 @@ function* betweenFields(config: VisorConfig, file: string, mode: number): Genera
         remedy: "none is needed",
       };
     }
+  }
+}
+
+/** JSON lets a name stand twice in an object; every program takes the last, and nobody sees that. */
+function* repeatedFields(node: JsonNode, path = ""): Generator<Finding> {
+  if (node.kind === "array") {
+    for (const [index, item] of node.items.entries()) yield* repeatedFields(item, `${path}[${index}]`);
+  }
+  if (node.kind !== "object") return;
+  const seen = new Set<string>();
+  for (const { name, value } of node.members) {
+    const field = path === "" ? name : `${path}.${name}`;
+    if (seen.has(name)) {
+      yield {
+        severity: "warning",
+        field,
+        problem: "it stands there more than once: the last one counts",
+        remedy: "remove all but one",
+      };
+    }
+    seen.add(name);
+    yield* repeatedFields(value, field);
   }
 }
 

@@ -73,6 +73,17 @@ Deno.test("checkConfig() finds nothing in the fields of 2026, with durations as 
   assert.deepEqual(findings, []);
 });
 
+Deno.test("checkConfig() warns of a name that stands twice in one object, wherever it is; the last one counts", () => {
+  const text =
+    `{"sk":"${base.sk}","pk":"${base.pk}","dmsg":{"sessions_count":2},"mine":[{"a":1,"b":2,"a":3}],` +
+    `"dmsg":{"sessions_count":3,"sessions\\u005fcount":4}}`;
+  const findings = checkConfig(text, "v.json").filter(({ severity }) => severity !== "note");
+  assert.deepEqual(short(findings), ["warning mine[0].a", "warning dmsg", "warning dmsg.sessions_count"]);
+  for (const { problem } of findings) assert.match(problem, /more than once: the last one counts/);
+  const deep = `{"sk":"${base.sk}","pk":"${base.pk}","x":${"[".repeat(300)}${"]".repeat(300)}}`;
+  assert.deepEqual(short(checkConfig(deep, "v.json")), ["warning ", "note x"]);
+});
+
 const CASES: readonly (readonly [content: object, finding: string, problem: RegExp, remedy: RegExp])[] = [
   [
     { dmsg: { sessions_count: -1 } },
