@@ -28,6 +28,9 @@ export type RegisteredService = Pick<ServiceRecord, "publicKey" | "port" | "type
 /** The error's text where a public visor cannot be dialled: to register it again soon is no use. */
 export const UNREACHABLE_TEXT = "visor is unreachable";
 
+/** The same where it is found to take no stream of setup nodes, since 2026. */
+export const UNREACHABLE_OVER_DMSG_TEXT = "visor not reachable on dmsg for route setup";
+
 /** One per key and process. Errors of each call: `ServiceUnreachableError`, `ServiceRefusedError`, `ServiceAnswerError`. */
 export class ServiceDiscoveryClient {
   readonly #ask: AskService;
@@ -96,7 +99,8 @@ export class ServiceDiscoveryClient {
 
 /** True when a registration was refused because nobody can dial the visor: it is none that is public. */
 export function isUnreachableVisor(error: unknown): boolean {
-  return error instanceof SkyError && "reason" in error && `${error.reason}`.endsWith(UNREACHABLE_TEXT);
+  return error instanceof SkyError && "reason" in error &&
+    [UNREACHABLE_TEXT, UNREACHABLE_OVER_DMSG_TEXT].some((text) => `${error.reason}`.endsWith(text));
 }
 
 function recordIn(body: unknown): ServiceRecord {

@@ -290,6 +290,7 @@ export class VisorNode implements AsyncDisposable {
       router,
       transports,
       trusts: (key) => setupNodes.has(key),
+      looks: (key) => key === network.serviceDiscovery?.dmsg?.publicKey,
       connections,
       scope,
       log: setupLog,

@@ -20,13 +20,12 @@ import {
   openUptimeStore,
 } from "../../lib/services/store/mod.ts";
 import {
-  BEAT_MS,
   createTransportDiscovery,
   TRANSPORT_TTL_MS,
   TransportFeed,
 } from "../../lib/services/transport_discovery/mod.ts";
 import { createUptimeTracker } from "../../lib/services/uptime_tracker/mod.ts";
-import { forgetOld, HISTORY_DAYS } from "../../lib/services/uptimes/mod.ts";
+import { forgetOld, HISTORY_DAYS, REGISTRATION_BEAT_MS } from "../../lib/services/uptimes/mod.ts";
 import { signedClient, signedServer } from "./discovery_support.ts";
 import { ask, type Asked, pair, signed, transportOf } from "./service_support.ts";
 
@@ -124,9 +123,13 @@ const addressResolver: Open = async (path, world) => {
 };
 
 const serviceDiscovery: Open = async (path, { clock, ledger }) => {
-  const store = await openServiceStore(path, { clock, ledger });
-  const api = createServiceDiscovery({ store, world: { clock, random: new SeededRandom(1) } });
-  return { api, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  const stack = new AsyncDisposableStack();
+  const store = stack.use(await openServiceStore(path, { clock, ledger }));
+  const uptimes = stack.use(await openUptimeStore(path, { clock, ledger }, { of: "service_uptime" }));
+  return Object.assign(stack, {
+    api: createServiceDiscovery({ store, uptimes, world: { clock, random: new SeededRandom(1) } }),
+    tidy: () => forgetOld(uptimes, clock),
+  });
 };
 
 const dmsgDiscovery: Open = async (path, { clock, ledger }) => {
@@ -306,7 +309,7 @@ for (const [what, { open, beat }] of Object.entries(COUNTED)) {
   Deno.test(`${what}: days are counted on after a restart, kept for a week, and then gone`, async () => {
     await using service = await Restartable.start(open);
     await service.clock.advance(DAY_MS - service.clock.wallMs() % DAY_MS);
-    const intervalMs = what === "uptime tracker" ? 5 * 60_000 : BEAT_MS;
+    const intervalMs = what === "uptime tracker" ? 5 * 60_000 : REGISTRATION_BEAT_MS;
     const told = async () => {
       const query = `/uptimes?v=v3&visors=${alice.publicKey}`;
       return (JSON.parse((await service.ask(query)).body) as {

@@ -3,10 +3,14 @@ import assert from "node:assert/strict";
 import type { Place, ServiceRecord } from "../../lib/directory/mod.ts";
 import {
   BATCH_KEYS_MAX,
+  REACH_CHECKS_MAX,
+  REACH_TIMEOUT_MS,
+  REACHABLE_MS,
   SERVICE_BYTES_MAX,
   SERVICE_TTL_MS,
   SERVICES_OF_ADDRESS_MAX,
   TYPES_OF_KEY_MAX,
+  UNREACHABLE_MS,
 } from "../../lib/services/service_discovery/mod.ts";
 import { KEYS_BYTES_MAX } from "../../lib/services/hosting/mod.ts";
 import type { ServiceStore } from "../../lib/services/store/mod.ts";
@@ -322,7 +326,7 @@ Deno.test("pages of anybody may read, and only read", async () => {
 
 Deno.test("paths and methods that are none", async () => {
   await using discovery = new ServiceDiscoveryUnderTest();
-  for (const path of ["/", "/api", "/api/services/", "/api/services/a/b", "/security/nonces", "/uptimes"]) {
+  for (const path of ["/", "/api", "/api/services/", "/api/services/a/b", "/security/nonces", "/uptimes/"]) {
     assert.ok([400, 404].includes((await discovery.ask(path)).status), path);
   }
   for (
@@ -337,4 +341,139 @@ Deno.test("paths and methods that are none", async () => {
     const answer = await discovery.ask(path, { method });
     assert.deepEqual([answer.status, answer.header("allow")], [405, allow], `${method} ${path}`);
   }
+});
+
+/** A public visor at `HERE`. */
+const visorOf = (owner = alice) => ({ address: `${owner.publicKey}:5505`, type: "visor", local_ips: [HERE] });
+const NOT_REACHED = `{"error":"Forbidden: visor not reachable on dmsg for route setup"}\n`;
+
+Deno.test("a public visor must take a stream for route set-up over dmsg; what was found is remembered for 5 min", async () => {
+  const dialled: string[] = [];
+  let isUp = false;
+  await using discovery = new ServiceDiscoveryUnderTest({}, {
+    reach: ({ publicKey, port }) => {
+      dialled.push(`${publicKey}:${port}`);
+      return isUp ? Promise.resolve() : Promise.reject(new Error("dmsg error 202"));
+    },
+  });
+  const refused = await registerFrom(discovery, HERE, visorOf());
+  assert.deepEqual([refused.status, refused.body], [403, NOT_REACHED]);
+  assert.deepEqual(dialled, [`${alice.publicKey}:136`]);
+  assert.equal(await list(discovery, "type=visor"), null);
+  isUp = true;
+  await discovery.clock.advance(UNREACHABLE_MS - 1);
+  assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 403);
+  assert.equal(dialled.length, 1);
+  await discovery.clock.advance(1);
+  assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
+  isUp = false;
+  await discovery.clock.advance(REACHABLE_MS - 1);
+  assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
+  assert.equal(dialled.length, 2);
+  await discovery.clock.advance(1);
+  assert.equal(
+    (await registerFrom(discovery, HERE, visorOf())).status,
+    403,
+    "and then it is looked at again",
+  );
+  assert.equal((await registerFrom(discovery, HERE, VPN)).status, 200, "an app is not");
+  const elsewhere = { ...visorOf(bob), local_ips: ["198.51.100.1"] };
+  assert.equal((await registerFrom(discovery, HERE, elsewhere, bob)).status, 403);
+  assert.equal(dialled.length, 3, "nobody is dialled for what is refused anyway");
+});
+
+Deno.test("a visor in silence is refused after 3 s; one that cannot be looked at is taken; an operator may do without", async () => {
+  let asked = 0;
+  await using silent = new ServiceDiscoveryUnderTest({}, {
+    reach: (_, signal) => {
+      asked++;
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    },
+  });
+  const both = Promise.all([
+    registerFrom(silent, HERE, visorOf()),
+    registerFrom(silent, HERE, visorOf(bob), bob),
+  ]);
+  while (asked < 2) await Promise.resolve();
+  await silent.clock.advance(REACH_TIMEOUT_MS);
+  assert.deepEqual((await both).map(({ status, body }) => [status, body]), [[403, NOT_REACHED], [
+    403,
+    NOT_REACHED,
+  ]]);
+  for (
+    const [settings, reach] of [
+      [{}, () => undefined],
+      [{}, undefined],
+      [{ checksReachability: false }, () => Promise.reject(new Error("no"))],
+    ] as const
+  ) {
+    await using discovery = new ServiceDiscoveryUnderTest(settings, { reach });
+    assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
+    await discovery.clock.advance(1_000);
+    assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
+  }
+});
+
+Deno.test("so many visors are looked at at once; one more is refused, and looked at later", async () => {
+  let asked = 0;
+  const released = Promise.withResolvers<void>();
+  await using discovery = new ServiceDiscoveryUnderTest({}, {
+    reach: () => {
+      asked++;
+      return released.promise;
+    },
+  });
+  const owners = Array.from({ length: REACH_CHECKS_MAX }, (_, index) => pair(`visor ${index}`));
+  const answers = owners.map((owner) =>
+    discovery.askAs(owner, "/api/services", {
+      method: "POST",
+      body: JSON.stringify(visorOf(owner)),
+      headers: { "SW-PublicIP": HERE },
+    })
+  );
+  while (asked < REACH_CHECKS_MAX) await Promise.resolve();
+  assert.equal((await registerFrom(discovery, HERE, visorOf())).body, NOT_REACHED);
+  released.resolve();
+  assert.deepEqual(new Set((await Promise.all(answers)).map(({ status }) => status)), new Set([200]));
+  assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
+  assert.equal(asked, REACH_CHECKS_MAX + 1);
+});
+
+Deno.test("uptimes by registration: three versions of the list, 960 registrations a day, online for 5 min", async () => {
+  await using discovery = new ServiceDiscoveryUnderTest();
+  const uptimes = async (query = "") => JSON.parse((await discovery.ask(`/uptimes${query}`)).body);
+  assert.deepEqual(await uptimes(), []);
+  await register(discovery, VPN);
+  await register(discovery, { ...VPN, type: "skysocks", address: `${alice.publicKey}:3` });
+  assert.deepEqual(await uptimes(), [{ key: alice.publicKey, online: true }]);
+  await discovery.clock.advance(90_000);
+  await register(discovery, { ...VPN, version: "v1.3.30" });
+  await register(discovery, { ...VPN, address: `${bob.publicKey}:44` }, bob);
+  await discovery.clock.advance(5 * 60_000); // days of the list are kept for so long
+  await register(discovery, { ...VPN, address: `${bob.publicKey}:44` }, bob);
+  const day = new Date(discovery.clock.wallMs()).toISOString().slice(0, 10);
+  const [first, second] = [alice, bob].sort((one, other) => one.publicKey < other.publicKey ? -1 : 1);
+  const expected = new Map([
+    [alice, { pk: alice.publicKey, on: false, version: "v1.3.30", daily: { [day]: "0.21" } }],
+    [bob, { pk: bob.publicKey, on: true, version: "v1.3.29", daily: { [day]: "0.21" } }],
+  ]);
+  const told = await uptimes("?v=v2");
+  assert.deepEqual(
+    told.map(({ daily: _, ...rest }: { daily: unknown }) => rest),
+    [first, second].map((owner) => {
+      const { daily: _, ...rest } = expected.get(owner!)!;
+      return rest;
+    }),
+  );
+  assert.equal(
+    told.find(({ pk }: { pk: string }) => pk === alice.publicKey).daily[day],
+    "0.21",
+    "2 of 960, not 3",
+  );
+  const [{ timeline }] = await uptimes(`?v=v3&visors=${alice.publicKey}`);
+  assert.equal(timeline[day].length, 288);
+  assert.match(timeline[day], /^ *\.+ *$/);
+  const refused = await register(discovery, { ...VPN, version: undefined }, alice);
+  assert.equal(refused.status, 403);
+  assert.equal((await discovery.ask("/uptimes", { method: "DELETE" })).status, 405);
 });

@@ -15,6 +15,7 @@ import {
   answerOf,
   type DmsgStatus,
   type Locate,
+  type ReachOverDmsg,
   type ServiceApi,
   splitTarget,
 } from "../../lib/services/hosting/mod.ts";
@@ -186,20 +187,30 @@ export class AddressResolverUnderTest extends UnderTest {
 
 export class ServiceDiscoveryUnderTest extends UnderTest {
   readonly store: SqliteServiceStore;
+  readonly uptimes: SqliteUptimeStore;
   readonly api: ServiceApi;
 
   constructor(
     settings: ServiceDiscoverySettings = {},
-    { dmsgStatus, locate, watched = (store) => store }: {
+    { dmsgStatus, locate, reach, watched = (store) => store }: {
       dmsgStatus?: () => DmsgStatus;
       locate?: Locate;
+      reach?: ReachOverDmsg;
       watched?: (store: ServiceStore) => ServiceStore;
     } = {},
   ) {
     super();
     const world = { clock: this.clock, random: new SeededRandom(1) };
-    this.store = new SqliteServiceStore({ clock: this.clock, ledger: this.ledger });
-    this.api = createServiceDiscovery({ store: watched(this.store), world, settings, dmsgStatus, locate });
+    const given = { clock: this.clock, ledger: this.ledger };
+    this.store = new SqliteServiceStore(given);
+    const uptimes = this.uptimes = new SqliteUptimeStore({ ...given, of: "service_uptime" });
+    const store = watched(this.store);
+    this.api = createServiceDiscovery({ store, uptimes, world, settings, dmsgStatus, locate, reach });
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.uptimes[Symbol.asyncDispose]();
+    await super[Symbol.asyncDispose]();
   }
 }
 

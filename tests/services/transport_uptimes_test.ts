@@ -4,15 +4,18 @@ import type { KeyPair } from "../../lib/crypto/mod.ts";
 import { type TransportRecord, wireTransport } from "../../lib/directory/mod.ts";
 import { dayOf, SLOTS_OF_DAY, StoreError } from "../../lib/services/store/mod.ts";
 import {
-  BEAT_MS,
-  BEATS_OF_DAY,
   METRICS_DAYS_MAX,
   TRANSPORT_TTL_MS,
   TRANSPORTS_KEPT_MAX,
   UPTIME_LISTS_MS,
-  VISORS_KEPT_MAX,
 } from "../../lib/services/transport_discovery/mod.ts";
-import { ASKED_KEYS_MAX, DAYS_CACHE_MS } from "../../lib/services/uptimes/mod.ts";
+import {
+  ASKED_KEYS_MAX,
+  DAYS_CACHE_MS,
+  REGISTRATION_BEAT_MS,
+  REGISTRATION_BEATS_OF_DAY,
+  VISORS_KEPT_MAX,
+} from "../../lib/services/uptimes/mod.ts";
 import { pair, TransportDiscoveryUnderTest, transportOf } from "./service_support.ts";
 
 const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(pair) as [
@@ -66,7 +69,7 @@ Deno.test("SV-7: a visor that only says that it is there is not credited, not in
     assert.equal((await service.askAs(carol, "/v4/update?version=v1.3.30")).body, `{"status":"ok"}\n`);
     assert.equal((await service.askAs(bob, "/v4/update?version=v1.3.30")).status, 200);
     assert.equal((await register(service, carol, [], { version: "v1.3.30" })).status, 201);
-    await service.clock.advance(BEAT_MS);
+    await service.clock.advance(REGISTRATION_BEAT_MS);
   }
   for (const version of ["v1", "v2", "v3"]) {
     const told = JSON.parse((await service.ask(`/uptimes?v=${version}`)).body) as (Told & { key: string })[];
@@ -84,13 +87,13 @@ Deno.test("SV-7: a heartbeat counts for who registered, as long as a transport o
   const day = await toMidnight(service);
   const beats = async () => (await service.uptimes.visors.days(day, day))[0]?.beats;
   await register(service, alice, [transportOf(alice, bob)]);
-  await service.clock.advance(BEAT_MS);
+  await service.clock.advance(REGISTRATION_BEAT_MS);
   await service.askAs(alice, "/v4/update");
   assert.equal(await beats(), 2);
-  await service.clock.advance(BEAT_MS);
+  await service.clock.advance(REGISTRATION_BEAT_MS);
   await register(service, alice, []);
   assert.equal(await beats(), 3, "an empty registration says the same");
-  await service.clock.advance(TRANSPORT_TTL_MS - 2 * BEAT_MS);
+  await service.clock.advance(TRANSPORT_TTL_MS - 2 * REGISTRATION_BEAT_MS);
   await service.askAs(alice, "/v4/update?version=v9");
   assert.equal(await beats(), 3, "the transport has ended");
   const [visor] = await service.uptimes.visors.visors();
@@ -98,16 +101,16 @@ Deno.test("SV-7: a heartbeat counts for who registered, as long as a transport o
 });
 
 Deno.test("a day of registrations each 90 s is 960 beats and 100.00 percent, half of it 50.00, and no more than that", async () => {
-  assert.equal(BEATS_OF_DAY, 960);
+  assert.equal(REGISTRATION_BEATS_OF_DAY, 960);
   await using service = new TransportDiscoveryUnderTest(unlimited);
   const day = await toMidnight(service);
   const [own, other] = [transportOf(alice, bob), transportOf(bob, carol)];
   for (let beat = 0; beat < 960; beat++) {
     await register(service, alice, [own]);
     if (beat % 2 === 0) await register(service, bob, [other]);
-    await service.clock.advance(BEAT_MS / 2);
+    await service.clock.advance(REGISTRATION_BEAT_MS / 2);
     await register(service, carol, [other]);
-    await service.clock.advance(BEAT_MS / 2);
+    await service.clock.advance(REGISTRATION_BEAT_MS / 2);
     await register(service, carol, [other]); // twice as often as it counts
   }
   const told = await list(service, `/uptimes?v=v3`);
@@ -124,7 +127,7 @@ Deno.test("a registration a little early counts, as clocks and networks have it"
   const day = await toMidnight(service);
   for (let beat = 0; beat < 10; beat++) {
     await register(service, alice, [transportOf(alice, bob)]);
-    await service.clock.advance(BEAT_MS - 4_000);
+    await service.clock.advance(REGISTRATION_BEAT_MS - 4_000);
   }
   assert.equal((await service.uptimes.visors.days(day, day))[0]!.beats, 10);
 });
@@ -223,7 +226,7 @@ Deno.test("uptimes of transports: those that need no dmsg server, by id, visor a
     transportOf(alice, carol, { type: "dmsg" }),
   ];
   await register(service, alice, [direct, over]);
-  await service.clock.advance(BEAT_MS);
+  await service.clock.advance(REGISTRATION_BEAT_MS);
   await register(service, bob, [direct, punched]);
   const ids = async (query: string) =>
     JSON.parse((await service.ask(`/uptimes/transports${query}`)).body).map(({ id }: Told) => id).sort();
@@ -264,9 +267,9 @@ Deno.test("both edges register a transport, and it beats once in an interval", a
   const transport = transportOf(alice, bob);
   for (let beat = 0; beat < 10; beat++) {
     await register(service, alice, [transport]);
-    await service.clock.advance(BEAT_MS / 2);
+    await service.clock.advance(REGISTRATION_BEAT_MS / 2);
     await register(service, bob, [transport]);
-    await service.clock.advance(BEAT_MS / 2);
+    await service.clock.advance(REGISTRATION_BEAT_MS / 2);
   }
   const [counted] = await service.uptimes.transports.days(day, day);
   assert.equal(counted!.beats, 10);

@@ -48,6 +48,21 @@ Deno.test("VI-1: a proxy is known while it runs, to everybody it serves; a publi
     assert.deepEqual(await listed(fleet, "C", "skysocks"), ["A:3", "B:3"], "renewed before it expires");
     assert.deepEqual(await listed(fleet, "C", "visor"), ["A:7701"]);
 
+    const { connectionsRefused } = fleet.node("A").counters().setup;
+    assert.equal(
+      connectionsRefused,
+      0,
+      "the service that looked whether it takes streams is nobody who was refused",
+    );
+    const uptimes = await fleet.running("C").visor.askService("serviceDiscovery")({
+      method: "GET",
+      path: "/uptimes",
+    });
+    assert.deepEqual(
+      JSON.parse(uptimes.text),
+      [keyOf("A"), keyOf("B")].sort().map((key) => ({ key, online: true })),
+    );
+
     const startedMs = fleet.nowMs;
     await fleet.stop("A");
     assert(fleet.nowMs - startedMs <= 2_000, `${fleet.nowMs - startedMs} ms`);

@@ -56,6 +56,11 @@ export interface ServeSetupCallsOptions {
   readonly transports: LiveTransports;
   /** The setup nodes of the configuration, and the visor's own. */
   readonly trusts: (key: PublicKey) => boolean;
+  /**
+   * Who opens a stream only to see that the port takes one: the service discovery, of a public visor (protocol:
+   * services, section 6). It is served nothing, and not counted as refused. Default: nobody.
+   */
+  readonly looks?: (key: PublicKey) => boolean;
   /** What is served now; the same object for the streams of `serveDirectSetupStream`. */
   readonly connections: SetupConnections;
   readonly scope: Scope;
@@ -75,7 +80,7 @@ export function serveSetupCalls(options: ServeSetupCallsOptions): void {
     for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
       const answering = admit(stream, { ...options, counters });
       if (answering === undefined) {
-        counters.connectionsRefused++;
+        if (options.looks?.(stream.remote.publicKey) !== true) counters.connectionsRefused++;
         stream.close(); // without a word: whoever is not served has no business here
         continue;
       }

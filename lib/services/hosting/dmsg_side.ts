@@ -6,7 +6,7 @@
 import { type Log, Scope } from "../../base/mod.ts";
 import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork } from "../../directory/mod.ts";
-import { type DmsgClient, HTTP_PORT, serveDmsgHttp, withDebug } from "../../dmsg/mod.ts";
+import { type DmsgAddress, type DmsgClient, HTTP_PORT, serveDmsgHttp, withDebug } from "../../dmsg/mod.ts";
 import type { RawHandler } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
@@ -78,8 +78,15 @@ export function serveOverDmsg(
       address: `${client.publicKey}:${port}`,
       servers: client.sessions().map((session) => session.remote),
     }),
+    reach: (address, signal) => client.isConnected ? reached(client, address, signal) : undefined,
     async [Symbol.asyncDispose]() {
       await Promise.all([scope[Symbol.asyncDispose](), owned?.close()]);
     },
   };
+}
+
+async function reached(client: DmsgClient, address: DmsgAddress, signal: AbortSignal): Promise<void> {
+  const stream = await client.dial(address, { signal });
+  stream.close();
+  await stream.closed;
 }

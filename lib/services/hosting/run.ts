@@ -4,6 +4,7 @@
  * @module
  */
 import { describeError, type Log } from "../../base/mod.ts";
+import type { DmsgAddress } from "../../dmsg/mod.ts";
 import { type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
 import { renderSocketAddress, type SocketAddress, type World } from "../../runtime/mod.ts";
 import type { ServiceApi } from "./answers.ts";
@@ -13,11 +14,19 @@ import { type RefusalCounts, Refusals } from "./refusals.ts";
 import { type RequestCount, RequestCounts } from "./request_counts.ts";
 import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
 
+/**
+ * Opens a stream to a dmsg address and closes it again: rejects when nobody takes it. Undefined where this side cannot
+ * look just now, for it has no session: that says nothing about the other.
+ */
+export type ReachOverDmsg = (address: DmsgAddress, signal: AbortSignal) => Promise<void> | undefined;
+
 /** The dmsg side of a running service. Disposing it joins everything that it started. */
 export interface ServiceDmsgSide extends AsyncDisposable {
   /** Settles when it is served no more, by its end or by itself. Never rejects. */
   readonly closed: Promise<void>;
   status(): DmsgStatus;
+  /** Undefined: this side only serves. */
+  readonly reach?: ReachOverDmsg;
 }
 
 /** Starts the dmsg side: serves `handler` on dmsg port 80. Returns at once; sessions come by and by. */
@@ -33,8 +42,12 @@ export interface RunServiceOptions {
   readonly address: SocketAddress;
   /** Needed by modes `dmsg` and `dual`, unused by `http`. */
   readonly dmsg?: AttachService;
-  /** Makes the service. It is told how to learn what its dmsg side is, and what was refused. */
-  readonly api: (dmsgStatus: () => DmsgStatus | undefined, refused: () => RefusalCounts) => ServiceApi;
+  /** Makes the service. It is told how to learn what its dmsg side is, what was refused, and who is reached over dmsg. */
+  readonly api: (
+    dmsgStatus: () => DmsgStatus | undefined,
+    refused: () => RefusalCounts,
+    reach: ReachOverDmsg,
+  ) => ServiceApi;
   /** What the service holds, its store for one: ended last, and also when the start fails. */
   readonly holds: AsyncDisposable;
   /** What is kept now, by kind: `{ transports: 12 }`. Default: nothing is. */
@@ -80,7 +93,8 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
   const [refusals, requests] = [new Refusals(), new RequestCounts()];
   try {
     checkServiceMode(options);
-    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts()), {
+    const reach: ReachOverDmsg = (to, signal) => side?.reach?.(to, signal);
+    const handler = handlerOf(options.api(() => side?.status(), () => refusals.counts(), reach), {
       log,
       clock: world.clock,
       counts: { refusals, requests },

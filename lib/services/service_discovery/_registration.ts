@@ -1,6 +1,11 @@
 /** Reading what a key registers, and judging whether it may (services.md 6). @module */
 import type { PublicKey } from "../../crypto/mod.ts";
-import { readService, type ServiceRecord, UNREACHABLE_TEXT } from "../../directory/mod.ts";
+import {
+  readService,
+  type ServiceRecord,
+  UNREACHABLE_OVER_DMSG_TEXT,
+  UNREACHABLE_TEXT,
+} from "../../directory/mod.ts";
 import { addressOf, type Answer, isPublicAddress, type Locate } from "../hosting/mod.ts";
 import { problem } from "./_answers.ts";
 
@@ -15,13 +20,15 @@ export interface JudgeOptions {
   readonly allowLoopbackAddresses: boolean;
   readonly requiresPlace: boolean;
   readonly locate: Locate;
+  /** Whether setup nodes can reach a visor. */
+  readonly isReachable: (key: PublicKey) => Promise<boolean>;
 }
 
 /** The record as it may be stored, or what it is refused with. */
 export async function judge(
   body: Uint8Array,
   { key, remote }: Registrant,
-  { allowLoopbackAddresses, requiresPlace, locate }: JudgeOptions,
+  { allowLoopbackAddresses, requiresPlace, locate, isReachable }: JudgeOptions,
 ): Promise<ServiceRecord | Answer> {
   let value: unknown;
   try {
@@ -48,6 +55,7 @@ export async function judge(
     if (remote === undefined || !isOwn || !(isPublic || allowLoopbackAddresses)) {
       return problem(403, UNREACHABLE_TEXT);
     }
+    if (!await isReachable(key)) return problem(403, UNREACHABLE_OVER_DMSG_TEXT); // last: it costs a dial
   }
   return record;
 }

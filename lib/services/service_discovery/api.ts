@@ -24,16 +24,25 @@ import {
   publicBlock,
   queryValue,
   type Question,
+  type ReachOverDmsg,
   readKeys,
   type RefusalCounts,
   refusalOfMonitor,
   RequestAuth,
   type ServiceApi,
 } from "../hosting/mod.ts";
-import type { ServiceStore } from "../store/mod.ts";
+import { type ServiceStore, StoreError, type UptimeStore } from "../store/mod.ts";
+import {
+  answerUptimes,
+  REGISTRATION_BEAT,
+  REGISTRATION_BEATS_OF_DAY,
+  Uptimes,
+  versionIn,
+} from "../uptimes/mod.ts";
 import { own, problem, shown } from "./_answers.ts";
 import { withCors } from "./_cors.ts";
 import { Listing } from "./_listing.ts";
+import { Reachability } from "./_reachable.ts";
 import { judge, NOT_OWN, typeOf } from "./_registration.ts";
 import {
   SERVICE_BYTES_MAX,
@@ -46,6 +55,8 @@ import {
 
 export interface ServiceDiscoveryOptions {
   readonly store: ServiceStore;
+  /** Of visors, by their registrations. */
+  readonly uptimes: UptimeStore;
   readonly world: Pick<World, "clock" | "random">;
   readonly settings?: ServiceDiscoverySettings;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
@@ -53,17 +64,28 @@ export interface ServiceDiscoveryOptions {
   readonly refused?: () => RefusalCounts;
   /** Where a public IP address is. Default: nobody knows. */
   readonly locate?: Locate;
+  /** Whom the service reaches over dmsg. Default: it cannot look. */
+  readonly reach?: ReachOverDmsg;
   readonly log?: Log;
 }
 
 export function createServiceDiscovery(options: ServiceDiscoveryOptions): ServiceApi {
-  const { store, world: { clock, random }, settings = {}, dmsgStatus, refused, locate, log = silentLog } =
-    options;
+  const {
+    store,
+    world: { clock, random },
+    settings = {},
+    dmsgStatus,
+    refused,
+    locate,
+    reach,
+    log = silentLog,
+  } = options;
   const {
     entryTimeoutMs: ttlMs = SERVICE_TTL_MS,
     allowLoopbackAddresses = false,
     believeProxies = true,
     requiresPlace = false,
+    checksReachability = true,
     servicesOfTypeMax: recordsMax = SERVICES_OF_TYPE_MAX,
   } = settings;
   const whitelist = new Set<string>(settings.whitelistKeys);
@@ -71,6 +93,15 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   const auth = new RequestAuth(store.nonces);
   const listing = new Listing({ store, clock, random, render: renderList });
   const places = locate && new PlaceBook(locate, clock);
+  const reachability = checksReachability && reach !== undefined
+    ? new Reachability(reach, { clock, log })
+    : undefined;
+  const uptimes = new Uptimes({
+    store: options.uptimes,
+    clock,
+    beatsOfDay: REGISTRATION_BEATS_OF_DAY,
+    online: ttlMs || SERVICE_TTL_MS,
+  });
 
   function register(question: Question): Promise<Answer> {
     return auth.answer(question, SERVICE_BYTES_MAX, async ({ key, body }) => {
@@ -79,6 +110,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
         allowLoopbackAddresses,
         requiresPlace,
         locate: placeOf,
+        isReachable: (visor) => reachability?.isReachable(visor) ?? Promise.resolve(true),
       });
       if ("status" in record) return record;
       const text = publicBlock(question);
@@ -86,8 +118,24 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, recordsMax, block });
       if (!isStored) return FULL;
       listing.changed(record.type);
+      await beat(key, record.version);
       return own(record);
     });
+  }
+
+  /** Uptimes that cannot be kept cost nobody a registration. */
+  async function beat(key: PublicKey, version: string | undefined): Promise<void> {
+    try {
+      await options.uptimes.beat({
+        ...REGISTRATION_BEAT,
+        key,
+        atMs: clock.wallMs(),
+        version: versionIn(version),
+      });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      log.error("Uptimes cannot be kept", { cause: describeError(error) });
+    }
   }
 
   async function placeOf(address: string): Promise<Place | undefined> {
@@ -170,6 +218,8 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       case "/api/services":
         if (method === "GET") return list(question);
         return method === "POST" ? register(question) : allowing("GET, POST");
+      case "/uptimes":
+        return only("GET", () => answerUptimes(uptimes, question.query));
       case "/health":
         return only("GET", () =>
           healthOver(store, {

@@ -1,5 +1,5 @@
 /** A service discovery that runs: a store, plain HTTP, dmsg port 80. @module */
-import type { Log } from "../../base/mod.ts";
+import { type Log, Scope } from "../../base/mod.ts";
 import { SERVICE_TYPES } from "../../directory/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
@@ -11,7 +11,8 @@ import {
   runService,
   type ServiceMode,
 } from "../hosting/mod.ts";
-import { openServiceStore } from "../store/mod.ts";
+import { openServiceStore, openUptimeStore } from "../store/mod.ts";
+import { keepTidy } from "../uptimes/mod.ts";
 import { createServiceDiscovery } from "./api.ts";
 import { SERVICE_TTL_MS, type ServiceDiscoverySettings } from "./settings.ts";
 
@@ -47,6 +48,11 @@ export async function runServiceDiscovery(
   checkEntryTimeout(settings.entryTimeoutMs ?? SERVICE_TTL_MS);
   await checkServiceAddress(world, settings);
   const store = starting.use(await openServiceStore(settings.store, world, settings));
+  const { store: place, redisPoolSize } = settings;
+  const uptimes = starting.use(await openUptimeStore(place, world, { redisPoolSize, of: "service_uptime" }));
+  const scope = starting.use(new Scope());
+  const { clock } = world;
+  scope.spawn("keeping uptimes tidy", (signal) => keepTidy([uptimes], { clock, log }, signal));
   const locate = locations?.locate;
   return await runService({
     world,
@@ -55,8 +61,8 @@ export async function runServiceDiscovery(
     mode: settings.mode,
     address: settings.address,
     dmsg,
-    api: (dmsgStatus, refused) =>
-      createServiceDiscovery({ store, world, settings, dmsgStatus, refused, locate, log }),
+    api: (dmsgStatus, refused, reach) =>
+      createServiceDiscovery({ store, uptimes, world, settings, dmsgStatus, refused, locate, reach, log }),
     kept: async () => {
       const listed = SERVICE_TYPES.map(async (type) => [type, (await store.keys(type)).length] as const);
       return Object.fromEntries(await Promise.all(listed));

@@ -20,6 +20,11 @@ export interface ServiceDiscoverySettings {
    * address, and everybody without `geo` while the location service cannot be asked. Default false: the place is left out.
    */
   readonly requiresPlace?: boolean;
+  /**
+   * Refuse public visors whose dmsg port for route set-up takes no stream, as far as this service has a dmsg side to
+   * look with. Default true.
+   */
+  readonly checksReachability?: boolean;
   /** Live services of one type, at most. Default {@link SERVICES_OF_TYPE_MAX}. */
   readonly servicesOfTypeMax?: number;
   /** What `/health` says about the program. */
@@ -36,5 +41,15 @@ export const TYPES_OF_KEY_MAX = 16;
 export const SERVICES_OF_ADDRESS_MAX = 1_024;
 /** Live services of one type: a list of all is some 4 MB. Those that are there are renewed in any case. */
 export const SERVICES_OF_TYPE_MAX = 20_000;
+/** For a public visor to take a stream for route set-up (services.md 6). */
+export const REACH_TIMEOUT_MS = 3_000;
+/** What was found holds so long: a visor registers three times meanwhile. */
+export const REACHABLE_MS = 5 * 60_000;
+/** The same of one that was not reached: it may just have started, and tries again every few seconds. */
+export const UNREACHABLE_MS = 15_000;
+/** Visors of which it is remembered. */
+export const REACHED_KEPT_MAX = 20_000;
+/** Visors that are looked at at once; one more is refused, and tries again in a few seconds. */
+export const REACH_CHECKS_MAX = 256;
 /** The body of a registration: 64 addresses of IPv6 and everything else need 4 KiB. */
 export const SERVICE_BYTES_MAX = 8 * 1024;

@@ -11,9 +11,9 @@ const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
 
 /**
  * Whose uptimes one store keeps beside the others in the same place: visors by their heartbeats at an uptime tracker,
- * visors by what they register at a transport discovery, transports by the same.
+ * visors by what they register at a transport discovery, transports by the same, visors by the services they register.
  */
-export type UptimesOf = "uptime" | "visor_uptime" | "transport_uptime";
+export type UptimesOf = "uptime" | "visor_uptime" | "transport_uptime" | "service_uptime";
 
 /** A sign of life, of a visor unless said otherwise. */
 export interface Beat<Key extends string = PublicKey> {

@@ -11,7 +11,8 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
 import { slotOf, StoreError, type TransportStore, type UptimeStore } from "../store/mod.ts";
-import { BEAT_EARLY_MS, BEAT_MS, BEATEN_MAX, TRANSPORTS_KEPT_MAX, VISORS_KEPT_MAX } from "./settings.ts";
+import { REGISTRATION_BEAT } from "../uptimes/mod.ts";
+import { BEATEN_MAX, TRANSPORTS_KEPT_MAX } from "./settings.ts";
 
 /** What a transport discovery knows of uptimes. */
 export interface UptimeStores {
@@ -51,7 +52,7 @@ export class Beats {
     if (records.length === 0) return await this.alive(key, version);
     await this.#keep(async () => {
       const atMs = this.#clock.wallMs();
-      await this.#stores.visors.beat({ ...VISOR_BEAT, key, atMs, version });
+      await this.#stores.visors.beat({ ...REGISTRATION_BEAT, key, atMs, version });
       const beating = records.filter((record) => isPeerToPeer(record) && this.#changesWith(record.id, atMs));
       if (beating.length === 0) return;
       const results = await this.#stores.transports.beats(beating.map((record) => {
@@ -69,14 +70,14 @@ export class Beats {
       const { visors } = this.#stores;
       if ((await visors.visors([key])).length === 0) return; // it never registered a transport
       if ((await this.#transports.byEdges([key])).length === 0) return; // or has none now
-      await visors.beat({ ...VISOR_BEAT, key, atMs: this.#clock.wallMs(), version });
+      await visors.beat({ ...REGISTRATION_BEAT, key, atMs: this.#clock.wallMs(), version });
     });
   }
 
   /** Whether a beat of a transport would change anything: it counts, or is the first in its slot. */
   #changesWith(id: string, atMs: number): boolean {
     const beaten = this.#beaten.get(id);
-    if (beaten === undefined || atMs < beaten || atMs - beaten >= INTERVAL_MS) return true;
+    if (beaten === undefined || atMs < beaten || atMs - beaten >= REGISTRATION_BEAT.intervalMs) return true;
     return slotOf(atMs) !== slotOf(beaten);
   }
 
@@ -112,7 +113,4 @@ export function readAboutTransport(text: string): Pick<TransportRecord, "type" |
   return { type, edges: [first, second] };
 }
 
-const INTERVAL_MS = BEAT_MS - BEAT_EARLY_MS;
-// Keys and transports cost nothing to invent: those that are up keep their places, whoever fills the others.
-const VISOR_BEAT = { intervalMs: INTERVAL_MS, visorsMax: VISORS_KEPT_MAX, makesRoom: true } as const;
-const TRANSPORT_BEAT = { intervalMs: INTERVAL_MS, visorsMax: TRANSPORTS_KEPT_MAX, makesRoom: true } as const;
+const TRANSPORT_BEAT = { ...REGISTRATION_BEAT, visorsMax: TRANSPORTS_KEPT_MAX } as const;

@@ -27,6 +27,7 @@ import {
   ASKED_KEYS_MAX,
   dailyOf,
   keysIn,
+  REGISTRATION_BEATS_OF_DAY,
   rendererOf,
   timelinesOf,
   type ToldVisor,
@@ -34,7 +35,7 @@ import {
 } from "../uptimes/mod.ts";
 import { readAboutTransport, type UptimeStores } from "./_beats.ts";
 import type { Listing } from "./_listing.ts";
-import { BEATS_OF_DAY, LIST_BYTES_MAX, UPTIME_LISTS_MS } from "./settings.ts";
+import { LIST_BYTES_MAX, UPTIME_LISTS_MS } from "./settings.ts";
 
 /** A transport with what was counted of it. */
 interface ToldTransport extends Omit<ToldVisor<string>, "key" | "version"> {
@@ -60,7 +61,7 @@ export function uptimesOfVisors(
   return new Uptimes({
     store: visors,
     clock,
-    beatsOfDay: BEATS_OF_DAY,
+    beatsOfDay: REGISTRATION_BEATS_OF_DAY,
     online: async () => {
       const { online } = await listing.live();
       return ({ key }) => online.has(key);
@@ -87,7 +88,7 @@ export class UptimeRoutes {
     this.#transports = new Uptimes({
       store: stores.transports,
       clock,
-      beatsOfDay: BEATS_OF_DAY,
+      beatsOfDay: REGISTRATION_BEATS_OF_DAY,
       online: async () => {
         const { byId } = await listing.live();
         return ({ key }) => byId.has(key);

@@ -1,6 +1,6 @@
 /** A transport discovery that runs: a store, plain HTTP, dmsg port 80, and a feed for readers beside it. @module */
-import { describeError, type Log, Scope } from "../../base/mod.ts";
-import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
+import { type Log, Scope } from "../../base/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkEntryTimeout,
@@ -10,10 +10,10 @@ import {
   type ServiceMode,
 } from "../hosting/mod.ts";
 import { openTransportStore, openUptimeStore } from "../store/mod.ts";
-import { forgetOld } from "../uptimes/mod.ts";
+import { keepTidy } from "../uptimes/mod.ts";
 import { createTransportDiscovery } from "./api.ts";
 import { TransportFeed, type TransportSource } from "./feed.ts";
-import { TIDY_MS, TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts";
+import { TRANSPORT_TTL_MS, type TransportDiscoverySettings } from "./settings.ts";
 
 export interface RunTransportDiscoverySettings extends TransportDiscoverySettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
@@ -63,17 +63,11 @@ export async function runTransportDiscovery(
   const following = store.follow?.(feed, { clock: world.clock, log });
   if (following !== undefined) starting.use(following);
   const scope = starting.use(new Scope());
-  scope.spawn("keeping uptimes tidy", async (signal) => {
-    for (;;) {
-      try {
-        for (const each of [uptimes.visors, uptimes.transports]) await forgetOld(each, world.clock);
-      } catch (error) {
-        signal.throwIfAborted();
-        log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });
-      }
-      await sleep(world.clock, TIDY_MS, signal);
-    }
-  });
+  const { clock } = world;
+  scope.spawn(
+    "keeping uptimes tidy",
+    (signal) => keepTidy([uptimes.visors, uptimes.transports], { clock, log }, signal),
+  );
   const holds = starting.move();
   const service = await runService({ // ends `holds` itself, also when it cannot start
     world,

@@ -45,23 +45,13 @@ export const LIST_BYTES_MAX = 128 * 1024;
 /** Keys in one question for the transports of several. */
 export const EDGES_MAX = 256;
 
-/** Visors register each 90 s; what a beat stands for (services.md 3.3). */
-export const BEAT_MS = 90_000;
-/** A beat that comes a little early counts, or a jitter of the network would cost every second one. */
-export const BEAT_EARLY_MS = 5_000;
-/** Of a whole day: 960. */
-export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
 /** A visor is online while it has so many live transports that need no dmsg server (services.md 3.3). */
 export const ONLINE_TRANSPORTS_MIN = 2;
 /** Transports whose last beat is remembered: as many as live at once. */
 export const BEATEN_MAX = 131_072;
-/** Visors with uptimes: of more the one not seen for longest is forgotten. A list of all for a week is some 15 MB. */
-export const VISORS_KEPT_MAX = 50_000;
-/** Transports with uptimes, in the same way: as many as live at once. */
+/** Transports with uptimes, forgotten as visors are: as many as live at once. */
 export const TRANSPORTS_KEPT_MAX = 131_072;
 /** Answers about the uptimes of everybody are kept so long: some MB each. */
 export const UPTIME_LISTS_MS = 30_000;
-/** Between two looks at days that are too old. */
-export const TIDY_MS = 60 * 60_000;
 /** Days of measurements in one answer, at most (services.md 3.3). */
 export const METRICS_DAYS_MAX = 35;

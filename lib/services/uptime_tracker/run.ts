@@ -1,6 +1,6 @@
 /** An uptime tracker that runs: a store, plain HTTP, dmsg port 80, and a listener for its operator. @module */
-import { describeError, type Log, Scope } from "../../base/mod.ts";
-import { sleep, type SocketAddress, type World } from "../../runtime/mod.ts";
+import { type Log, Scope } from "../../base/mod.ts";
+import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   checkServiceAddress,
@@ -10,11 +10,11 @@ import {
   type ServiceMode,
 } from "../hosting/mod.ts";
 import { openUptimeStore } from "../store/mod.ts";
-import { forgetOld } from "../uptimes/mod.ts";
+import { keepTidy } from "../uptimes/mod.ts";
 import { archiveYesterday } from "./_archive.ts";
 import { createUptimeTracker, uptimesOf } from "./api.ts";
 import { createPrivateUptimeTracker } from "./private_api.ts";
-import { TIDY_MS, type UptimeTrackerSettings } from "./settings.ts";
+import type { UptimeTrackerSettings } from "./settings.ts";
 
 export interface RunUptimeTrackerSettings extends UptimeTrackerSettings {
   /** Where plain HTTP listens. Port 0 takes any free one. Unused in mode `dmsg`. */
@@ -60,18 +60,11 @@ export async function runUptimeTracker(
   const store = starting.use(await openUptimeStore(settings.store, world, settings));
   const uptimes = uptimesOf(store, world);
   const scope = starting.use(new Scope());
-  scope.spawn("keeping uptimes tidy", async (signal) => {
-    for (;;) {
-      try {
-        if (archive !== undefined) await archiveYesterday(uptimes, { world, folder: archive });
-        await forgetOld(store, world.clock);
-      } catch (error) {
-        signal.throwIfAborted();
-        log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });
-      }
-      await sleep(world.clock, TIDY_MS, signal);
-    }
-  });
+  const { clock } = world;
+  const before = async () => {
+    if (archive !== undefined) await archiveYesterday(uptimes, { world, folder: archive });
+  };
+  scope.spawn("keeping uptimes tidy", (signal) => keepTidy([store], { clock, log, before }, signal));
   const operator = privateAddress && starting.use(
     await runService({
       world,

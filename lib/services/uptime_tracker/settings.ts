@@ -28,7 +28,5 @@ export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
 export const ONLINE_MS = 6 * 60_000;
 /** Counted at once: a list of all for a week is some 15 MB. Those that are known go on. */
 export const VISORS_MAX = 50_000;
-/** Between two looks at what is too old, and at days that can be written to their file. */
-export const TIDY_MS = 60 * 60_000;
 /** Days of the page for people when it is not told how many. */
 export const DASHBOARD_DAYS = 6;

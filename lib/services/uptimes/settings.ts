@@ -6,5 +6,15 @@ export const HISTORY_DAYS = 7;
 export const HISTORY_MONTHS = 12;
 /** Figures of days are read anew after it: a list of everybody for a week is some thousands of rows. */
 export const DAYS_CACHE_MS = 5 * 60_000;
+/** Visors register each 90 s; what a registration stands for where they count (services.md 3.3). */
+export const REGISTRATION_BEAT_MS = 90_000;
+/** One that comes a little early counts, or a jitter of the network would cost every second one. */
+export const REGISTRATION_EARLY_MS = 5_000;
+/** Of a whole day: 960. */
+export const REGISTRATION_BEATS_OF_DAY = 24 * 60 * 60_000 / REGISTRATION_BEAT_MS;
+/** Visors with uptimes: of more the one not seen for longest is forgotten. A list of all for a week is some 15 MB. */
+export const VISORS_KEPT_MAX = 50_000;
+/** Between two looks at what is too old. */
+export const TIDY_MS = 60 * 60_000;
 /** Keys in one question; further ones are passed over. */
 export const ASKED_KEYS_MAX = 512;

@@ -7,14 +7,22 @@
  *
  * @module
  */
-import { present } from "../../base/mod.ts";
+import { describeError, type Log, present } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { isVersion } from "../../directory/mod.ts";
-import type { Clock } from "../../runtime/mod.ts";
+import { type Clock, sleep } from "../../runtime/mod.ts";
 import { type Answer, goJson, json, plain, queryValue, readKey } from "../hosting/mod.ts";
 import { DAY_MS, dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
 import { type CountedDay, DayCache } from "./_days.ts";
-import { ASKED_KEYS_MAX, HISTORY_DAYS, HISTORY_MONTHS } from "./settings.ts";
+import {
+  ASKED_KEYS_MAX,
+  HISTORY_DAYS,
+  HISTORY_MONTHS,
+  REGISTRATION_BEAT_MS,
+  REGISTRATION_EARLY_MS,
+  TIDY_MS,
+  VISORS_KEPT_MAX,
+} from "./settings.ts";
 
 export interface UptimesOptions<Key extends string = PublicKey> {
   readonly store: UptimeStore<Key>;
@@ -56,6 +64,37 @@ export class Uptimes<Key extends string = PublicKey> {
     if (typeof online === "function") return await online();
     const nowMs = clock.wallMs();
     return ({ lastSeenMs }) => nowMs - lastSeenMs < online;
+  }
+}
+
+/**
+ * How a registration beats. Keys cost nothing to invent: those that are up keep their places, whoever fills the others.
+ */
+export const REGISTRATION_BEAT = {
+  intervalMs: REGISTRATION_BEAT_MS - REGISTRATION_EARLY_MS,
+  visorsMax: VISORS_KEPT_MAX,
+  makesRoom: true,
+} as const;
+
+/** Forgets what is too old now and every hour, until the signal. `before`: what is done with it first. */
+export async function keepTidy(
+  stores: readonly Pick<UptimeStore, "forget">[],
+  { clock, log, before = () => Promise.resolve() }: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly before?: () => Promise<void>;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      await before();
+      for (const store of stores) await forgetOld(store, clock);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });
+    }
+    await sleep(clock, TIDY_MS, signal);
   }
 }
 

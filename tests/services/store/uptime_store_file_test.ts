@@ -21,7 +21,7 @@ Deno.test("a restart counts the visors that are there", async () => {
 Deno.test("uptimes of trackers, visors and transports share a file, and nothing else", async () => {
   const folder = await Deno.makeTempDir();
   const { clock, ledger } = world();
-  for (const  of of["uptime", "visor_uptime", "transport_uptime"] as const) {
+  for (const  of of["uptime", "visor_uptime", "transport_uptime", "service_uptime"] as const) {
     await using store = await openUptimeStore<string>(`${folder}/store.db`, { clock, ledger }, { of });
     assert.deepEqual(await store.visors(), []);
     assert.equal(

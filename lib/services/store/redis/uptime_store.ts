@@ -100,6 +100,7 @@ const PREFIXES: Readonly<Record<UptimesOf, string>> = {
   uptime: prefixOf("uptime-tracker"),
   visor_uptime: prefixOf("visor-uptime"),
   transport_uptime: prefixOf("transport-uptime"),
+  service_uptime: prefixOf("service-uptime"),
 };
 
 export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeStore<Key> {
