@@ -1,26 +1,15 @@
-/** The routes of a deployment that visors ask most, and what happens on one at saturation. @module */
-import type { BenchRow } from "../../scripts/bench.ts";
+/** The routes of a deployment that visors ask. @module */
 import type { KeyPair } from "../../lib/crypto/mod.ts";
 import { wireTransport } from "../../lib/directory/mod.ts";
 import { renderEntry, signEntry } from "../../lib/dmsg/mod.ts";
-import {
-  type Asked,
-  Connection,
-  encodeRequest,
-  pairOf,
-  proofOf,
-  ServicesProcess,
-  transportOf,
-} from "./_deployment.ts";
-import { percentile } from "./_dmsg_network.ts";
+import { type Asked, pairOf, proofOf, transportOf } from "./_deployment.ts";
 
-const CONNECTIONS = 16;
-const REQUESTS = 100; // per connection and run
-const QUICK_REQUESTS = 1_000; // the same where nothing is signed: CPU time is told in steps of 10 ms
-const RUNS = 3;
+const QUICK_REQUESTS = 1_000; // per connection and run, where nothing is signed: CPU time is told in steps of 10 ms
 const OWN_TRANSPORTS = 10;
 /** A transport discovery takes so many of one key at once (services.md 1.3): then comes the next key. */
 const REQUESTS_OF_KEY = 10;
+
+const HEARTBEAT: Asked = { method: "GET", path: "/v4/update?version=v1.3.29" };
 
 /** A route under load. */
 export interface Route {
@@ -34,10 +23,12 @@ export interface Route {
   readonly everyMs: number;
   /** The next request of a visor, by its number. */
   readonly make: (index: number) => Asked;
-  /** For each connection and run, at saturation. Default {@link REQUESTS}. */
+  /** For each connection and run, at saturation. Default 100. */
   readonly requests?: number;
   /** In place of `make` at saturation. */
   readonly makeMany?: (index: number) => Asked;
+  /** What `makeMany` wants asked before what it made, in no hurry: taken out by whoever asks it. */
+  readonly before?: { readonly asked: Asked; readonly status: number }[];
 }
 
 /** The requests of these visors, to services that have none of them yet. */
@@ -54,17 +45,22 @@ export function routesOf(visors: readonly KeyPair[]): Route[] {
     const nonce = count(`${service} ${index}`);
     return { ...asked, headers: proofOf(visors[index]!, asked.body ?? "", nonce) };
   };
-  const registration = (visor: KeyPair, peers: readonly KeyPair[]): Asked => {
-    const body = JSON.stringify(peers.map((peer) => wireTransport(transportOf(visor, peer)))) + "\n";
-    return { method: "POST", path: "/v3/transports/", body, headers: proofOf(visor, body, 0) };
+  const bodyOf = (visor: KeyPair, peers: readonly KeyPair[]) =>
+    JSON.stringify(peers.map((peer) => wireTransport(transportOf(visor, peer)))) + "\n";
+  /** Its answer is 201, which leaves the number as it is. */
+  const registration = (visor: KeyPair, body: string, nonce: number): Asked => {
+    return { method: "POST", path: "/v3/transports/", body, headers: proofOf(visor, body, nonce) };
   };
   const peers = Array.from({ length: OWN_TRANSPORTS }, (_, index) => pairOf(`bench peer ${index}`));
-  const own = visors.map((visor) => registration(visor, peers));
+  const own = visors.map((visor) => bodyOf(visor, peers));
   let registered: Asked | undefined;
   let asker: KeyPair | undefined;
+  let living: KeyPair | undefined;
+  const livingFirst: Route["before"] = [];
   const next = (index: number) => visors[(index + 1) % visors.length]!.publicKey;
   const [discovery, transports] = ["dmsg discovery", "transport discovery"];
   const [resolver, listing, uptimes] = ["address resolver", "service discovery", "uptime tracker"];
+  const [routing, configs] = ["route finder", "config bootstrapper"];
   const bind = JSON.stringify({ port: "7777", addresses: ["127.0.0.1"] }) + "\n";
   const serviceOf = ({ publicKey }: KeyPair) =>
     JSON.stringify({ address: `${publicKey}:3`, type: "skysocks", version: "v1.3.29" });
@@ -103,12 +99,13 @@ export function routesOf(visors: readonly KeyPair[]): Route[] {
       status: 201,
       go: 870,
       everyMs: 90_000,
-      make: (index) => own[index]!,
+      make: (index) => registration(visors[index]!, own[index]!, counters.get(`${transports} ${index}`) ?? 0),
       // One transport, of a key that registers it and renews it.
       makeMany: () => {
         const number = count("registrations");
         if (number % REQUESTS_OF_KEY === 0) {
-          registered = registration(pairOf(`bench edge ${number}`), [peers[number % peers.length]!]);
+          const edge = pairOf(`bench edge ${number}`);
+          registered = registration(edge, bodyOf(edge, [peers[number % peers.length]!]), 0);
         }
         return registered!;
       },
@@ -130,6 +127,26 @@ export function routesOf(visors: readonly KeyPair[]): Route[] {
           path: `/transports/edge:${next(index)}`,
           headers: proofOf(asker!, "", nonce),
         };
+      },
+    },
+    {
+      name: "transport heartbeat",
+      service: transports!,
+      status: 200,
+      everyMs: 90_000,
+      requests: 11 * (REQUESTS_OF_KEY - 1), // all of a key on one connection
+      make: (index) => counted(transports!, index, HEARTBEAT),
+      // Of a key that has a transport: one that has none is in no list, whatever it says.
+      before: livingFirst,
+      makeMany: () => {
+        const number = count("lives");
+        const nonce = number % (REQUESTS_OF_KEY - 1);
+        if (nonce === 0) {
+          living = pairOf(`bench life ${number}`);
+          const asked = registration(living, bodyOf(living, [peers[number % peers.length]!]), 0);
+          livingFirst.push({ asked, status: 201 });
+        }
+        return { ...HEARTBEAT, headers: proofOf(living!, "", nonce) };
       },
     },
     {
@@ -169,80 +186,30 @@ export function routesOf(visors: readonly KeyPair[]): Route[] {
       service: uptimes!,
       status: 200,
       everyMs: 300_000,
-      make: (index) => counted(uptimes!, index, { method: "GET", path: "/v4/update?version=v1.3.29" }),
+      make: (index) => counted(uptimes!, index, HEARTBEAT),
+    },
+    {
+      name: "route finder, two hops",
+      service: routing!,
+      status: 200,
+      everyMs: 10_000,
+      requests: QUICK_REQUESTS,
+      make: (index) => {
+        const edge = `${visors[index]!.publicKey}:${next(index)}`;
+        return {
+          method: "POST",
+          path: "/routes",
+          body: JSON.stringify({ Edges: [edge], Opts: { MinHops: 1, MaxHops: 3 } }),
+        };
+      },
+    },
+    {
+      name: "configuration",
+      service: configs!,
+      status: 200,
+      everyMs: 300_000,
+      requests: QUICK_REQUESTS,
+      make: () => ({ method: "GET", path: "/" }),
     },
   ];
-}
-
-/** One request; how long its answer took, in ms. Rejects at any status but the expected one. */
-export async function askFor(
-  { name, status }: Route,
-  connection: Connection,
-  request: Uint8Array,
-): Promise<number> {
-  const startedMs = performance.now();
-  const answer = await connection.ask(request);
-  if (answer.status !== status) throw new Error(`${name}: ${answer.status} ${answer.text.slice(0, 200)}`);
-  return performance.now() - startedMs;
-}
-
-/** Every visor once on every route that writes: what reads ask for is there. */
-export async function fill(
-  processes: readonly ServicesProcess[],
-  routes: readonly Route[],
-  visors: number,
-): Promise<void> {
-  for (const route of routes.filter(({ everyMs }) => everyMs > 10_000)) {
-    const connection = await Connection.open(processes[0]!.port(route.service));
-    for (let index = 0; index < visors; index++) {
-      await askFor(route, connection, encodeRequest(route.make(index)));
-    }
-    connection.close();
-  }
-}
-
-/** A route over 16 connections, spread over the processes: the median of some runs. */
-export async function saturate(
-  prefix: string,
-  processes: readonly ServicesProcess[],
-  route: Route,
-): Promise<BenchRow[]> {
-  const { make, makeMany = make } = route;
-  const runs: { perSecond: number; cpuUs: number; p50: number; p99: number }[] = [];
-  for (let run = 0; run <= RUNS; run++) {
-    const requests = Array.from(
-      { length: CONNECTIONS },
-      (_, index) => Array.from({ length: route.requests ?? REQUESTS }, () => encodeRequest(makeMany(index))),
-    );
-    // Not before they are used: a server waits 10 s for a first request.
-    const connections = await Promise.all(
-      requests.map((_, index) => Connection.open(processes[index % processes.length]!.port(route.service))),
-    );
-    const cpuBefore = await cpuOf(processes);
-    const startedMs = performance.now();
-    const tookMs = (await Promise.all(connections.map(async (connection, index) => {
-      const each: number[] = [];
-      for (const request of requests[index]!) each.push(await askFor(route, connection, request));
-      return each;
-    }))).flat();
-    const perSecond = 1_000 * tookMs.length / (performance.now() - startedMs);
-    const cpuUs = 1e6 * (await cpuOf(processes) - cpuBefore) / tookMs.length;
-    for (const connection of connections) connection.close();
-    const [p50, p99] = [percentile(tookMs, 0.5), percentile(tookMs, 0.99)];
-    if (run > 0) runs.push({ perSecond, cpuUs, p50, p99 }); // the first warms up
-  }
-  const { perSecond, cpuUs, p50, p99 } = runs.sort((a, b) => a.perSecond - b.perSecond)[RUNS >> 1]!;
-  const name = `${prefix}: ${route.name}`;
-  return [
-    { name, value: perSecond, unit: "requests/s", reference: route.go },
-    { name: `${name}, CPU`, value: cpuUs, unit: "us", lessIsBetter: true },
-    { name: `${name}, p50`, value: p50, unit: "ms", lessIsBetter: true },
-    { name: `${name}, p99`, value: p99, unit: "ms", lessIsBetter: true },
-  ];
-}
-
-/** CPU time of all of them, in seconds. */
-export async function cpuOf(processes: readonly ServicesProcess[]): Promise<number> {
-  const each = await Promise.all(processes.map((process) => process.cpuSeconds()));
-  return each.reduce((sum, seconds) => sum + seconds, 0);
 }
