@@ -32,12 +32,20 @@ export class TestRedis implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts a server and waits until it accepts, on a free port, or on that of one that is gone. */
-  static async start(at?: number): Promise<TestRedis> {
+  /**
+   * Starts a server and waits until it accepts, on a free port, or on that of one that is gone. In `folder` it keeps
+   * what it acknowledges.
+   */
+  static async start(at?: number, { folder }: { readonly folder?: string } = {}): Promise<TestRedis> {
     for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
       const port = at ?? freePort();
       const process = new Deno.Command("redis-server", {
-        args: ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        args: [
+          ...["--port", String(port), "--bind", "127.0.0.1", "--save", ""],
+          ...(folder === undefined
+            ? ["--appendonly", "no"]
+            : ["--appendonly", "yes", "--appendfsync", "always", "--dir", folder]),
+        ],
         stdout: "piped",
         stderr: "null",
       }).spawn();
