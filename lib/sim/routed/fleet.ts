@@ -79,8 +79,8 @@ export class RoutedFleet extends Fleet {
     return this.wholeUp;
   }
 
-  /** STUN servers that the configurations of all visors name from now on; they start with the fleet. */
-  addStunServers(count: number): readonly StunNode[] {
+  /** STUN servers, which the configurations of `askers` name from now on; they start with the fleet. */
+  addStunServers(count: number, askers: readonly WholeVisor[]): readonly StunNode[] {
     for (let index = 1; index <= count; index++) {
       const node = new StunNode({ ...this.about(`stun-${index}`), isMasked: index % 2 === 0 });
       void node.world; // is switched on
@@ -88,7 +88,7 @@ export class RoutedFleet extends Fleet {
       this.guests.push(node);
     }
     const stun_servers = this.#stunServers.map(({ address }) => address);
-    for (const visor of this.whole) visor.config = { ...visor.config, stun_servers };
+    for (const visor of askers) visor.config = { ...visor.config, stun_servers };
     return this.#stunServers;
   }
 

@@ -41,8 +41,9 @@ export const halfOpenSudph: RoutedScenario = {
     other.route = far.route = AROUND;
     const route = () => fleet.retried("a route over it", () => ping(other, far, AROUND), ROUTED_WITHIN_MS);
     await route();
-    fleet.startTraffic(2, [other, far]);
-    for (const how of fleet.shuffled(["restarts", "restarts", "is forgotten"] as const)) {
+    for (const how of fleet.shuffled(["restarts", "restarts", "is forgotten", "is forgotten"] as const)) {
+      const isBusy = fleet.random.chance(50); // else only a ping finds out
+      if (isBusy) fleet.startTraffic(2, [other, far]);
       await fleet.sleep(fleet.random.integer(5_000, 40_000));
       const forgottenMs = fleet.simulation.nowMs;
       if (how === "is forgotten") {
@@ -59,6 +60,7 @@ export const halfOpenSudph: RoutedScenario = {
       }
       await untilMade(fleet, near, far, forgottenMs);
       await route();
+      await fleet.stopTraffic();
     }
   },
 };

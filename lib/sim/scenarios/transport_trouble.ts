@@ -6,7 +6,7 @@
  */
 import { CIRCUIT_OPEN_MS } from "../../routing/setup/mod.ts";
 import { withTimeout } from "../../runtime/mod.ts";
-import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
+import { KNOWN_AFTER_MS, ping, PING_PORT, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
 import { endOne } from "./_endings.ts";
 import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
@@ -20,10 +20,13 @@ const BOUND_WITHIN_MS = 110_000;
 /** Transports are registered anew each 90 s, or 15 s after a failure; the route finder reads each 5 s. */
 const REGISTERED_WITHIN_MS = 110_000;
 
+/** The look whether the old connection is dead, and the dial. */
+const TAKEN_BACK_WITHIN_MS = 3_000;
+
 export const halfOpenTransport: RoutedScenario = {
   name: "half-open-transport",
   summary:
-    "a transport lives at both its ends, and nothing passes; writes, closes and others must not wait for it",
+    "a transport lives at an end or both, and nothing passes; writes, closes, others and its peer must not wait for it",
   ...FOUR_VISORS,
   async run(fleet) {
     const row = fourOf(fleet);
@@ -59,8 +62,30 @@ export const halfOpenTransport: RoutedScenario = {
     await fleet.sleep(fleet.pick([5_000, 60_000, 240_000]));
     fleet.simulation.heal(from.name, to.name);
     fleet.say("everything passes again");
+    await fleet.stopTraffic();
+    await mustTakeBack(fleet, from, to);
   },
 };
+
+/** `lost` dies in silence and is back at once: a transport that `holder` needs for a route must not keep it out. */
+async function mustTakeBack(fleet: RoutedFleet, holder: WholeVisor, lost: WholeVisor): Promise<void> {
+  await fleet.retried("a transport after all that", async () => void await fleet.link(holder, lost), 60_000);
+  const group = await holder.node.dialer.dial({ publicKey: lost.publicKey, port: PING_PORT });
+  const held = holder.node.transports.to(lost.publicKey)[0]!;
+  lost.kill("silent");
+  await lost.start();
+  await lost.ready(new AbortController().signal);
+  const { router, transports } = holder.node;
+  const isNeeded = transports.find(held.id) === held && router.usesTransport(held.id);
+  if (!isNeeded) throw new TypeError(`${holder.name} knows already that ${lost.name} died`);
+  const startedMs = fleet.simulation.nowMs;
+  await fleet.link(lost, holder);
+  const tookMs = fleet.simulation.nowMs - startedMs;
+  if (tookMs > TAKEN_BACK_WITHIN_MS) throw new TypeError(`${lost.name} was taken back after ${tookMs} ms`);
+  if (held.isLive) throw new TypeError(`${holder.name} goes on with the transport that ${lost.name} lost`);
+  group.close();
+  await group.closed;
+}
 
 /** Packets for a route that is none, until the transport takes no more. Never rejects. */
 async function flood(transport: { readonly isLive: boolean; send: WriteOf }): Promise<void> {
