@@ -7,6 +7,7 @@ import {
   readTransport,
   ServiceAnswerError,
   ServiceRefusedError,
+  STATS_TYPES_MAX,
   TransportDiscoveryClient,
 } from "../../lib/directory/mod.ts";
 import type { AskService } from "../../lib/dmsg/mod.ts";
@@ -143,6 +144,28 @@ Deno.test("a service of 2024: each new transport is posted alone, once; deletion
   await client.register([first, third]);
   assert.equal(posts.length, 0, "ended and there again: its other edge may have removed it");
   assert.equal(await client.heartbeat(), false, "not offered");
+});
+
+Deno.test("statistics of keys are read as our service writes them; where they are not offered there are none; a liar's are bounded", async () => {
+  await using service = new TransportDiscoveryUnderTest({ requestsPerMinute: 0 });
+  const client = new TransportDiscoveryClient(askAs(service.api, alice, "http"));
+  await client.register([transportOf(alice, bob), transportOf(alice, bob, { type: "sudph" })]);
+  const stats = await client.perKeyStats();
+  assert.deepEqual([...stats.keys()].sort(), [alice.publicKey, bob.publicKey].sort());
+  assert.deepEqual(Object.fromEntries(stats.get(alice.publicKey)!), { total: 2, stcpr: 1, sudph: 1 });
+  const told = (status: number, text: string) =>
+    new TransportDiscoveryClient(() => Promise.resolve({ status, text })).perKeyStats();
+  assert.equal((await told(404, "")).size, 0);
+  await assert.rejects(told(500, ""), { code: "SERVICE_REFUSED" });
+  for (const text of ["", "[]", "null", "7"]) {
+    await assert.rejects(told(200, text), { code: "SERVICE_ANSWER" });
+  }
+  const types = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`t${index}`, 1]));
+  const odd = await told(
+    200,
+    JSON.stringify({ [alice.publicKey]: { ...types, x: "1" }, [bob.publicKey]: 7, no: {} }),
+  );
+  assert.deepEqual([...odd].map(([, counts]) => counts.size), [STATS_TYPES_MAX, 0]);
 });
 
 Deno.test("our service takes what the client posts where v3 is not known", async () => {

@@ -319,6 +319,17 @@ Deno.test("look-ups without authentication: edges, all, counts", async () => {
   const json = async (path: string) => JSON.parse((await service.ask(path)).body);
   assert.equal((await json("/all-transports")).length, 4);
   assert.equal((await json("/all-transports?selfTransports=hide")).length, 3);
+  await using lonely = new TransportDiscoveryUnderTest(unlimited);
+  await register(lonely, alice, [self]);
+  assert.equal(JSON.parse((await lonely.ask("/all-transports")).body).length, 1);
+  const hidden = await lonely.ask("/all-transports?selfTransports=hide");
+  assert.deepEqual([hidden.status, hidden.body], [404, `{"error":"transport not found"}\n`]);
+  await using empty = new TransportDiscoveryUnderTest(unlimited);
+  assert.equal((await empty.ask("/all-transports?selfTransports=hide")).status, 404);
+  assert.deepEqual([(await empty.ask("/all-transports")).status, (await empty.ask("/all-transports")).body], [
+    200,
+    "null\n",
+  ]);
   assert.deepEqual(await json("/all-transports/stats"), {
     total_transports: 4,
     by_type: { stcpr: 2, dmsg: 1, sudph: 1 },

@@ -35,7 +35,7 @@ export class Listing {
     this.#records = undefined;
   }
 
-  /** `/all-transports`: `null` when there is none, as the original says it. */
+  /** `/all-transports`: `null` when there is none, as the original of 2025 says it. */
   all({ hideSelf }: { readonly hideSelf: boolean }): Promise<string> {
     return this.#of(hideSelf ? "all but self" : "all", (records) => {
       const shown = hideSelf ? records.filter(({ edges }) => edges[0] !== edges[1]) : records;
@@ -101,9 +101,12 @@ export class Listing {
   }
 }
 
-/** A list as the original writes it: `null` for none. */
+/** An empty list, as the original writes it. */
+export const NO_TRANSPORTS = "null";
+
+/** A list as the original writes it. */
 export function renderTransports(records: readonly TransportRecord[]): string {
-  return records.length === 0 ? "null" : JSON.stringify(records.map(wireTransport));
+  return records.length === 0 ? NO_TRANSPORTS : JSON.stringify(records.map(wireTransport));
 }
 
 export function countTypes(records: readonly TransportRecord[]): TypeCounts {

@@ -34,7 +34,7 @@ import type { TransportFeed } from "./feed.ts";
 import { Beats, type UptimeStores } from "./_beats.ts";
 import { MetricRoutes } from "./_metric_routes.ts";
 import { UptimeRoutes } from "./_uptime_routes.ts";
-import { countTypes, Listing, renderTransports } from "./_listing.ts";
+import { countTypes, Listing, NO_TRANSPORTS, renderTransports } from "./_listing.ts";
 import { readList, readRegistration, type Refusal } from "./_registration.ts";
 import {
   EDGES_MAX,
@@ -221,7 +221,10 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
         return only("DELETE", () => deregister(question));
       case "/all-transports": {
         const hideSelf = queryValue(question.query, "selfTransports") === "hide";
-        return only("GET", async () => plain(`${await listing.all({ hideSelf })}\n`));
+        return only("GET", async () => {
+          const all = await listing.all({ hideSelf });
+          return hideSelf && all === NO_TRANSPORTS ? NO_TRANSPORT : plain(`${all}\n`); // 404 to those of 2026 who ask so
+        });
       }
       case "/all-transports/stats":
         return only("GET", async () => json(`${await listing.stats()}\n`));

@@ -6,6 +6,7 @@ import {
   LocationClient,
   parseDailyUptimes,
   ServiceDiscoveryClient,
+  TransportDiscoveryClient,
   UptimeTrackerClient,
 } from "../../../lib/directory/mod.ts";
 import type { AskService } from "../../../lib/dmsg/mod.ts";
@@ -120,7 +121,12 @@ export const listedServiceTargets: readonly FuzzTarget[] = [
   },
   {
     name: "services/listed-paths",
-    inputs: textMutants([...pathsOf(services), ...pathsOf(uptimes), ...pathsOf(operating)]),
+    inputs: textMutants([
+      ...pathsOf(services),
+      ...pathsOf(uptimes),
+      ...pathsOf(operating),
+      UPTIME_QUESTIONS[0]!,
+    ]),
     feed: look,
     refuses: false,
   },
@@ -134,6 +140,11 @@ export const listedServiceTargets: readonly FuzzTarget[] = [
     name: "directory/uptimes",
     inputs: jsonMutants(answersOf(uptimes, /^\/uptimes/)),
     feed: (text: string) => new UptimeTrackerClient(saying(text)).uptimes(),
+  },
+  {
+    name: "directory/per-key-stats",
+    inputs: jsonMutants([`{"${visor.publicKey}":{"total":3,"stcpr":2,"sudph":1},"02":{"total":1}}`, "{}"]),
+    feed: (text: string) => new TransportDiscoveryClient(saying(text)).perKeyStats(),
   },
   {
     name: "services/transport-uptimes",
