@@ -1,11 +1,30 @@
 /** What an operator decides about any service (services.md 13.1). @module */
 import { CallerError } from "../../base/mod.ts";
+import type { PublicKey } from "../../crypto/mod.ts";
 
 /** Where this program comes from; `unknown` in an unstamped build. */
 export interface BuildInfo {
   readonly version: string;
   readonly commit: string;
   readonly date: string;
+}
+
+/** What an operator decides about every service that knows what others told it. Everything has a default. */
+export interface HostedSettings {
+  /** Network monitors: who may deregister others. Default: nobody. */
+  readonly whitelistKeys?: readonly PublicKey[];
+  /**
+   * Life of what is registered after its last registration, 1 s to 366 d. 0: until it is deleted, for networks with
+   * visors of 2024, which register once. Default: the service's.
+   */
+  readonly entryTimeoutMs?: number;
+  /**
+   * Take a proxy's word (True-Client-IP, X-Real-IP, X-Forwarded-For) for where a caller is, as every service of
+   * the network does. Without a proxy in front callers write it themselves: then false. Default true.
+   */
+  readonly believeProxies?: boolean;
+  /** What `/health` says about the program. */
+  readonly build?: BuildInfo;
 }
 
 /** Where a service listens: plain HTTP, dmsg port 80, or both. */

@@ -1,20 +1,10 @@
 /** What an operator decides about a service discovery (services.md 1.3, 6). @module */
-import type { PublicKey } from "../../crypto/mod.ts";
-import type { BuildInfo } from "../hosting/mod.ts";
+import type { HostedSettings } from "../hosting/mod.ts";
 
-/** How services are judged and kept. Everything has a default. */
-export interface ServiceDiscoverySettings {
-  /** Network monitors: who may deregister others' services. */
-  readonly whitelistKeys?: readonly PublicKey[];
-  /** Life of a service after its last registration, 1 s to 366 d; 0: until it is deleted. Default {@link SERVICE_TTL_MS}. */
-  readonly entryTimeoutMs?: number;
+/** How services are judged and kept: each lives for {@link SERVICE_TTL_MS} by default. */
+export interface ServiceDiscoverySettings extends HostedSettings {
   /** Take public visors at loopback and private addresses too, for a network that has no others. Default false. */
   readonly allowLoopbackAddresses?: boolean;
-  /**
-   * Take a proxy's word (True-Client-IP, X-Real-IP, X-Forwarded-For) for where a caller is, as every service of
-   * the network does. Without a proxy in front callers write it themselves: then false. Default true.
-   */
-  readonly believeProxies?: boolean;
   /**
    * Refuse whom no place is known of with 500, as services of 2024 do: a visor without `geo` that is at no public
    * address, and everybody without `geo` while the location service cannot be asked. Default false: the place is left out.
@@ -27,8 +17,6 @@ export interface ServiceDiscoverySettings {
   readonly checksReachability?: boolean;
   /** Live services of one type, at most. Default {@link SERVICES_OF_TYPE_MAX}. */
   readonly servicesOfTypeMax?: number;
-  /** What `/health` says about the program. */
-  readonly build?: BuildInfo;
 }
 
 /** Visors register each 90 s: three tries fit (SV-2). */

@@ -1,16 +1,11 @@
 /** What an operator decides about a transport discovery (services.md 1.3, 3.3). @module */
-import type { PublicKey } from "../../crypto/mod.ts";
-import type { BuildInfo } from "../hosting/mod.ts";
+import type { HostedSettings } from "../hosting/mod.ts";
 
-/** How transports are judged and kept. Everything has a default. */
-export interface TransportDiscoverySettings {
-  /** Network monitors: who may deregister others' transports. */
-  readonly whitelistKeys?: readonly PublicKey[];
-  /**
-   * Life of a transport after its last registration, 1 s to 366 d. 0: until it is deleted, for networks with
-   * visors of 2024, which register once. Default {@link TRANSPORT_TTL_MS}.
-   */
-  readonly entryTimeoutMs?: number;
+/**
+ * How transports are judged and kept: each for {@link TRANSPORT_TTL_MS} by default. What a
+ * proxy says of where a caller is, is not asked.
+ */
+export interface TransportDiscoverySettings extends Omit<HostedSettings, "believeProxies"> {
   /** Of one key, where a key must be proven. 0: no limit. Default {@link REQUESTS_PER_MINUTE}. */
   readonly requestsPerMinute?: number;
   /** At once. Default {@link REQUESTS_BURST}. */
@@ -19,8 +14,6 @@ export interface TransportDiscoverySettings {
   readonly recordsOfKeyMax?: number;
   /** The same of all keys at one public address. Default {@link RECORDS_OF_ADDRESS_MAX}. */
   readonly recordsOfAddressMax?: number;
-  /** What `/health` says about the program. */
-  readonly build?: BuildInfo;
 }
 
 /** Visors register each 90 s: three tries fit (SV-2). */

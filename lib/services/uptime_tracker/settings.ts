@@ -1,19 +1,12 @@
 /** What an operator decides about an uptime tracker (services.md 1.3, 7). @module */
-import type { BuildInfo } from "../hosting/mod.ts";
+import type { HostedSettings } from "../hosting/mod.ts";
 
 /** How visors are counted and told of. Everything has a default. */
-export interface UptimeTrackerSettings {
+export interface UptimeTrackerSettings extends Pick<HostedSettings, "believeProxies" | "build"> {
   /** Lists for one address or key, in a minute. 0: no limit. Default {@link LISTS_PER_MINUTE}. */
   readonly listsPerMinute?: number;
-  /**
-   * Take a proxy's word (True-Client-IP, X-Real-IP, X-Forwarded-For) for where a caller is, as every service of
-   * the network does. Without a proxy in front callers write it themselves: then false. Default true.
-   */
-  readonly believeProxies?: boolean;
   /** Visors that are counted, at most. Default {@link VISORS_MAX}. */
   readonly visorsMax?: number;
-  /** What `/health` says about the program. */
-  readonly build?: BuildInfo;
 }
 
 /** Of everybody, for one address or key (services.md 1.3). */
