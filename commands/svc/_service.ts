@@ -6,12 +6,14 @@ import { type DmsgNetwork, embeddedNetwork, networkOfFile, parseAuthority } from
 import {
   processFigures,
   renderSocketAddress,
+  sleep,
   type SocketAddress,
   type World,
 } from "../../lib/runtime/mod.ts";
 import {
   Assembly,
   type AssemblyOptions,
+  CLOSE_MAX_MS,
   type KeySource,
   type PlannedService,
   serveMetrics,
@@ -148,21 +150,22 @@ export async function runServices(
     const url = `http://${renderSocketAddress(metrics.address)}/metrics`;
     io.emitEach({ event: "metrics", address: url }, () => `metrics on ${url}`);
   }
-  const assembly = running.use(
-    await Assembly.start({
-      ...planned,
-      world,
-      log,
-      build: { version: io.version, commit: "unknown", date: "unknown" },
-      userAgent: `skyctl/${io.version}`,
-      alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
-      postQuantum: postQuantumOf(io, world, options),
-      onStarted: (service) => {
-        started.push(service);
-        tell(io, service);
-      },
-    }),
-  );
+  const starting = Assembly.start({
+    ...planned,
+    world,
+    log,
+    build: { version: io.version, commit: "unknown", date: "unknown" },
+    userAgent: `skyctl/${io.version}`,
+    alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
+    postQuantum: postQuantumOf(io, world, options),
+    onStarted: (service) => {
+      started.push(service);
+      tell(io, service);
+    },
+  });
+  const assembly = await startedInTime(io, world, starting);
+  if (assembly === undefined) return;
+  running.use(assembly);
   isUp = true;
   const { file } = planned;
   if (file !== undefined) {
@@ -174,6 +177,30 @@ export async function runServices(
   }
   running.defer(() => io.note("stopping..."));
   await untilInterrupt(io, Promise.race([assembly.failed, metricsLost]));
+}
+
+/**
+ * What `starting` gives; undefined where Ctrl-C came first, and it took as long after it as an end may: a store that
+ * does not answer holds nobody.
+ */
+async function startedInTime(
+  { signal }: Io,
+  { clock }: Pick<World, "clock">,
+  starting: Promise<Assembly>,
+): Promise<Assembly | undefined> {
+  const over = new AbortController();
+  const late = new Promise<undefined>((resolve) => {
+    const wait = () => void sleep(clock, CLOSE_MAX_MS, over.signal).then(() => resolve(undefined), () => {}); // it has started
+    if (signal.aborted) wait();
+    else signal.addEventListener("abort", wait, { once: true, signal: over.signal });
+  });
+  try {
+    const assembly = await Promise.race([starting, late]);
+    if (assembly === undefined) void starting.then((tooLate) => tooLate.close(), () => {});
+    return assembly;
+  } finally {
+    over.abort();
+  }
 }
 
 function tell(io: Io, service: StartedService): void {

@@ -53,3 +53,31 @@ for (
       });
     }));
 }
+
+Deno.test("Ctrl-C ends a start that a part of it holds up, in 2 s", () =>
+  withSimulation(42, async (simulation) => {
+    const world = simulation.node("here", { address: HOST });
+    const terminal = new FakeTerminal();
+    const makeWorld = () => Promise.resolve(world);
+    const io = new ProcessIo({ json: true, version: "1.2.3", terminal, makeWorld });
+    await simulation.run(async () => {
+      await world.files.makeDirectory(FOLDER);
+      const heldMs = 30_000;
+      const transports = async () => {
+        await sleep(world.clock, heldMs);
+        return Promise.reject(new Error("nobody answered"));
+      };
+      const services = planOf(["transport-discovery", "route-finder"], { mode: "http" })
+        .filter(({ type }) => type === "route-finder")
+        .map((plan) => ({ ...plan, settings: { transports } }));
+      const running = runServices(io, { logLevel: "error" }, () => Promise.resolve({ services }));
+      await sleep(world.clock, 1_000);
+      const sinceMs = world.clock.monotonicMs();
+      io.interrupt();
+      await running;
+      const tookMs = world.clock.monotonicMs() - sinceMs;
+      assert.ok(tookMs <= 2_000, `${tookMs} ms`);
+      assert.equal(terminal.stdout, "");
+      await sleep(world.clock, heldMs);
+    });
+  }));
