@@ -13,6 +13,8 @@ import type { Session } from "./session.ts";
 export const LIVENESS_INTERVAL_MS = 60_000;
 /** A congested server answered after more than 5 s, which evicted live sessions (seed E). */
 export const LIVENESS_DEADLINE_MS = 18_000;
+/** Who asks how a server of unknown age is waits so long for its answer, and then asks the mux. */
+export const MARKER_PATIENCE_MS = 2_000;
 /** Failures in a row that end a session. */
 export const LIVENESS_MISSES_MAX = 2;
 
@@ -87,7 +89,7 @@ export class SessionLiveness {
  * One marker there and back, in milliseconds. Errors: TimedOutError after `timeoutMs`, the session's end,
  * TruncatedError when the server closes without an answer.
  */
-export async function pingSession(
+async function pingSession(
   session: Session,
   clock: Clock,
   { timeoutMs = LIVENESS_DEADLINE_MS, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
@@ -107,4 +109,20 @@ export async function pingSession(
       stream.close();
     }
   });
+}
+
+/**
+ * One round trip with a server of any age, in milliseconds: by the marker, or by a mux ping where that is not
+ * answered at once. Errors: TimedOutError, the session's end, the signal's reason.
+ */
+export async function pingServer(session: Session, clock: Clock, signal?: AbortSignal): Promise<number> {
+  try {
+    return await pingSession(session, clock, { timeoutMs: MARKER_PATIENCE_MS, signal });
+  } catch {
+    signal?.throwIfAborted(); // of 2024, or gone: the mux knows
+  }
+  const startedMs = clock.monotonicMs();
+  const limit = { what: `Ping of server ${session.remote}`, afterMs: LIVENESS_DEADLINE_MS, signal };
+  await withTimeout(clock, limit, (ended) => session.mux.ping(ended));
+  return clock.monotonicMs() - startedMs;
 }

@@ -11,7 +11,7 @@ import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { PostQuantum, type PostQuantumSettings } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { Dialer, type DialStreamOptions } from "./_dialer.ts";
-import { pingSession } from "./_liveness.ts";
+import { pingServer } from "./_liveness.ts";
 import { PortTable } from "./_port_table.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { respondToStream, STREAM_READ_IDLE_MS } from "./_respond.ts";
@@ -22,7 +22,7 @@ import { type Discovery, LayeredDiscovery } from "./discovery.ts";
 import { type Entry, sameDelegatedServers } from "./entry.ts";
 import { DmsgError } from "./errors.ts";
 import { Listener } from "./listener.ts";
-import type { SessionStatus } from "./session.ts";
+import type { Session, SessionStatus } from "./session.ts";
 import type { DmsgStream } from "./stream.ts";
 
 export type { DialStreamOptions } from "./_dialer.ts";
@@ -247,9 +247,7 @@ export class DmsgClient implements AsyncDisposable {
 
   /** A session with this server, made now when there is none. */
   async connect(server: PublicKey, signal?: AbortSignal): Promise<SessionStatus> {
-    const entry = await this.discovery.entry(server, signal);
-    if (entry === undefined) throw new DmsgError(100);
-    return (await this.#sessions.ensure(entry, signal)).status();
+    return (await this.#sessionWith(server, signal)).status();
   }
 
   /** Sessions with every server that the discovery or the seeds name (CL-2), and why some could not be had. */
@@ -267,12 +265,15 @@ export class DmsgClient implements AsyncDisposable {
     });
   }
 
-  /** Round trip to a connected server, in milliseconds. */
+  /** Round trip to a server of any age, in milliseconds. */
   async pingServer(server: PublicKey, signal?: AbortSignal): Promise<number> {
+    return await pingServer(await this.#sessionWith(server, signal), this.#options.world.clock, signal);
+  }
+
+  async #sessionWith(server: PublicKey, signal: AbortSignal | undefined): Promise<Session> {
     const entry = await this.discovery.entry(server, signal);
     if (entry === undefined) throw new DmsgError(100);
-    const session = await this.#sessions.ensure(entry, signal);
-    return await pingSession(session, this.#options.world.clock, { signal });
+    return await this.#sessions.ensure(entry, signal);
   }
 
   /**

@@ -143,6 +143,23 @@ Deno.test("a ping that is cancelled rejects with the reason and leaves the sessi
     await network.sleep(500);
     ending.abort(new Error("enough"));
     await pinging;
-    await assert.rejects(client.pingServer(key("s1")), { code: "TIMED_OUT" });
     assert.equal(sessions[0]!.isLive, true);
+  }));
+
+for (const how of ["never", "end"] as const) {
+  Deno.test(`DmsgClient.pingServer() asks the mux of a server of 2024, which answers a marker with ${how}`, () =>
+    withServer(10, () => how, async (network, { markers, client }) => {
+      const askedMs = network.simulation.nowMs;
+      const roundTripMs = await client.pingServer(key("s1"));
+      assert.equal(markers.length, 1);
+      assert.ok(roundTripMs < 500, `${roundTripMs} ms: what was waited for the marker is no part of it`);
+      assert.ok(network.simulation.nowMs - askedMs < 3_000);
+    }));
+}
+
+Deno.test("DmsgClient.pingServer() fails where neither is answered", () =>
+  withServer(11, () => "never", async (network, { client }) => {
+    network.simulation.blackHole("s1", "a");
+    await assert.rejects(client.pingServer(key("s1")), { code: "TIMED_OUT" });
+    network.simulation.heal("s1", "a");
   }));
