@@ -1,5 +1,5 @@
 /**
- * `deno task interop [--peer PATH] [--only dmsg|routes] [--json]`: living interoperability, as a matrix of role,
+ * `deno task interop [--peer PATH] [--only dmsg|routes|services] [--patient] [--json]`: living interoperability, as a matrix of role,
  * direction and peer.
  *
  * `--peer` (or `SKYCTL_INTEROP_PEER`) is a `skywire` program of the operator's own. Without one its columns are
@@ -26,17 +26,26 @@ import { canMakeNamespace, inNamespace, runInNamespace } from "../tests/interop/
 import { OurBuild } from "../tests/interop/ours.ts";
 import { NoPeerError, PeerBuild } from "../tests/interop/peer.ts";
 import { tryRoutes } from "../tests/interop/routes.ts";
+import { SERVICE_NETWORKS, serviceRowsOf } from "../tests/interop/service_rows.ts";
+import { tryDeployment } from "../tests/interop/services.ts";
 
 /** Names a `skywire` program where `--peer` does not. */
 const PEER_VARIABLE = "SKYCTL_INTEROP_PEER";
 
 /** Everything together; what has not begun by then fails. Several times what it takes. */
-const WHOLE_MS = 15 * 60_000;
+const WHOLE_MS = 20 * 60_000;
+/** The same with `--patient`: six minutes more for each column. */
+const WHOLE_PATIENT_MS = 40 * 60_000;
 
 async function main(args: string[]): Promise<number> {
   const { values } = parseTask({
     args,
-    options: { peer: { type: "string" }, only: { type: "string" }, json: { type: "boolean" } },
+    options: {
+      peer: { type: "string" },
+      only: { type: "string" },
+      patient: { type: "boolean" },
+      json: { type: "boolean" },
+    },
   });
   const only = values.only;
   if (only !== undefined && !(only in PARTS)) {
@@ -51,16 +60,18 @@ async function main(args: string[]): Promise<number> {
   const early = Promise.withResolvers<"interrupted" | "late">();
   const interrupt = () => early.resolve("interrupted");
   for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
-  const timer = setTimeout(() => early.resolve("late"), WHOLE_MS);
+  const isPatient = values.patient === true;
+  const wholeMs = isPatient ? WHOLE_PATIENT_MS : WHOLE_MS;
+  const timer = setTimeout(() => early.resolve("late"), wholeMs);
   try {
     await using lab = await Lab.open();
     const peer = peerPath === undefined ? undefined : await PeerBuild.open(lab, peerPath);
     const plan = planOf(lab, peer, only as Part | undefined);
-    const work = fill(lab, plan).then(() => "done" as const);
+    const work = fill(lab, plan, isPatient).then(() => "done" as const);
     work.catch(() => {}); // its programs are ended under it when something else comes first
     const how = await Promise.race([work, early.promise]);
     if (how === "interrupted") return 130;
-    if (how === "late") console.error(`Not done within ${WHOLE_MS / 60_000} minutes`);
+    if (how === "late") console.error(`Not done within ${wholeMs / 60_000} minutes`);
     const { matrix } = plan;
     console.log(values.json ? JSON.stringify(reportOf(matrix), null, 2) : matrix.render());
     return matrix.isGood ? 0 : 1;
@@ -77,7 +88,11 @@ async function main(args: string[]): Promise<number> {
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What `--only` names. */
-const PARTS = { dmsg: NETWORKS.flatMap(rowsOf), routes: ROUTE_NETWORKS.flatMap(routeRowsOf) } as const;
+const PARTS = {
+  dmsg: NETWORKS.flatMap(rowsOf),
+  routes: ROUTE_NETWORKS.flatMap(routeRowsOf),
+  services: SERVICE_NETWORKS.flatMap(serviceRowsOf),
+} as const;
 type Part = keyof typeof PARTS;
 
 /** The matrix, and who plays whom in each of its columns. */
@@ -109,7 +124,7 @@ function planOf(lab: Lab, peer: PeerBuild | undefined, only: Part | undefined): 
   return { matrix: new Matrix(columns.map(({ column }) => column), rows), only, columns };
 }
 
-async function fill(lab: Lab, { matrix, only, columns }: Plan): Promise<void> {
+async function fill(lab: Lab, { matrix, only, columns }: Plan, isPatient: boolean): Promise<void> {
   const site = `${lab.folder}/site`;
   await writeSite(site);
   for (const { column, ours, theirs } of columns) {
@@ -119,18 +134,23 @@ async function fill(lab: Lab, { matrix, only, columns }: Plan): Promise<void> {
       continue;
     }
     const onCell = (line: string) => lab.isOver || console.error(line);
-    const options = { lab, matrix, column, ours, theirs, site, onCell };
+    const options = { lab, matrix, column, ours, theirs, site, isPatient, onCell };
     const say = (where: string) =>
       console.error(`# ${column.peer}, post-quantum ${column.postQuantum}: ${where}`);
-    for (const network of only === "routes" ? [] : NETWORKS) {
+    const isWanted = (part: Part) => only === undefined || only === part;
+    for (const network of isWanted("dmsg") ? NETWORKS : []) {
       if (lab.isOver) return;
       say(`discovery ${network.discovery}, server ${network.server}`);
       await tryNetwork(network, options);
     }
-    for (const network of only === "dmsg" ? [] : ROUTE_NETWORKS) {
+    for (const network of isWanted("routes") ? ROUTE_NETWORKS : []) {
       if (lab.isOver) return;
       say(`deployment ${network.deployment}`);
       await tryRoutes(network, options);
+    }
+    if (isWanted("services") && !lab.isOver) {
+      say("whole deployments");
+      await Promise.all(SERVICE_NETWORKS.map((network) => tryDeployment(network, options)));
     }
   }
 }

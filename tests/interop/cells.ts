@@ -9,6 +9,7 @@ import {
   type Side,
   titleOf,
 } from "./matrix.ts";
+import type { ServiceRole } from "./service_rows.ts";
 
 /** Where outcomes go. */
 export interface CellOptions {
@@ -22,7 +23,7 @@ export interface CellOptions {
  * Runs `work` for the row of this role and direction, unless there is none or it has an outcome, and fills its
  * cell: what `work` gives is the detail of a pass, `SkipError` a skip, everything else a failure. Never rejects.
  */
-export type FillCell<R extends Role | RouteRole> = (
+export type FillCell<R extends Role | RouteRole | ServiceRole> = (
   role: R,
   from: Side,
   work: () => Promise<string>,
@@ -30,7 +31,7 @@ export type FillCell<R extends Role | RouteRole> = (
 ) => Promise<void>;
 
 /** Fills cells of `rows`. Without `to`, the first row of the role and `from` is meant. */
-export function cellFiller<R extends Role | RouteRole>(
+export function cellFiller<R extends Role | RouteRole | ServiceRole>(
   rows: readonly Row[],
   { matrix, column, onCell }: CellOptions,
 ): FillCell<R> {

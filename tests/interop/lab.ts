@@ -152,10 +152,13 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** A web server of this process. Returns its URL. */
-  serve(handler: (request: Request) => Response | Promise<Response>): string {
+  /** A web server of this process, on any free port unless told. Returns its URL. */
+  serve(
+    handler: (request: Request) => Response | Promise<Response>,
+    { port = 0 }: { readonly port?: number } = {},
+  ): string {
     const { hostname = "127.0.0.1" } = this.#options;
-    const server = Deno.serve({ hostname, port: 0, onListen: () => {} }, handler);
+    const server = Deno.serve({ hostname, port, onListen: () => {} }, handler);
     this.#servers.push(server);
     return `http://${hostname}:${server.addr.port}`;
   }

@@ -10,6 +10,7 @@ import { type Lab, poll } from "./lab.ts";
 import { type NetworkPlan, type Role, rowsOf, type Side } from "./matrix.ts";
 import { OurBuild } from "./ours.ts";
 import { hasNoEntry, PeerBuild } from "./peer.ts";
+import { registered } from "./registered.ts";
 
 /** Of the file that is fetched each way. */
 export const FILE_BYTES = 32 * 1024 * 1024;
@@ -25,6 +26,8 @@ export interface LiveOptions extends CellOptions {
   readonly theirs: OurBuild | PeerBuild;
   /** A folder with {@link FILE_BYTES} of `big.bin`. */
   readonly site: string;
+  /** What takes minutes is waited for, too. Default: it is skipped. */
+  readonly isPatient?: boolean;
 }
 
 /** One network of one column. Never rejects: what cannot be tried is a failed or skipped cell. */
@@ -246,16 +249,6 @@ async function judge(
   });
   if (tookMs > AT_ONCE_MS) throw new Error(`Refused only after ${Math.round(tookMs)} ms`);
   return `refused after ${Math.round(tookMs)} ms: ${REQUIRED}`;
-}
-
-async function registered(discovery: string, server: string): Promise<void> {
-  await poll(async () => {
-    const response = await fetch(`${discovery}/dmsg-discovery/all_servers`, {
-      signal: AbortSignal.timeout(5_000),
-    });
-    const text = await response.text();
-    return response.ok && text.includes(server) || undefined;
-  }, { withinMs: 20_000, what: () => `The discovery does not list ${server}` });
 }
 
 const SIDES: readonly Side[] = ["ours", "theirs"];

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { SERVICE_NETWORKS, type ServiceRow, serviceRowsOf } from "./service_rows.ts";
+
 /** Whose program plays a part. In the control column ours plays theirs, too. */
 export type Side = "ours" | "theirs";
 
@@ -77,7 +79,7 @@ export interface RouteRow extends RouteNetworkPlan {
   readonly to: Side;
 }
 
-export type Row = DmsgRow | RouteRow;
+export type Row = DmsgRow | RouteRow | ServiceRow;
 
 /** One column: whom we meet, and how. */
 export interface Column {
@@ -144,7 +146,11 @@ export function routeRowsOf({ deployment }: RouteNetworkPlan): RouteRow[] {
 }
 
 /** Every row there is. */
-export const ROWS: readonly Row[] = [...NETWORKS.flatMap(rowsOf), ...ROUTE_NETWORKS.flatMap(routeRowsOf)];
+export const ROWS: readonly Row[] = [
+  ...NETWORKS.flatMap(rowsOf),
+  ...ROUTE_NETWORKS.flatMap(routeRowsOf),
+  ...SERVICE_NETWORKS.flatMap(serviceRowsOf),
+];
 
 /** Columns and rows, and the cells that were filled. */
 export class Matrix {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CLIENT_OPERATIONS, SERVICE_NETWORKS, serviceRowsOf, WAYS } from "./service_rows.ts";
 import { type Column, Matrix, NETWORKS, ROUTE_NETWORKS, routeRowsOf, rowsOf, titleOf } from "./matrix.ts";
 
 const column: Column = { peer: "skywire v1", postQuantum: "offer" };
@@ -85,6 +86,32 @@ Deno.test("routeRowsOf() has every way of being dialled, relayed and served, on 
     assert.deepEqual(ways("SOCKS, 2 hops"), [...between, "ours > ours", "theirs > theirs"].sort());
     assert.deepEqual([ways("route, 2 hops"), ways("route, 3 hops")], [["ours > ours"], ["ours > theirs"]]);
   }
+});
+
+Deno.test("serviceRowsOf() has every operation by either way, and visors of the one side on the other's deployment", () => {
+  const rows = SERVICE_NETWORKS.flatMap(serviceRowsOf);
+  assert.equal(rows.length, 101);
+  assert.equal(new Set(rows.map(titleOf)).size, rows.length);
+  const operations = Object.values(CLIENT_OPERATIONS).flat().length;
+  for (const way of WAYS) {
+    assert.equal(rows.filter(({ role }) => role.endsWith(`, over ${way}`)).length, operations, way);
+  }
+  const rolesOn = (side: string) =>
+    rows.filter(({ deployment }) => deployment === side).map(({ role }) => role);
+  for (
+    const role of ["dmsg entry", "bound for stcpr", "bound for sudph", "public visor", "skysocks server"]
+  ) {
+    for (const side of ["ours", "theirs"]) {
+      assert.equal(
+        rolesOn(side).filter((each) => each === `visor: ${role}`).length,
+        1,
+      );
+    }
+  }
+  assert.ok(
+    rows.every(({ deployment, from }) => from !== deployment),
+    "nobody is tried on a deployment of its own",
+  );
 });
 
 Deno.test("Matrix.render() has a line for each row, each reason once, and the counts", () => {

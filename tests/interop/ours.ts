@@ -125,5 +125,15 @@ export class OurBuild implements Build {
 
 /** Whether a command has handshakes of its own: the others ask the running visor. */
 function takesMode([noun, verb]: readonly string[]): boolean {
-  return (noun === "dmsg" && verb !== "sessions") || (noun === "visor" && verb === "run");
+  return (noun === "dmsg" && verb !== "sessions") || COMMANDS_WITH_MODE.has(`${noun} ${verb}`);
 }
+
+const COMMANDS_WITH_MODE: ReadonlySet<string> = new Set([
+  "visor run",
+  "svc run",
+  "svc health",
+  "tp disc",
+  "route find",
+  "conf gen",
+  "conf pull",
+]);

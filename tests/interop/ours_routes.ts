@@ -33,36 +33,45 @@ export class OurRoutes implements RouteBuild {
   }
 
   async startRouteVisor({ file }: Pick<Deployment, "file">, _: RouteVisorOptions): Promise<RouteVisor> {
-    const home = this.#lab.path("home");
-    const visor = this.#ours.start(
-      ["visor", "run", "--deployment", file, "--home", home, "--control", "127.0.0.1:0", "--json"],
-    );
-    const [, publicKey] = await visor.said(/"event":"ready","publicKey":"(\w+)"/);
-    const command = async (...args: string[]) =>
-      textOf(`skyctl ${args.slice(0, 2).join(" ")}`, await this.#ours.run([...args, "--home", home]));
-    await command("app", "start", "skysocks");
-    return {
-      publicKey: publicKey!,
-      addTransport: async (key, type) => JSON.parse(await command("tp", "add", key, "-t", type, "--json")).id,
-      removeTransport: async (id) => void await command("tp", "rm", id),
-      transports: async (): Promise<ListedTransport[]> => JSON.parse(await command("tp", "ls", "--json")),
-      ping: async (key, minHops) => {
-        const { roundTripsMs, forward }: { roundTripsMs: number[]; forward: { to: string }[] } = JSON.parse(
-          await command("visor", "ping", key, "-n", "3", "--min-hops", `${minHops}`, "--json"),
-        );
-        return { ms: Math.min(...roundTripsMs), way: forward.map(({ to }) => to) };
-      },
-      startProxy: async (key, minHops) => {
-        const address = `127.0.0.1:${freePort()}`;
-        await command("proxy", "start", "-k", key, "-a", address, "--min-hops", `${minHops}`);
-        return address;
-      },
-      stopProxy: async () => void await command("proxy", "stop"),
-      relayRules: async () => {
-        const rules: { type: string }[] = JSON.parse(await command("route", "ls", "--json"));
-        return rules.filter(({ type }) => type === "intermediary").length;
-      },
-      end: async () => void await visor.end("SIGINT"),
-    };
+    return await runOurVisor(this.#ours, this.#lab.path("home"), ["--deployment", file]);
   }
+}
+
+/** A visor in this home with skysocks on it, asked by our commands. */
+export async function runOurVisor(
+  ours: OurBuild,
+  home: string,
+  options: readonly string[] = [],
+): Promise<RouteVisor> {
+  const visor = ours.start(
+    ["visor", "run", ...options, "--home", home, "--control", "127.0.0.1:0", "--json"],
+  );
+  const [, publicKey] = await visor.said(/"event":"ready","publicKey":"(\w+)"/);
+  const command = async (...args: string[]) =>
+    textOf(`skyctl ${args.slice(0, 2).join(" ")}`, await ours.run([...args, "--home", home]));
+  await command("app", "start", "skysocks");
+  return {
+    publicKey: publicKey!,
+    addTransport: async (key, type) => JSON.parse(await command("tp", "add", key, "-t", type, "--json")).id,
+    removeTransport: async (id) => void await command("tp", "rm", id),
+    transports: async (): Promise<ListedTransport[]> => JSON.parse(await command("tp", "ls", "--json")),
+    ping: async (key, minHops) => {
+      const { roundTripsMs, forward }: { roundTripsMs: number[]; forward: { to: string }[] } = JSON.parse(
+        await command("visor", "ping", key, "-n", "3", "--min-hops", `${minHops}`, "--json"),
+      );
+      return { ms: Math.min(...roundTripsMs), way: forward.map(({ to }) => to) };
+    },
+    startProxy: async (key, minHops) => {
+      const address = `127.0.0.1:${freePort()}`;
+      await command("proxy", "start", "-k", key, "-a", address, "--min-hops", `${minHops}`);
+      return address;
+    },
+    stopProxy: async () => void await command("proxy", "stop"),
+    relayRules: async () => {
+      const rules: { type: string }[] = JSON.parse(await command("route", "ls", "--json"));
+      return rules.filter(({ type }) => type === "intermediary").length;
+    },
+    end: async () => void await visor.end("SIGINT"),
+    kill: async () => void await visor.end("SIGKILL"),
+  };
 }

@@ -48,18 +48,29 @@ export class PeerBuild implements Build {
     const [redisPort, port] = [freePort(), freePort()];
     const redis = this.startRedis(redisPort);
     await redis.said(/Ready to accept connections/i);
-    const { secretKey } = await this.keys();
+    const { publicKey, secretKey } = await this.keys();
     const url = `http://127.0.0.1:${port}`;
-    const program = this.start("discovery", [
-      ...["dmsg", "disc", "-a", `127.0.0.1:${port}`, "--redis", `redis://127.0.0.1:${redisPort}/0`],
-      ...["-t", "--sk", secretKey],
-    ]);
-    await poll(async () => await answers(`${url}/health`) ? true : undefined, {
-      withinMs: 20_000,
-      what: () => `its discovery does not answer: ${program.stderr.slice(-400)}`,
-    });
+    const start = async () => {
+      const program = this.start("discovery", [
+        ...["dmsg", "disc", "-a", `127.0.0.1:${port}`, "--redis", `redis://127.0.0.1:${redisPort}/0`],
+        ...["-t", "--sk", secretKey],
+      ]);
+      await poll(async () => await answers(`${url}/health`) ? true : undefined, {
+        withinMs: 20_000,
+        what: () => `its discovery does not answer: ${program.stderr.slice(-400)}`,
+      });
+      return program;
+    };
+    let program = await start();
     return {
       url,
+      publicKey,
+      redisPort,
+      /** It looks for dmsg servers at its start, and then only a minute later. */
+      restart: async () => {
+        await program.end();
+        program = await start();
+      },
       end: async () => {
         await program.end();
         await redis.end();

@@ -8,6 +8,7 @@ const VERSIONS = "/usr/lib/postgresql";
 const USER = "postgres";
 
 export class PostgresServer {
+  static readonly #servers = new WeakMap<Lab, Promise<PostgresServer>>();
   readonly port: number;
   readonly program: Program;
   /** What names database and user to the peer's services. */
@@ -18,8 +19,14 @@ export class PostgresServer {
     this.program = program;
   }
 
-  /** It lives as long as the lab. Errors: `SkipError` where there is no such program. */
-  static async start(lab: Lab): Promise<PostgresServer> {
+  /** The one of the lab, which lives as long. Errors: `SkipError` where there is no such program. */
+  static of(lab: Lab): Promise<PostgresServer> {
+    const known = PostgresServer.#servers.get(lab) ?? PostgresServer.#start(lab);
+    PostgresServer.#servers.set(lab, known);
+    return known;
+  }
+
+  static async #start(lab: Lab): Promise<PostgresServer> {
     const binaries = await newest();
     const folder = lab.path("postgres");
     await Deno.mkdir(folder);

@@ -54,6 +54,8 @@ export interface RouteVisor {
   /** How many rules it has that pass packets on; undefined where the program does not say. */
   relayRules(): Promise<number | undefined>;
   end(): Promise<void>;
+  /** Ends it as a power cut does: it tells nobody. */
+  kill(): Promise<void>;
 }
 
 /** A program that can be every part of such a network. */
