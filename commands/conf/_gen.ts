@@ -275,7 +275,7 @@ async function embeddedOf(
 
 async function deploymentsIn(io: Io, file: string): Promise<Deployments> {
   const { files } = await io.world();
-  return parseDeployments(new TextDecoder().decode(await files.read(file)));
+  return parseDeployments(new TextDecoder().decode(await files.read(file)), file);
 }
 
 function oneOf(deployments: Deployments, { settings }: ResolvedSettings): { deployment: Deployment } {

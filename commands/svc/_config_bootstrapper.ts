@@ -32,7 +32,7 @@ export async function toldDeployment(
 
 /** Of several in the file `prod`, else the first. */
 function deploymentOf(text: string, file: string): Deployment {
-  const deployments = parseDeployments(text);
+  const deployments = parseDeployments(text, file);
   const deployment = deployments["prod"] ?? Object.values(deployments)[0];
   if (deployment !== undefined) return deployment;
   throw new NoDiscoveryError(file);

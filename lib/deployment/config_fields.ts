@@ -6,6 +6,7 @@
  */
 import { CallerError, type LogLevel, type SkyErrorOptions } from "../base/mod.ts";
 import { parsePublicKey, type PublicKey, SecretKey } from "../crypto/mod.ts";
+import { placeOfProblem, shown } from "./_shown.ts";
 
 /** The largest configuration that is read, in characters. A visor's is some 10 KiB. */
 export const CONFIG_CHARS_MAX = 4 * 1024 * 1024;
@@ -260,28 +261,6 @@ function isDmsgAuthority(text: string): boolean {
   } catch {
     return false; // no point of the curve
   }
-}
-
-/** A secret key in the wrong place: messages end up in logs. */
-const SECRET_KEY_SHAPE = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi;
-
-/** A value as an error shows it: short. */
-function shown(value: unknown): string {
-  const text = (JSON.stringify(value) ?? "nothing").replace(SECRET_KEY_SHAPE, "[hidden]");
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-/** Line and column of the first thing that JSON.parse refused, where the engine says so. */
-function placeOfProblem(text: string): string {
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    const position = /position (\d+)/.exec(String(error))?.[1];
-    if (position === undefined) return "";
-    const before = text.slice(0, Number(position)).split("\n");
-    return ` (line ${before.length}, column ${before[before.length - 1]!.length + 1})`;
-  }
-  return "";
 }
 
 /** In milliseconds; NaN for what is none. */

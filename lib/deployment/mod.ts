@@ -13,5 +13,5 @@
 export * from "./config_fields.ts";
 export * from "./deployment.ts";
 export * from "./embedded.ts";
-export * from "./errors.ts";
+export { DeploymentError } from "./errors.ts";
 export * from "./parse.ts";

@@ -13,23 +13,32 @@ import {
   SERVICES,
   SOLE_NAME,
 } from "./deployment.ts";
-import { DeploymentError } from "./errors.ts";
+import { DeploymentError, NotJson } from "./errors.ts";
 
 /** Longest file that is read; the embedded one has 9 KiB. */
 export const DEPLOYMENT_CHARS_MAX = 1024 * 1024;
 /** Elements of one list. */
 export const LIST_MAX = 4_096;
 
-/** Reads a file. Errors: `DeploymentError`. */
-export function parseDeployments(text: string): Deployments {
+/** Reads the text of a file; errors name it where it is given. Errors: `DeploymentError`. */
+export function parseDeployments(text: string, file?: string): Deployments {
+  try {
+    return parsed(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw error instanceof DeploymentError && file !== undefined ? error.of(file) : error;
+  }
+}
+
+function parsed(text: string): Deployments {
   if (text.length > DEPLOYMENT_CHARS_MAX) {
     throw new DeploymentError("", `${text.length} characters`, `at most ${DEPLOYMENT_CHARS_MAX} characters`);
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw new DeploymentError("", text, "a JSON object of deployments", { cause });
+  } catch {
+    // The parser's own message may quote a secret key: somebody may name a visor's configuration.
+    throw new DeploymentError("", new NotJson(text), "a JSON object of deployments");
   }
   return readDeployments(value);
 }

@@ -61,7 +61,7 @@ export interface DmsgNetwork {
 
 /** The network of a deployment file: the one of this name, else its first. Errors: of its parser; `NoDiscoveryError`. */
 export function networkOfFile(text: string, file: string, wanted: "prod" | "test" = "prod"): DmsgNetwork {
-  const deployments = parseDeployments(text);
+  const deployments = parseDeployments(text, file);
   const name = wanted in deployments ? wanted : Object.keys(deployments)[0];
   if (name === undefined) throw new NoDiscoveryError(file);
   const network = toNetwork(name, deployments[name]!, file);

@@ -171,6 +171,31 @@ Deno.test("a text that is no deployment file is refused whole", () => {
   }
 });
 
+Deno.test("parseDeployments() names the file and the place, and shows no secret key of a file that is another one", () => {
+  const secret = "ab".repeat(32);
+  const message = (text: string, file?: string) => {
+    try {
+      parseDeployments(text, file);
+    } catch (error) {
+      assert.ok(error instanceof DeploymentError);
+      return `${error.message}; ${error.cause}`;
+    }
+    assert.fail("taken");
+  };
+  assert.equal(
+    message(`{"sk":"${secret}",\n "dmsg":`, "visor.json"),
+    "visor.json: Deployment must be a JSON object of deployments, not text that is no JSON (it ends too early, in line 2); undefined",
+  );
+  assert.match(message(`{"sk": ${secret}}`), /no JSON \(line 1, column \d+\); undefined$/);
+  assert.match(message("", "net.json"), /^net\.json: .*, not an empty file;/);
+  assert.match(message(`{"sk":"${secret}"}`), /not \{"sk":"\[hidden\]"\};/);
+  assert.match(
+    message(`{"prod":{"conf":1}}`, "net.json"),
+    /^net\.json: Deployment field prod\.conf must be /,
+  );
+  assert.deepEqual(parseDeployments('\uFEFF{"a":{"conf":"http://x"}}')["a"]!.conf, "http://x");
+});
+
 Deno.test("a deployment may have any name", () => {
   const deployments = parseDeployments(`{"__proto__": {"conf": "http://x"}}`);
   assert.deepEqual(Object.keys(deployments), ["__proto__"]);
