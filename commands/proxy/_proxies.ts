@@ -1,8 +1,9 @@
 /** Skysocks clients of the running visor, and how they are shown. @module */
 import { CallerError } from "../../lib/base/mod.ts";
 import { renderBytes, renderDuration } from "../../lib/cli/mod.ts";
-import { renderFields } from "../../lib/cli/table.ts";
+import { renderFields, renderTable } from "../../lib/cli/table.ts";
 import type { AppSummary } from "../../lib/control/mod.ts";
+import type { ServiceRecord } from "../../lib/directory/mod.ts";
 import { SKYSOCKS_CLIENT } from "./proxy_name_option.ts";
 
 /** The visor has no skysocks client of that name. */
@@ -36,6 +37,21 @@ export function renderProxies(apps: readonly AppSummary[]): string {
       ["restarts", restarts],
     ])
   ).join("\n\n");
+}
+
+/** Proxies of others, a line each. */
+export function renderOffered(records: readonly ServiceRecord[]): string {
+  if (records.length === 0) return "no proxy is known";
+  return renderTable(
+    ["visor", "port", "country", "region", "version"],
+    records.map(({ publicKey, port, place, version }) => [
+      publicKey,
+      port,
+      place?.country ?? "-",
+      place?.region ?? "-",
+      version ?? "-",
+    ]),
+  );
 }
 
 /**

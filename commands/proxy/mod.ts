@@ -1,5 +1,6 @@
 /** `skyctl proxy`: SOCKS through another visor. @module */
 import { type AnyCommand, type Io, noun } from "../../lib/cli/mod.ts";
+import { lsCommand } from "./ls.ts";
 import { startCommand } from "./start.ts";
 import { statusCommand } from "./status.ts";
 import { stopCommand } from "./stop.ts";
@@ -10,5 +11,6 @@ export function proxyNoun(io: Io): AnyCommand {
     startCommand(io),
     stopCommand(io),
     statusCommand(io),
+    lsCommand(io),
   ]);
 }

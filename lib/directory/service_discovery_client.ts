@@ -22,6 +22,9 @@ export interface FindServices {
   readonly quantity?: number;
 }
 
+/** Services of one list that is no large answer yet: of such some 4 MB. */
+export const SMALL_LIST_MAX = 1_000;
+
 /** A service as its name: what is deleted. */
 export type RegisteredService = Pick<ServiceRecord, "publicKey" | "port" | "type">;
 
@@ -71,7 +74,8 @@ export class ServiceDiscoveryClient {
     if (wanted.version !== undefined) query.set("version", wanted.version);
     if (wanted.country !== undefined) query.set("country", wanted.country);
     if (wanted.quantity !== undefined) query.set("quantity", `${wanted.quantity}`);
-    const answer = await this.#ask({ method: "GET", path: `/api/services?${query}`, isLarge: true }, signal);
+    const isLarge = wanted.quantity === undefined || wanted.quantity > SMALL_LIST_MAX;
+    const answer = await this.#ask({ method: "GET", path: `/api/services?${query}`, isLarge }, signal);
     if (answer.status === 404) return [];
     if (answer.status !== 200) throw refused(SERVICE, "its list", answer);
     const records = listOf(SERVICE, answer).flatMap((item) => readService(item) ?? []);

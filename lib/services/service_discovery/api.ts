@@ -85,7 +85,6 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
     allowLoopbackAddresses = false,
     believeProxies = true,
     requiresPlace = false,
-    checksReachability = true,
     servicesOfTypeMax: recordsMax = SERVICES_OF_TYPE_MAX,
   } = settings;
   const whitelist = new Set<string>(settings.whitelistKeys);
@@ -93,9 +92,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   const auth = new RequestAuth(store.nonces);
   const listing = new Listing({ store, clock, random, render: renderList });
   const places = locate && new PlaceBook(locate, clock);
-  const reachability = checksReachability && reach !== undefined
-    ? new Reachability(reach, { clock, log })
-    : undefined;
+  const reachability = reach && new Reachability(reach, { clock, log });
   const uptimes = new Uptimes({
     store: options.uptimes,
     clock,

@@ -10,11 +10,6 @@ export interface ServiceDiscoverySettings extends HostedSettings {
    * address, and everybody without `geo` while the location service cannot be asked. Default false: the place is left out.
    */
   readonly requiresPlace?: boolean;
-  /**
-   * Refuse public visors whose dmsg port for route set-up takes no stream, as far as this service has a dmsg side to
-   * look with. Default true.
-   */
-  readonly checksReachability?: boolean;
   /** Live services of one type, at most. Default {@link SERVICES_OF_TYPE_MAX}. */
   readonly servicesOfTypeMax?: number;
 }
