@@ -144,7 +144,7 @@ export async function runServices(
       log,
     });
     running.defer(() => metrics.server.close());
-    metricsLost = metrics.server.closed.then(() =>
+    metricsLost = metrics.ended.then(() =>
       new ConnClosedError(undefined, "The listener for metrics ended by itself")
     );
     const url = `http://${renderSocketAddress(metrics.address)}/metrics`;

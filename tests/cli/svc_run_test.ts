@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ProcessIo } from "../../lib/cli/mod.ts";
 import { sleep } from "../../lib/runtime/mod.ts";
 import { runServices } from "../../commands/svc/_service.ts";
-import { Breakable, FOLDER, HOST, planOf, until } from "../services/assembly/support.ts";
+import { Breakable, FOLDER, HOST, keptConnection, planOf, until } from "../services/assembly/support.ts";
 import { withSimulation } from "../support/world.ts";
 import { FakeTerminal } from "./_fakes.ts";
 
@@ -43,6 +43,7 @@ for (
         );
         const ended = running.then(() => undefined, (error: unknown) => error);
         await until(machine.world, () => terminal.stdout.includes(`:${HTTP}`));
+        await using _kept = await keptConnection(machine.world, { hostname: HOST, port: METRICS });
         await sleep(machine.world.clock, 1_000);
         if (port === undefined) io.interrupt();
         else machine.close(port);

@@ -7,6 +7,7 @@
 import { describeError, type Log } from "../../base/mod.ts";
 import { type HttpServer, serveHttp } from "../../http/mod.ts";
 import type { ProcessFigures, SocketAddress, World } from "../../runtime/mod.ts";
+import { noticed } from "../hosting/mod.ts";
 import type { StartedService } from "./started.ts";
 
 /** What is asked of a service. */
@@ -29,7 +30,12 @@ export async function serveMetrics(
     readonly world: Pick<World, "clock" | "ledger" | "network">;
     readonly address: SocketAddress;
   },
-): Promise<{ readonly address: SocketAddress; readonly server: HttpServer }> {
+): Promise<{
+  readonly address: SocketAddress;
+  readonly server: HttpServer;
+  /** Settles when nobody new can connect. */
+  readonly ended: Promise<void>;
+}> {
   const listener = await world.network.listen(address);
   const handler = async ({ method, target }: { readonly method: string; readonly target: string }) => {
     if (target.split("?", 1)[0] !== "/metrics") return { status: 404 };
@@ -40,8 +46,9 @@ export async function serveMetrics(
       body: await renderMetrics(options),
     };
   };
-  const server = serveHttp(listener, { raw: handler }, { world, log: options.log });
-  return { address: listener.address, server };
+  const socket = noticed(listener);
+  const server = serveHttp(socket.listener, { raw: handler }, { world, log: options.log });
+  return { address: listener.address, server, ended: socket.ended };
 }
 
 /** The text. A service whose store cannot be asked has no figures of entries then. */

@@ -16,7 +16,7 @@ import {
 import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
-import { serveOverDmsg } from "../hosting/mod.ts";
+import { noticed, serveOverDmsg } from "../hosting/mod.ts";
 import type { DmsgServerConfig } from "./config.ts";
 import { checkServerDeployments } from "./deployments.ts";
 import { startTransit } from "./transit.ts";
@@ -80,15 +80,20 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
   };
   try {
     let health: SocketAddress | undefined;
+    let healthEnded: Promise<void> | undefined;
     if (config.health !== undefined) {
       const listener = await world.network.listen(config.health);
       health = listener.address;
-      http = serveHttp(listener, { raw: handler }, { world, log });
+      const socket = noticed(listener);
+      http = serveHttp(socket.listener, { raw: handler }, { world, log });
+      healthEnded = socket.ended;
     }
     const address = await server.listen(config.listen);
     const ended = Promise.race([
       server.ended,
-      ...(http === undefined ? [] : [http.closed.then(() => planeEnded("The HTTP server of /health"))]),
+      ...(healthEnded === undefined
+        ? []
+        : [healthEnded.then(() => planeEnded("The HTTP server of /health"))]),
       ...(side === undefined ? [] : [
         // An orderly close ends it first, and is told by the server's own end.
         side.closed.then(() => closing === undefined ? planeEnded("The dmsg side") : server.ended),

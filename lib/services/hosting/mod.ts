@@ -30,6 +30,7 @@ export * from "./http.ts";
 export * from "./keys.ts";
 export * from "./locations.ts";
 export * from "./monitor_auth.ts";
+export * from "./noticed.ts";
 export * from "./place_book.ts";
 export * from "./rate_limit.ts";
 export * from "./refusals.ts";

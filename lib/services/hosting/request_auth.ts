@@ -31,9 +31,14 @@ export class RequestAuth {
   readonly #nonces: NonceStore;
   /** The last request of each key that has one under way. */
   readonly #turns = new Map<PublicKey, Promise<void>>();
+  /** The next number of each key as it was here last. Another instance may know better: `take` is what decides. */
+  readonly #guesses = new Map<PublicKey, bigint>();
 
-  constructor(nonces: NonceStore) {
+  readonly #guessesMax: number;
+
+  constructor(nonces: NonceStore, { guessesMax = GUESSES_MAX }: { readonly guessesMax?: number } = {}) {
     this.#nonces = nonces;
+    this.#guessesMax = guessesMax;
   }
 
   /** Keys with a request under way. */
@@ -49,16 +54,20 @@ export class RequestAuth {
   ): Promise<Answer> {
     const streamKey = dmsgCaller(question.remote);
     if (streamKey !== undefined) return handle({ key: streamKey, body: await question.bytes(bodyBytesMax) });
-    const claim = readClaim(question);
+    const claim = readClaim(question, this.#guesses);
     if (typeof claim === "string") return authError(401, claim);
     const { key, nonce, signature } = claim;
-    if (BigInt(await this.#nonces.next(key)) !== nonce) return WRONG_NONCE;
+    const isGuessed = this.#guesses.get(key) === nonce; // a question to the store less
+    if (!isGuessed && !await this.#isNext(key, nonce)) return WRONG_NONCE;
     const body = await question.bytes(bodyBytesMax);
     const problem = problemWith(signature, key, body, nonce);
-    if (problem !== undefined) return authError(401, problem);
+    if (problem !== undefined) {
+      return isGuessed && !await this.#isNext(key, nonce) ? WRONG_NONCE : authError(401, problem);
+    }
     // Only now a place in the key's queue: before, anybody could fill it.
     return await this.#inTurn(key, async () => {
       const number = Number(nonce);
+      this.#guesses.delete(key); // until it is known again
       if (!await this.#nonces.take(key, number)) return WRONG_NONCE;
       let isSpent = false;
       try {
@@ -67,8 +76,18 @@ export class RequestAuth {
         return answer;
       } finally {
         if (!isSpent) await this.#giveBack(key, number);
+        this.#guess(key, isSpent ? nonce + 1n : nonce);
       }
     });
+  }
+
+  async #isNext(key: PublicKey, nonce: bigint): Promise<boolean> {
+    return BigInt(await this.#nonces.next(key)) === nonce;
+  }
+
+  #guess(key: PublicKey, next: bigint): void {
+    this.#guesses.set(key, next);
+    if (this.#guesses.size > this.#guessesMax) this.#guesses.delete(this.#guesses.keys().next().value!);
   }
 
   /** A store that fails right now leaves a number that is passed: the caller asks for the next one, and repeats. */
@@ -106,10 +125,10 @@ interface Claim {
 }
 
 /** The claim, or what is wrong: checks 1 to 6, in their order, with their exact texts (services.md 2.4). */
-function readClaim(question: Question): Claim | string {
+function readClaim(question: Question, known: ReadonlyMap<string, unknown>): Claim | string {
   const keyText = question.header("sw-public");
   if (!keyText) return "SW-Public missing";
-  const key = readKey(keyText);
+  const key = known.has(keyText) ? keyText as PublicKey : readKey(keyText); // a point, as it was before
   if (!isKey(key)) return `error parsing SW-Public: ${key.problem}`;
   const signatureText = question.header("sw-sig");
   if (!signatureText) return "SW-Sig missing";
@@ -173,6 +192,9 @@ function bytesOf(hex: string): Uint8Array | undefined {
 }
 
 function nothing(): void {}
+
+/** Keys whose next number is remembered: some 4 MB. Above all visors of a network; the one that asked longest ago goes. */
+export const GUESSES_MAX = 16_384;
 
 const WRONG_NONCE: Answer = { ...authError(401, "SW-Nonce does not match"), refused: "nonce" };
 const INVALID_SIGNATURE = "VerifySignatureRecoverPubKey, VerifySignatureValidity failed";

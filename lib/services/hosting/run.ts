@@ -5,11 +5,12 @@
  */
 import { describeError, type Log } from "../../base/mod.ts";
 import type { DmsgAddress } from "../../dmsg/mod.ts";
-import { type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import { type RawHandler, serveHttp } from "../../http/mod.ts";
 import { renderSocketAddress, type SocketAddress, type World } from "../../runtime/mod.ts";
 import type { ServiceApi } from "./answers.ts";
 import type { DmsgStatus } from "./health.ts";
 import { handlerOf } from "./http.ts";
+import { noticed } from "./noticed.ts";
 import { type RefusalCounts, Refusals } from "./refusals.ts";
 import { type RequestCount, RequestCounts } from "./request_counts.ts";
 import { InvalidServiceSettingError, type ServiceMode } from "./settings.ts";
@@ -87,7 +88,7 @@ export interface RunningService extends AsyncDisposable {
  */
 export async function runService(options: RunServiceOptions): Promise<RunningService> {
   const { world, log, name, mode, address, dmsg, holds, kept = () => Promise.resolve({}) } = options;
-  let http: HttpServer | undefined;
+  let http: HttpPlane | undefined;
   let bound: SocketAddress | undefined;
   let side: ServiceDmsgSide | undefined;
   const [refusals, requests] = [new Refusals(), new RequestCounts()];
@@ -102,7 +103,9 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
     if (mode !== "dmsg") {
       const listener = await world.network.listen(address);
       bound = listener.address;
-      http = serveHttp(listener, { raw: handler }, { world, log, closeMs: CLOSE_REQUESTS_MS });
+      const socket = noticed(listener);
+      const server = serveHttp(socket.listener, { raw: handler }, { world, log, closeMs: CLOSE_REQUESTS_MS });
+      http = { ended: socket.ended, close: () => server.close() };
     }
     if (mode !== "http") side = attached(dmsg!, handler, { mode, log, name });
   } catch (error) {
@@ -153,8 +156,14 @@ function attached(
   }
 }
 
+interface HttpPlane {
+  /** Nobody new can connect. */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
 interface Parts {
-  readonly http: HttpServer | undefined;
+  readonly http: HttpPlane | undefined;
   readonly side: ServiceDmsgSide | undefined;
   readonly holds: AsyncDisposable;
   readonly refusals: Refusals;
@@ -178,7 +187,7 @@ class Running implements RunningService {
     this.#parts = parts;
     this.#onLost = onLost;
     this.closed = new Promise((resolve) => this.#onClosed = resolve);
-    if (parts.http !== undefined) this.alsoServedOver("HTTP", parts.http.closed);
+    if (parts.http !== undefined) this.alsoServedOver("HTTP", parts.http.ended);
     if (parts.side !== undefined) this.alsoServedOver("dmsg", parts.side.closed);
   }
 

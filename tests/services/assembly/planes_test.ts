@@ -12,14 +12,14 @@ import {
 } from "../../../lib/services/assembly/mod.ts";
 import { toldTransports } from "../../../lib/services/route_finder/mod.ts";
 import { withSimulation } from "../../support/world.ts";
-import { Breakable, FOLDER, HOST, planOf, startAssembly, until } from "./support.ts";
+import { Breakable, FOLDER, HOST, keptConnection, planOf, startAssembly, until } from "./support.ts";
 
 const MORE = "198.51.100.2";
 
 /** What an assembly ends with. */
 async function failureOf(world: World, assembly: Assembly): Promise<string> {
   const what = "the death of a plane";
-  const failure = await withTimeout(world.clock, { what, afterMs: 60_000 }, () => assembly.failed);
+  const failure = await withTimeout(world.clock, { what, afterMs: 30_000 }, () => assembly.failed);
   assert.ok(failure instanceof Error);
   return describeError(failure);
 }
@@ -59,6 +59,7 @@ Deno.test("the HTTP side of each service: its end is the end of all, with its na
       const address = { hostname, port: 9_000 };
       const plan = planOn(type, { address, ...(type === "setup-node" ? { mode: "dual" } : {}) });
       await using assembly = await startAssembly(machine.world, [plan], { network });
+      await using _kept = await keptConnection(machine.world, address); // it may stay for as long as it likes
       machine.close(address.port);
       const { title } = serviceTypeOf(type);
       assert.equal(
@@ -130,6 +131,7 @@ Deno.test("the UDP side of an address resolver, the operator's side of an uptime
       await using assembly = await startAssembly(machine.world, [planOn(type, { address, settings })], {
         network,
       });
+      await using _kept = type === "address-resolver" ? undefined : await keptConnection(machine.world, at);
       machine.close(at.port);
       assert.match(
         await failureOf(machine.world, assembly),

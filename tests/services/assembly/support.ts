@@ -1,7 +1,7 @@
 /** Assemblies on a simulated machine, and what asks them from another one. */
 import { type Log, silentLog } from "../../../lib/base/mod.ts";
 import { tcpHttpClient } from "../../../lib/directory/mod.ts";
-import { sleep, type World } from "../../../lib/runtime/mod.ts";
+import { sleep, type SocketAddress, type World } from "../../../lib/runtime/mod.ts";
 import {
   ALL_TYPES,
   Assembly,
@@ -111,4 +111,15 @@ export class Breakable {
   close(port: number): void {
     this.#open.findLast((socket) => socket.port === port)!.close();
   }
+}
+
+/** A client whose connection was used, and is kept. */
+export async function keptConnection(
+  world: World,
+  { hostname, port }: SocketAddress,
+): Promise<AsyncDisposable> {
+  const client = tcpHttpClient(world, "test/1");
+  const { status } = await client.fetch({ url: `http://${hostname}:${port}/health` });
+  if (status !== 200 && status !== 404) throw new Error(`Status ${status}`);
+  return client;
 }
