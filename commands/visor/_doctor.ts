@@ -5,7 +5,8 @@ import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError, type VisorFinding } from "../../lib/control/mod.ts";
 import { parseVisorConfig } from "../../lib/visor/mod.ts";
 import { examineHome, examineStopped, type Finding, inOrder } from "../../lib/visor/doctor/mod.ts";
-import { FileNotFoundError } from "../../lib/runtime/mod.ts";
+import { FileNotFoundError, renderSocketAddress } from "../../lib/runtime/mod.ts";
+import { CONTROL_ADDRESS_DEFAULT } from "../../lib/visor/config/mod.ts";
 import { chosenNetwork, type NetworkOptions } from "../_look_up.ts";
 
 /** What is printed with `--json`. */
@@ -69,8 +70,10 @@ async function examine(io: Io, home: string, deployment: string | undefined): Pr
     };
     return { home, running: false, findings: inOrder([runs, unreadable, ...files]) };
   }
+  const isAnyPort = renderSocketAddress(config.controlAddress) === CONTROL_ADDRESS_DEFAULT;
   const ports = [
-    { name: "the control API", address: config.controlAddress },
+    // A visor gives the default up for any free one.
+    ...(isAnyPort ? [] : [{ name: "the control API", address: config.controlAddress }]),
     { name: "stcpr transports", address: { hostname: "0.0.0.0", port: config.node.stcprPort } },
     { name: "sudph transports", address: { hostname: "0.0.0.0", port: config.node.sudphPort }, isUdp: true },
     ...(config.node.stcp === undefined

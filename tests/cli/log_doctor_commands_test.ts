@@ -5,6 +5,7 @@ import type { StreamActions } from "../../lib/visor/control_server.ts";
 import { LogRefusedError } from "../../lib/visor/mod.ts";
 import type { PublicKey } from "../../lib/crypto/mod.ts";
 import { HERE, withControlDouble } from "./_control_double.ts";
+import { network } from "./_network_beside.ts";
 
 const THERE = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const LINES = [
@@ -126,3 +127,40 @@ Deno.test("visor doctor shows each finding with cause and next command; its exit
     assert.deepEqual(JSON.parse(unwell.stdout), { home: "/home", running: true, findings });
   });
 });
+
+Deno.test("visor doctor while no visor runs: ports that a visor would need, by TCP and UDP; the default control port is none", () =>
+  withControlDouble(undefined, async ({ run, world: { files, network: machine } }) => {
+    const findings = async (config: unknown): Promise<VisorFinding[]> => {
+      const text = new TextEncoder().encode(JSON.stringify(config));
+      await files.write("/home/visor.json", text, { mode: 0o600 });
+      const { code, stdout } = await run("visor", "doctor", "--json");
+      assert.equal(code, 1);
+      return JSON.parse(stdout).findings;
+    };
+    const ports = async (config: unknown) =>
+      (await findings(config)).filter(({ check }) => check === "ports").map(({ severity, text }) =>
+        `${severity}: ${text}`
+      );
+    const taken = [
+      await machine.listen({ hostname: "127.0.0.1", port: 3435 }),
+      await machine.listen({ hostname: "127.0.0.1", port: 4000 }),
+      await machine.listen({ hostname: "0.0.0.0", port: 7777 }),
+      await machine.datagrams({ hostname: "0.0.0.0", port: 7002 }),
+    ];
+    assert.deepEqual(await ports({}), ["ok: the ports that the visor needs are free"], "a free one is taken");
+    assert.deepEqual(
+      await ports({
+        cli_addr: "127.0.0.1:4000",
+        "skywire-tcp": { listening_address: ":7777" },
+        transport: { stcpr_port: 7002, sudph_port: 7002 },
+      }),
+      [
+        "warning: The port of the control API, 127.0.0.1:4000, cannot be had",
+        "warning: The port of sudph transports, 0.0.0.0:7002, cannot be had",
+        "warning: The port of stcp transports, 0.0.0.0:7777, cannot be had",
+      ],
+    );
+    const [visor] = await findings({});
+    assert.deepEqual([visor!.check, visor!.severity], ["visor", "warning"]);
+    for (const each of taken) each.close();
+  }, { setUp: network("both") }));

@@ -76,8 +76,12 @@ export function fileFailure(error: unknown, path: string, act: string): unknown 
     if (act !== "write") return new FileNotFoundError(path, { cause: error });
     return new FileNotFoundError(dirname(path), { what: "folder", cause: error }); // the file need not be there
   }
-  if (isDenied(error)) return new NotPermittedError(`Cannot ${act} ${path}`, { cause: error });
-  return new FileError(`Cannot ${act} ${path}`, { cause: error });
+  if (isDenied(error)) {
+    const hint = `see whose it is: ls -ld ${path}`;
+    return new NotPermittedError(`Cannot ${act} ${path}`, { cause: error, hint });
+  }
+  const hint = error instanceof errors.IsADirectory ? "name a file, and not a folder" : undefined;
+  return new FileError(`Cannot ${act} ${path}`, { cause: error, hint });
 }
 
 function badAddress(address: SocketAddress, cause: unknown): BadAddressError {
