@@ -149,6 +149,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/scenarios/set_up_trouble.ts AROUND_WITHIN_MS UNDONE_WITHIN_MS SET_UP_WITHIN_MS",
       "sim/scenarios/set_up_trouble.ts STALE_MS POLL_MS KEPT_MS NAMED_WITHIN_MS OFF_DMSG_MS STEADY_MS",
       "sim/scenarios/transport_trouble.ts REMOVED_WITHIN_MS WRITES_END_WITHIN_MS BOUND_WITHIN_MS TAKEN_BACK_WITHIN_MS",
+      "sim/scenarios/transport_trouble.ts ROUTE_AFTER_CUT_MS",
       "sim/scenarios/transport_trouble.ts REGISTERED_WITHIN_MS OUTAGE_MS SURVIVED_WITHIN_MS DOWNLOAD_RETRY_MS",
       "sim/scenarios/half_open_sudph.ts FOUND_DEAD_WITHIN_MS MADE_ANEW_WITHIN_MS PONG_WITHIN_MS ROUTED_WITHIN_MS",
       "sim/scenarios/udp_trouble.ts TRIES IDLE_MS PONG_WITHIN_MS PROBED_WITHIN_MS",

@@ -40,6 +40,7 @@ export class RoutedFleet extends Fleet {
   readonly routeFinder: RouteFinderNode;
   readonly setupNode: SetupNodeNode;
   readonly #stunServers: StunNode[] = [];
+  #natForgotMs = -Infinity;
 
   constructor({ visors, ...options }: RoutedFleetOptions) {
     super({ ...options, visors: 0 });
@@ -103,9 +104,15 @@ export class RoutedFleet extends Fleet {
     this.say(`is behind a NAT box: ${kind}`, visor.name);
   }
 
+  /** When a NAT box last forgot everything: whoever is outside of it is not told. */
+  get natForgotMs(): number {
+    return this.#natForgotMs;
+  }
+
   /** The NAT box of a visor forgets everything. */
   restartNat(visor: WholeVisor): void {
     this.simulation.restartNat(boxOf(visor));
+    this.#natForgotMs = this.simulation.nowMs;
     this.say("has a NAT box that forgets everything", visor.name);
   }
 

@@ -63,19 +63,19 @@ export class OwnerWatch {
   }
 }
 
-/** Remembers when somebody's run ended. */
+/** Remembers when somebody's run ended, or its path to others. */
 class Runs {
   readonly #startedMs = new Map<string, number>();
   #endedMs = -Infinity;
 
   /** Whether one did so short a time ago that not all may know of it. */
-  hasOneEnded({ whole, setupNode, simulation: { nowMs } }: RoutedFleet): boolean {
+  hasOneEnded({ whole, setupNode, simulation: { nowMs }, natForgotMs }: RoutedFleet): boolean {
     for (const { name, isUp, startedMs } of [...whole, setupNode]) {
       const before = this.#startedMs.get(name);
       if (before !== undefined && (!isUp || before !== startedMs)) this.#endedMs = nowMs;
       if (isUp) this.#startedMs.set(name, startedMs);
     }
-    return nowMs - this.#endedMs <= TRANSPORT_WITHOUT_PEER_MS;
+    return nowMs - Math.max(this.#endedMs, natForgotMs) <= TRANSPORT_WITHOUT_PEER_MS;
   }
 }
 

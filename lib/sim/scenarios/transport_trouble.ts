@@ -22,6 +22,8 @@ const REGISTERED_WITHIN_MS = 110_000;
 
 /** The look whether the old connection is dead, and the dial. */
 const TAKEN_BACK_WITHIN_MS = 3_000;
+/** A connection that was cut sends again after 2 min at most, or its write is given up after one. */
+const ROUTE_AFTER_CUT_MS = 130_000;
 
 export const halfOpenTransport: RoutedScenario = {
   name: "half-open-transport",
@@ -69,8 +71,11 @@ export const halfOpenTransport: RoutedScenario = {
 
 /** `lost` dies in silence and is back at once: a transport that `holder` needs for a route must not keep it out. */
 async function mustTakeBack(fleet: RoutedFleet, holder: WholeVisor, lost: WholeVisor): Promise<void> {
-  await fleet.retried("a transport after all that", async () => void await fleet.link(holder, lost), 60_000);
-  const group = await holder.node.dialer.dial({ publicKey: lost.publicKey, port: PING_PORT });
+  let group: Awaited<ReturnType<typeof holder.node.dialer.dial>> | undefined;
+  await fleet.retried("a route after all that", async () => { // what was cut may be sent again after a minute
+    await fleet.link(holder, lost);
+    group = await holder.node.dialer.dial({ publicKey: lost.publicKey, port: PING_PORT });
+  }, ROUTE_AFTER_CUT_MS);
   const held = holder.node.transports.to(lost.publicKey)[0]!;
   lost.kill("silent");
   await lost.start();
@@ -83,8 +88,8 @@ async function mustTakeBack(fleet: RoutedFleet, holder: WholeVisor, lost: WholeV
   const tookMs = fleet.simulation.nowMs - startedMs;
   if (tookMs > TAKEN_BACK_WITHIN_MS) throw new TypeError(`${lost.name} was taken back after ${tookMs} ms`);
   if (held.isLive) throw new TypeError(`${holder.name} goes on with the transport that ${lost.name} lost`);
-  group.close();
-  await group.closed;
+  group!.close();
+  await group!.closed;
 }
 
 /** Packets for a route that is none, until the transport takes no more. Never rejects. */
