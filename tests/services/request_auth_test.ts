@@ -32,6 +32,21 @@ class Rig implements AsyncDisposable {
   }
 }
 
+/** Counts from now on what is asked of the rig's store. */
+function countCalls({ store: { nonces } }: Rig): { next: number; take: number } {
+  const calls = { next: 0, take: 0 };
+  const [next, take] = [nonces.next.bind(nonces), nonces.take.bind(nonces)];
+  nonces.next = (key) => {
+    calls.next++;
+    return next(key);
+  };
+  nonces.take = (key, from) => {
+    calls.take++;
+    return take(key, from);
+  };
+  return calls;
+}
+
 Deno.test("of 50 requests with one number at once exactly one is worked on", async () => {
   await using rig = new Rig();
   let handled = 0;
@@ -48,6 +63,65 @@ Deno.test("of 50 requests with one number at once exactly one is worked on", asy
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(49).fill(401)]);
   assert.equal(await rig.store.nonces.next(alice.publicKey), 1);
   assert.equal(rig.auth.busy, 0, "no key is waited for");
+});
+
+Deno.test("the store is asked for a key's next number once, and each number is taken there", async () => {
+  await using rig = new Rig();
+  const calls = countCalls(rig);
+  for (let nonce = 0; nonce < 5; nonce++) {
+    assert.equal((await rig.auth.answer(rig.question(signed(alice, nonce)), 0, () => bare(200))).status, 200);
+  }
+  assert.deepEqual(calls, { next: 1, take: 5 });
+  for (let time = 0; time < 3; time++) { // what came to nothing leaves it as it was
+    assert.equal((await rig.auth.answer(rig.question(signed(alice, 5)), 0, () => bare(404))).status, 404);
+  }
+  assert.deepEqual(calls, { next: 1, take: 8 });
+});
+
+Deno.test("numbers are remembered of so many keys, and the one that asked longest ago is asked for again", async () => {
+  await using rig = new Rig();
+  const auth = new RequestAuth(rig.store.nonces, { guessesMax: 2 });
+  const calls = countCalls(rig);
+  const ask = async (who: typeof alice, nonce: number) => {
+    const before = calls.next;
+    assert.equal((await auth.answer(rig.question(signed(who, nonce)), 0, () => bare(200))).status, 200);
+    return calls.next - before;
+  };
+  const carol = pair("carol");
+  assert.deepEqual([await ask(alice, 0), await ask(bob, 0), await ask(alice, 1)], [1, 1, 0]);
+  assert.deepEqual([await ask(carol, 0), await ask(alice, 2), await ask(bob, 1)], [1, 0, 1]);
+});
+
+Deno.test("where another instance took a number, this one is told so by the store, right or wrong the signature", async () => {
+  await using rig = new Rig();
+  const other = new RequestAuth(rig.store.nonces);
+  const handled: number[] = [];
+  const ask = (auth: RequestAuth, nonce: number, headers = signed(alice, nonce)) =>
+    auth.answer(rig.question(headers), 0, () => {
+      handled.push(nonce);
+      return bare(200);
+    });
+  assert.equal((await ask(rig.auth, 0)).status, 200);
+  assert.equal((await ask(other, 1)).status, 200);
+  const forged = { ...signed(alice, 1), "SW-Sig": signed(bob, 1)["SW-Sig"]! };
+  assert.match((await ask(rig.auth, 1, forged)).body, /SW-Nonce does not match/);
+  assert.match((await ask(rig.auth, 1)).body, /SW-Nonce does not match/);
+  assert.match((await ask(rig.auth, 1)).body, /SW-Nonce does not match/);
+  assert.equal((await ask(rig.auth, 2)).status, 200);
+  const wrong = { ...signed(alice, 3), "SW-Sig": signed(bob, 3)["SW-Sig"]! };
+  assert.match((await ask(rig.auth, 3, wrong)).body, /Recovered pubkey does not match/);
+  assert.equal((await ask(other, 3)).status, 200);
+  assert.deepEqual(handled, [0, 1, 2, 3]);
+});
+
+Deno.test("a replay is refused before its signature costs anything", async () => {
+  await using rig = new Rig();
+  for (const nonce of [0, 1]) await rig.auth.answer(rig.question(signed(alice, nonce)), 0, () => bare(200));
+  const replay = rig.question(signed(alice, 1));
+  const answer = await rig.auth.answer({ ...replay, bytes: () => assert.fail("its body is read") }, 0, () => {
+    return bare(200);
+  });
+  assert.match(answer.body, /SW-Nonce does not match/);
 });
 
 Deno.test("one key's slow request holds up no other key", async () => {
