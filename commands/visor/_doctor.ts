@@ -1,11 +1,11 @@
 /** What `skyctl visor doctor` does and shows. @module */
-import { describeError, WorldError } from "../../lib/base/mod.ts";
+import { describeError, TimedOutError, WorldError } from "../../lib/base/mod.ts";
 import { WarningsError } from "../../lib/cli/failure.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError, type VisorFinding } from "../../lib/control/mod.ts";
 import { parseVisorConfig } from "../../lib/visor/mod.ts";
 import { examineHome, examineStopped, type Finding, inOrder } from "../../lib/visor/doctor/mod.ts";
-import { FileNotFoundError, renderSocketAddress } from "../../lib/runtime/mod.ts";
+import { FileNotFoundError, renderSocketAddress, withTimeout } from "../../lib/runtime/mod.ts";
 import { CONTROL_ADDRESS_DEFAULT } from "../../lib/visor/config/mod.ts";
 import { chosenNetwork, type NetworkOptions } from "../_look_up.ts";
 
@@ -15,6 +15,9 @@ export interface Examination {
   readonly running: boolean;
   readonly findings: readonly VisorFinding[];
 }
+
+/** A visor answers this from memory. */
+const STATUS_TIMEOUT_MS = 5_000;
 
 /** A visor has faults that keep it from its work. */
 export class VisorUnwellError extends WorldError {
@@ -40,7 +43,15 @@ async function examine(io: Io, home: string, deployment: string | undefined): Pr
   const world = await io.world();
   try {
     await using client = await ControlClient.open(home, world);
-    return { home, running: true, findings: await client.call("doctor", {}, io.signal) };
+    const hung = await hungFinding(io, client);
+    if (hung === undefined) {
+      return { home, running: true, findings: await client.call("doctor", {}, io.signal) };
+    }
+    const files = await examineHome(world, {
+      home,
+      configFile: client.control.configFile ?? `${home}/visor.json`,
+    });
+    return { home, running: true, findings: inOrder([hung, ...files]) };
   } catch (error) {
     if (!(error instanceof NoVisorError)) throw error;
   }
@@ -87,6 +98,31 @@ async function examine(io: Io, home: string, deployment: string | undefined): Pr
     userAgent: `skyctl/${io.version}`,
   }, io.signal);
   return { home, running: false, findings: inOrder([runs, ...files, ...stopped]) };
+}
+
+/** A process that is there and says nothing: stopped, or busy with one thing. Undefined: it answers. */
+async function hungFinding(io: Io, client: ControlClient): Promise<Finding | undefined> {
+  const { clock } = await io.world();
+  const limit = { what: "The visor's answer", afterMs: STATUS_TIMEOUT_MS, signal: io.signal };
+  try {
+    await withTimeout(clock, limit, (signal) => client.call("dmsgSessions", {}, signal));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof TimedOutError)) throw error;
+  }
+  const { pid, publicKey } = client.control;
+  const process = pid === undefined ? "its process" : `process ${pid}`;
+  return {
+    check: "visor",
+    severity: "error",
+    text: `Visor ${publicKey} runs, and does not answer`,
+    cause: `${process} is stopped (Ctrl-Z, a debugger), or busy with one thing for longer than ${
+      STATUS_TIMEOUT_MS / 1_000
+    } s`,
+    next: pid === undefined
+      ? "stop it, and start it again"
+      : `ps -o pid,stat,time -p ${pid}; kill -CONT ${pid} if its STAT is T`,
+  };
 }
 
 const SIGNS = { ok: "ok", unknown: "?", warning: "WARNING", error: "ERROR" } as const;

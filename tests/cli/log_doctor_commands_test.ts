@@ -101,7 +101,7 @@ const ERROR: VisorFinding = {
 
 Deno.test("visor doctor shows each finding with cause and next command; its exit code is by the worst", () => {
   let findings: VisorFinding[] = [FINE];
-  return withControlDouble({ doctor: () => findings }, async ({ run }) => {
+  return withControlDouble({ doctor: () => findings, dmsgSessions: () => [] }, async ({ run }) => {
     assert.deepEqual(await run("visor", "doctor"), {
       code: 0,
       stdout: "ok       clock  it is right\n",
@@ -164,3 +164,23 @@ Deno.test("visor doctor while no visor runs: ports that a visor would need, by T
     assert.deepEqual([visor!.check, visor!.severity], ["visor", "warning"]);
     for (const each of taken) each.close();
   }, { setUp: network("both") }));
+
+Deno.test("visor doctor of a visor that hangs says so in time, with its process, and looks at its files", () =>
+  withControlDouble({
+    dmsgSessions: (_, signal) =>
+      new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+      ),
+  }, async ({ run, nowMs }) => {
+    const startedMs = nowMs();
+    const { code, stdout } = await run("visor", "doctor", "--json");
+    assert.equal(code, 3);
+    const { running, findings: [visor, files] } = JSON.parse(stdout);
+    assert.deepEqual([running, visor.severity, files.check], [true, "error", "files"]);
+    assert.match(visor.text, new RegExp(`^Visor ${HERE} runs, and does not answer$`));
+    assert.match(
+      `${visor.cause}; ${visor.next}`,
+      /^process 1 is stopped .*; ps -o pid,stat,time -p 1; kill -CONT 1/,
+    );
+    assert(nowMs() - startedMs < 6_000);
+  }));
