@@ -64,7 +64,10 @@ export async function tryOurVisors(
     assert.deepEqual(way, [two.publicKey, three.publicKey]);
     return `${ms.toFixed(2)} ms`;
   });
-  await tell("transport setup", () => orderTransport(deployment.transportSetup, one, three));
+  await tell(
+    "transport setup",
+    () => orderTransport(deployment.transportSetup, [one, three], { triesMax: 3 }),
+  );
   await isUp;
   await tell("orderly end", async () => {
     const key = parsePublicKey(one.publicKey);

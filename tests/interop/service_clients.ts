@@ -23,7 +23,13 @@ import {
   TransportDiscoveryClient,
   UptimeTrackerClient,
 } from "../../lib/directory/mod.ts";
-import { type AskService, clientEntry, HttpDiscovery, signEntry } from "../../lib/dmsg/mod.ts";
+import {
+  type AskService,
+  AWAIT_SETUP_PORT,
+  clientEntry,
+  HttpDiscovery,
+  signEntry,
+} from "../../lib/dmsg/mod.ts";
 import { systemWorld, type World } from "../../lib/runtime/mod.ts";
 import { transportId } from "../../lib/transport/mod.ts";
 import type { FillCell } from "./cells.ts";
@@ -62,29 +68,31 @@ export async function tryClients(
   const world = systemWorld();
   const network = networkOfFile(await Deno.readTextFile(deployment.file), deployment.file);
   await using ends = new AsyncDisposableStack();
-  const join = (local: KeyPair) =>
+  const join = (local: KeyPair, publish = false) =>
     ends.use(joinNetwork({
       world,
       local,
       network,
       log: silentLog,
       userAgent: "interop",
-      publish: false,
+      publish,
       postQuantum: { mode: column.postQuantum, kem: webCryptoKem((work) => world.outside(work)) },
     }));
   const askings = WAYS.map((way): Asking & { readonly ready: () => Promise<void> } => {
     const [local, another] = [generateKeyPair(world.random), generateKeyPair(world.random)];
-    const [client, reader] = [join(local), join(another)];
+    const [client, reader] = [join(local, true), join(another)];
+    client.dmsg.listen(AWAIT_SETUP_PORT); // a service discovery may look whether a public visor takes a stream there
     const askBy = ({ askService }: NetworkClient) => (service: NetworkService) => {
       const { http, dmsg } = serviceOfNetwork(network, service)!;
       return askService(SERVICE_NAMES[service], way === "http" ? { http } : { dmsg });
     };
     const [ask, askAsAnother] = [askBy(client), askBy(reader)];
     const ready = async () => {
-      if (way === "http") return;
       for (const { dmsg } of [client, reader]) {
         await awaitSession(dmsg, world.clock, AbortSignal.timeout(ON_DMSG_MS));
       }
+      await isPublished(askBy(reader)("dmsgDiscovery"), local.publicKey);
+      if (way === "http") return;
       await Promise.all(ASKED.map((service) => isUp(ask(service), SERVICE_NAMES[service])));
     };
     const tell: Asking["tell"] = (role, work) =>
@@ -116,6 +124,15 @@ async function isUp(ask: AskService, name: string): Promise<void> {
     withinMs: ON_DMSG_MS,
     everyMs: 250,
     what: () => `The ${name} does not answer over dmsg`,
+  });
+}
+
+async function isPublished(ask: AskService, key: PublicKey): Promise<void> {
+  const discovery = new HttpDiscovery(ask);
+  await poll(async () => await discovery.entry(key).catch(() => undefined), {
+    withinMs: ON_DMSG_MS,
+    everyMs: 250,
+    what: () => `The entry of ${key} is not in the dmsg discovery`,
   });
 }
 

@@ -203,11 +203,14 @@ export async function transportsBetween(
   ));
 }
 
-/** The transport setup node of the deployment makes `from` add a dmsg transport to `to`, lists it, and removes it. */
+/**
+ * The transport setup node of the deployment makes `from` add a dmsg transport to `to`, lists it, and removes it.
+ * `triesMax` of the first order: one of 2024 dials a session for it and uses that before its server does.
+ */
 export async function orderTransport(
   url: string,
-  from: RouteVisor,
-  to: RouteVisor,
+  [from, to]: readonly [RouteVisor, RouteVisor],
+  { triesMax = 1 }: { readonly triesMax?: number } = {},
 ): Promise<string> {
   const ask = async (path: string, body?: object) => {
     const response = await fetch(url + path, {
@@ -220,7 +223,13 @@ export async function orderTransport(
     return JSON.parse(text);
   };
   const order = { from: from.publicKey, to: to.publicKey, type: "dmsg" };
-  const { ID: id, Remote: remote, Type: type } = await ask("/add", order);
+  let made: Awaited<ReturnType<typeof ask>>;
+  for (let tries = 1; made === undefined; tries++) {
+    made = await ask("/add", order).catch((error) => {
+      if (tries >= triesMax) throw error;
+    });
+  }
+  const { ID: id, Remote: remote, Type: type } = made;
   assert.deepEqual([remote, type], [to.publicKey, "dmsg"]);
   assert.ok((await from.transports()).some((each) => each.id === id), "the visor does not list it");
   const ids = async () =>

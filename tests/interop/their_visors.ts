@@ -106,7 +106,7 @@ export async function tryTheirVisors(
     assert.ok(percent > 0, `${percent} %`);
     return `online, ${percent} % of ${day}`;
   });
-  await tell("transport setup", () => orderTransport(deployment.transportSetup, their2, their1));
+  await tell("transport setup", () => orderTransport(deployment.transportSetup, [their2, their1]));
   await tell("transport setup, their command", async () => {
     if (!(theirs instanceof PeerBuild)) throw new SkipError("skyctl has no command of the kind");
     return await orderByCommand(theirs, deployment.transportSetup, their2, our1);
