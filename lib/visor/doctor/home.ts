@@ -27,6 +27,7 @@ export async function examineHome(
       check: "files",
       severity: "warning",
       text: `There is no home ${home} yet`,
+      cause: "no visor was ever run with it",
       next: `skyctl visor run --home ${home}`,
     }];
   }
