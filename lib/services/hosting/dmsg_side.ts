@@ -6,11 +6,18 @@
 import { type Log, Scope } from "../../base/mod.ts";
 import type { KeyPair, PublicKey } from "../../crypto/mod.ts";
 import { type DmsgNetwork, joinNetwork } from "../../directory/mod.ts";
-import { type DmsgAddress, type DmsgClient, HTTP_PORT, serveDmsgHttp, withDebug } from "../../dmsg/mod.ts";
-import type { RawHandler } from "../../http/mod.ts";
+import {
+  type DmsgAddress,
+  type DmsgClient,
+  HTTP_PORT,
+  renderDmsgAddress,
+  withDebug,
+} from "../../dmsg/mod.ts";
+import { type RawHandler, serveHttpOver } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import type { AttachService, ServiceDmsgSide } from "./run.ts";
+import { noticed } from "./noticed.ts";
+import { type AttachService, CLOSE_REQUESTS_MS, type ServiceDmsgSide } from "./run.ts";
 
 export interface ServiceDmsgSideOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
@@ -55,7 +62,7 @@ export interface ServeOverDmsgOptions {
   readonly port?: number;
   /** What else the service does over dmsg: ends with this side, and ends it by a failure. */
   readonly alongside?: (scope: Scope) => void;
-  /** Closed with this side: the client, unless it is somebody else's. */
+  /** Closed with this side, once requests in progress have ended: the client, unless it is somebody else's. */
   readonly owned?: { close(): Promise<void> };
 }
 
@@ -66,23 +73,43 @@ export function serveOverDmsg(
 ): ServiceDmsgSide {
   const scope = new Scope();
   const trusted = { own: client.publicKey, whitelist: new Set(surveyWhitelist) };
-  const common = { client, world, scope, log };
   const isOn80 = port === HTTP_PORT;
   const raw = withDebug(isOn80 ? handler : () => ({ status: 404 }), { world, log, ...trusted });
-  const on80 = serveDmsgHttp({ ...common, handler: { raw } });
-  const closed = isOn80 ? on80 : serveDmsgHttp({ ...common, handler: { raw: handler }, port });
+  const on80 = serveStreams(client, HTTP_PORT, { world, raw, log });
+  const main = isOn80 ? on80 : serveStreams(client, port, { world, raw: handler, log });
   alongside?.(scope);
+  const failed = new Promise<void>((resolve) =>
+    scope.signal.addEventListener("abort", () => resolve(), { once: true })
+  );
   return {
-    closed,
+    closed: Promise.race([main.ended, failed]),
     status: () => ({
       address: `${client.publicKey}:${port}`,
       servers: client.sessions().map((session) => session.remote),
     }),
     reach: (address, signal) => client.isConnected ? reached(client, address, signal) : undefined,
     async [Symbol.asyncDispose]() {
+      // Requests in progress end over sessions that are still there, while nobody new finds the way.
+      const withdrawn = owned === undefined ? undefined : client.withdraw();
+      await Promise.all([on80.close(), main.close(), withdrawn]);
       await Promise.all([scope[Symbol.asyncDispose](), owned?.close()]);
     },
   };
+}
+
+/** Requests on streams to a port of `client`: `ended` when no more streams are taken, by a close or by itself. */
+function serveStreams(
+  client: DmsgClient,
+  port: number,
+  { world, raw, log }: Pick<ServeOverDmsgOptions, "world" | "log"> & { readonly raw: RawHandler },
+): { readonly ended: Promise<void>; close(): Promise<void> } {
+  const { listener, ended } = noticed(client.listen(port));
+  const server = serveHttpOver(listener, { raw }, ({ remote }) => renderDmsgAddress(remote), {
+    world,
+    log,
+    closeMs: CLOSE_REQUESTS_MS,
+  });
+  return { ended, close: () => server.close() };
 }
 
 async function reached(client: DmsgClient, address: DmsgAddress, signal: AbortSignal): Promise<void> {

@@ -120,7 +120,7 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
 }
 
 /** Requests in progress may take so long to end with the service: Ctrl-C has 2 s for everything. */
-const CLOSE_REQUESTS_MS = 1_000;
+export const CLOSE_REQUESTS_MS = 1_000;
 
 /** Refuses an address that cannot be listened on, before a store is made beside it. Errors: of `Network.listen`. */
 export async function checkServiceAddress(
