@@ -32,7 +32,10 @@ export const REACHABLE_MS = 5 * 60_000;
 export const UNREACHABLE_MS = 15_000;
 /** Visors of which it is remembered. */
 export const REACHED_KEPT_MAX = 20_000;
-/** Visors that are looked at at once; one more is refused, and tries again in a few seconds. */
-export const REACH_CHECKS_MAX = 256;
+/**
+ * Visors that are looked at at once; one more is refused, and tries again in a few seconds. Keys are invented for
+ * nothing, and each costs the discovery a look-up.
+ */
+export const REACH_CHECKS_MAX = 64;
 /** The body of a registration: 64 addresses of IPv6 and everything else need 4 KiB. */
 export const SERVICE_BYTES_MAX = 8 * 1024;

@@ -7,7 +7,7 @@ import type {
   UptimeTrackerClient,
 } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
-import { isPublicAddress } from "../../transport/mod.ts";
+import { isLoopbackAddress, isPublicAddress } from "../../transport/mod.ts";
 import type { PresenceConfig } from "../config/mod.ts";
 import { Autoconnect, AUTOCONNECT_TYPES, type AutoconnectOptions, PUBLIC_VISORS_MAX } from "./autoconnect.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -66,7 +66,7 @@ export class Presence {
         registry: serviceDiscovery,
         offers,
         addresses,
-        publicAddress: () => addresses().find(isPublicAddress) ?? addresses()[0],
+        publicAddress: () => addresses().find(isPublicAddress) ?? addresses().find(isLoopbackAddress),
         version,
         displayNodeIp: settings.displayNodeIp,
         isPublic: settings.isPublic,
