@@ -18,7 +18,7 @@ import {
   REACHABLE_WITHIN_MS,
 } from "../checks.ts";
 import { KNOWN_AFTER_MS, type RoutedFleet } from "./fleet.ts";
-import { OwnerWatch, RULE_OF_ENDED_RUN_MS } from "./owners.ts";
+import { OwnerWatch, RULE_OF_LOST_ROUTE_MS } from "./owners.ts";
 import type { WholeVisor } from "./visor_node.ts";
 
 /**
@@ -36,7 +36,7 @@ const REACH_RETRY_MS = 2_000;
 const REACH_TIMEOUT_MS = 40_000;
 const CALM_STREAMS = 6;
 /** The longest that anything may be without an owner, and a little. */
-const OWNERS_WITHIN_MS = RULE_OF_ENDED_RUN_MS + 30_000;
+const OWNERS_WITHIN_MS = RULE_OF_LOST_ROUTE_MS + 30_000;
 
 /** While everything happens: nothing is without an owner for too long, and no stream is silent. */
 export class RoutedWatch {

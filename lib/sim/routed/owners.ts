@@ -15,13 +15,16 @@ import type { WholeVisor } from "./visor_node.ts";
 export const RULE_WITHOUT_GROUP_MS = 20_000;
 /** Nothing is left of a transport's rules once that has ended. */
 export const RULE_WITHOUT_TRANSPORT_MS = 4_000;
-/** While everybody runs: who leaves a set-up, and whose route fails, has its rules taken back within seconds. */
+/**
+ * While nothing is lost, neither a visor nor a packet: who leaves a set-up, and whose route fails, has its rules taken
+ * back within seconds.
+ */
 export const RULE_OF_NO_ROUTE_MS = 20_000;
 /**
- * When somebody's run ended meanwhile, who alone knew of the route: its rule is one that nobody ever uses. It dies
- * after 10 min, and is looked for each 10 s.
+ * Else the last who knew of a route may be gone, or its handshakes too late for both ends: its rule is one that nobody
+ * ever uses. It dies after 10 min, and is looked for each 10 s.
  */
-export const RULE_OF_ENDED_RUN_MS = 620_000;
+export const RULE_OF_LOST_ROUTE_MS = 620_000;
 /** Pings end a transport whose other end is silent: three that are missed, one a minute, and a little. */
 export const TRANSPORT_WITHOUT_PEER_MS = 330_000;
 /** A group learns of it from the transport on its way that ends. */
@@ -40,12 +43,12 @@ interface Orphan {
 /** Remembers since when something has no owner. */
 export class OwnerWatch {
   readonly #known = new Map<string, { readonly sinceMs: number; readonly withinMs: number }>();
-  readonly #runs = new Runs();
+  readonly #losses = new Losses();
 
   /** Complaints of what has had no owner for too long. */
   look(fleet: RoutedFleet): string[] {
     const nowMs = fleet.simulation.nowMs;
-    const ruleWithinMs = this.#runs.hasOneEnded(fleet) ? RULE_OF_ENDED_RUN_MS : RULE_OF_NO_ROUTE_MS;
+    const ruleWithinMs = this.#losses.isRecent(fleet) ? RULE_OF_LOST_ROUTE_MS : RULE_OF_NO_ROUTE_MS;
     const orphans = new Map(orphansOf(fleet, ruleWithinMs).map((orphan) => [orphan.line, orphan]));
     for (const line of this.#known.keys()) if (!orphans.has(line)) this.#known.delete(line);
     return [...orphans.values()].filter(({ line, withinMs: asOfNowMs }) => {
@@ -63,19 +66,22 @@ export class OwnerWatch {
   }
 }
 
-/** Remembers when somebody's run ended, or its path to others. */
-class Runs {
+/** Remembers when somebody's run ended, or its path to others, or a datagram was lost. */
+class Losses {
   readonly #startedMs = new Map<string, number>();
-  #endedMs = -Infinity;
+  #datagrams = 0;
+  #lastMs = -Infinity;
 
-  /** Whether one did so short a time ago that not all may know of it. */
-  hasOneEnded({ whole, setupNode, simulation: { nowMs }, natForgotMs }: RoutedFleet): boolean {
+  /** Whether that is so short a time ago that not all may know of it. */
+  isRecent({ whole, setupNode, simulation: { nowMs, datagrams }, natForgotMs }: RoutedFleet): boolean {
     for (const { name, isUp, startedMs } of [...whole, setupNode]) {
       const before = this.#startedMs.get(name);
-      if (before !== undefined && (!isUp || before !== startedMs)) this.#endedMs = nowMs;
+      if (before !== undefined && (!isUp || before !== startedMs)) this.#lastMs = nowMs;
       if (isUp) this.#startedMs.set(name, startedMs);
     }
-    return nowMs - Math.max(this.#endedMs, natForgotMs) <= TRANSPORT_WITHOUT_PEER_MS;
+    if (datagrams.lost !== this.#datagrams) this.#lastMs = nowMs;
+    this.#datagrams = datagrams.lost;
+    return nowMs - Math.max(this.#lastMs, natForgotMs) <= TRANSPORT_WITHOUT_PEER_MS;
   }
 }
 
