@@ -4,7 +4,7 @@
 export interface RequestCount {
   /** `GET`, `POST`, `PUT`, `DELETE`, `HEAD`, `PATCH`, `OPTIONS`, or `other`. */
   readonly method: string;
-  /** A path whose keys and ids are replaced by `:key` and `:id`; `other` for what is no route. */
+  /** A path whose keys, ids and ports are replaced by `:key`, `:id` and `:port`; `other` for what is no route. */
   readonly route: string;
   readonly status: number;
   readonly count: number;
@@ -36,8 +36,9 @@ export class RequestCounts {
 
   /** A path is a route once something was found there; until then it may be anything. */
   #routeOf(path: string, status: number): string {
-    if (path.length > ROUTE_CHARS_MAX) return OTHER;
-    const route = path.replace(KEY, ":key").replace(ID, ":id");
+    const list = LIST.exec(path)?.[1];
+    if (list === undefined && path.length > ROUTE_CHARS_MAX) return OTHER;
+    const route = list ?? path.replace(KEY, ":key").replace(ID, ":id").replace(PORT, ":key:port");
     if (this.#routes.has(route)) return route;
     if (status >= 400 || this.#routes.size >= ROUTES_MAX || !/^[\w./:-]*$/.test(route)) return OTHER;
     this.#routes.add(route);
@@ -48,6 +49,9 @@ export class RequestCounts {
 const METHODS: ReadonlySet<string> = new Set(["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"]);
 const KEY = /(?<=[/:])0[23][0-9a-f]{64}(?=[/:]|$)/gi;
 const ID = /(?<=[/:])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=[/:]|$)/gi;
+const PORT = /:key:\d+(?=\/|$)/g;
+/** Whatever stands behind these is a list, and found: also where nothing in it is a key or an id (services.md 3.3). */
+const LIST = /^(\/(?:metrics(?:\/uptime)?(?:\/visor)?|metric\/visor|versions)\/)(?!(?:uptime|visor)$)[^/]+$/;
 const OTHER = "other";
 /** Longer than any of ours, with two keys and an id. */
 const ROUTE_CHARS_MAX = 256;

@@ -38,6 +38,30 @@ Deno.test("routes are counted without what callers choose", () => {
   );
 });
 
+Deno.test("lists and ports that callers choose are no routes of their own", () => {
+  const counts = new RequestCounts();
+  const routes = [
+    "/metrics/",
+    "/metrics/uptime/",
+    "/metrics/uptime/visor/",
+    "/metrics/visor/",
+    "/metric/visor/",
+    "/versions/",
+  ];
+  for (let index = 0; index < 2 * ROUTES_MAX; index++) {
+    const count = (path: string) => counts.count({ method: "GET", path, status: 200 });
+    for (const route of routes) {
+      for (const list of [`x${index}`, key, `${key},${key};${key},${key}`]) count(route + list);
+    }
+    for (const path of ["/metrics", "/metrics/uptime", "/versions"]) count(path);
+    count(`/api/services/${key}:${index}`);
+  }
+  assert.deepEqual(
+    counts.counts().map(({ route }) => route).sort(),
+    ["/api/services/:key:port", "/metrics", "/metrics/uptime", "/versions", ...routes].sort(),
+  );
+});
+
 Deno.test("callers cannot make more than so many routes", () => {
   const counts = new RequestCounts();
   for (let index = 0; index < 10 * ROUTES_MAX; index++) {
