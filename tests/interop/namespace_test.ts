@@ -52,3 +52,26 @@ Deno.test({
     assert.equal(await program.end("SIGINT"), 9);
   },
 });
+
+Deno.test({
+  name: "nameHosts(): names of loopback, inside alone (root on Linux)",
+  ignore: !(await canMakeNamespace()),
+  fn: async () => {
+    await using lab = await Lab.open();
+    const lookUp = `await import(${JSON.stringify(import.meta.resolve("./lab.ts"))}).then(async ({ Lab }) => {
+    const { nameHosts } = await import(${JSON.stringify(`file://${module}`)});
+    await using lab = await Lab.open();
+    await nameHosts(lab, ["one.interop.test", "two.interop.test"]);
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    for (const hostname of ["one.interop.test", "two.interop.test"]) {
+      (await Deno.connect({ hostname, port: listener.addr.port })).close();
+    }
+    console.log("connected");
+  });`;
+    const before = await Deno.readTextFile("/etc/hosts");
+    const args = ["run", "-A", "--no-check", await inside(lab, lookUp)];
+    const { stdout, stderr } = await lab.run("deno", Deno.execPath(), args);
+    assert.equal(stdout, "connected\n", stderr);
+    assert.equal(await Deno.readTextFile("/etc/hosts"), before);
+  },
+});
