@@ -59,6 +59,7 @@ class Rig {
       router: this.router,
       transports: this.transports,
       trusts: (caller) => caller === key("setup"),
+      looks: (caller) => caller === key("directory"),
       connections: this.connections,
       counters: this.counters,
       scope: this.scope,
@@ -203,6 +204,15 @@ Deno.test("what a trusted setup node must not send is refused with its code, and
     assert.deepEqual(rig.router.rules(), []);
     assert.match(textOf(await rig.reserve(client, 300 as number)), /does not fit 8 bits/);
     assert.deepEqual((await rig.reserve(client, 0)).value, []);
+  }));
+
+Deno.test("whoever only looks whether the port takes streams is served nothing, and is not counted as refused", () =>
+  withCalls(async (rig) => {
+    const { error } = await rig.reserve(rig.connect("directory"));
+    assert(error instanceof Error);
+    assert.equal(rig.counters.connectionsRefused, 0);
+    await rig.reserve(rig.connect("stranger"));
+    assert.equal(rig.counters.connectionsRefused, 1);
   }));
 
 Deno.test("a stranger is closed without an answer", () =>
