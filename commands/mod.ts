@@ -95,10 +95,13 @@ const COMPLETION = { name: "completion", summary: "Print the completion script o
 export async function buildTree(
   { argv, io, version }: { readonly argv: readonly string[]; readonly io: Io; readonly version: string },
 ): Promise<AnyCommand> {
+  // There `--version` is Skywire's: the version that the file names.
+  const isOfConfig =
+    argv.filter((argument) => !argument.startsWith("-")).slice(0, 2).join(" ") === "conf gen";
   const root = finished(
     new Command("skyctl")
       .description("Run and operate a Skywire network: visors, dmsg servers, deployment services.")
-      .version(version, "-V, --version", "print the version")
+      .version(version, isOfConfig ? "-V" : "-V, --version", "print the version")
       .option("--json", "print results as JSON")
       .helpOption("-h, --help", "print this help")
       .helpCommand(false)

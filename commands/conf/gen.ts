@@ -27,6 +27,7 @@ const SETTINGS: readonly (readonly [flags: string, about: string])[] = [
   ["--dual", "services over dmsg, then HTTP: the default"],
   ["--minsess <number>", "dmsg sessions (default: 2)"],
   ["-s, --sk <key>", "the secret key (default: a new one)"],
+  ["--version <version>", "the version that the configuration names (default: that of this format)"],
   ["--loglvl <level>", "lines of the log: debug, info, warn, error"],
   ["-z, --public", "the visor offers itself to all"],
   ["-y, --autoconn", "no transports to public visors by itself"],
@@ -88,6 +89,7 @@ export function genCommand(io: Io): AnyCommand {
     .option("-n, --stdout", "print the configuration, secret key and all, and write nothing")
     .option("-N, --squash", "without blanks and line breaks")
     .option("-q, --envs", "print a SKYENV file with every variable, and do nothing else")
+    .option("--all", "print this help")
     .option("-w, --hide", "print nothing but errors")
     .option("--nodefaults", "never the embedded deployment: without the services of another source it fails")
     .option(
@@ -121,7 +123,8 @@ export function genCommand(io: Io): AnyCommand {
           ["As a package does it", "SKYENV=/etc/skywire.conf skyctl conf gen -p -r"],
         ),
       )
-      .action(async (options) => {
+      .action(async ({ all, ...options }, command) => {
+        if (all === true) return command.outputHelp();
         const { gen } = await import("./_gen.ts");
         await gen(io, options);
       }),

@@ -109,6 +109,8 @@ Deno.test("conf gen -w prints nothing but errors; opposite flags are refused; --
       assert.equal(code, 2);
       assert.match(stderr, /cannot be used with/);
     }
+    assert.equal(JSON.parse((await gen("-n", "--version", "v1.4.0")).stdout).version, "v1.4.0");
+    assert.match((await gen("-n", "--version", "v2.0.0")).stderr, /only major version 1 is known/);
     assert.match((await gen("-n", "-b")).stderr, /nothing has to be chosen/);
     assert.match((await gen("-n", "--killsw", "maybe")).stderr, /--killsw: value "maybe": .*true or false/);
   }));
