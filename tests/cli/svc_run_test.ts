@@ -47,7 +47,9 @@ for (
         await sleep(machine.world.clock, 1_000);
         if (port === undefined) io.interrupt();
         else machine.close(port);
+        const sinceMs = machine.world.clock.monotonicMs();
         const error = await ended;
+        assert.ok(machine.world.clock.monotonicMs() - sinceMs < 2_000);
         if (expected === undefined) assert.equal(error, undefined);
         else assert.match((error as Error).message, expected);
         assert.match(terminal.stdout, /"event":"stopped"/);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describeError, type LogRecord, logTo } from "../../../lib/base/mod.ts";
 import { type DmsgNetwork, networkOfFile } from "../../../lib/directory/mod.ts";
-import { sleep, withTimeout, type World } from "../../../lib/runtime/mod.ts";
+import { sleep, type World } from "../../../lib/runtime/mod.ts";
 import {
   ALL_TYPES,
   type Assembly,
@@ -14,12 +14,16 @@ import { toldTransports } from "../../../lib/services/route_finder/mod.ts";
 import { withSimulation } from "../../support/world.ts";
 import { Breakable, FOLDER, HOST, keptConnection, planOf, startAssembly, until } from "./support.ts";
 
+/** A client that has its sessions looks every 15 s whether it misses any. */
+const UNTIL_ITS_CLIENT_LOOKS_MS = 30_000;
 const MORE = "198.51.100.2";
 
 /** What an assembly ends with. */
-async function failureOf(world: World, assembly: Assembly): Promise<string> {
-  const what = "the death of a plane";
-  const failure = await withTimeout(world.clock, { what, afterMs: 30_000 }, () => assembly.failed);
+async function failureOf(world: World, assembly: Assembly, withinMs = 1_000): Promise<string> {
+  const sinceMs = world.clock.monotonicMs();
+  const failure = await assembly.failed;
+  const tookMs = world.clock.monotonicMs() - sinceMs;
+  assert.ok(tookMs <= withinMs, `${tookMs} ms until it was told`);
   assert.ok(failure instanceof Error);
   return describeError(failure);
 }
@@ -78,7 +82,7 @@ Deno.test("the dmsg side of each service: what ends its client ends all, with it
       machine.isRandomBroken = true; // its client cannot go on
       const { title } = serviceTypeOf(type);
       assert.equal(
-        await failureOf(machine.world, assembly),
+        await failureOf(machine.world, assembly, UNTIL_ITS_CLIENT_LOOKS_MS),
         `The dmsg side of the ${title} (${type}) ended by itself`,
       );
     }
@@ -104,7 +108,10 @@ Deno.test("the dmsg side of a discovery, and of a server that registers over dms
       await using assembly = await startAssembly(machine.world, services, joined);
       await until(machine.world, () => assembly.services.every((service) => service.isReady()), 60_000);
       machine.isRandomBroken = true;
-      assert.match(await failureOf(machine.world, assembly), new RegExp(`^${RegExp.escape(expected)}`));
+      assert.match(
+        await failureOf(machine.world, assembly, UNTIL_ITS_CLIENT_LOOKS_MS),
+        new RegExp(`^${RegExp.escape(expected)}`),
+      );
     }
   }));
 

@@ -119,7 +119,8 @@ export async function keptConnection(
   { hostname, port }: SocketAddress,
 ): Promise<AsyncDisposable> {
   const client = tcpHttpClient(world, "test/1");
-  const { status } = await client.fetch({ url: `http://${hostname}:${port}/health` });
-  if (status !== 200 && status !== 404) throw new Error(`Status ${status}`);
+  const answer = await client.fetch({ url: `http://${hostname}:${port}/health` });
+  await answer.text();
+  if (answer.status !== 200 && answer.status !== 404) throw new Error(`Status ${answer.status}`);
   return client;
 }
