@@ -1,5 +1,6 @@
 /** What `skyctl conf set` does. @module */
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
+import { readControlFile } from "../../lib/control/file/mod.ts";
 import { writeEdits } from "../../lib/deployment/edit/mod.ts";
 import { setField } from "../../lib/visor/conf/mod.ts";
 import { configFileOf, type ConfigFileOptions, readConfig } from "./_file.ts";
@@ -29,6 +30,19 @@ export async function set(io: Io, named: string, given: string, options: SetOpti
   const { field, edits, before, after, isChanged } = setField(text, file, { field: named, given, force });
   const changed = dryRun ? isChanged : await writeEdits(files, file, { text, edits });
   io.emit({ file, field, before, after, changed, dryRun }, renderSet);
+  if (changed && !dryRun && await isOfRunningVisor(io, file, options)) {
+    io.note("a running visor takes it at its next start: skyctl visor stop, then skyctl visor run");
+  }
+}
+
+/** Whether a visor of the home says that this is its configuration. */
+async function isOfRunningVisor(io: Io, file: string, options: ConfigFileOptions): Promise<boolean> {
+  const { files } = await io.world();
+  const home = homeOf(io, options);
+  const running = await readControlFile(files, home).catch(() => undefined); // none, or nobody's who asks here
+  if (running === undefined) return false;
+  const own = running.configFile ?? `${home}/visor.json`;
+  return files.absolute(own) === files.absolute(file);
 }
 
 /** One line. */

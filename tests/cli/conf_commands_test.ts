@@ -228,10 +228,16 @@ Deno.test("conf show, set and check on a recorded file of Skywire's: values, one
     assert.equal((await run("conf", "show", "nothing")).code, 2);
     const set = await run("conf", "set", "dmsg.sessions_count", "5");
     assert.equal(set.stdout, `dmsg.sessions_count is 5 now in ${FILE}, was 2\n`);
+    assert.match(set.stderr, /^a running visor takes it at its next start: skyctl visor stop/);
     assert.equal(await textOf(world, FILE), SAMPLE.replace('"sessions_count": 2', '"sessions_count": 5'));
     assert.equal((await world.files.info(FILE))?.mode, 0o600);
     assert.match((await run("conf", "set", "dmsg.sessions_count", "5")).stdout, /is 5 already/);
-    assert.match((await run("conf", "set", "is_public", "true", "--dry-run")).stdout, /would be true now/);
+    const would = await run("conf", "set", "is_public", "true", "--dry-run");
+    assert.match(would.stdout, /would be true now/);
+    assert.equal(would.stderr, "");
+    await world.files.write("/another.json", utf8("{}"));
+    const other = await run("conf", "set", "is_public", "true", "-c", "/another.json");
+    assert.deepEqual([other.code, other.stderr], [0, ""]);
     const refused = await run("conf", "set", "dmsg.sessions_count", "many");
     assert.equal(refused.code, 2);
     assert.equal(await textOf(world, FILE), SAMPLE.replace('"sessions_count": 2', '"sessions_count": 5'));
