@@ -19,7 +19,9 @@ export class DayCache<Key extends string = PublicKey> {
   readonly #store: UptimeStore<Key>;
   readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
   readonly #beatsOfDay: number;
-  #kept: { readonly days: Promise<CountedDays<Key>>; readonly untilMs: number } | undefined;
+  #kept:
+    | { readonly days: Promise<CountedDays<Key>>; readonly untilMs: number; readonly today: string }
+    | undefined;
 
   constructor(store: UptimeStore<Key>, clock: Pick<Clock, "wallMs" | "monotonicMs">, beatsOfDay: number) {
     this.#store = store;
@@ -27,11 +29,14 @@ export class DayCache<Key extends string = PublicKey> {
     this.#beatsOfDay = beatsOfDay;
   }
 
-  /** At most {@link DAYS_CACHE_MS} old. */
+  /** At most {@link DAYS_CACHE_MS} old, and of today: a day that is over is told whole, or rewards would lack its end. */
   async days(): Promise<CountedDays<Key>> {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#kept !== undefined && this.#kept.untilMs > nowMs) return await this.#kept.days;
-    const kept = this.#kept = { days: this.#read(), untilMs: nowMs + DAYS_CACHE_MS };
+    const today = dayOf(this.#clock.wallMs());
+    if (this.#kept !== undefined && this.#kept.untilMs > nowMs && this.#kept.today === today) {
+      return await this.#kept.days;
+    }
+    const kept = this.#kept = { days: this.#read(), untilMs: nowMs + DAYS_CACHE_MS, today };
     try {
       return await kept.days;
     } catch (error) {

@@ -63,7 +63,8 @@ export class Uptimes<Key extends string = PublicKey> {
     const { online, clock } = this.#options;
     if (typeof online === "function") return await online();
     const nowMs = clock.wallMs();
-    return ({ lastSeenMs }) => nowMs - lastSeenMs < online;
+    // Later than now, by more than that: before the clock was set back.
+    return ({ lastSeenMs }) => Math.abs(nowMs - lastSeenMs) < online;
   }
 }
 
