@@ -21,14 +21,14 @@ Deno.test("a restart counts the visors that are there", async () => {
 Deno.test("uptimes of trackers, visors and transports share a file, and nothing else", async () => {
   const folder = await Deno.makeTempDir();
   const { clock, ledger } = world();
-  for (const  of of["uptime", "visor_uptime", "transport_uptime", "service_uptime"] as const) {
-    await using store = await openUptimeStore<string>(`${folder}/store.db`, { clock, ledger }, { of });
+  for (const kind of ["uptime", "visor_uptime", "transport_uptime", "service_uptime"] as const) {
+    await using store = await openUptimeStore<string>(`${folder}/store.db`, { clock, ledger }, { of: kind });
     assert.deepEqual(await store.visors(), []);
     assert.equal(
-      await store.beat({ key: "a", atMs: clock.wallMs(), intervalMs: 1_000, version: of }),
+      await store.beat({ key: "a", atMs: clock.wallMs(), intervalMs: 1_000, version: kind }),
       "counted",
     );
-    assert.deepEqual((await store.visors()).map(({ version }) => version), [of]);
+    assert.deepEqual((await store.visors()).map(({ version }) => version), [kind]);
   }
   assert.deepEqual(ledger.live(), {});
   await Deno.remove(folder, { recursive: true });
