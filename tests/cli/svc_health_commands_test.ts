@@ -72,9 +72,9 @@ Deno.test("svc health: servers without a session of the visor's are looked at by
       assert.equal(code, 3);
       assert.deepEqual(
         JSON.parse(stdout).map((
-          { service, isUp, askedBy, publicKey = null }: HealthRow,
+          { service, isUp, askedBy, publicKey }: HealthRow,
         ) => [service, isUp, askedBy, publicKey]),
-        [["route-finder", true, "visor", null], ["dmsg-server", false, "client", NOBODY]],
+        [["route-finder", true, "visor", undefined], ["dmsg-server", false, "client", NOBODY]],
       );
     },
     { setUp: network("dmsg") },
