@@ -196,6 +196,21 @@ Deno.test("a partition holds TCP back, and its healing lets it go on", () =>
     assert.ok(simulation.nowMs < 30_000);
   }));
 
+Deno.test("hindrances counts the ways that are cut and the readers that are slow, as long as they are", () =>
+  onPair({}, async ({ simulation }) => {
+    assert.equal(simulation.hindrances, 0);
+    simulation.partition("alice", "bob");
+    assert.equal(simulation.hindrances, 2);
+    simulation.heal("alice", "bob");
+    simulation.blackHole("alice", "bob");
+    simulation.slowReader("bob", 0);
+    assert.equal(simulation.hindrances, 2);
+    simulation.heal("alice", "bob");
+    simulation.slowReader("bob", Infinity);
+    assert.equal(simulation.hindrances, 0);
+    await Promise.resolve();
+  }));
+
 Deno.test("a black hole lets the other way pass", () =>
   onPair({}, async ({ simulation, alice, near, far }) => {
     simulation.blackHole("alice", "bob");

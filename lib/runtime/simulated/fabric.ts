@@ -199,6 +199,13 @@ export class Fabric {
     machine.readBytesPerSecond = bytesPerSecond;
     for (const conn of [...machine.conns]) conn.wakeReader();
   }
+
+  /** Machines whose readers are slow, or read nothing. */
+  get slowReaders(): number {
+    let count = 0;
+    for (const { readBytesPerSecond } of this.#machines.values()) if (readBytesPerSecond < Infinity) count++;
+    return count;
+  }
 }
 
 export function isLoopback(hostname: string): boolean {

@@ -151,6 +151,13 @@ export class Links {
     this.#way(from, to).isBlocked = false;
   }
 
+  /** Ways that nothing passes now. */
+  get blockedWays(): number {
+    let count = 0;
+    for (const { isBlocked } of this.#ways.values()) if (isBlocked) count++;
+    return count;
+  }
+
   isBlocked(from: SimulatedNode, to: SimulatedNode): boolean {
     return this.#ways.get(nameOf(from, to))?.isBlocked ?? false;
   }

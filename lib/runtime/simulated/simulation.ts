@@ -213,6 +213,11 @@ export class Simulation {
     this.#fabric.setReadRate(this.#find(name), bytesPerSecond);
   }
 
+  /** Ways that are cut and readers that are slow now: what a peer is told through them may come too late. */
+  get hindrances(): number {
+    return this.#fabric.links.blockedWays + this.#fabric.slowReaders;
+  }
+
   // --- running -----------------------------------------------------------------------------------
 
   /**

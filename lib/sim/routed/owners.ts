@@ -16,7 +16,7 @@ export const RULE_WITHOUT_GROUP_MS = 20_000;
 /** Nothing is left of a transport's rules once that has ended. */
 export const RULE_WITHOUT_TRANSPORT_MS = 4_000;
 /**
- * While nothing is lost, neither a visor nor a packet: who leaves a set-up, and whose route fails, has its rules taken
+ * While nothing is lost or held up, neither a visor nor a packet: who leaves a set-up, and whose route fails, has its rules taken
  * back within seconds.
  */
 export const RULE_OF_NO_ROUTE_MS = 20_000;
@@ -66,20 +66,21 @@ export class OwnerWatch {
   }
 }
 
-/** Remembers when somebody's run ended, or its path to others, or a datagram was lost. */
+/** Remembers when somebody's run ended, or its path to others, or something was lost or held up on its way. */
 class Losses {
   readonly #startedMs = new Map<string, number>();
   #datagrams = 0;
   #lastMs = -Infinity;
 
   /** Whether that is so short a time ago that not all may know of it. */
-  isRecent({ whole, setupNode, simulation: { nowMs, datagrams }, natForgotMs }: RoutedFleet): boolean {
+  isRecent({ whole, setupNode, simulation, natForgotMs }: RoutedFleet): boolean {
+    const { nowMs, datagrams, hindrances } = simulation;
     for (const { name, isUp, startedMs } of [...whole, setupNode]) {
       const before = this.#startedMs.get(name);
       if (before !== undefined && (!isUp || before !== startedMs)) this.#lastMs = nowMs;
       if (isUp) this.#startedMs.set(name, startedMs);
     }
-    if (datagrams.lost !== this.#datagrams) this.#lastMs = nowMs;
+    if (datagrams.lost !== this.#datagrams || hindrances > 0) this.#lastMs = nowMs;
     this.#datagrams = datagrams.lost;
     return nowMs - Math.max(this.#lastMs, natForgotMs) <= TRANSPORT_WITHOUT_PEER_MS;
   }
