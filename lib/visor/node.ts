@@ -296,7 +296,7 @@ export class VisorNode implements AsyncDisposable {
       log: setupLog,
       counters,
     });
-    const transportSetupNodes = new Set<PublicKey>(settings.transportSetupNodes);
+    const transportSetupNodes = new Set<PublicKey>(trustedTransportSetupNodes(network, settings));
     serveTransportGateway({
       world,
       dmsg,
@@ -364,4 +364,12 @@ export class VisorNode implements AsyncDisposable {
 function socketAddressOf(text: string): SocketAddress {
   const [, bracketed, hostname, port] = /^(?:\[([^\]]*)\]|([^:]*)):([0-9]+)$/.exec(text) ?? [];
   return { hostname: bracketed ?? hostname ?? "", port: Number(port) };
+}
+
+/** Nobody is trusted with transports unasked: the configuration names the nodes, or the deployment file that was given. */
+function trustedTransportSetupNodes(
+  { file, transportSetup = [] }: DmsgNetwork,
+  { transportSetupNodes }: NodeSettings,
+): readonly PublicKey[] {
+  return file === undefined ? transportSetupNodes : [...transportSetupNodes, ...transportSetup];
 }

@@ -44,6 +44,12 @@ export function showConfig(
   const deployed = valuesOfNetwork(network ?? networkOfConfig(parseVisorConfig(text, file)));
   const leaves = leavesOf(raw);
   const inFile = new Map(leaves.map(({ path, value }) => [path, value]));
+  if (network?.file !== undefined && network.transportSetup !== undefined) { // besides those of the file
+    const said = inFile.get(pathIn(raw, TRANSPORT_SETUP));
+    deployed[TRANSPORT_SETUP] = [
+      ...new Set([...(Array.isArray(said) ? said : []), ...network.transportSetup]),
+    ];
+  }
   const shown: ShownField[] = Object.entries(TABLE).flatMap(([name, row]): ShownField[] => {
     const field = pathIn(raw, name);
     const said = inFile.get(field);
@@ -73,6 +79,8 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
+const TRANSPORT_SETUP = "transport.transport_setup";
+
 /** What the network of a visor says of fields, by their paths. */
 function valuesOfNetwork(network: DmsgNetwork): Record<string, unknown> {
   const { servers, discoveryHttp, discoveryDmsg, setupNodes = [] } = network;
@@ -82,6 +90,8 @@ function valuesOfNetwork(network: DmsgNetwork): Record<string, unknown> {
     ...pair("transport.discovery", network.transportDiscovery),
     ...pair("transport.address_resolver", network.addressResolver),
     ...pair("routing.route_finder", network.routeFinder),
+    ...pair("launcher.service_discovery", network.serviceDiscovery),
+    ...pair("uptime_tracker.addr", network.uptimeTracker),
     ...pair("conf_service", network.conf),
     "routing.route_setup_nodes": [...setupNodes],
     ...(network.allowLoopbackAddresses === true ? { "transport.allow_loopback_addresses": true } : {}),

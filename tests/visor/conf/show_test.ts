@@ -60,15 +60,22 @@ Deno.test("showConfig(): flags win over the file, and so does the network of --d
     local: {
       dmsg_discovery: "http://127.0.0.1:1",
       dmsg_servers: [{ static: other, server: { address: "127.0.0.1:2" } }],
+      service_discovery: "http://127.0.0.1:3",
+      uptime_tracker: "http://127.0.0.1:4",
+      transport_setup: [other],
     },
   });
-  const shown = show({ log_level: "warn", dmsg: { discovery: "http://x" } }, {
+  const transport = { transport_setup: [publicKey] };
+  const shown = show({ log_level: "warn", dmsg: { discovery: "http://x" }, transport }, {
     values: { log_level: "debug", cli_addr: "127.0.0.1:9" },
     network: networkOfFile(file, "d.json"),
   });
   assert.deepEqual(shown.get("log_level"), ["flag", "debug"]);
   assert.deepEqual(shown.get("cli_addr"), ["flag", "127.0.0.1:9"]);
   assert.deepEqual(shown.get("dmsg.discovery"), ["deployment", "http://127.0.0.1:1"]);
+  assert.deepEqual(shown.get("launcher.service_discovery"), ["deployment", "http://127.0.0.1:3"]);
+  assert.deepEqual(shown.get("uptime_tracker.addr"), ["deployment", "http://127.0.0.1:4"]);
+  assert.deepEqual(shown.get("transport.transport_setup"), ["deployment", [publicKey, other]]);
 });
 
 Deno.test("showConfig() shows no secret, wherever it stands", () => {
