@@ -1,7 +1,7 @@
 /** checkHealth(): what is up, what is down, and why. */
 import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
-import { addressesOf, checkHealth, type DmsgNetwork } from "../../lib/directory/mod.ts";
+import { addressesOf, checkHealth, type DmsgNetwork, healthOf } from "../../lib/directory/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { pair } from "../services/service_support.ts";
@@ -96,3 +96,31 @@ Deno.test("a network's services by their names in commands", () => {
   });
   assert.deepEqual([name, address.dmsg!.port], ["transport-setup", 48]);
 });
+
+Deno.test("healthOf(): a service is asked by one name both ways, as whoever else asks it", () =>
+  withSimulation(2, async (simulation) => {
+    const asked: string[] = [];
+    const client = {
+      dmsg: { isConnected: true },
+      askService: (name: string) => async () => {
+        asked.push(name);
+        return { status: 200, text: "{}" };
+      },
+    };
+    await simulation.run(async () => {
+      const rows = await healthOf(client as unknown as Parameters<typeof healthOf>[0], {
+        world: simulation.node("here"),
+        network: { ...network, servers: [] },
+        timeoutMs: 1_000,
+      });
+      assert(rows.every(({ isUp }) => isUp));
+    });
+    assert.deepEqual(asked, [
+      "dmsg discovery",
+      "transport discovery",
+      "address resolver",
+      "route finder",
+      "route finder",
+      "setup node",
+    ]);
+  }));
