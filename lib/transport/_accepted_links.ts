@@ -100,11 +100,13 @@ export class AcceptedLinks {
     this.#checkRoom(id, block);
     const settled = await settleAsResponder(conn, { clock, local, remote, type, signal, isWelcome });
     if (signal.aborted) return settled.conn.close(signal.reason);
+    const hasPlace = lost !== undefined && live.byId.get(id) === lost; // and nobody takes it between the two
+    const isUnasked = hasPlace ? this.#unasked.has(id) : !isWanted(id);
     lost?.close(new ConnResetError("The peer connected anew, and does not answer on the old connection"));
     const existing = live.byId.get(id);
     if (existing !== undefined) return existing.replaceConn(settled.conn, { isInitiator: false });
-    this.#checkRoom(id, block); // others have settled meanwhile
-    if (!isWanted(id)) this.#noteUnasked(id, block);
+    if (!hasPlace) this.#checkRoom(id, block); // others have settled meanwhile
+    if (isUnasked) this.#noteUnasked(id, block);
     live.add(type, remote, { label: settled.label, conn: settled.conn, isInitiator: false });
   }
 

@@ -8,6 +8,7 @@ import {
   SETTLEMENTS_OF_ADDRESS_MAX,
   SETTLEMENTS_OF_KEY_MAX,
 } from "../../lib/transport/_settlements.ts";
+import { LOST_AFTER_MS } from "../../lib/transport/_precedence.ts";
 import { UNASKED_OF_ADDRESS_MAX, UNASKED_TRANSPORTS_MAX } from "../../lib/transport/_accepted_links.ts";
 import { type LinkHandler, TransportManager, type TransportManagerOptions } from "../../lib/transport/mod.ts";
 import { settleAsInitiator, settleAsResponder } from "../../lib/transport/settlement.ts";
@@ -144,6 +145,34 @@ Deno.test("transports of strangers have a maximum; dialled and persistent ones a
   await door.clock.advance(0);
   assert.equal(door.manager.transports().length, 6);
   assert.deepEqual(door.manager.refusals.snapshot(), { full: 2 });
+});
+
+Deno.test("a transport whose peer is back after a silent death keeps its place, and no stranger's becomes ours by it", async () => {
+  for (const isDialled of [true, false]) {
+    await using door = new Door({ isUsed: () => true, unaskedMax: isDialled ? 1 : 2 });
+    await door.clock.advance(0);
+    const peer = stranger(1_000);
+    if (isDialled) {
+      const remote = alice.publicKey;
+      door.onDial = (far) =>
+        void settleAsResponder(far, { clock: door.clock, local: peer, remote, type: "stcp" });
+      await door.manager.dial(peer.publicKey, "stcp");
+    } else await door.enter(peer);
+    await door.enter(stranger(0)); // the last place of strangers
+    await door.clock.advance(10_000);
+    const [old] = door.manager.to(peer.publicKey);
+    const back = door.enter(peer); // nothing is read on the old connection
+    await door.clock.advance(LOST_AFTER_MS);
+    await back;
+    await door.clock.advance(0);
+    const [now, ...others] = door.manager.to(peer.publicKey);
+    assert.ok(now !== undefined && now !== old && !old!.isLive);
+    assert.deepEqual([now.isLive, others, door.manager.refusals.snapshot()], [true, [], {}]);
+    await assert.rejects(door.enter(stranger(1)));
+    await door.manager.remove(now.id);
+    if (isDialled) await assert.rejects(door.enter(stranger(2)));
+    else await door.enter(stranger(2)); // its place was one of the strangers'
+  }
 });
 
 Deno.test("transports of strangers have a maximum of one address: many keys there leave room for others", async () => {
