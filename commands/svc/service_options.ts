@@ -87,7 +87,7 @@ export function storeOptions() {
   const store = new Option("--store <store>", "memory, or the path of a SQLite file").default("memory");
   const redis = new Option(
     "--redis <url>",
-    "redis://[:password@]host[:port][/number], for several instances on one",
+    "redis://[:password@]host[:port][/number][?prefix=name], for several instances on one",
   )
     .conflicts("store");
   const redisPoolSize = new Option("--redis-pool-size <n>", "connections to it at most")

@@ -99,7 +99,7 @@ async function open<S>(
 ): Promise<S> {
   if (name === "memory") return sqlite({ clock, ledger });
   if (!/^rediss?:\/\//i.test(name)) return sqlite({ path: fileOf(name), clock, ledger });
-  return await redis(await import("./redis/mod.ts"), { url: name, poolSize, ledger });
+  return await redis(await import("./redis/mod.ts"), { url: name, poolSize, clock, ledger });
 }
 
 /** SQLite takes an empty name for a file that is gone at the end; a URL may hold a password, so it is not shown. */

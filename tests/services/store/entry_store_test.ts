@@ -161,7 +161,7 @@ onRedis(
 onRedis("RedisEntryStore drops no member whose entry came back meanwhile", async (redis) => {
   await redis.client.sadd("clients", key(1), key(2));
   await redis.client.set(key(2), "back");
-  await redis.client.eval(DROP_MEMBERS, 1, "clients", key(1), key(1), key(2), key(2));
+  await redis.client.eval(DROP_MEMBERS, 1, "clients", "", key(1), key(1), key(2), key(2));
   assert.deepEqual(await redis.client.smembers("clients"), [key(2)]);
 });
 
@@ -213,7 +213,7 @@ Deno.test("openEntryStore() refuses what names no store, and shows no password",
     ["redis://:s3cret@127.0.0.1:99999", "INVALID_STORE_NAME"],
     ["postgres://user:s3cret@host/db", "INVALID_STORE_NAME"],
     ["redis://:s3@cret@127.0.0.1:1", "STORE_UNAVAILABLE"],
-    ["redis://127.0.0.1:1?password=s3cret", "STORE_UNAVAILABLE"],
+    ["redis://127.0.0.1:1?password=s3cret", "INVALID_STORE_NAME"],
     ["REDIS://:s3cret@127.0.0.1:1", "STORE_UNAVAILABLE"],
   ];
   for (const [name, code] of names) {

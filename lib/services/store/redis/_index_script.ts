@@ -4,6 +4,7 @@
  * is counted by nobody, and cleared away in passing.
  *
  *     P                       the prefix of the service
+ *     DATABASE                its number, for channels: these are the same in all data bases of a Redis
  *     now                     ms
  *     keep(key, text, ttl)    a record; ttl 0: for ever
  *     enter(index, member, ttl)

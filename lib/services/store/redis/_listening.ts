@@ -7,7 +7,8 @@
 import type { Redis } from "ioredis";
 import { describeError, type Log, Scope } from "../../../base/mod.ts";
 import { type Clock, sleep } from "../../../runtime/mod.ts";
-import { connect } from "./_pool.ts";
+import { channelOf, connect, storeError } from "./_connection.ts";
+import type { RedisPlace } from "./_redis_url.ts";
 
 /** Between the end of a connection and the next one. */
 export const LISTEN_AGAIN_MS = 1_000;
@@ -15,7 +16,8 @@ export const LISTEN_AGAIN_MS = 1_000;
 export const LISTEN_BEAT_MS = 30_000;
 
 export interface ListeningOptions {
-  readonly url: string;
+  readonly place: RedisPlace;
+  /** Without the prefix and the number of the data base, which tell the channels of deployments apart. */
   readonly channel: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,11 +47,12 @@ export class Listening implements AsyncDisposable {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, log, channel } = this.#options;
+    const { clock, log, place } = this.#options;
+    const channel = channelOf(place, this.#options.channel);
     let isFailing = false;
     while (!signal.aborted) {
       try {
-        await this.#listen(signal, () => {
+        await this.#listen(signal, channel, () => {
           if (isFailing) log.info("Other instances are heard again", { channel });
           isFailing = false;
         });
@@ -63,9 +66,9 @@ export class Listening implements AsyncDisposable {
   }
 
   /** From the subscription to the end of the connection. */
-  async #listen(signal: AbortSignal, onBegin: () => void): Promise<void> {
-    const { clock, url, channel, hear, beat } = this.#options;
-    const redis = await connect(url, { signal });
+  async #listen(signal: AbortSignal, channel: string, onBegin: () => void): Promise<void> {
+    const { clock, place, hear, beat } = this.#options;
+    const redis = await connect(place, { signal });
     let isOver = false;
     const end = () => {
       if (!isOver) redis.disconnect(); // a second one would wait for an end that was
@@ -76,7 +79,9 @@ export class Listening implements AsyncDisposable {
     try {
       signal.throwIfAborted();
       redis.on("message", (_: string, word: string) => hear(word));
-      await redis.subscribe(channel);
+      await redis.subscribe(channel).catch((cause) => {
+        throw storeError("Cannot listen to Redis", cause);
+      });
       for (let isFirst = true; isLive(redis); isFirst = false) {
         if (!isFirst) await redis.ping();
         await beat?.(signal);

@@ -5,13 +5,14 @@ import type { RedisPool } from "./_pool.ts";
 export const BATCH = 256;
 
 /**
- * KEYS: an index, a sorted set or a set. ARGV: a member and the key of its record, by turns. Drops the members whose
+ * KEYS: an index, a sorted set or a set. ARGV: the prefix of keys; then a member and the key of its record, by turns. Drops the members whose
  * record is still missing: one that came back since stays.
  */
 export const DROP_MEMBERS = `
 local remove = redis.call('TYPE', KEYS[1]).ok == 'zset' and 'ZREM' or 'SREM'
-for at = 1, #ARGV, 2 do
-  if redis.call('EXISTS', ARGV[at + 1]) == 0 then redis.call(remove, KEYS[1], ARGV[at]) end
+local prefix = ARGV[1]
+for at = 2, #ARGV, 2 do
+  if redis.call('EXISTS', prefix .. ARGV[at + 1]) == 0 then redis.call(remove, KEYS[1], ARGV[at]) end
 end
 return 0
 `;
@@ -44,7 +45,7 @@ export async function readMembers(
     else found.push([member, text]);
   }
   for (let at = 0; at < gone.length; at += 2 * BATCH) {
-    await pool.run("dropMembers", index, ...gone.slice(at, at + 2 * BATCH));
+    await pool.run("dropMembers", index, pool.place.prefix, ...gone.slice(at, at + 2 * BATCH));
   }
   return found;
 }

@@ -1,25 +1,29 @@
 /**
  * Connections to one Redis, made when they are needed: a further one once those there are busy.
  *
- * A Redis that is gone fails the questions that it was asked, and each later one dials anew: it comes back without
- * being told. Nothing runs between questions.
+ * A Redis that is gone fails the questions that it was asked, and later ones dial anew: it comes back without
+ * being told. So does a connection on which a question had no answer in time, as behind a proxy that forgot it: what
+ * else is under way there fails with it, and nothing is asked twice, as it may have been done. Nothing runs
+ * between questions.
  *
  * @module
  */
 import type { Redis } from "ioredis";
 import type { Ledger } from "../../../base/mod.ts";
-import { InvalidStoreNameError, StoreError } from "../store.ts";
-
-/** Steps that Redis does whole, by name. KEYS[1] is the prefix of the keys of the service, the rest arguments. */
-export type Scripts = Readonly<Record<string, string>>;
+import type { Clock } from "../../../runtime/mod.ts";
+import { StoreError } from "../store.ts";
+import { connect, endOf, type Scripts, storeError } from "./_connection.ts";
+import { parseRedisUrl, type RedisPlace } from "./_redis_url.ts";
 
 export interface RedisOptions {
-  /** `redis://[:password@]host[:port][/number]`. */
+  /** `redis://[:password@]host[:port][/number][?prefix=name]`. */
   readonly url: string;
   /** Connections at most. Default {@link POOL_SIZE}. */
   readonly poolSize?: number;
   /** Counts the open store as kind `store`. */
   readonly ledger?: Ledger;
+  /** For the pauses between dials that fail; without it there are none. */
+  readonly clock?: Pick<Clock, "monotonicMs">;
 }
 
 /** Connections of one service, as the services of the network have it. */
@@ -28,52 +32,65 @@ export const POOL_SIZE = 10;
 export const POOL_SIZE_MAX = 1_024;
 /** Questions under way on one connection before a further one is used: they are sent without waiting for each other. */
 const QUESTIONS_PER_CONNECTION = 32;
-/** Above the slowest start of a Redis nearby, below an operator's patience. */
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A Redis that answers later than this is as good as gone; the caller's own time-out is not shorter. */
-const COMMAND_TIMEOUT_MS = 5_000;
-
-/** For the other side to end a connection that we end: a service stops in 2 s, whatever its Redis does. */
-const DISCONNECT_TIMEOUT_MS = 250;
+/** After a dial that failed: first and longest pause, in which questions fail with its reason. */
+const REDIAL_MS = 25;
+const REDIAL_MAX_MS = 1_000;
+/** For what was asked to be answered when a store closes: a service stops in 2 s. */
+const CLOSE_MS = 1_000;
 
 /** One place of the pool. */
 interface Slot {
-  connection: Promise<Redis>;
+  connection: Redis | undefined;
+  dialling: Promise<Redis> | undefined;
   /** Questions under way. */
   busy: number;
 }
 
 export class RedisPool implements AsyncDisposable {
-  readonly url: string;
+  readonly place: RedisPlace;
   readonly #scripts: Scripts;
   readonly #size: number;
   readonly #release: (() => void) | undefined;
+  readonly #clock: RedisOptions["clock"];
   readonly #slots: Slot[] = [];
+  /** Connections that were given up, until they are gone. */
+  readonly #ending = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  #failed: { readonly failure: StoreError; readonly pauseMs: number; readonly untilMs: number } | undefined;
   #open = true;
 
-  private constructor({ url, poolSize = POOL_SIZE, ledger }: RedisOptions, scripts: Scripts, first: Redis) {
-    this.url = url;
+  private constructor(
+    place: RedisPlace,
+    first: Redis,
+    { poolSize = POOL_SIZE, ledger, clock }: RedisOptions,
+    scripts: Scripts,
+  ) {
+    this.place = place;
     this.#scripts = scripts;
+    this.#clock = clock;
     this.#size = Math.max(1, Math.min(POOL_SIZE_MAX, Math.floor(poolSize)));
-    this.#slots.push({ connection: Promise.resolve(first), busy: 0 });
+    this.#slots.push({ connection: first, dialling: undefined, busy: 0 });
     this.#release = ledger?.open("store");
   }
 
-  /** Connects once. Rejects with {@link InvalidStoreNameError}, and with {@link StoreError} when nobody answers. */
+  /** Connects once. Rejects with `InvalidStoreNameError`, and with {@link StoreError} when nobody answers. */
   static async open(options: RedisOptions, scripts: Scripts = {}): Promise<RedisPool> {
-    return new RedisPool(options, scripts, await connect(options.url, { scripts }));
+    const place = parseRedisUrl(options.url);
+    return new RedisPool(place, await connect(place, { scripts, diagnoses: true }), options, scripts);
   }
 
   /** Asks on one connection. Whatever fails is a {@link StoreError}. */
   async ask<T>(question: (redis: Redis) => Promise<T>): Promise<T> {
-    if (!this.#open) throw new StoreError("Cannot use the Redis store: it is closed");
+    if (!this.#open) throw closed();
     const slot = this.#free();
     slot.busy++;
+    let redis: Redis | undefined;
     try {
-      return await question(await this.#connected(slot));
+      redis = await this.#connected(slot);
+      return await question(redis);
     } catch (cause) {
-      throw cause instanceof StoreError ? cause : new StoreError("Cannot use the Redis store", { cause });
+      if (redis !== undefined && isSilence(cause)) this.#giveUp(redis);
+      throw cause instanceof StoreError ? cause : storeError("Cannot use the Redis store", cause);
     } finally {
       slot.busy--;
     }
@@ -89,19 +106,21 @@ export class RedisPool implements AsyncDisposable {
     await this.ask((redis) => redis.ping());
   }
 
-  /** What was asked is answered first; a server that answers no more does not hold us. May be repeated. */
+  /** What was asked is answered first, for at most {@link CLOSE_MS}. May be repeated. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
     this.#closing.abort();
-    await Promise.all(this.#slots.map(async ({ connection, busy }) => {
-      const redis = await connection.catch(() => undefined);
-      if (redis === undefined || redis.status === "end") return; // gone already: that is what was wanted
-      const ended = new Promise<void>((resolve) => redis.once("end", resolve));
-      if (busy === 0) redis.disconnect();
-      else await redis.quit().catch(() => redis.disconnect());
-      await ended;
+    await Promise.all(this.#slots.map(async ({ connection, dialling, busy }) => {
+      const redis = await dialling?.catch(() => undefined) ?? connection;
+      if (redis === undefined) return;
+      if (busy > 0 && redis.status === "ready") {
+        redis.options.commandTimeout = CLOSE_MS;
+        await redis.quit().catch(() => redis.disconnect());
+      } else if (redis.status !== "end") redis.disconnect();
+      await endOf(redis);
     }));
+    await Promise.all(this.#ending);
     this.#release?.();
   }
 
@@ -109,82 +128,69 @@ export class RedisPool implements AsyncDisposable {
     const free = this.#slots.find(({ busy }) => busy < QUESTIONS_PER_CONNECTION);
     if (free !== undefined) return free;
     if (this.#slots.length < this.#size) {
-      const slot = { connection: this.#dial(), busy: 0 };
-      slot.connection.catch(() => {}); // told to those who ask on it
+      const slot = { connection: undefined, dialling: undefined, busy: 0 };
       this.#slots.push(slot);
       return slot;
     }
     return this.#slots.reduce((least, slot) => slot.busy < least.busy ? slot : least);
   }
 
-  #dial(): Promise<Redis> {
-    return connect(this.url, { scripts: this.#scripts, signal: this.#closing.signal });
-  }
-
   /**
    * The connection of a place; a new one when it has ended. ioredis could do that by itself, but with timers that
-   * outlive a close; here the next question dials, and all that wait share the dial.
+   * outlive a close; here the next question dials, and all that wait share the dial and its failure.
    */
   async #connected(slot: Slot): Promise<Redis> {
-    const { connection } = slot;
-    const usable = await connection.then((redis) => redis.status !== "end", () => false);
-    if (!this.#open) throw new StoreError("Cannot use the Redis store: it is closed");
-    if (!usable && slot.connection === connection) slot.connection = this.#dial();
-    return await slot.connection;
-  }
-}
-
-/**
- * A connection that knows `scripts`, and never dials by itself again. `signal` ends the attempt. Errors as
- * `RedisPool.open`.
- */
-export async function connect(
-  url: string,
-  { scripts = {}, signal }: { readonly scripts?: Scripts; readonly signal?: AbortSignal } = {},
-): Promise<Redis> {
-  const where = placeOf(url);
-  const { Redis } = await import("ioredis"); // only who uses Redis pays for it
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
-    retryStrategy: () => null,
-    autoResubscribe: false,
-    autoResendUnfulfilledCommands: false, // a put that may have happened is not done twice
-  });
-  let failure: unknown; // the socket's own reason; what `connect` rejects with says only that it ended
-  redis.on("error", (error) => failure ??= error); // without a listener it would go to the console
-  for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(name, { numberOfKeys: 1, lua });
-  const onAbort = () => redis.disconnect();
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal?.throwIfAborted();
-    await redis.connect();
-  } catch (cause) {
-    if (redis.status !== "end" && !signal?.aborted) redis.disconnect(); // it connected, and was refused for its password, for one
-    throw new StoreError(`Cannot connect to Redis at ${where}`, {
-      cause: failure ?? cause,
-      hint: "start redis-server, or leave the store in memory",
+    if (slot.connection?.status === "ready") return slot.connection;
+    slot.dialling ??= this.#dial().then((redis) => slot.connection = redis).finally(() => {
+      slot.dialling = undefined;
     });
-  } finally {
-    signal?.removeEventListener("abort", onAbort);
+    const redis = await slot.dialling;
+    if (!this.#open) throw closed();
+    return redis;
   }
-  return redis;
+
+  async #dial(): Promise<Redis> {
+    const before = this.#failed;
+    if (before !== undefined && this.#nowMs() < before.untilMs) {
+      const { message, cause, hint } = before.failure;
+      throw new StoreError(message, { cause, hint });
+    }
+    try {
+      const redis = await connect(this.place, { scripts: this.#scripts, signal: this.#closing.signal });
+      this.#failed = undefined;
+      return redis;
+    } catch (failure) {
+      const pauseMs = before === undefined ? REDIAL_MS : Math.min(REDIAL_MAX_MS, 2 * before.pauseMs);
+      this.#failed = { failure: failure as StoreError, pauseMs, untilMs: this.#nowMs() + pauseMs };
+      throw failure;
+    }
+  }
+
+  #nowMs(): number {
+    return this.#clock?.monotonicMs() ?? Infinity;
+  }
+
+  /** What is silent is no connection any more; one that nobody uses now may be as dead, and is made again for nothing. */
+  #giveUp(silent: Redis): void {
+    for (const slot of this.#slots) {
+      const { connection: redis } = slot;
+      if (redis === undefined || redis !== silent && slot.busy > 0) continue;
+      slot.connection = undefined;
+      if (redis.status === "end") continue;
+      const ended = endOf(redis).then(() => void this.#ending.delete(ended));
+      this.#ending.add(ended);
+      redis.disconnect();
+    }
+  }
 }
 
-/** Host, port and number of a URL, without name and password. Throws {@link InvalidStoreNameError} for what is no URL. */
-function placeOf(url: string): string {
-  try {
-    const { protocol, host, pathname, username, password } = new URL(url);
-    decodeURIComponent(username + password); // as ioredis will do
-    if (host !== "") return `${protocol}//${host}${pathname}`;
-  } catch {
-    // said below, without the text, which may hold a password
-  }
-  throw new InvalidStoreNameError("Not the URL of a Redis (not shown: it may hold a password)", {
-    hint: "write redis://[:password@]host[:port][/number], with %-escapes in the password",
-  });
+/** The driver's words for a question that had no answer in time. */
+function isSilence(cause: unknown): boolean {
+  return cause instanceof Error && cause.message === "Command timed out";
+}
+
+function closed(): StoreError {
+  return new StoreError("Cannot use the Redis store: it is closed");
 }
 
 type Commands = Record<string, (prefix: string, ...given: (string | number)[]) => Promise<unknown>>;

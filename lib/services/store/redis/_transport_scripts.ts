@@ -7,7 +7,7 @@
  *     all, edge:<key>, of:<owner>, at:<block>        indexes of transports
  *     latencies, latencies-of:<owner>                sorted sets of ids by the time of the last measurement
  *     number           the last transport's place in lists
- *     changes          channel     what was put, renewed, removed
+ *     changes@<number> channel     what was put, renewed, removed
  *
  * `registrars` are bits: which edges say that there is such a transport. Owner and block are `-` where there is none.
  *
@@ -123,7 +123,7 @@ for _, id in ipairs(changed) do
   table.insert(result, shown(state))
   table.insert(put, { id, state.a, state.b, state.tail, shown(state) })
 end
-redis.call('PUBLISH', P .. 'changes', cjson.encode({ ttl = ttl, ids = ids, put = put }))
+redis.call('PUBLISH', P .. 'changes@' .. DATABASE, cjson.encode({ ttl = ttl, ids = ids, put = put }))
 return result
 `;
 
@@ -140,7 +140,7 @@ for _, id in ipairs(ARGV) do
     table.insert(removed, id)
   end
 end
-if #removed > 0 then redis.call('PUBLISH', P .. 'changes', cjson.encode({ removed = removed })) end
+if #removed > 0 then redis.call('PUBLISH', P .. 'changes@' .. DATABASE, cjson.encode({ removed = removed })) end
 return removed
 `;
 

@@ -4,6 +4,7 @@ import type { PublicKey } from "../../../crypto/mod.ts";
 import type { ResolvedType } from "../../../directory/mod.ts";
 import type { Clock } from "../../../runtime/mod.ts";
 import type { Binding, BindingStore, ResolverWord } from "../binding_store.ts";
+import { channelOf } from "./_connection.ts";
 import { INDEX_SCRIPT, prefixOf, wholeMs } from "./_index_script.ts";
 import { hasKeyShape } from "./_key_shape.ts";
 import { Listening } from "./_listening.ts";
@@ -18,7 +19,7 @@ export interface RedisBindingStoreOptions extends RedisOptions {
 
 // binding:<type>:<key>     string   `holder {binding}`, with its time to live; holder is `-` where there is none
 // bound:<type>             index    of keys
-// words                    channel  what one instance says to the others
+// words@<number>           channel  what one instance says to the others
 
 /** ARGV: type, key, ttl in ms, holder, JSON. */
 const PUT = `
@@ -91,7 +92,9 @@ export class RedisBindingStore implements BindingStore {
   }
 
   async say(word: ResolverWord): Promise<void> {
-    await this.#pool.ask((redis) => redis.publish(CHANNEL, JSON.stringify(word)));
+    await this.#pool.ask((redis) =>
+      redis.publish(channelOf(this.#pool.place, CHANNEL), JSON.stringify(word))
+    );
   }
 
   hear(
@@ -102,7 +105,7 @@ export class RedisBindingStore implements BindingStore {
       const word = readResolverWord(text);
       if (word !== undefined) listener(word);
     };
-    return new Listening({ url: this.#pool.url, channel: CHANNEL, clock, log, hear });
+    return new Listening({ place: this.#pool.place, channel: CHANNEL, clock, log, hear });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -175,7 +175,7 @@ export class RedisTransportStore implements TransportStore {
   ): AsyncDisposable {
     let told: Set<string> | undefined; // ids of words that came while everything is read
     const listening = new Listening({
-      url: this.#pool.url,
+      place: this.#pool.place,
       channel: `${PREFIX}changes`,
       clock,
       log,
