@@ -73,6 +73,16 @@ export class ServerConn {
     return this.#phase === "waiting";
   }
 
+  /** Who is served. */
+  get remote(): string {
+    return this.#options.remote;
+  }
+
+  /** What is being served now. */
+  get request(): { readonly method: string; readonly target: string } | undefined {
+    return this.#request;
+  }
+
   /** Serves until the connection's end and joins it. Never rejects: one connection's trouble is its own. */
   async run(): Promise<void> {
     const release = this.#options.ledger?.open("http-conn");

@@ -16,6 +16,8 @@ export type { ServeOptions } from "./_server_conn.ts";
 export const CONNECTIONS_MAX = 4096;
 /** How long requests in progress may take to end when a server closes. */
 export const CLOSE_MS = 5_000;
+/** For a handler to end after its signal, at a close; then it is named in the log, and waited for no more. */
+export const HANDLER_END_MS = 1_000;
 /** After a failing accept: first and longest pause. */
 const ACCEPT_RETRY_MS = 5;
 const ACCEPT_RETRY_MAX_MS = 1_000;
@@ -81,7 +83,11 @@ export interface HttpServer extends AsyncDisposable {
   readonly closed: Promise<void>;
   /** Connections now. */
   readonly connections: number;
-  /** Stops accepting, lets requests in progress end for at most `closeMs`, joins everything. */
+  /**
+   * Stops accepting, lets requests in progress end for at most `closeMs`, aborts their signals then, and joins
+   * everything. A handler that still runs {@link HANDLER_END_MS} later is logged as an error and left alone: its
+   * connection is closed, and the ledger counts it until the handler ends.
+   */
   close(): Promise<void>;
 }
 
@@ -92,6 +98,8 @@ class AcceptingServer<C extends Conn> implements HttpServer {
   readonly #options: ServeHttpOptions;
   readonly #log: Log;
   readonly #stop = new AbortController();
+  /** Aborted once those connections that are still there are waited for no more. */
+  readonly #leave = new AbortController();
   #roomWanted: (() => void) | undefined;
 
   constructor(
@@ -134,8 +142,10 @@ class AcceptingServer<C extends Conn> implements HttpServer {
     const timer = world.clock.timer(closeMs, () => {
       for (const conn of this.#conns.keys()) conn.abort(this.#stop.signal.reason);
     });
+    const last = world.clock.timer(closeMs + HANDLER_END_MS, () => this.#leaveHandlers());
     await this.closed;
     timer.cancel();
+    last.cancel();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -160,8 +170,26 @@ class AcceptingServer<C extends Conn> implements HttpServer {
       }
     }
     this.#listener.close();
-    while (this.#conns.size > 0) await Promise.all(this.#conns.values());
+    const { signal: left } = this.#leave;
+    const leaving = new Promise<void>((resolve) =>
+      left.addEventListener("abort", () => resolve(), { once: true })
+    );
+    while (this.#conns.size > 0 && !left.aborted) {
+      await Promise.race([leaving, Promise.all(this.#conns.values())]);
+    }
     release();
+  }
+
+  #leaveHandlers(): void {
+    if (this.#leave.signal.aborted) return;
+    for (const { request, remote } of this.#conns.keys()) {
+      this.#log.error("HTTP handler did not end when its server closed, and is left alone", {
+        method: request?.method,
+        target: request?.target,
+        remote,
+      });
+    }
+    this.#leave.abort();
   }
 
   #add(conn: ServerConn): void {

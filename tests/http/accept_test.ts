@@ -147,12 +147,44 @@ Deno.test("serveHttp().close() lets a request end, and cuts off what takes longe
     assert.equal(closed, false);
     await rig.clock.advance(2);
     await closing;
+    assert.equal(rig.ledger.live().timer, undefined);
     assert.equal(signal.aborted, takesMs > 5_000);
     if (takesMs < 5_000) assert.match(await client.readToEnd(), /Connection: close\r\n\r\ndone$/);
     else await assert.rejects(client.readToEnd(), { code: "CONN_RESET" });
     client.conn.close();
     await rig.end();
   }
+});
+
+Deno.test("serveHttp().close() names a handler that ignores its signal, and leaves it alone", async () => {
+  const { promise: late, resolve: end } = Promise.withResolvers<Response>();
+  let signal!: AbortSignal;
+  const { rig, listener, server } = start((request) => {
+    if (new URL(request.url).pathname !== "/stuck") return new Response("x");
+    signal = request.signal;
+    return late;
+  });
+  const [stuck, quick] = [listener.connect(), listener.connect()];
+  await stuck.send("POST /stuck HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+  await quick.send(GET);
+  await quick.readUntil("x");
+  let closed = 0;
+  const closing = [server.close(), server.close(), server.closed].map((each) => each.then(() => closed++));
+  await rig.clock.advance(5_999);
+  assert.deepEqual([closed, signal.aborted], [0, true]);
+  await assert.rejects(stuck.readToEnd(), { code: "CONN_RESET" });
+  await rig.clock.advance(1);
+  await Promise.all(closing);
+  const [told, ...others] = rig.records.filter(({ level }) => level === "error");
+  assert.match(told!.message, /did not end/);
+  assert.deepEqual(told!.fields, { method: "POST", target: "/stuck", remote: "[::1]:5" });
+  assert.deepEqual(others, []);
+  const [running] = Object.keys(rig.ledger.live()); // the ledger tells the truth
+  assert.equal(running, "http-conn");
+  end(new Response("late"));
+  stuck.conn.close();
+  quick.conn.close();
+  await rig.end();
 });
 
 Deno.test("serveHttp() ends when its listener does", async () => {
