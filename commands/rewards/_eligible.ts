@@ -30,7 +30,7 @@ export class NoSuchDayError extends CallerError {
 export async function runEligible(io: Io, options: EligibleOptions): Promise<void> {
   const world = await io.world();
   const { date, minPercent: percentMin, input, output } = options;
-  const day = date ?? new Date(world.clock.wallMs() - DAY_MS).toISOString().slice(0, 10);
+  const day = date ?? dayOf(world.clock.wallMs() - DAY_MS);
   if (!isDay(day)) throw new NoSuchDayError(`No calendar has ${day}`, { hint: "write a date as 2026-06-10" });
   const visors = input === undefined ? await asked(io, options) : await readDaily(world, input);
   const eligible = eligibleOn(visors, { day, percentMin, source: input ?? "The transport discovery" });
@@ -39,6 +39,9 @@ export async function runEligible(io: Io, options: EligibleOptions): Promise<voi
   if (output !== undefined) {
     const text = /\.json$/i.test(output) ? `${JSON.stringify(list)}\n` : lines;
     await world.files.write(output, new TextEncoder().encode(text));
+  }
+  if (day >= dayOf(world.clock.wallMs())) {
+    io.note(`${day} is not over: days are UTC, and the list may still grow`);
   }
   io.emit(list, () => lines);
   if (io.json) return;
@@ -68,6 +71,10 @@ async function readDaily({ files }: World, file: string): Promise<VisorUptime[]>
     throw new BadDailyUptimesError(file, "it is no text", { cause });
   }
   return parseDailyUptimes(text, file);
+}
+
+function dayOf(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(0, 10);
 }
 
 const DAY_MS = 24 * 60 * 60_000;

@@ -36,11 +36,18 @@ export class BadDailyUptimesError extends CallerError {
 /** Nothing is known of a day, of any visor. */
 export class NoUptimeOfDayError extends CallerError {
   readonly code = "NO_UPTIME_OF_DAY";
-  constructor(source: string, day: string) {
+  /** With the days that `source` has, in their order. */
+  constructor(source: string, day: string, days: readonly string[] = []) {
     super(`${source} has no uptime of ${day}, of any visor`, {
-      hint: "services keep seven days before today; name a file of that day with --input",
+      hint: days.length === 0
+        ? "services keep seven days before today; name a file of that day with --input"
+        : `it has ${spanOf(days)}: name a day with --date, or a file of that day with --input`,
     });
   }
+}
+
+function spanOf(days: readonly string[]): string {
+  return days.length === 1 ? days[0]! : `days from ${days[0]} to ${days.at(-1)}`;
 }
 
 /** Who has enough of a day, in the order of their keys. */
@@ -63,7 +70,10 @@ export function eligibleOn(
     const percent = visor.daily.get(day);
     return percent === undefined ? [] : { ...visor, percent };
   });
-  if (seen.length === 0) throw new NoUptimeOfDayError(source, day);
+  if (seen.length === 0) {
+    const days = new Set(visors.flatMap(({ daily }) => [...daily.keys()]));
+    throw new NoUptimeOfDayError(source, day, [...days].sort());
+  }
   return seen.filter(({ percent }) => percent > percentMin).sort((one, other) =>
     one.publicKey < other.publicKey ? -1 : 1
   );

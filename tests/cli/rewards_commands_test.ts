@@ -96,6 +96,8 @@ Deno.test("rewards eligible: the visors of yesterday that registered transports 
       assert.deepEqual([none.code, none.stdout], [0, ""]);
       const today = new Date(world.clock.wallMs()).toISOString().slice(0, 10);
       const pinged = await run(...asked, "--date", today, "--min-percent", "0", "--json");
+      assert.match(pinged.stderr, new RegExp(`^${today} is not over: .*\\n$`));
+      assert.doesNotMatch(lines.stderr, /not over/);
       assert.ok(!pinged.stdout.includes(pinging.publicKey), "only a visor with a transport");
     } finally {
       await Deno.remove(home, { recursive: true });
@@ -108,11 +110,20 @@ Deno.test("rewards eligible: files and days that are none", async () => {
   const run = (...args: string[]) => skyctl(["rewards", "eligible", "--home", home, ...args], home);
   await Deno.writeTextFile(`${home}/bad.txt`, "x 2026-06-10 97.22\n");
   await Deno.writeTextFile(`${home}/good.txt`, `${always.publicKey} 2026-06-10 97.22\n`);
+  const two = ["2026-06-10", "2026-06-09"].map((day) => `${always.publicKey} ${day} 97.22\n`);
+  await Deno.writeTextFile(`${home}/two.txt`, two.join(""));
+  await Deno.writeTextFile(`${home}/empty.json`, "[]");
   await Deno.writeFile(`${home}/none.txt`, new Uint8Array([0xff, 0xfe]));
   const failures: [string[], number, RegExp][] = [
     [["-d", "2026-06-10", "-i", `${home}/bad.txt`], 2, /bad\.txt: line 1 is no key[^]*Hint: /],
     [["-d", "2026-06-10", "-i", `${home}/none.txt`], 2, /none\.txt: it is no text/],
-    [["-d", "2026-06-11", "-i", `${home}/good.txt`], 2, /good\.txt has no uptime of 2026-06-11[^]*--input/],
+    [
+      ["-d", "2026-06-11", "-i", `${home}/good.txt`],
+      2,
+      /good\.txt has no uptime of 2026-06-11[^]*it has 2026-06-10: .*--date/,
+    ],
+    [["-i", `${home}/two.txt`], 2, /it has days from 2026-06-09 to 2026-06-10: .*--date.*--input/],
+    [["-i", `${home}/empty.json`], 2, /services keep seven days before today; .*--input/],
     [["-d", "2026-02-30", "-i", `${home}/good.txt`], 2, /No calendar has 2026-02-30/],
     [["-d", "yesterday"], 2, /Not a date/],
     [["--min-percent", "101"], 2, /whole number/],

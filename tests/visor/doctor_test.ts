@@ -222,7 +222,11 @@ const FAULTS: readonly (readonly [Partial<VisorFacts>, string, RegExp])[] = [
     /not known at the uptime tracker any more: the last time was 300 s ago/,
   ],
   [{ presence: [{ at: "the uptime tracker", agoMs: PRESENCE_LIFE_MS - 1, failure: "refused" }] }, "", /^$/],
-  [{ registered: { failure: "Unreachable" } }, "error registration", /transport discovery does not answer/],
+  [
+    { registered: { failure: "Unreachable" } },
+    "error registration",
+    /transport discovery does not answer.*next: skyctl svc health/,
+  ],
   [
     { registered: { value: [] } },
     "warning registration",

@@ -285,6 +285,7 @@ export class Assembly implements AsyncDisposable {
         if (!(error instanceof AddressInUseError)) throw error;
         throw new AddressInUseError(address, {
           cause: new Error(`${who} was to listen there (${protocol})`),
+          hint: "stop the other program, or give --free-ports; --config names a port for each service",
         });
       }
     }

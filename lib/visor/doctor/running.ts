@@ -212,7 +212,7 @@ function registration({ registered, transports }: VisorFacts): Finding[] {
       severity: "error",
       text: "The transport discovery does not answer: no routes are found over this visor's transports",
       cause: registered.failure,
-      next: "skyctl tp disc",
+      next: "skyctl svc health",
     }];
   }
   const known = new Set(registered.value);
@@ -230,7 +230,7 @@ function registration({ registered, transports }: VisorFacts): Finding[] {
       severity: "warning" as const,
       text: `The transport discovery lists transports of this visor that there are not: ${stale.length}`,
       cause: stale.join(", "),
-      next: "wait 5 min, after which they are forgotten; then skyctl tp disc",
+      next: "wait 5 min, after which they are forgotten; then look once more",
     }]),
   ]);
 }
