@@ -112,7 +112,7 @@ export interface RunOptions extends PostQuantumOptions {
 
 /** The plan, and where metrics are asked for when the options do not say. */
 export type PlannedRun =
-  & Pick<AssemblyOptions, "services" | "network" | "file" | "deploymentName" | "base">
+  & Pick<AssemblyOptions, "services" | "network" | "file" | "deploymentName" | "base" | "surveyWhitelist">
   & { readonly metricsAddress?: SocketAddress | undefined };
 
 /** Runs services until Ctrl-C. What dies by itself is thrown with its name. */

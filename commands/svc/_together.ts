@@ -1,6 +1,7 @@
 /** What `skyctl svc run` does with several services: the plan of them. @module */
 import { type LogLevel } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
+import { parsePublicKey } from "../../lib/crypto/mod.ts";
 import { embeddedNetwork } from "../../lib/directory/mod.ts";
 import {
   ALL_TYPES,
@@ -32,6 +33,7 @@ export interface TogetherOptions extends PostQuantumOptions {
   readonly redisPoolSize: number;
   readonly entryTimeout?: number | undefined;
   readonly proxyHeaders: boolean;
+  readonly survey?: string | undefined;
   readonly deployment?: string | undefined;
   readonly metrics?: string | undefined;
   readonly logLevel: LogLevel;
@@ -95,6 +97,7 @@ async function planOf(
   return {
     services: completed(services, defaults),
     network,
+    surveyWhitelist: options.survey?.split(",").map((key) => parsePublicKey(key.trim())),
     file: `${folder}/deployment.json`,
     deploymentName: filed?.deployment?.name ?? "local",
     base: filed?.deployment?.fields,

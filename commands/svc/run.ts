@@ -55,6 +55,7 @@ export function runCommand(io: Io): AnyCommand {
         .argParser(durationOption).default(undefined, "5m"),
     )
     .option("--no-proxy-headers", "do not take a caller's address from X-Real-IP and its like")
+    .option("--survey <keys>", "who may read logs and profiles of these services, with commas between")
     .addOption(networkOption())
     .addOption(metricsOption())
     .addOption(postQuantumOption())

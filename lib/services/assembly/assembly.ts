@@ -44,6 +44,8 @@ export interface AssemblyOptions {
    * kept beside those that run here. Default: what runs here, else the embedded production network (DS-4).
    */
   readonly network?: DmsgNetwork;
+  /** Who may read logs and profiles of the services, besides those whom the network names. */
+  readonly surveyWhitelist?: readonly PublicKey[];
   /** Where the deployment file goes; its folder exists. Default: nowhere. */
   readonly file?: string;
   /** What the deployment is called in it. Default `local`. */
@@ -207,7 +209,7 @@ export class Assembly implements AsyncDisposable {
     const runsNetwork = this.#options.services.some(({ type }) =>
       type === "dmsg-discovery" || type === "dmsg-server"
     );
-    const base = this.#options.network ?? (runsNetwork ? NOTHING : embeddedNetwork());
+    const base = this.#withReaders(this.#options.network ?? (runsNetwork ? NOTHING : embeddedNetwork()));
     const own = this.#started.filter(({ plan }) => plan.type === "dmsg-server").map((
       server,
     ): KnownServer => ({
@@ -246,6 +248,12 @@ export class Assembly implements AsyncDisposable {
         ? base.allowLoopbackAddresses === true
         : isLoopback(discovery.address!),
     };
+  }
+
+  #withReaders(network: DmsgNetwork): DmsgNetwork {
+    const { surveyWhitelist: further = [] } = this.#options;
+    if (further.length === 0) return network;
+    return { ...network, surveyWhitelist: [...new Set([...network.surveyWhitelist ?? [], ...further])] };
   }
 
   /** What a config bootstrapper tells that starts last: of itself, too, where its address is known already. */

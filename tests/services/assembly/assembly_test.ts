@@ -201,7 +201,7 @@ Deno.test("a service that cannot start ends those that had", () =>
 
 Deno.test("who may read logs and profiles over dmsg: by the network, or by the service's own list", () =>
   onTwoMachines(13, async (here, there) => {
-    const carol = pair("carol");
+    const [carol, dave] = [pair("carol"), pair("dave")];
     const services = planOf(["dmsg-discovery", "dmsg-server", "transport-discovery", "route-finder"]).map((
       service,
     ) =>
@@ -218,9 +218,11 @@ Deno.test("who may read logs and profiles over dmsg: by the network, or by the s
         discoveryDmsg: undefined,
         surveyWhitelist: [alice.publicKey],
       },
+      surveyWhitelist: [dave.publicKey, alice.publicKey],
     });
     const network = networkOfFile(assembly.deployment, file);
-    const readers = [await joinAs(alice, there, network), await joinAs(carol, there, network)];
+    assert.deepEqual(network.surveyWhitelist, [alice.publicKey, dave.publicKey]);
+    const readers = await Promise.all([alice, carol, dave].map((reader) => joinAs(reader, there, network)));
     const statuses = await Promise.all(
       [network.discoveryDmsg!, network.transportDiscovery!.dmsg!, network.routeFinder!.dmsg!].map((dmsg) =>
         Promise.all(readers.map(async (reader) => {
@@ -229,7 +231,7 @@ Deno.test("who may read logs and profiles over dmsg: by the network, or by the s
         }))
       ),
     );
-    assert.deepEqual(statuses, [[200, 401], [200, 401], [401, 200]]);
+    assert.deepEqual(statuses, [[200, 401, 200], [200, 401, 200], [401, 200, 401]]);
     await Promise.all(readers.map((reader) => reader.close()));
   }));
 
