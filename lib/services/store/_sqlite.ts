@@ -9,7 +9,8 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Ledger } from "../../base/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import { StoreError } from "./store.ts";
+import { lockFile } from "./_sqlite_lock.ts";
+import { StoreError, StoreInUseError } from "./store.ts";
 
 export interface SqliteOptions {
   /** A file, made when missing; undefined: in memory. */
@@ -58,6 +59,7 @@ export class Sqlite {
   readonly #epochMs: number;
   readonly #database: DatabaseSync;
   readonly #closed: (() => void) | undefined;
+  readonly #unlock: (() => void) | undefined;
   readonly #name: string;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -72,7 +74,7 @@ export class Sqlite {
   readonly #recounts: (() => void)[] = [];
   #open = true;
 
-  /** Throws `StoreError`. */
+  /** Throws `StoreError`, and `StoreInUseError` where another process has the file. */
   constructor(
     { path, clock, ledger, bytesMax = SERVICE_STORE_BYTES_MAX }: SqliteOptions,
     tables: string,
@@ -81,8 +83,12 @@ export class Sqlite {
     this.#clock = clock;
     this.#epochMs = clock.wallMs() - clock.monotonicMs();
     this.#name = path === undefined ? "the store in memory" : `the store ${path}`;
+    let database: DatabaseSync | undefined;
+    let unlock: (() => void) | undefined;
     try {
-      this.#database = new DatabaseSync(path ?? ":memory:");
+      this.#database = database = new DatabaseSync(path ?? ":memory:");
+      const file = database.prepare("PRAGMA database_list").get()!.file as string;
+      if (file !== "") this.#unlock = unlock = lockFile(this.#file = file);
       this.#database.exec(SETTINGS);
       this.#database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
       this.#database.exec(tables);
@@ -92,9 +98,6 @@ export class Sqlite {
         this.#database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`);
       }
       this.#database.exec(indexes);
-      if (path !== undefined) {
-        this.#file = this.#database.prepare("PRAGMA database_list").get()!.file as string;
-      }
       this.#begin = this.#database.prepare("BEGIN IMMEDIATE");
       this.#commit = this.#database.prepare("COMMIT");
       this.#rollback = this.#database.prepare("ROLLBACK");
@@ -103,6 +106,9 @@ export class Sqlite {
       this.#rollbackTo = this.#database.prepare("ROLLBACK TO step");
       this.#alive = this.#database.prepare("SELECT count(*) FROM sqlite_schema");
     } catch (cause) {
+      database?.close();
+      unlock?.();
+      if (cause instanceof StoreInUseError) throw cause;
       throw new StoreError(`Cannot open ${this.#name}`, {
         cause,
         hint: "name a file in an existing folder that may be written, or leave the store in memory",
@@ -188,6 +194,7 @@ export class Sqlite {
     this.#commitBatch();
     this.#open = false;
     this.#database.close();
+    this.#unlock?.();
     this.#closed?.();
   }
 

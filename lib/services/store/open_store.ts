@@ -25,7 +25,8 @@ type StoreWorld = Pick<World, "clock" | "ledger">;
 
 /**
  * Opens the store that `name` says: `memory`, a `redis://` or `rediss://` URL, else the path of a SQLite file.
- * Rejects with `StoreError`; with `InvalidStoreNameError` for another kind of URL, and for nothing.
+ * Rejects with `StoreError`; with `StoreInUseError` for a file that another process has; with `InvalidStoreNameError`
+ * for another kind of URL, and for nothing.
  */
 export function openEntryStore(
   name: string,

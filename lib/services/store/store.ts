@@ -11,6 +11,18 @@ export class InvalidStoreNameError extends CallerError {
   readonly code = "INVALID_STORE_NAME";
 }
 
+/** Another process has the SQLite file of the store. */
+export class StoreInUseError extends WorldError {
+  readonly code = "STORE_IN_USE";
+  constructor(readonly file: string, cause: unknown) {
+    super(`Cannot open the store ${file}: another process has it open, and a file is for one process alone`, {
+      cause,
+      hint:
+        "end the other process, name another file, or give all of them one Redis: --redis redis://host:port",
+    });
+  }
+}
+
 /** The store cannot be opened or asked: no such folder, no Redis there, disk full. */
 export class StoreError extends WorldError {
   readonly code = "STORE_UNAVAILABLE";
