@@ -33,15 +33,11 @@ export interface ServeDmsgHttpOptions {
   readonly port?: number;
 }
 
-/**
- * Serves `handler` on a dmsg port until `scope` ends. Errors, at once: 400 when the port is taken. What it gives
- * settles when no more streams are taken, by that end, the client's, or a failure. Never rejects.
- */
+/** Serves `handler` on a dmsg port until `scope` or the client ends. Errors, at once: 400 when the port is taken. */
 export function serveDmsgHttp(
   { client, world, handler, scope, log, port = HTTP_PORT }: ServeDmsgHttpOptions,
-): Promise<void> {
+): void {
   const listener = client.listen(port);
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   scope.spawn(`http on dmsg port ${port}`, async (signal) => {
     if (signal.aborted) listener.close(); // a scope that has ended tells nobody again
     signal.addEventListener("abort", () => listener.close(), { once: true });
@@ -50,11 +46,8 @@ export function serveDmsgHttp(
       const served = serveOne(stream, { world, handler, log, signal }).finally(() => serving.delete(served));
       serving.add(served);
     }
-    end();
     await Promise.all(serving);
   });
-  scope.signal.addEventListener("abort", () => end(), { once: true });
-  return ended;
 }
 
 /** Serves one stream to its end, and joins it. Never rejects. */
