@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { WorldError } from "../../lib/base/mod.ts";
 import type { ControlOutput } from "../../lib/control/mod.ts";
+import { refuseDown } from "../../commands/svc/_health.ts";
 import { changesBetween } from "../../commands/svc/_health_watch.ts";
 import type { HealthRow } from "../../commands/svc/_ask_health.ts";
 import { withControlDouble } from "./_control_double.ts";
@@ -23,6 +24,10 @@ const DOWN = {
   isUp: false,
   failure: "refused",
 } as const;
+
+/** No file of a deployment: whoever made a client of its own would miss it. */
+const nothing = () =>
+  Promise.resolve({ deploymentFile: "/nowhere.json", [Symbol.asyncDispose]: () => Promise.resolve() });
 
 class Unreachable extends WorldError {
   readonly code = "NO_SERVER";
@@ -55,7 +60,30 @@ Deno.test("svc health: what a running visor says is the answer, in its name; wha
       );
       assert.deepEqual(asked, [{ timeoutMs: 2_000 }, { timeoutMs: 5_000 }]);
     },
-    { setUp: network("none") },
+    { setUp: nothing },
+  );
+});
+
+Deno.test("refuseDown() names a few of what is down, each once, and counts the rest", () => {
+  const down = (names: readonly string[]) =>
+    names.map((service): HealthRow => ({ ...DOWN, service, askedBy: "visor" }));
+  const said = (rows: readonly HealthRow[]) => {
+    try {
+      refuseDown(rows, { deployment: "net.json" } as Parameters<typeof refuseDown>[1]);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  assert.equal(said([{ ...UP, askedBy: "visor" }]), undefined);
+  const names = ["a", "b", "c", "d", "e"];
+  const five = names.map((name) => `${name} over http`).join(", ");
+  assert.equal(
+    said(down([...names, "a"])),
+    `6 of 6 ways to the services of net.json are down: ${five}`,
+  );
+  assert.equal(
+    said(down([...names, "f", "g"])),
+    `7 of 7 ways to the services of net.json are down: ${five} and 2 more`,
   );
 });
 
