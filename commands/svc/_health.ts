@@ -23,10 +23,19 @@ export function refuseDown(rows: readonly HealthRow[], { deployment }: AskHealth
   if (down.length === 0) return;
   throw new ServicesDownError(
     `${down.length} of ${rows.length} ways to the services of ${deployment ?? "the deployment"} are down: ` +
-      [...new Set(down.map(nameOf))].join(", "),
+      shortList([...new Set(down.map(nameOf))]),
     { hint: "skyctl svc health --verbose says what was tried" },
   );
 }
+
+/** The first few, and how many more: the table has them all. */
+function shortList(names: readonly string[]): string {
+  const more = names.length - NAMES_MAX;
+  return names.slice(0, NAMES_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** Names in one message. */
+const NAMES_MAX = 5;
 
 /** `route-finder over dmsg`. */
 export function nameOf({ service, way }: HealthRow): string {

@@ -162,7 +162,7 @@ async function timed(
 /** What services of any year say of themselves. */
 async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   const { status, text } = await ask({ method: "GET", path: "/health" }, signal);
-  if (status !== 200) throw new Error(`it answers ${status}: ${text.slice(0, FAILURE_CHARS_MAX)}`);
+  if (status !== 200) throw new Error(`it answers ${status}: ${reasonOf(text).slice(0, FAILURE_CHARS_MAX)}`);
   let said: { build_info?: { version?: unknown }; dmsg_servers?: unknown } | null;
   try {
     said = JSON.parse(text);
@@ -175,6 +175,16 @@ async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
     ...(typeof version === "string" ? { version: version.slice(0, VERSION_CHARS_MAX) } : {}),
     ...(Array.isArray(servers) ? { dmsgServers: servers.length } : {}),
   };
+}
+
+/** Why a service is not well, as it says: of a health that it tells all the same, the state of its store. */
+function reasonOf(text: string): string {
+  try {
+    const { store } = JSON.parse(text);
+    return typeof store === "string" ? `its store is ${store}` : text;
+  } catch {
+    return text; // no JSON, or null
+  }
 }
 
 /** As whoever else asks it calls it, so that its clock and its refusals are one service's. */

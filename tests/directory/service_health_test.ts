@@ -24,7 +24,10 @@ const ANSWERS: Readonly<Record<number, { status: number; body: string } | undefi
     status: 200,
     body: JSON.stringify({ build_info: { version: "v1.3.29" }, dmsg_servers: ["a", "b", "c"] }),
   },
-  2: { status: 503, body: "store down" },
+  2: {
+    status: 503,
+    body: JSON.stringify({ build_info: { version: "v".repeat(300) }, store: "unavailable" }),
+  },
   3: { status: 200, body: "<html>" },
   4: undefined,
 };
@@ -67,7 +70,7 @@ Deno.test("each way of each service has its row, and what is down its reason", (
       );
       const [disc, tpd, ar, rf] = rows;
       assert(disc!.latencyMs! > 0 && disc!.failure === undefined);
-      assert.match(tpd!.failure!, /it answers 503: store down/);
+      assert.match(tpd!.failure!, /^it answers 503: its store is unavailable$/);
       assert.match(ar!.failure!, /no JSON/);
       assert.match(rf!.failure!, /2000 ms|2 s|within/);
       for (const { isUp, failure, latencyMs } of rows.slice(1)) {
