@@ -252,6 +252,7 @@ onRedisInTheWorld(
 
     await using again = await TestRedis.start(redis.port);
     for (const [service, path] of services) {
+      await until(world, `the store of ${path}`, async () => (await healthOf(service))[0] === 200); // a second at most
       assert.deepEqual(await healthOf(service), [200, undefined], path);
       assert.ok((await get(service, path)).status < 500, path);
     }

@@ -59,11 +59,16 @@ export class RequestAuth {
     const { key, nonce, signature } = claim;
     const isGuessed = this.#guesses.get(key) === nonce; // a question to the store less
     if (!isGuessed && !await this.#isNext(key, nonce)) return WRONG_NONCE;
-    const body = await question.bytes(bodyBytesMax);
-    const problem = problemWith(signature, key, body, nonce);
-    if (problem !== undefined) {
-      return isGuessed && !await this.#isNext(key, nonce) ? WRONG_NONCE : authError(401, problem);
+    const isPassed = async () => isGuessed && !await this.#isNext(key, nonce); // what comes before all that follows
+    let body: Uint8Array;
+    try {
+      body = await question.bytes(bodyBytesMax);
+    } catch (error) {
+      if (await isPassed()) return WRONG_NONCE;
+      throw error; // too large, or it did not come
     }
+    const problem = problemWith(signature, key, body, nonce);
+    if (problem !== undefined) return await isPassed() ? WRONG_NONCE : authError(401, problem);
     // Only now a place in the key's queue: before, anybody could fill it.
     return await this.#inTurn(key, async () => {
       const number = Number(nonce);

@@ -163,6 +163,16 @@ onRedis("RedisEntryStore drops no member whose entry came back meanwhile", async
   await redis.client.set(key(2), "back");
   await redis.client.eval(DROP_MEMBERS, 1, "clients", "", key(1), key(1), key(2), key(2));
   assert.deepEqual(await redis.client.smembers("clients"), [key(2)]);
+  await redis.client.sadd("one:clients", key(1), key(2), key(3));
+  await redis.client.set(`one:${key(3)}`, "back");
+  await redis.client.eval(
+    DROP_MEMBERS,
+    1,
+    "one:clients",
+    "one:",
+    ...[1, 2, 3].flatMap((at) => [key(at), key(at)]),
+  );
+  assert.deepEqual(await redis.client.smembers("one:clients"), [key(3)], "under its own prefix");
 });
 
 onRedis("RedisEntryStore connects anew after its connection was cut", async (redis) => {
