@@ -23,6 +23,12 @@ import type { RoutingTable } from "./table.ts";
 /** What the ends of a relayed route are told. Without a text they would take it for an orderly end. */
 const BROKEN_TEXT = "a transport of the route failed";
 
+/**
+ * How long a relay keeps the way back of a route that was closed, once nothing comes by it: five times what an end
+ * waits for the answer.
+ */
+export const ANSWER_WAIT_MS = 10_000;
+
 export interface NextTransportsOptions {
   readonly clock: Clock;
   /** The live transports of this visor. */
@@ -54,10 +60,20 @@ export class NextTransports {
     this.#queues.delete(id);
     for (const entry of this.#options.table.leavingOver(id)) {
       const wire = entry.owner;
-      if (wire === undefined) this.#dropBroken(entry);
-      else wire.fail(new ConnResetError(`Transport ${id} of the route was closed`));
+      if (wire !== undefined) wire.fail(new ConnResetError(`Transport ${id} of the route was closed`));
+      else this.#endWithWayBack(entry, id);
     }
     this.#endComing(id, `Transport ${id} of the route was closed`);
+  }
+
+  /**
+   * A close went on by this rule: the rule is used up. The route's way back has its turn next, for the answer; but
+   * whoever would answer may be gone.
+   */
+  passedClose(entry: RouteEntry): void {
+    const { table } = this.#options;
+    table.remove(entry);
+    for (const other of entry.installedWith) table.hasten(other, ANSWER_WAIT_MS);
   }
 
   /** Drops everything that waits. */
@@ -93,8 +109,7 @@ export class NextTransports {
     for (const entry of table.leavingOver(id)) {
       const { rule } = entry;
       if (rule.kind !== "intermediary" || !ended.has(rule.nextRouteId)) continue;
-      this.#dropBroken(entry);
-      for (const back of entry.installedWith) if (leadsBack(back, id)) this.#endBehind(back);
+      this.#endWithWayBack(entry, id);
     }
     // Routes that ended here already, too: what their ends would have been told was dropped.
     for (const routeId of ended) queue.push(closePackets(routeId, BROKEN_TEXT), 2, []);
@@ -121,6 +136,15 @@ export class NextTransports {
       if (wire !== undefined) wire.abort(new ConnResetError(text)); // its way there may be another one
       else this.#endBehind(entry);
     }
+  }
+
+  /**
+   * Ends a rule that leaves over `id`, and its route's way back, by which no packet may have come yet: whoever is
+   * there is told.
+   */
+  #endWithWayBack(entry: RouteEntry, id: TransportId): void {
+    this.#dropBroken(entry);
+    for (const back of entry.installedWith) if (leadsBack(back, id)) this.#endBehind(back);
   }
 
   /** Ends what a rule leads to: whoever is there is told. */

@@ -236,12 +236,6 @@ export class PacketConn implements Conn {
     this.close();
   }
 
-  /** Ends without a word on the wire: a peer that was never there. */
-  discard(reason: unknown): void {
-    this.#phase = this.#phase === "open" ? "closing" : this.#phase;
-    this.close(reason);
-  }
-
   // --- inside ------------------------------------------------------------------------------------
 
   /** Our close packet, behind every write that was called before. */

@@ -123,7 +123,8 @@ export class RouteGroups {
   }
 
   /**
-   * Both handshakes. On failure the group is closed and its rules are gone. Errors: those of
+   * Both handshakes. On failure the group is closed, with a word to the far end and to the relays on the way, and its
+   * rules are gone. Errors: those of
    * `GroupWire.awaitPeer` and of the noise handshake, `RouteClosedByPeerError`, the signal's reason.
    */
   async bringUp(wire: GroupWire, signal: AbortSignal): Promise<RouteGroup> {
@@ -148,8 +149,7 @@ export class RouteGroups {
       return group;
     } catch (error) {
       counters.groupsFailed++;
-      if (wire.isInitiator || wire.peerHandshake !== undefined) wire.conn.close(error);
-      else wire.conn.discard(error); // nobody was there
+      wire.conn.close(error); // its packet ends the rules on the way, also when the source was never heard
       throw error;
     }
   }

@@ -121,7 +121,7 @@ export class Router {
         else this.#groups.park(entry.rule.descriptor, packets.subarray(at, end));
       } else if (passes(type)) {
         batch.pass(entry, at, end);
-        if (type === PacketType.close) this.#table.remove(entry);
+        if (type === PacketType.close) this.#next.passedClose(entry);
       } else this.#counters.unknownType++;
       at = end;
     }

@@ -31,7 +31,8 @@ const NS_PER_MS = 1_000_000n;
 
 /** A rule in the table. Whoever passes packets by it calls {@link touch}. `Owner` is told when it goes. */
 export class RuleEntry<Owner = unknown> {
-  readonly keepAliveMs: number;
+  /** The longest time unused. */
+  keepAliveMs: number;
   /** Monotonic. */
   readonly savedMs: number;
   lastActiveMs: number;
@@ -240,15 +241,22 @@ export class RoutingTable<Owner = unknown> {
     else this.#countEnd(entry.rule.descriptor.source.publicKey, -1);
     this.#unused.delete(entry);
     if (entry.from !== undefined) this.#coming.delete(entry.from, entry);
-    const peers = this.#due.get(entry.slot);
-    peers?.delete(entry);
-    if (peers?.size === 0) this.#due.delete(entry.slot);
+    this.#withdraw(entry);
     if (this.#entries.size === 0) {
       this.#timer?.cancel();
       this.#timer = undefined;
     }
     entry.release();
     this.#onGone(entry);
+  }
+
+  /** From now on the entry goes when it is unused for `idleMs`, unless its keep-alive is shorter. */
+  hasten(entry: RuleEntry<Owner>, idleMs: number): void {
+    if (!this.holds(entry) || entry.keepAliveMs <= idleMs) return;
+    entry.keepAliveMs = idleMs;
+    entry.touch(this.#world.clock.monotonicMs());
+    this.#withdraw(entry);
+    this.#enrol(entry, this.#nextSlot);
   }
 
   /** Every rule, in the order in which they came. */
@@ -277,6 +285,12 @@ export class RoutingTable<Owner = unknown> {
     const peers = this.#due.get(slot);
     if (peers === undefined) this.#due.set(slot, new Set([entry]));
     else peers.add(entry);
+  }
+
+  #withdraw(entry: RuleEntry<Owner>): void {
+    const peers = this.#due.get(entry.slot);
+    peers?.delete(entry);
+    if (peers?.size === 0) this.#due.delete(entry.slot);
   }
 
   #arm(): void {

@@ -79,6 +79,55 @@ for (const broken of [0, 1, 2]) {
     }));
 }
 
+for (const broken of [0, 1, 2]) {
+  Deno.test(`three hops that no packet came by: when transport ${broken + 1} closes, no relay keeps a rule`, () =>
+    withRouting(async (bench) => {
+      const path = bench.nodes("alice", "bob", "carol", "dave");
+      const links = [0, 1, 2].map((at) => link(path[at]!, path[at + 1]!));
+      layRoute(path);
+      layRoute(path.toReversed()); // another one, the other way
+      assert.deepEqual(rulesOf(...path), [0, 4, 4, 0]);
+      unlink(links[broken]!, ...path.slice(broken, broken + 2));
+      await bench.clock.advance(25_000); // an end that never was answers no close
+      assert.deepEqual(rulesOf(...path), [0, 0, 0, 0]);
+    }));
+}
+
+Deno.test("a destination whose source never comes ends the rules of both relays", () =>
+  withRouting(async (bench) => {
+    const path = bench.nodes("alice", "bob", "carol", "dave");
+    for (const at of [0, 1, 2]) link(path[at]!, path[at + 1]!);
+    path[3]!.router.addEdgeRules(layRoute(path).destination);
+    await bench.clock.advance(5_900);
+    assert.deepEqual(rulesOf(...path), [0, 2, 2, 2]);
+    await bench.clock.advance(200);
+    assert.deepEqual(rulesOf(...path), [0, 1, 1, 0], "the way back is over");
+    await bench.clock.advance(25_000); // nobody answers by the way there
+    assert.deepEqual(rulesOf(...path), [0, 0, 0, 0]);
+  }));
+
+Deno.test("a close that nobody answers: the way back lives on for 10 s, for as long as it is used", () =>
+  withRouting(async (bench) => {
+    const [alice, bob, carol] = bench.nodes("alice", "bob", "carol") as [Node, Node, Node];
+    link(alice, bob);
+    link(bob, carol);
+    const { source, destination } = layRoute([alice, bob, carol]);
+    const say = (type: number, edge: typeof source, from: Node) =>
+      bob.router.handlePackets(
+        encodePacket(type, edge.forward.nextRouteId, Uint8Array.of(0)),
+        over(from, bob),
+      );
+    await say(PacketType.close, source, alice);
+    assert.deepEqual(rulesOf(bob), [1]);
+    for (let round = 0; round < 5; round++) { // the far end has more to say
+      await bench.clock.advance(9_000);
+      await say(PacketType.data, destination, carol);
+      assert.deepEqual(rulesOf(bob), [1]);
+    }
+    await bench.clock.advance(21_000); // rules are looked at each 10 s
+    assert.deepEqual(rulesOf(bob), [0]);
+  }));
+
 Deno.test("relays say why, so that it is no orderly end", () =>
   withRouting(async (bench) => {
     const path = bench.nodes("alice", "bob", "carol");
