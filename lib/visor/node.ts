@@ -198,8 +198,10 @@ export class VisorNode implements AsyncDisposable {
       const left = this.presence.close(); // on its way first, and waited for last: it needs nothing of the rest
       await this.launcher.close();
       await this.#scope[Symbol.asyncDispose]();
+      const dials = this.dialer.close(); // of routes that are closed with the others
       await this.router.close({ waitMs: ROUTES_CLOSE_MS }); // over transports that still live
       await this.transports.close();
+      await dials;
       await left;
     })();
     return this.#closing;

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { type Conn, describeError } from "../../base/mod.ts";
+import { type Conn, describeError, TimedOutError } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { AWAIT_SETUP_PORT, DMSG_ERRORS, DmsgError } from "../../dmsg/mod.ts";
 import { sleep, withTimeout, type World } from "../../runtime/mod.ts";
@@ -106,17 +106,21 @@ interface Dialling extends ReservationContext {
 /** A new connection to a visor. Its result is told at the end of the last attempt. */
 async function dialVisor(visor: PublicKey, context: Dialling): Promise<Lease> {
   const { results, signal } = context;
+  const failures: unknown[] = [];
   try {
-    const lease = await attemptDials(visor, context);
+    const lease = await attemptDials(visor, context, failures);
     results.settle(visor, "reached");
     return lease;
   } catch (error) {
-    results.settle(visor, signal.aborted ? "abandoned" : "failed");
+    // Attempts that fail slowly never come to their end: the request's time is over before.
+    const hasFailed = failures.length > 0 || signal.reason instanceof TimedOutError;
+    results.settle(visor, hasFailed ? "failed" : "abandoned");
     throw error;
   }
 }
 
-async function attemptDials(visor: PublicKey, context: Dialling): Promise<Lease> {
+/** Attempts that failed by themselves are added to `failures`. */
+async function attemptDials(visor: PublicKey, context: Dialling, failures: unknown[]): Promise<Lease> {
   const { world: { clock }, pool, dial, signal, unreachable, dialUntilMs } = context;
   for (let attempt = 1;; attempt++) {
     try {
@@ -132,6 +136,7 @@ async function attemptDials(visor: PublicKey, context: Dialling): Promise<Lease>
       return pool.adopt(visor, conn);
     } catch (cause) {
       signal.throwIfAborted();
+      failures.push(cause);
       const waitMs = attempt * HOP_DIAL_BACKOFF_MS;
       const hasTime = clock.monotonicMs() + waitMs < dialUntilMs;
       if (attempt < HOP_DIAL_ATTEMPTS && hasTime && isTransient(cause)) {

@@ -7,15 +7,15 @@
  *
  * @module
  */
-import { describeError, type Log, type Scope } from "../../base/mod.ts";
+import { describeError, type Log, type Scope, TimedOutError } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import type { World } from "../../runtime/mod.ts";
-import { rpcTextOf } from "../../wire/rpc/mod.ts";
+import { withTimeout, type World } from "../../runtime/mod.ts";
+import { RpcError, RpcShutDownError, rpcTextOf } from "../../wire/rpc/mod.ts";
 import { type EdgeRules, encodeRule } from "../rule.ts";
 import { ConnectionPool, type Lease, type PooledConnection } from "./_connection_pool.ts";
 import type { DialResults } from "./admit_route.ts";
 import type { RequestLimit } from "./_request_limit.ts";
-import { type DialVisor, type Reservation, reserveRoute } from "./_reservation.ts";
+import { type DialVisor, HOP_DIAL_TIMEOUT_MS, type Reservation, reserveRoute } from "./_reservation.ts";
 import { RouteSetupError, type SetupFailure } from "./errors.ts";
 import { generateRules, idsToReserve, type RouteRules } from "./generate_rules.ts";
 import { type BidirectionalRoute, DONE, EDGE_RULES, ROUTE_IDS, RULES, wireEdge } from "./wire_types.ts";
@@ -93,7 +93,10 @@ export class RouteInstaller {
       await this.#installDestination(installation);
       request.signal.throwIfAborted(); // the caller left just now: nobody would use the rules
       this.#giveBack(reservation);
-      return { edge: rules.initiating, takeBack: () => this.#background(this.#takeBack(confirmed)) };
+      return {
+        edge: rules.initiating,
+        takeBack: () => this.#background(this.#deleteAll(confirmed, () => undefined)),
+      };
     } catch (error) {
       // The answer does not wait for it, and the connections live until it is done (RT-4).
       this.#background(this.#undo(reservation, confirmed));
@@ -126,31 +129,52 @@ export class RouteInstaller {
     });
   }
 
-  /** Deletes the rules at whoever confirmed them, each with a time limit of its own; then gives connections back. */
+  /** Deletes the rules at whoever may have them, each with a time limit of its own; then gives connections back. */
   async #undo(reservation: Reservation, confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
-    await Promise.all(
-      [...confirmed].map(([visor, ids]) => this.#deleteRules(reservation.leases.get(visor)!, ids)),
-    );
+    await this.#deleteAll(confirmed, (visor) => reservation.leases.get(visor));
     this.#giveBack(reservation);
   }
 
-  /** The same when the connections were given back already: by those that are kept, as far as they are. */
-  async #takeBack(confirmed: ReadonlyMap<PublicKey, readonly number[]>): Promise<void> {
-    await Promise.all([...confirmed].map(async ([visor, ids]) => {
-      const lease = this.#pool.take(visor);
-      if (lease === undefined) return;
-      await this.#deleteRules(lease, ids);
-      this.#pool.release(lease);
+  /** Deletes rules over connections that are there, over kept ones, or over new ones: whatever is left, or used. */
+  async #deleteAll(
+    rules: ReadonlyMap<PublicKey, readonly number[]>,
+    leaseOf: (visor: PublicKey) => Lease | undefined,
+  ): Promise<void> {
+    await Promise.all([...rules].map(async ([visor, ids]) => {
+      try {
+        const own = leaseOf(visor);
+        if (own !== undefined && await deleteRules(own, ids, this.#scope.signal)) return;
+        await this.#deleteByAnother(visor, ids);
+      } catch (error) {
+        // One that is gone forgets its rules by itself.
+        this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
+      }
     }));
   }
 
-  async #deleteRules({ visor, client }: Lease, ids: readonly number[]): Promise<void> {
+  async #deleteByAnother(visor: PublicKey, ids: readonly number[]): Promise<void> {
+    const kept = this.#pool.take(visor);
+    const isDone = kept !== undefined && await this.#deleteOver(kept, ids);
+    if (!isDone) await this.#deleteOver(await this.#dialAgain(visor), ids);
+  }
+
+  /** Takes care of the connection, too. False: it was shut down. */
+  async #deleteOver(lease: Lease, ids: readonly number[]): Promise<boolean> {
     try {
-      await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal: this.#scope.signal });
+      const isDone = await deleteRules(lease, ids, this.#scope.signal);
+      this.#pool.release(lease);
+      return isDone;
     } catch (error) {
-      // A visor of 2024 has no such method, and one that is gone forgets its rules by itself.
-      this.#options.log.debug("Rules stay until they time out", { visor, cause: describeError(error) });
+      this.#pool.discard(lease, error);
+      throw error;
     }
+  }
+
+  async #dialAgain(visor: PublicKey): Promise<Lease> {
+    const { world: { clock }, dial } = this.#options;
+    const limit = { what: `A dial of ${visor}`, afterMs: HOP_DIAL_TIMEOUT_MS, signal: this.#scope.signal };
+    const conn = await withTimeout(clock, limit, (signal) => dial(visor, { signal, bypassCaches: true }));
+    return this.#pool.adopt(visor, conn);
   }
 
   #giveBack({ leases }: Reservation): void {
@@ -175,9 +199,20 @@ function unreachableReason(
   return visor === destination.publicKey ? "id_reservation" : "intermediate_unreachable";
 }
 
+/** False when the connection was shut down. Errors: what else ends a call. */
+async function deleteRules({ client }: Lease, ids: readonly number[], signal: AbortSignal): Promise<boolean> {
+  try {
+    await client.call("RPCGateway.DelRules", ROUTE_IDS, ids, DONE, { signal });
+  } catch (error) {
+    if (error instanceof RpcShutDownError) return false;
+    if (!(error instanceof RpcError)) throw error; // a visor of 2024 has no such method: they time out
+  }
+  return true;
+}
+
 /**
- * Installs rules at one visor. It counts as one that has them from before its answer, as the caller may leave
- * meanwhile, until it refuses. Errors: `RouteSetupError`.
+ * Installs rules at one visor. It counts as one that has them from before its answer, as the caller may leave or the
+ * connection break meanwhile, until it refuses. Errors: `RouteSetupError`.
  */
 async function installAt(
   visor: PublicKey,
@@ -194,11 +229,16 @@ async function installAt(
     const done = await call(reservation.leases.get(visor)!.client, { signal });
     if (!done) throw new RouteSetupError("the visor says no");
   } catch (cause) {
-    if (!signal.aborted) confirmed.delete(visor);
+    if (!signal.aborted && !mayHaveThem(cause)) confirmed.delete(visor);
     throw new RouteSetupError(`${what}: ${rpcTextOf(cause) ?? describeError(cause)}`, {
       reason,
       visor,
       cause,
     });
   }
+}
+
+/** The call broke: whether the visor has the rules is not known. */
+function mayHaveThem(cause: unknown): boolean {
+  return cause instanceof RpcShutDownError || cause instanceof TimedOutError;
 }

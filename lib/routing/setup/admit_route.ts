@@ -23,7 +23,8 @@ export interface RouteVisors {
  * What a request found out about one visor:
  *
  *     reached     it was dialled, or it answered a reservation on a connection that was kept
- *     failed      it could not be dialled, the attempts after a transient failure included
+ *     failed      it could not be dialled, the attempts after a transient failure included, or the request's time was
+ *                 over before; or its caller left behind the first attempt that failed
  *     abandoned   nobody knows: not dialled, the dial cut off, or no answer on a connection that was kept
  */
 export type DialResult = "reached" | "failed" | "abandoned";

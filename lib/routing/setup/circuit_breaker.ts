@@ -2,14 +2,15 @@
  * The breaker of a setup node (RT-6; services, section 10.2; operations, section 4): a visor that nobody can dial
  * costs each route over it ten seconds, so after some failures routes over it are refused at once.
  *
- *     closed --5 failures in 5 min--> open --60 s--> half-open --its one probe reached it------> closed
- *                                       ^                `------ its one probe could not dial it -> open
- *                                       `- 10 min after the first opening: closed
+ *     closed --5 failures in 5 min--> open --60 s--> half-open --its one probe could not dial it--> open
+ *        ^                              |                 |
+ *        `------------------------------+-----------------'  somebody reached it, or 10 min after the first opening
  *
  * One circuit per visor, fed by the visor's own dials: what becomes of the other hops of a route, and of the route,
  * says nothing of it. Only a visor that could not be dialled is blamed, and never the source, whose caller is there.
  * A probe is one until its dial has ended, even if its request failed or its caller left before; one that ends
- * without a result gives its place to the next.
+ * without a result gives its place to the next. A success closes, also one of a request that began before the
+ * opening: it is newer than the failures.
  *
  * @module
  */
@@ -27,10 +28,17 @@ export const CIRCUIT_OPEN_MS = 60_000;
 /** From the first opening until a circuit is closed whatever its probes said. */
 export const CIRCUIT_RESET_MS = 10 * 60_000;
 /**
- * Visors that are remembered. When there are more, one goes of the caller with most of them, so that a caller who
- * invents visors pushes out its own: a closed circuit before the others, the one that failed longest ago first.
+ * Visors that are remembered. When there are more, a circuit that is still closed goes: the one with the fewest
+ * failures, of these the one that failed longest ago. Open ones stay until they close; while there are no others, no
+ * further visor is remembered. Keys cost nothing, so whoever opens circuits for visors that never were can bring that
+ * about for as long as they stay: routes over further dead visors then cost their time, and nothing breaks.
  */
 export const CIRCUITS_MAX = 512;
+/**
+ * Those that came to be by one caller's routes. It has room for others when it has more by losing its own: a closed
+ * one as above, else the open one that failed longest ago.
+ */
+export const CIRCUITS_OF_CALLER_MAX = 64;
 
 /** Everything has a default. */
 export interface CircuitSettings {
@@ -133,7 +141,7 @@ export class CircuitBreaker {
     return undefined;
   }
 
-  /** The dial of a visor has ended. An open circuit believes nobody but its probe. */
+  /** The dial of a visor has ended. Of failures an open circuit believes its probe's alone. */
   #ended(
     visor: PublicKey,
     result: DialResult,
@@ -143,13 +151,15 @@ export class CircuitBreaker {
     const isProbe = circuit?.probe === request;
     if (isProbe) circuit!.probe = undefined;
     const isOpen = circuit?.openedMs !== undefined;
-    if (result === "abandoned" || (isOpen && !isProbe)) return; // others began before it was open
+    if (result === "abandoned") return;
     if (result === "reached") this.#circuits.delete(visor);
+    else if (isOpen && !isProbe) return; // others began before it was open
     else if (isOpen) circuit!.openedMs = this.#clock.monotonicMs();
     else this.#failed(visor, circuit, caller);
   }
 
   #failed(visor: PublicKey, known: Circuit | undefined, caller: PublicKey): void {
+    if (known === undefined && !this.#hasRoomFor(caller)) return;
     const nowMs = this.#clock.monotonicMs();
     const circuit = known ?? {
       caller,
@@ -163,22 +173,32 @@ export class CircuitBreaker {
     if (circuit.failures >= this.#settings.failures) circuit.openedMs = circuit.firstOpenedMs = nowMs;
     this.#circuits.delete(visor); // to the end
     this.#circuits.set(visor, circuit);
-    if (this.#circuits.size > CIRCUITS_MAX) this.#forgetOne(visor);
   }
 
-  /** Routes to visors that never were cost an inventor nothing: they push out each other, and nobody else's. */
-  #forgetOne(except: PublicKey): void {
-    const counts = new Map<PublicKey, number>();
-    for (const { caller } of this.#circuits.values()) counts.set(caller, (counts.get(caller) ?? 0) + 1);
-    const most = Math.max(...counts.values());
-    let oldestOpen: PublicKey | undefined;
-    for (const [visor, { caller, openedMs }] of this.#circuits) {
-      if (visor === except || counts.get(caller) !== most) continue;
-      if (openedMs === undefined) return void this.#circuits.delete(visor);
-      oldestOpen ??= visor;
-    }
-    if (oldestOpen !== undefined) this.#circuits.delete(oldestOpen);
+  /** Makes room for one more circuit of a caller, if need be and if that may be. */
+  #hasRoomFor(caller: PublicKey): boolean {
+    if (this.#circuits.size < CIRCUITS_OF_CALLER_MAX) return true;
+    for (const visor of [...this.#circuits.keys()]) this.#current(visor); // forgets what does not count any more
+    const all = [...this.#circuits];
+    const own = all.filter(([, circuit]) => circuit.caller === caller);
+    const leaving = own.length >= CIRCUITS_OF_CALLER_MAX
+      ? weakestClosed(own) ?? own[0]![0]
+      : all.length >= CIRCUITS_MAX
+      ? weakestClosed(all)
+      : undefined;
+    if (leaving !== undefined) this.#circuits.delete(leaving);
+    return this.#circuits.size < CIRCUITS_MAX;
   }
+}
+
+/** The closed circuit with the fewest failures, of these the first. */
+function weakestClosed(circuits: readonly (readonly [PublicKey, Circuit])[]): PublicKey | undefined {
+  let weakest: readonly [PublicKey, Circuit] | undefined;
+  for (const each of circuits) {
+    if (each[1].openedMs !== undefined) continue;
+    if (weakest === undefined || each[1].failures < weakest[1].failures) weakest = each;
+  }
+  return weakest?.[0];
 }
 
 function refused(part: "destination" | "intermediate", visor: PublicKey, why: string): RouteSetupError {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type Conn, ConnClosedError, describeError, type Log } from "../../base/mod.ts";
+import { type Conn, ConnClosedError, describeError, type Log, Scope } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { AWAIT_SETUP_PORT, type DmsgClient, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
 import { withTimeout, type World } from "../../runtime/mod.ts";
@@ -129,8 +129,10 @@ interface Search {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Owns what still comes for dials that were called off: to be closed. */
 export class RouteDialer<G extends Conn> {
   readonly #options: RouteDialerOptions<G>;
+  readonly #scope = new Scope();
   readonly #direct: DirectSetup;
   readonly #setup: SetupClient;
   readonly #routes = new WeakMap<G, BidirectionalRoute>();
@@ -148,14 +150,15 @@ export class RouteDialer<G extends Conn> {
       setupNodes,
       log,
       dial: (publicKey, { signal }) => dmsg.dial({ publicKey, port: SETUP_NODE_PORT }, { signal }),
+      takeBack: (edge) => this.#takeBack(edge),
     });
   }
 
   /**
    * Connects to a port of a visor's apps. Errors: `RouteHopError` for hops that lead nowhere, `DirectDialError`,
    * `AppPortClosedError`, `NoTransportsError`, `NoRouteError`, `NoSetupNodeError`, `RouteSetupError`, those of the
-   * group's handshakes, the signal's reason, at most 2 s after it. Nothing is left of a dial that
-   * failed, here or at other visors.
+   * group's handshakes, the signal's reason, at once. Nothing is left of a dial that failed, here or at
+   * other visors; a route that was on its way when it was called off is closed behind it, when it comes.
    */
   async dial(to: RouteAddress, options: DialRouteOptions = {}): Promise<G | AppDirectConn> {
     const { direct = false, forward, reverse, minHops, signal } = options;
@@ -267,13 +270,22 @@ export class RouteDialer<G extends Conn> {
     return withTimeout(this.#options.world.clock, limit, async (signal) => {
       const edge = await this.#setUp(route, signal);
       if (signal.aborted) {
-        await this.#takeBack(edge);
+        this.#scope.spawn("a route that nobody wants", () => this.#takeBack(edge));
         throw signal.reason;
       }
       const group = await this.#options.router.open(edge, { signal });
       this.#routes.set(group, route);
       return group;
     });
+  }
+
+  /**
+   * Waits for nothing that comes to those who called off, and joins what is under way. The routers of such routes
+   * are told by the setup node, which sees that this source has left.
+   */
+  async close(): Promise<void> {
+    await this.#setup.close();
+    await this.#scope[Symbol.asyncDispose]();
   }
 
   /** Closes a route that nobody wants any more: its close packet ends the rules on its way. */

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Conn, describeError, type Log } from "../../base/mod.ts";
+import { type Conn, describeError, type Log, Scope } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import { type Timer, withTimeout, type World } from "../../runtime/mod.ts";
+import { withTimeout, type World } from "../../runtime/mod.ts";
 import { RpcClient, RpcError, RpcShutDownError } from "../../wire/rpc/mod.ts";
 import { invertDescriptor } from "../descriptor.ts";
 import type { EdgeRules } from "../rule.ts";
@@ -21,12 +21,12 @@ import {
 
 /** Of one attempt to reach one setup node: the next one may be quicker. */
 export const SETUP_NODE_DIAL_TIMEOUT_MS = 10_000;
-
-/**
- * How long one that leaves waits for an answer that may be on its way: longer than a set-up takes over hops that are
- * well. After it the setup node is told, which deletes the rules itself.
- */
-export const LEAVE_WAIT_MS = 2_000;
+/** Of one request: a setup node may let it wait for 30 s, and work on it for 30 s. */
+export const SETUP_ANSWER_TIMEOUT_MS = 60_000;
+/** How long an answer is waited for whose source has left, to take its route back: no set-up takes longer. */
+export const LEAVE_WAIT_MS = 30_000;
+/** Answers that are waited for so. Of further ones the setup node is told to take the route back itself. */
+export const LEAVING_MAX = 64;
 
 export interface SetupClientOptions {
   readonly world: Pick<World, "clock">;
@@ -34,11 +34,18 @@ export interface SetupClientOptions {
   readonly dial: (node: PublicKey, options: { readonly signal: AbortSignal }) => Promise<Conn>;
   /** In the order in which they are tried. */
   readonly setupNodes: () => readonly PublicKey[];
+  /**
+   * Told of the edge of a route whose source has left: its rules are at every other visor. Default: nothing, as a
+   * setup node of ours takes the route back when it sees such a connection break.
+   */
+  readonly takeBack?: (edge: EdgeRules) => Promise<void>;
   readonly log: Log;
 }
 
+/** Owns what it still waits for: to be closed. */
 export class SetupClient {
   readonly #options: SetupClientOptions;
+  readonly #scope = new Scope();
 
   constructor(options: SetupClientOptions) {
     this.#options = options;
@@ -46,10 +53,8 @@ export class SetupClient {
 
   /**
    * Has `route` set up by the first setup node that answers; gives the source's own edge. Errors:
-   * `RouteSetupError` with the node's text and the visor that it names, `NoSetupNodeError`, the signal's reason.
-   *
-   * Once the signal was aborted, an answer that may be on its way is waited for, at most {@link LEAVE_WAIT_MS}. An
-   * edge is given then, too: its rules are at every other visor of the route, for the caller to take them back.
+   * `RouteSetupError` with the node's text and the visor that it names, `NoSetupNodeError`, and the signal's reason,
+   * at once: what is answered to a source that left is taken back behind it.
    */
   async dialRouteGroup(
     route: BidirectionalRoute,
@@ -80,21 +85,33 @@ export class SetupClient {
     throw new NoSetupNodeError(nodes.length, { cause: failures.at(-1) });
   }
 
+  /** Waits for nothing any more: setup nodes are told, and what is under way is joined. */
+  async close(): Promise<void> {
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
   async #ask(conn: Conn, route: BidirectionalRoute, signal: AbortSignal | undefined): Promise<EdgeRules> {
-    const client = new RpcClient(conn, { world: this.#options.world });
-    // Without the signal: an answer that crosses the end of the connection would leave its route with nobody.
-    const answer = this.#call(client, route);
-    const left = leaving(this.#options.world.clock, client, signal);
+    const client = new RpcClient(conn, {
+      world: this.#options.world,
+      callTimeoutMs: SETUP_ANSWER_TIMEOUT_MS,
+    });
+    let hasLeft = false;
     try {
-      return await answer;
+      signal?.throwIfAborted(); // before anything was asked
+      // Without the signal: an answer that crosses the end of the connection would leave its route with nobody.
+      const answer = this.#call(client, route);
+      return await orAborted(answer, signal, () => {
+        hasLeft = true;
+        this.#scope.spawn("an answer to one that left", () => this.#leave(client, answer, signal!.reason));
+      });
     } catch (cause) {
-      signal?.throwIfAborted();
       if (!(cause instanceof RpcError)) throw cause;
       throw new RouteSetupError(setupText(cause.text), { visor: visorNamedIn(cause.text, route), cause });
     } finally {
-      left.stop();
-      client.close();
-      await client.closed;
+      if (!hasLeft) {
+        client.close();
+        await client.closed;
+      }
     }
   }
 
@@ -103,20 +120,48 @@ export class SetupClient {
     const wire = await client.call(method, BIDIRECTIONAL_ROUTE, wireRoute(route), EDGE_RULES);
     return ownEdge(edgeOfWire(wire), route);
   }
+
+  /** Waits for an answer that nobody wants, and undoes it. Never rejects. */
+  async #leave(client: RpcClient, answer: Promise<EdgeRules>, reason: unknown): Promise<void> {
+    const { world: { clock }, takeBack } = this.#options;
+    // Not in order, whatever the reason: a setup node of ours then deletes the rules, also where no packet comes.
+    const end = () => client.close(new Error("The source has left", { cause: reason }));
+    const { signal } = this.#scope;
+    const timer = clock.timer(LEAVE_WAIT_MS, end);
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted || this.#scope.live >= LEAVING_MAX) end();
+    const edge = await answer.catch(() => undefined);
+    timer.cancel();
+    signal.removeEventListener("abort", end);
+    end();
+    if (edge !== undefined) await takeBack?.(edge);
+    await client.closed;
+  }
 }
 
-/** Ends the client a while after the signal was aborted. */
-function leaving(clock: World["clock"], client: RpcClient, signal: AbortSignal | undefined) {
-  let timer: Timer | undefined;
-  const onAbort = () => timer = clock.timer(LEAVE_WAIT_MS, () => client.close(signal!.reason));
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener("abort", onAbort, { once: true });
-  return {
-    stop() {
-      timer?.cancel();
-      signal?.removeEventListener("abort", onAbort);
-    },
-  };
+/** What comes of `work`; rejects with the signal's reason as soon as that is aborted, and calls `onAbort`. */
+async function orAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  onAbort: () => void,
+): Promise<T> {
+  if (signal === undefined) return await work;
+  let stop!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    const leave = () => {
+      onAbort();
+      reject(signal.reason);
+    };
+    stop = () => signal.removeEventListener("abort", leave);
+    signal.addEventListener("abort", leave, { once: true });
+  });
+  try {
+    const result = await Promise.race([work, aborted]);
+    signal.throwIfAborted(); // it was just now: who was told owns the result
+    return result;
+  } finally {
+    stop();
+  }
 }
 
 /** A setup node is trusted with routes, not with rules that we did not ask for. */

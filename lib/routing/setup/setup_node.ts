@@ -58,6 +58,12 @@ export const SETUP_CALLERS_OF_KEY_MAX = 256;
 /** A caller that says nothing for so long is gone. */
 export const SETUP_CALLER_IDLE_MS = 2 * 60_000;
 
+/**
+ * A caller whose connection breaks so soon behind its answer may not have read it: its route is taken back. Who keeps a
+ * connection for longer uses the route.
+ */
+export const SETUP_UNREAD_MS = 30_000;
+
 export interface SetupNodeOptions {
   readonly world: Pick<World, "clock">;
   readonly dial: DialVisor;
@@ -220,9 +226,13 @@ export class SetupNode implements AsyncDisposable {
       "SetupRPCGateway.DialRouteGroup": rpcMethod({
         argument: BIDIRECTIONAL_ROUTE,
         reply: EDGE_RULES,
-        handle: async (wire, signal, ifUnanswered) => {
+        handle: async (wire, signal, ifUnread) => {
           const { edge, takeBack } = await this.#setUp(caller, readRoute(wire), signal);
-          ifUnanswered(takeBack);
+          const { clock } = this.#options.world;
+          const readByMs = clock.monotonicMs() + SETUP_UNREAD_MS;
+          ifUnread(() => {
+            if (clock.monotonicMs() <= readByMs) takeBack();
+          });
           return wireEdge(edge);
         },
       }),

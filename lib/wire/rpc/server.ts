@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type Conn, ConnClosedError, describeError, type Log, silentLog } from "../../base/mod.ts";
+import {
+  type Conn,
+  ConnClosedError,
+  describeError,
+  type Log,
+  silentLog,
+  TimedOutError,
+} from "../../base/mod.ts";
 import type { GobIds, GobType } from "../gob/mod.ts";
 import { MessageReader, MessageWriter, NO_REPLY, REQUEST, type Request, RESPONSE } from "./_messages.ts";
 import { ERROR_TEXT_CHARS_MAX, rpcTextOf } from "./errors.ts";
@@ -16,10 +23,12 @@ export interface RpcMethod<A, R> {
   readonly argument: GobType<A>;
   readonly reply: GobType<R>;
   /**
-   * `signal` is aborted when the caller went away, or the server is told to end. What is given to `ifUnanswered`
-   * is called when it did before the reply was sent, or the reply could not be: what was done was done for nobody.
+   * `signal` is aborted when the caller went away, or the server is told to end. What is given to `ifUnread` is
+   * called when the caller may never have read the reply, so that what was done may have been done for nobody: it
+   * went before the reply was sent, the reply could not be, or the connection broke behind it. A caller who has the
+   * reply ends the connection in order, or says nothing more on it.
    */
-  handle(argument: A, signal: AbortSignal, ifUnanswered: (undo: () => void) => void): R | Promise<R>;
+  handle(argument: A, signal: AbortSignal, ifUnread: (undo: () => void) => void): R | Promise<R>;
 }
 
 /** Methods by `Service.Method`. */
@@ -53,6 +62,8 @@ export async function serveRpc(
   const answers = new MessageWriter(conn, typeIds);
   const ending = new AbortController();
   const running = new Set<Promise<void>>();
+  const unread = new UnreadReplies(callsMax);
+  let isBroken = false;
   const end = (reason?: unknown) => {
     conn.close(reason);
     ending.abort(reason);
@@ -65,7 +76,7 @@ export async function serveRpc(
     while (await requests.next()) {
       const request = requests.value(REQUEST);
       await requests.advance();
-      const call = beginCall(request, requests, { methods, answers, signal: ending.signal, log });
+      const call = beginCall(request, requests, { methods, answers, unread, signal: ending.signal, log });
       const ended = call.catch(end).finally(() => running.delete(ended));
       running.add(ended);
       if (running.size >= callsMax) await Promise.race(running);
@@ -74,23 +85,51 @@ export async function serveRpc(
   } catch (error) {
     log.debug("A connection of calls ended", { cause: describeError(error) });
     end(error);
+    isBroken = !signal?.aborted && !isSilence(error);
   } finally {
     await Promise.all(running);
+    if (isBroken) unread.undo(); // also of a reply that was under way just now
     signal?.removeEventListener("abort", onAbort);
     conn.close();
   }
 }
 
+/** Replies that were sent, and what to do when they may not have been read: of the last few of a connection. */
+class UnreadReplies {
+  readonly #undos: (() => void)[] = [];
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(undo: () => void): void {
+    this.#undos.push(undo);
+    if (this.#undos.length > this.#max) this.#undos.shift(); // who goes on asking has read it
+  }
+
+  undo(): void {
+    for (const undo of this.#undos.splice(0)) undo();
+  }
+}
+
+/** An idle limit of the connection: its caller is there, and has what it asked for. */
+function isSilence(error: unknown): boolean {
+  return error instanceof TimedOutError ||
+    error instanceof ConnClosedError && error.cause instanceof TimedOutError;
+}
+
 interface CallContext {
   readonly methods: RpcMethods;
   readonly answers: MessageWriter;
+  readonly unread: UnreadReplies;
   readonly signal: AbortSignal;
   readonly log: Log;
 }
 
 /** Takes the argument at once, so that the next request can be read; rejects when the answer cannot be sent. */
 function beginCall(request: Request, requests: MessageReader, context: CallContext): Promise<void> {
-  const { methods, answers, signal, log } = context;
+  const { methods, answers, unread, signal, log } = context;
   const { ServiceMethod, Seq } = request;
   const refuse = (text: string) =>
     answers.write(RESPONSE, { ServiceMethod, Seq, Error: text.slice(0, ERROR_TEXT_CHARS_MAX) }, NO_REPLY, {});
@@ -125,6 +164,7 @@ function beginCall(request: Request, requests: MessageReader, context: CallConte
       throw error;
     } finally {
       if (!isAnswered) undo?.();
+      else if (undo !== undefined) unread.add(undo);
     }
   })();
 }

@@ -134,7 +134,7 @@ export class VisorUnderTest {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.scope[Symbol.asyncDispose](), this.router.close()]);
+    await Promise.all([this.scope[Symbol.asyncDispose](), this.dialer.close(), this.router.close()]);
     await this.transports.close();
     await this.dmsg.close();
   }

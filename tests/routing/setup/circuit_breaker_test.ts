@@ -5,11 +5,13 @@ import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import {
   CircuitBreaker,
   CIRCUITS_MAX,
+  CIRCUITS_OF_CALLER_MAX,
   type CircuitSettings,
   type DialResult,
   RouteSetupError,
   type SetupNodeOptions,
 } from "../../../lib/routing/setup/mod.ts";
+import { sleep } from "../../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { DmsgError } from "../../../lib/dmsg/mod.ts";
 import { ask, type FakeVisor, key, NodeRig, outcomeOf, routeAlong } from "./_fake_visors.ts";
@@ -78,14 +80,15 @@ Deno.test("RT-6: a success starts the count again, and so does a failure more th
 
 Deno.test("RT-6: half-open admits one probe; only its own result decides", async () => {
   const { clock, admit, fail, state } = rig();
-  const [early, late] = [admit(), admit()]; // begun while it was closed
+  const late = admit(); // begun while it was closed
   fail(5);
-  early("reached");
-  assert.equal(state(), "open", "who began before it opened proves nothing");
+  late("abandoned");
+  assert.equal(state(), "open");
   await clock.advance(60 * SECOND);
   const probe = admit();
   for (let caller = 0; caller < 99; caller++) assert.throws(() => admit(), PROBED);
-  late("failed");
+  const early = admit.bind(undefined, OTHER)();
+  early("failed", DEAD); // who is not its probe says nothing by a failure
   assert.equal(state(), "half_open");
   assert.throws(() => admit(), PROBED);
   probe("failed");
@@ -177,40 +180,68 @@ Deno.test("RT-6: 10 min after the first opening it is closed whatever the probes
   assert.equal(state(), "closed", "one failure of five");
 });
 
-Deno.test("RT-6: at most 512 visors are remembered, and inventions push out no open circuit", () => {
-  const { breaker, fail, state } = rig();
+Deno.test("RT-6: a success of whoever began before the opening closes, half-open or not; a failure says nothing", async () => {
+  const { clock, admit, fail, state } = rig();
+  const [early, late, latest] = [admit(), admit(), admit()];
   fail(5);
-  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(1, `invented ${index}` as PublicKey);
-  assert.equal(breaker.size, CIRCUITS_MAX);
-  assert.equal(state(), "open");
-  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(5, `invented again ${index}` as PublicKey);
-  assert.equal(breaker.size, CIRCUITS_MAX);
+  late("failed");
+  assert.throws(() => admit(), OPEN);
+  early("reached");
+  assert.equal(state(), undefined, "it was reached just now");
+  fail(5);
+  await clock.advance(60 * SECOND);
+  const probe = admit();
+  latest("reached");
+  assert.equal(state(), undefined);
+  probe("failed");
+  assert.equal(state(), "closed", "one failure of five");
 });
 
-Deno.test("RT-6: who invents visors and opens a circuit for each pushes out its own, not those of others", () => {
+const invented = (index: number) => `invented ${index}` as PublicKey;
+const caller = (index: number) => `caller ${index}` as PublicKey;
+
+Deno.test("RT-6: 64 visors of one caller's routes are remembered: who has more loses its own, closed ones first", () => {
   const { breaker, fail, state } = rig();
-  const invented = (index: number) => `invented ${index}` as PublicKey;
+  fail(4, OTHER);
+  fail(5, DEAD, MALLORY);
+  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(1, invented(index), MALLORY);
+  assert.deepEqual([breaker.size, state()], [CIRCUITS_OF_CALLER_MAX + 1, "open"]);
+  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(5, invented(index), MALLORY);
+  assert.deepEqual([breaker.size, state()], [CIRCUITS_OF_CALLER_MAX + 1, undefined], "its oldest goes");
+  assert.equal(breaker.circuitOf(invented(2 * CIRCUITS_MAX - 1)), "open", "the newest stays");
+  assert.equal(breaker.circuitOf(invented(2 * CIRCUITS_MAX - CIRCUITS_OF_CALLER_MAX - 1)), undefined);
+  fail(1, OTHER);
+  assert.equal(breaker.circuitOf(OTHER), "open");
+});
+
+Deno.test("RT-6: at most 512 visors: callers with one invention each push out no open circuit, nor the fifth failure", () => {
+  const { breaker, fail, state } = rig();
   fail(5);
   fail(4, OTHER);
-  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(5, invented(index), MALLORY);
-  assert.equal(breaker.size, CIRCUITS_MAX);
-  assert.deepEqual([state(), breaker.circuitOf(OTHER)], ["open", "closed"]);
-  assert.equal(breaker.circuitOf(invented(2 * CIRCUITS_MAX - 1)), "open", "the newest stays");
-  assert.equal(breaker.circuitOf(invented(CIRCUITS_MAX)), undefined, "the oldest went");
-  fail(5, key("third"), key("another source"));
-  fail(1, OTHER);
-  assert.deepEqual([breaker.circuitOf(key("third")), breaker.circuitOf(OTHER)], ["open", "open"]);
+  for (let index = 0; index < 2 * CIRCUITS_MAX; index++) fail(1, invented(index), caller(index));
   assert.deepEqual([breaker.size, state()], [CIRCUITS_MAX, "open"]);
+  assert.equal(breaker.circuitOf(invented(2 * CIRCUITS_MAX - 1)), "closed", "the newest stays");
+  assert.equal(breaker.circuitOf(invented(CIRCUITS_MAX)), undefined, "the oldest of the weakest went");
+  fail(1, OTHER);
+  assert.equal(breaker.circuitOf(OTHER), "open");
 });
 
-Deno.test("RT-6: of as many callers as there are places each has one, and the newest finds its own", () => {
-  const { breaker, fail, state } = rig();
+Deno.test("RT-6: 512 open circuits stay until they close; until then no further visor is remembered", async () => {
+  const { clock, breaker, admit, fail, state } = rig();
+  for (let index = 0; index < CIRCUITS_MAX; index++) fail(5, invented(index), caller(index));
+  const states = () => Array.from({ length: CIRCUITS_MAX }, (_, index) => breaker.circuitOf(invented(index)));
+  fail(20);
+  assert.deepEqual([breaker.size, state()], [CIRCUITS_MAX, undefined]);
+  assert(states().every((each) => each === "open"));
+  admit(DEAD); // costs its time, and is not refused
+  await clock.advance(60 * SECOND);
+  admit(invented(7))("reached");
   fail(5);
-  for (let index = 0; index < CIRCUITS_MAX; index++) {
-    fail(1, `visor ${index}` as PublicKey, `caller ${index}` as PublicKey);
-  }
-  assert.deepEqual([breaker.size, state()], [CIRCUITS_MAX, "open"]);
-  assert.equal(breaker.circuitOf(`visor ${CIRCUITS_MAX - 1}` as PublicKey), "closed");
+  assert.equal(state(), "open", "there is room again");
+  await clock.advance(540 * SECOND);
+  fail(5, OTHER);
+  assert.deepEqual([breaker.circuitOf(OTHER), state()], ["open", "half_open"]);
+  assert.equal(breaker.size, 2, "what does not count any more takes no place");
 });
 
 Deno.test("RT-6: settings change every number", async () => {
@@ -392,6 +423,66 @@ Deno.test("RT-6: both hops of a route that fail are counted", () =>
       await clock.advance(500);
     }
     assert.deepEqual(["gone", "dead"].map((name) => breaker.circuitOf(key(name))), ["open", "open"]);
+  }));
+
+Deno.test("RT-6: attempts that fail so slowly that the request ends before them are failures all the same", () =>
+  withBreaker(async ({ node, clock, visor }, breaker) => {
+    visor("dead").onDial = async (_, signal) => {
+      await sleep(clock, 9_500, signal);
+      throw new DmsgError(202);
+    };
+    const reasons: (string | undefined)[] = [];
+    for (let time = 0; time < 6; time++) {
+      const call = outcomeOf(ask(node, routeAlong("alice", "dead")));
+      await clock.advance(30_000);
+      reasons.push((call.error as RouteSetupError).reason);
+    }
+    assert.deepEqual(reasons, [...Array(5).fill("context_deadline"), "circuit_open"]);
+    await clock.advance(30_000);
+    assert.equal(breaker.circuitOf(key("dead")), "half_open");
+    outcomeOf(ask(node, routeAlong("alice", "dead"))); // and of its probe
+    await clock.advance(30_000);
+    assert.equal(breaker.circuitOf(key("dead")), "open");
+  }));
+
+Deno.test("RT-6: the request's own end is a failure of who was not reached by then; the caller's is none", () =>
+  withBreaker(async ({ node, clock, visor }, breaker) => {
+    outcomeOf(ask(node, routeAlong("alice", "dead")));
+    await clock.advance(0); // its connection is kept from here on
+    visor("dead").before = async () => {
+      await sleep(clock, 9_000);
+      visor("dead").conns[0]!.close(new Error("restarted"));
+    };
+    visor("dead").onDial = (_, signal) => sleep(clock, 1_000_000, signal);
+    visor("gone").onDial = (attempt, signal) =>
+      attempt < 3 ? Promise.reject(new DmsgError(202)) : sleep(clock, 9_900, signal);
+    outcomeOf(ask(node, routeAlong("alice", "gone", "dead"))); // the new dial begins after 21.9 s
+    await clock.advance(29_999);
+    assert.equal(breaker.circuitOf(key("dead")), undefined);
+    await clock.advance(1);
+    assert.equal(breaker.circuitOf(key("dead")), "closed");
+    breaker.admit({ source: SOURCE, destination: key("dead"), relays: [] })(key("dead"), "reached");
+    const leaving = new AbortController();
+    outcomeOf(ask(node, routeAlong("alice", "dead"), leaving.signal));
+    await clock.advance(9_000);
+    leaving.abort(new Error("gone"));
+    await clock.advance(0);
+    assert.equal(breaker.circuitOf(key("dead")), undefined);
+  }));
+
+Deno.test("RT-6: a caller who leaves behind an attempt that failed takes the failure back from nobody", () =>
+  withBreaker(async (rig, breaker) => {
+    const { node, clock, visor } = rig;
+    await toHalfOpen(rig);
+    visor("dead").onDial = () => {
+      throw new DmsgError(202);
+    };
+    const leaving = new AbortController();
+    outcomeOf(ask(node, routeAlong("alice", "dead"), leaving.signal));
+    await clock.advance(500);
+    leaving.abort(new Error("gone"));
+    await clock.advance(0);
+    assert.equal(breaker.circuitOf(key("dead")), "open");
   }));
 
 Deno.test("RT-6: a dial that is repeated is the probe until its last attempt", () =>

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { type Conn, ConnResetError, Ledger, memoryPair, silentLog } from "../../../lib/base/mod.ts";
+import {
+  type Conn,
+  ConnClosedError,
+  ConnResetError,
+  Ledger,
+  memoryPair,
+  silentLog,
+} from "../../../lib/base/mod.ts";
 import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import { type EdgeRules, RouteHandshakeTimeoutError } from "../../../lib/routing/mod.ts";
 import {
@@ -9,6 +16,7 @@ import {
   type FoundHop,
   generateRules,
   idsToReserve,
+  LEAVING_MAX,
   RouteDialer,
   type RouteDialerOptions,
   RouteSetupError,
@@ -48,6 +56,8 @@ class DialRig {
   readonly direct: string[] = [];
   /** Does the destination serve those? */
   servesDirect = false;
+  /** How connections to the setup node ended, seen from there. */
+  readonly ends: { readonly error?: unknown }[] = [];
   #opens = 0;
   #between: string[] = [];
 
@@ -128,6 +138,17 @@ class DialRig {
       }
       return Promise.resolve(ours);
     }
+    const read = theirs.read.bind(theirs);
+    theirs.read = async () => {
+      try {
+        const bytes = await read();
+        if (bytes === null) this.ends.push({});
+        return bytes;
+      } catch (error) {
+        this.ends.push({ error });
+        throw error;
+      }
+    };
     void serveRpc(theirs, {
       "SetupRPCGateway.DialRouteGroup": rpcMethod({
         argument: types.BIDIRECTIONAL_ROUTE,
@@ -165,6 +186,7 @@ async function withDialer(
 ): Promise<void> {
   const rig = new DialRig(options);
   await test(rig);
+  await rig.dialer.close();
   for (const stream of rig.streams) stream.close();
   await rig.clock.advance(0);
   assertNothingAlive(rig.ledger);
@@ -449,6 +471,7 @@ Deno.test("a dial that is called off ends with its reason; the route that came a
       rig.dialer.dial(DESTINATION, { signal: controller.signal }),
       (error) => error === reason,
     );
+    await rig.clock.advance(0);
     assert.deepEqual(opens, ["open 1", "over 1"]); // its close packet ends the rules on its way
     await assert.rejects(
       rig.dialer.dial(DESTINATION, { signal: controller.signal }),
@@ -457,20 +480,76 @@ Deno.test("a dial that is called off ends with its reason; the route that came a
     assert.equal(rig.asked.length, 1);
   }));
 
-Deno.test("a dial that is called off waits 2 s for an answer that may be on its way, no longer", () =>
+/** A dial over bob that is called off while the setup node works on it, and how it goes on. */
+async function calledOff(rig: DialRig, afterMs = 1_000) {
+  rig.join("bob");
+  rig.paths = [["bob"]];
+  const opens: string[] = [];
+  rig.onOpen = (_, __, signal) => void opens.push(signal.aborted ? "over" : "open");
+  const answer = Promise.withResolvers<void>();
+  rig.onSetup = () => answer.promise;
+  const controller = new AbortController();
+  const dial = outcomeOf(rig.dialer.dial(DESTINATION, { signal: controller.signal }));
+  await rig.clock.advance(afterMs);
+  const reason = new ConnClosedError(undefined, "enough");
+  controller.abort(reason);
+  await rig.clock.advance(0);
+  assert.deepEqual([dial.done, dial.error === reason], [true, true], "at once");
+  return { opens, answer };
+}
+
+/** How the setup node saw the connections of callers end. */
+const orders = ({ ends }: DialRig) => ends.map(({ error }) => error === undefined ? "in order" : "broken");
+
+Deno.test("RT-4: a dial that is called off ends at once; the answer that comes 29 s later is taken back", () =>
+  withDialer(async (rig) => {
+    const { opens, answer } = await calledOff(rig);
+    await rig.clock.advance(28_999);
+    assert.deepEqual([opens, rig.ends.length], [[], 0], "the answer is waited for");
+    answer.resolve();
+    await rig.clock.advance(0);
+    assert.deepEqual(
+      [opens, orders(rig)],
+      [["open"], ["broken"]],
+      "by a close packet, and by the setup node",
+    );
+  }));
+
+Deno.test("RT-4: no answer is waited for longer than 30 s, nor when it says no, nor by one that ends", async () => {
+  await withDialer(async (rig) => {
+    const { opens } = await calledOff(rig);
+    await rig.clock.advance(29_999);
+    assert.equal(rig.ends.length, 0);
+    await rig.clock.advance(1);
+    assert.deepEqual([opens, orders(rig)], [[], ["broken"]]);
+  });
+  await withDialer(async (rig) => {
+    const { opens, answer } = await calledOff(rig);
+    answer.reject(new RouteSetupError("no"));
+    await rig.clock.advance(0);
+    assert.deepEqual([opens, rig.ends.length], [[], 1]);
+  });
+  await withDialer(async (rig) => {
+    const { opens } = await calledOff(rig);
+    const closing = outcomeOf(rig.dialer.close());
+    await rig.clock.advance(0);
+    assert.deepEqual([closing.done, opens, orders(rig)], [true, [], ["broken"]]);
+  });
+});
+
+Deno.test("RT-4: 64 answers are waited for; of further ones the setup node is told", () =>
+  withDialer(async (rig) => {
+    for (let dial = 0; dial < LEAVING_MAX; dial++) await calledOff(rig, 0);
+    assert.equal(rig.ends.length, 0);
+    await calledOff(rig, 0);
+    assert.equal(rig.ends.length, 1);
+  }));
+
+Deno.test("a dial that succeeds ends its connection to the setup node in order", () =>
   withDialer(async (rig) => {
     rig.join("bob");
     rig.paths = [["bob"]];
-    let opens = 0;
-    rig.onOpen = () => void opens++;
-    rig.onSetup = () => new Promise(() => {});
-    const controller = new AbortController();
-    const dial = outcomeOf(rig.dialer.dial(DESTINATION, { signal: controller.signal }));
-    await rig.clock.advance(1_000);
-    const reason = new ConnResetError("enough");
-    controller.abort(reason);
-    await rig.clock.advance(1_999);
-    assert.equal(dial.done, false);
-    await rig.clock.advance(1);
-    assert.deepEqual([dial.done, dial.error === reason, opens], [true, true, 0]);
+    await rig.dialer.dial(DESTINATION);
+    await rig.clock.advance(0);
+    assert.deepEqual(orders(rig), ["in order"]);
   }));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   type Conn,
   ConnClosedError,
+  ConnResetError,
   LimitError,
   MalformedError,
   memoryPair,
@@ -293,8 +294,8 @@ Deno.test("what was done for a caller that is gone is undone: before its answer,
       "Math.Keep": rpcMethod({
         argument: U32,
         reply: U32,
-        handle: async (n, _signal, ifUnanswered) => {
-          ifUnanswered(() => count++);
+        handle: async (n, _signal, ifUnread) => {
+          ifUnread(() => count++);
           await work.promise;
           return n;
         },
@@ -313,6 +314,41 @@ Deno.test("what was done for a caller that is gone is undone: before its answer,
     client.close();
     await serving;
     assert.equal(count, undone, how);
+  }
+});
+
+Deno.test("a reply that was sent may not have been read: the connection breaks behind it, and not by silence", async () => {
+  const ends = {
+    "in order": [(near: Conn) => near.close(), 0],
+    "broken": [(near: Conn) => near.close(new ConnResetError()), 8],
+    "broken by the server's own limit of silence": [
+      (_: Conn, far: Conn) => far.close(new TimedOutError("A read", 120_000)),
+      0,
+    ],
+    "by the server's end": [(_: Conn, __: Conn, ending: AbortController) => ending.abort(), 0],
+  } as const;
+  for (const [how, [end, undone]] of Object.entries(ends)) {
+    const [near, far] = memoryPair();
+    const kept: number[] = [];
+    const ending = new AbortController();
+    const serving = serveRpc(far, {
+      "Math.Keep": rpcMethod({
+        argument: U32,
+        reply: U32,
+        handle: (n, _signal, ifUnread) => {
+          ifUnread(() => kept.push(n));
+          return n;
+        },
+      }),
+    }, { signal: ending.signal });
+    const client = new RpcClient(near, { world: { clock: new VirtualClock() } });
+    for (let n = 1; n <= 10; n++) assert.equal(await client.call("Math.Keep", U32, n, U32), n);
+    assert.deepEqual(kept, []);
+    end(near, far, ending);
+    await serving;
+    client.close();
+    assert.equal(kept.length, undone, how);
+    if (undone > 0) assert.deepEqual(kept, [3, 4, 5, 6, 7, 8, 9, 10], "of the last ones");
   }
 });
 
