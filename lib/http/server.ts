@@ -55,6 +55,8 @@ export interface ServeHttpOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly connectionsMax?: number;
   readonly closeMs?: number;
+  /** Default {@link HANDLER_END_MS}. */
+  readonly handlerEndMs?: number;
   readonly sendDate?: boolean;
 }
 
@@ -85,7 +87,7 @@ export interface HttpServer extends AsyncDisposable {
   readonly connections: number;
   /**
    * Stops accepting, lets requests in progress end for at most `closeMs`, aborts their signals then, and joins
-   * everything. A handler that still runs {@link HANDLER_END_MS} later is logged as an error and left alone: its
+   * everything. A handler that still runs `handlerEndMs` later is logged as an error and left alone: its
    * connection is closed, and the ledger counts it until the handler ends.
    */
   close(): Promise<void>;
@@ -138,11 +140,11 @@ class AcceptingServer<C extends Conn> implements HttpServer {
       this.#listener.close();
       for (const conn of this.#conns.keys()) conn.finish();
     }
-    const { world, closeMs = CLOSE_MS } = this.#options;
+    const { world, closeMs = CLOSE_MS, handlerEndMs = HANDLER_END_MS } = this.#options;
     const timer = world.clock.timer(closeMs, () => {
       for (const conn of this.#conns.keys()) conn.abort(this.#stop.signal.reason);
     });
-    const last = world.clock.timer(closeMs + HANDLER_END_MS, () => this.#leaveHandlers());
+    const last = world.clock.timer(closeMs + handlerEndMs, () => this.#leaveHandlers());
     await this.closed;
     timer.cancel();
     last.cancel();

@@ -17,7 +17,7 @@ import { type RawHandler, serveHttpOver } from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { noticed } from "./noticed.ts";
-import { type AttachService, CLOSE_REQUESTS_MS, type ServiceDmsgSide } from "./run.ts";
+import { type AttachService, CLOSE_REQUESTS_MS, HANDLER_END_MS, type ServiceDmsgSide } from "./run.ts";
 
 export interface ServiceDmsgSideOptions {
   readonly world: Pick<World, "clock" | "random" | "ledger" | "network" | "diagnostics">;
@@ -108,6 +108,7 @@ function serveStreams(
     world,
     log,
     closeMs: CLOSE_REQUESTS_MS,
+    handlerEndMs: HANDLER_END_MS,
   });
   return { ended, close: () => server.close() };
 }

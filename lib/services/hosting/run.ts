@@ -104,7 +104,8 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
       const listener = await world.network.listen(address);
       bound = listener.address;
       const socket = noticed(listener);
-      const server = serveHttp(socket.listener, { raw: handler }, { world, log, closeMs: CLOSE_REQUESTS_MS });
+      const bounds = { closeMs: CLOSE_REQUESTS_MS, handlerEndMs: HANDLER_END_MS };
+      const server = serveHttp(socket.listener, { raw: handler }, { world, log, ...bounds });
       http = { ended: socket.ended, close: () => server.close() };
     }
     if (mode !== "http") side = attached(dmsg!, handler, { mode, log, name });
@@ -121,6 +122,8 @@ export async function runService(options: RunServiceOptions): Promise<RunningSer
 
 /** Requests in progress may take so long to end with the service: Ctrl-C has 2 s for everything. */
 export const CLOSE_REQUESTS_MS = 1_000;
+/** And then so long to notice: one that waits for a store that is silent learns it from the end of that. */
+export const HANDLER_END_MS = 250;
 
 /** Refuses an address that cannot be listened on, before a store is made beside it. Errors: of `Network.listen`. */
 export async function checkServiceAddress(

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { describeError, type Log, present } from "../../base/mod.ts";
+import { describeError, type Log, present, unlessAborted } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { isVersion } from "../../directory/mod.ts";
 import { type Clock, sleep } from "../../runtime/mod.ts";
@@ -89,8 +89,8 @@ export async function keepTidy(
 ): Promise<void> {
   for (;;) {
     try {
-      await before();
-      for (const store of stores) await forgetOld(store, clock);
+      await unlessAborted(signal, before());
+      for (const store of stores) await unlessAborted(signal, forgetOld(store, clock)); // a silent store holds no close up
     } catch (error) {
       signal.throwIfAborted();
       log.error("Uptimes cannot be kept tidy", { cause: describeError(error) });

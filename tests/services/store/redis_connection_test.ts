@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { Ledger, silentLog, SkyError } from "../../../lib/base/mod.ts";
 import { sleep, withTimeout } from "../../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
+import { tcpHttpClient } from "../../../lib/directory/mod.ts";
+import { runTransportDiscovery } from "../../../lib/services/transport_discovery/mod.ts";
 import { openEntryStore, StoreError } from "../../../lib/services/store/mod.ts";
 import { RedisPool } from "../../../lib/services/store/redis/_pool.ts";
 import { parseRedisUrl } from "../../../lib/services/store/redis/_redis_url.ts";
@@ -314,3 +316,57 @@ Deno.test("redis:// where TLS is spoken says so", async () => {
   listener.close();
   await answering;
 });
+
+onRedis(
+  "who listens notices a connection that is silent, and hears the others again on a new one",
+  async (redis) => {
+    await using proxy = await FreezingProxy.start(redis.port);
+    const clock = new VirtualClock();
+    await using store = await RedisBindingStore.open({ url: redis.url });
+    await using far = await RedisBindingStore.open({ url: proxy.url });
+    const words: string[] = [];
+    await using _hearing = far.hear((word) => words.push(word.type), { clock, log: silentLog });
+    const heard = () =>
+      withSystemWorld((world) =>
+        withTimeout(world.clock, { what: "a word", afterMs: 30_000 }, async (signal) => {
+          const before = words.length;
+          while (words.length === before) {
+            await store.say({ type: "bound", key: alice.publicKey, holder: "there" });
+            await clock.advance(100); // of pauses; the driver's own time is real
+            await sleep(world.clock, 10, signal);
+          }
+        })
+      );
+    await heard();
+    const { accepted } = proxy;
+    proxy.freeze();
+    await clock.advance(30_000);
+    await heard();
+    assert.equal(proxy.accepted, accepted + 1);
+  },
+);
+
+onRedis(
+  "a service whose Redis is silent stops in the time that it has",
+  (redis) =>
+    withSystemWorld(async (world) => {
+      await using proxy = await FreezingProxy.start(redis.port);
+      const settings = {
+        address: { hostname: "127.0.0.1", port: 0 },
+        store: proxy.url,
+        mode: "http" as const,
+      };
+      const service = await runTransportDiscovery({ world, log: silentLog, settings });
+      await using client = tcpHttpClient(world, "test/1");
+      const url = `http://127.0.0.1:${service.address!.port}/security/nonces/${alice.publicKey}`;
+      assert.equal((await client.fetch({ url })).status, 200);
+      proxy.freeze();
+      const asked = assert.rejects(client.fetch({ url }));
+      await sleep(world.clock, 100);
+      const sinceMs = performance.now();
+      await service.close();
+      const tookMs = performance.now() - sinceMs;
+      assert.ok(tookMs < 3_000, `${tookMs} ms`);
+      await asked;
+    }),
+);

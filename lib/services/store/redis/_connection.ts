@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A Redis that answers later than this is as good as gone; the caller's own time-out is not shorter. */
 const COMMAND_TIMEOUT_MS = 5_000;
 /** For the other side to end a connection that we end: a service stops in 2 s, whatever its Redis does. */
-const DISCONNECT_TIMEOUT_MS = 250;
+const DISCONNECT_TIMEOUT_MS = 100;
 /** For the answer that tells what a server speaks: it is there, and was waited for before. */
 const DIAGNOSIS_TIMEOUT_MS = 1_000;
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Redis } from "ioredis";
-import { describeError, type Log, Scope } from "../../../base/mod.ts";
+import { describeError, type Log, Scope, unlessAborted } from "../../../base/mod.ts";
 import { type Clock, sleep } from "../../../runtime/mod.ts";
 import { channelOf, connect, storeError } from "./_connection.ts";
 import type { RedisPlace } from "./_redis_url.ts";
@@ -84,7 +84,7 @@ export class Listening implements AsyncDisposable {
       });
       for (let isFirst = true; isLive(redis); isFirst = false) {
         if (!isFirst) await redis.ping();
-        await beat?.(signal);
+        if (beat !== undefined) await unlessAborted(signal, beat(signal)); // a store that is silent holds no close up
         if (isFirst) onBegin();
         await this.#pause(clock, ended);
       }

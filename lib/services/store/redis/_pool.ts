@@ -36,7 +36,7 @@ const QUESTIONS_PER_CONNECTION = 32;
 const REDIAL_MS = 25;
 const REDIAL_MAX_MS = 1_000;
 /** For what was asked to be answered when a store closes: a service stops in 2 s. */
-const CLOSE_MS = 1_000;
+const CLOSE_MS = 250;
 
 /** One place of the pool. */
 interface Slot {
