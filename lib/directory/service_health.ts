@@ -1,6 +1,6 @@
 /**
- * How every service of a deployment is, asked by each way that it has: `/health` over HTTP and over dmsg, and a
- * session with each dmsg server.
+ * How every service of a deployment is, asked by each way that it has: `/health` over HTTP and over dmsg, a setup node
+ * where visors ask it for routes, and a session with each dmsg server.
  *
  * @module
  */
@@ -11,11 +11,14 @@ import {
   type DmsgAddress,
   HTTP_PORT,
   renderDmsgAddress,
+  SETUP_NODE_PORT,
   TRANSPORT_SETUP_SERVICE_PORT,
 } from "../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "./dmsg_network.ts";
+import { gobStruct, gobText } from "../wire/gob/mod.ts";
+import { RpcClient, RpcError } from "../wire/rpc/mod.ts";
 import { joinNetwork, type NetworkClient } from "./join_network.ts";
 
 /** One service by one way. */
@@ -99,11 +102,15 @@ export async function healthOf(
     ]),
     ...(dmsg === undefined ? [] : [(async () => {
       await anySession;
-      const row = { service, way: "dmsg", address: urlOf(dmsg), publicKey: dmsg.publicKey } as const;
+      const { publicKey } = dmsg;
+      const row = { service, way: "dmsg", address: urlOf(dmsg), publicKey } as const;
       return await timed(
         options,
         row,
-        (signal) => askHealth(client.askService(spoken(service), { dmsg }), signal),
+        (signal) =>
+          service === SETUP_NODE
+            ? askSetupNode(client, { world: options.world, publicKey, signal })
+            : askHealth(client.askService(spoken(service), { dmsg }), signal),
       );
     })()]),
   ]);
@@ -136,10 +143,19 @@ export function addressesOf(network: DmsgNetwork): [service: string, address: Se
   return [
     ["dmsg-discovery", { http, dmsg }],
     ...members,
-    ...nodes("setup-node", setupNodes, HTTP_PORT),
+    ...nodes(SETUP_NODE, setupNodes, SETUP_NODE_PORT),
     ...nodes("transport-setup", transportSetup, TRANSPORT_SETUP_SERVICE_PORT),
   ];
 }
+
+/** What a setup node is asked, and what one of 2026 answers (protocol: routing, section 8.7). */
+export const HEALTH_CHECK_ARGUMENT = gobStruct("HealthCheckArgs", {});
+export const HEALTH_CHECK_REPLY = gobStruct("HealthCheckReply", {
+  Status: gobText,
+  Version: gobText,
+  Commit: gobText,
+  Date: gobText,
+});
 
 type Found = Pick<ServiceHealth, "version" | "dmsgServers" | "latencyMs">;
 
@@ -156,6 +172,39 @@ async function timed(
   } catch (error) {
     ended?.throwIfAborted();
     return { ...row, isUp: false, failure: describeError(error) };
+  }
+}
+
+/**
+ * A call on the port where visors ask a setup node for routes, which is all that one of 2024 has: that one answers that
+ * it knows no such method. Whatever pages a node has say nothing of whether routes can be had from it.
+ */
+async function askSetupNode(
+  { dmsg }: Pick<NetworkClient, "dmsg">,
+  { world, publicKey, signal }: {
+    readonly world: Pick<World, "clock">;
+    readonly publicKey: PublicKey;
+    readonly signal: AbortSignal;
+  },
+): Promise<Found> {
+  const stream = await dmsg.dial({ publicKey, port: SETUP_NODE_PORT }, { signal });
+  const client = new RpcClient(stream, { world });
+  try {
+    const { Status, Version } = await client.call(
+      "SetupRPCGateway.HealthCheck",
+      HEALTH_CHECK_ARGUMENT,
+      {},
+      HEALTH_CHECK_REPLY,
+      { signal },
+    );
+    if (Status !== "OK") throw new Error(`it says ${JSON.stringify(Status.slice(0, FAILURE_CHARS_MAX))}`);
+    return Version === "" ? {} : { version: Version.slice(0, VERSION_CHARS_MAX) };
+  } catch (error) {
+    if (error instanceof RpcError && /can't find (method|service)/.test(error.text)) return {};
+    throw error;
+  } finally {
+    client.close(new Error("Nothing more is asked")); // with a reason: at once, whatever the node does
+    await client.closed;
   }
 }
 
@@ -205,6 +254,7 @@ const NAMES = [
   ["conf", "config-bootstrapper"],
 ] as const;
 
+const SETUP_NODE = "setup-node";
 /** Of a version in a table. */
 const VERSION_CHARS_MAX = 64;
 /** Of an answer that is no health. */

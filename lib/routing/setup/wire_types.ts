@@ -75,13 +75,7 @@ export const RULES = gobSlice("", gobBytes);
 export const DONE = gobBool;
 export const NOTHING = gobStruct("", {});
 
-export const HEALTH_CHECK_ARGUMENT = gobStruct("HealthCheckArgs", {});
-export const HEALTH_CHECK_REPLY = gobStruct("HealthCheckReply", {
-  Status: gobText,
-  Version: gobText,
-  Commit: gobText,
-  Date: gobText,
-});
+export { HEALTH_CHECK_ARGUMENT, HEALTH_CHECK_REPLY } from "../../directory/mod.ts";
 export const RELAY_PEERS_ARGUMENT = gobStruct("RelayPeersArgs", {});
 export const RELAY_PEERS_REPLY = gobStruct("RelayPeersReply", { Peers: gobSlice("[]cipher.PubKey", KEY) });
 
