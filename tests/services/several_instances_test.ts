@@ -40,9 +40,9 @@ function originOf(service: RunningService): string {
   return `http://127.0.0.1:${service.address!.port}`;
 }
 
-/** Until `isSo`, which others bring about; the real time is short. */
+/** Until `isSo`, which others bring about; the real time is short, and what is read anew every 30 s does not do it. */
 function until(world: World, what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  return withTimeout(world.clock, { what, afterMs: 60_000 }, async (signal) => {
+  return withTimeout(world.clock, { what, afterMs: 20_000 }, async (signal) => {
     while (!await isSo()) await sleep(world.clock, 5, signal);
   });
 }
