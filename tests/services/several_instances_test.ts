@@ -104,6 +104,47 @@ onRedisInTheWorld(
 );
 
 onRedisInTheWorld(
+  "a route finder hears nothing of deployments in other data bases of its Redis, or with other prefixes",
+  async (redis, world) => {
+    const on = (place: string) => ({
+      ...settingsOn(redis),
+      store: `${redis.url}${place}`,
+      requestsPerMinute: 0,
+    });
+    await using own = await runTransportDiscovery({ world, log, settings: on("/1") });
+    const graph = new TransportGraph();
+    await using _ = toldTransports(own.transports)(graph);
+    await asTransports(
+      world,
+      { local: alice, service: own },
+      (client) => client.register([transportOf(alice, bob)]),
+    );
+    await until(world, "one's own registration", () => graph.size === 1); // it listens
+    for (const place of ["", "/2", "/1?prefix=other"]) {
+      await using other = await runTransportDiscovery({ world, log, settings: on(place) });
+      await asTransports(
+        world,
+        { local: bob, service: other },
+        (client) => client.register([transportOf(bob, carol)]),
+      );
+      await until(world, "the other's registration", () => other.transports.entries().length === 1);
+    }
+    const last = transportOf(alice, carol);
+    await asTransports(world, { local: alice, service: own }, (client) => client.register([last]));
+    await until(
+      world,
+      "a word after all the others",
+      () => own.transports.entries().some(({ id }) => id === last.id),
+    );
+    assert.deepEqual(
+      own.transports.entries().map(({ id }) => id).sort(),
+      [transportOf(alice, bob).id, last.id].sort(),
+    );
+    assert.equal(graph.size, 2);
+  },
+);
+
+onRedisInTheWorld(
   "a renewal at one instance keeps a transport alive at the other; without one it ends",
   async (redis, world) => {
     const entryTimeoutMs = 2_000;

@@ -8,7 +8,8 @@
  * ```
  *
  * One Redis, not a cluster of them: scripts touch keys of every kind. Each service has a prefix of its own, but for the
- * dmsg discovery, whose keys are those of other implementations.
+ * dmsg discovery, whose keys are those of other implementations. Deployments on one Redis are told apart by
+ * the number of the data base, or by the prefix in the URL, which every key and channel has.
  *
  * @module
  */
