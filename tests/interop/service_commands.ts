@@ -38,8 +38,8 @@ export async function tryCommands(
     const { code, stdout } = await run("svc", "health", ...network);
     const rows: ServiceHealth[] = JSON.parse(stdout);
     const down = rows.filter(({ isUp }) => !isUp);
-    // The setup nodes of 2024 have no web server on dmsg, and so nothing that could say how they are.
-    const expected = isControl ? [] : ["setup-node", "transport-setup"];
+    // The transport setup node of 2024 has no web server on dmsg, and so nothing that could say how it is.
+    const expected = isControl ? [] : ["transport-setup"];
     assert.deepEqual(down.map(({ service }) => service), expected, JSON.stringify(down));
     assert.ok(down.every(({ way, failure }) => way === "dmsg" && failure !== undefined));
     assert.equal(code, down.length === 0 ? 0 : DOWN);
