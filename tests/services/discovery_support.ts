@@ -31,7 +31,7 @@ export class DiscoveryUnderTest {
   readonly clock: VirtualClock;
   readonly store: EntryStore;
   readonly logged: LogRecord[] = [];
-  readonly #discovery;
+  readonly api;
 
   constructor(
     { settings, wallMs, store, dmsgStatus }: {
@@ -46,7 +46,7 @@ export class DiscoveryUnderTest {
     const log: Log = logTo((record) => this.logged.push(record), () => this.clock.wallMs());
     let draws = 0;
     const random = { bytes: (length: number) => new Uint8Array(length).map(() => draws++ * 97) };
-    this.#discovery = createDmsgDiscovery({
+    this.api = createDmsgDiscovery({
       store: this.store,
       world: { clock: this.clock, random },
       log,
@@ -59,7 +59,7 @@ export class DiscoveryUnderTest {
     path: string,
     { method = "GET", body, headers, remote = "203.0.113.9:4321" }: Asked = {},
   ): Promise<Answered> {
-    const answer = await ask(this.#discovery, { path, method, body, headers, remote });
+    const answer = await ask(this.api, { path, method, body, headers, remote });
     const answered = new Headers(answer.headers as [string, string][]);
     return {
       status: answer.status,

@@ -103,21 +103,28 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   function register(question: Question): Promise<Answer> {
     return auth.answer(question, SERVICE_BYTES_MAX, async ({ key, body }) => {
       const remote = callerAddress(question, { believeProxies });
-      const record = await judge(body, { key, remote }, {
+      const asked = await judge(body, { key, remote }, {
         allowLoopbackAddresses,
         requiresPlace,
         locate: placeOf,
         isReachable: (visor) => reachability?.isReachable(visor) ?? Promise.resolve(true),
       });
-      if ("status" in record) return record;
+      if ("status" in asked) return asked;
+      const record = { ...asked, place: asked.place ?? await lastPlaceOf(asked) };
       const text = publicBlock(question);
       const block = text === undefined ? undefined : { text, recordsMax: SERVICES_OF_ADDRESS_MAX };
       const isStored = await store.put(record, { ttlMs, typesMax: TYPES_OF_KEY_MAX, recordsMax, block });
       if (!isStored) return FULL;
       listing.changed(record.type);
       await beat(key, record.version);
-      return own(record);
+      return own(asked); // as it came: what is kept besides is for the lists
     });
+  }
+
+  /** Where the service was at its last registration: one that does not say does not move it. */
+  async function lastPlaceOf({ type, publicKey }: ServiceRecord): Promise<Place | undefined> {
+    const [known] = await store.batch(type, [publicKey]);
+    return known?.place;
   }
 
   /** Uptimes that cannot be kept cost nobody a registration. */
