@@ -20,6 +20,7 @@ import type { World } from "../runtime/mod.ts";
 import { askOver, type ServiceWay } from "./ask_service.ts";
 import { type DmsgNetwork, seededEntries, type ServiceAddress } from "./dmsg_network.ts";
 import { RequestSigners } from "./request_signer.ts";
+import { ServiceClocks } from "./service_clocks.ts";
 import { tcpHttpClient } from "./tcp_http.ts";
 
 export interface NetworkClientOptions extends
@@ -46,10 +47,13 @@ export interface NetworkClient extends AsyncDisposable {
   readonly dmsg: DmsgClient;
   /** HTTP to `http://<key>[:<port>]/`. */
   readonly http: HttpClient;
-  /** How far ahead of this machine's clock the discovery's was at its last answer; undefined before the first. */
+  /**
+   * How far ahead of this machine's clock the discovery's was at its last answer; undefined before the first, and once
+   * this machine's was set since.
+   */
   readonly discoveryAheadMs: number | undefined;
-  /** The same of each service that answered, by its name. */
-  readonly clocks: ReadonlyMap<string, number>;
+  /** The same of each service that answered. */
+  readonly clocks: Pick<ServiceClocks, "recent">;
   /** How a service of the deployment is asked, in this client's name: over dmsg, then over HTTP. */
   askService(name: string, address: ServiceAddress): AskService;
   close(): Promise<void>;
@@ -72,8 +76,8 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
   };
   // Before the client: where no server is seeded, the first thing it does is to ask for some.
   if (discoveryHttp !== undefined) ways.push(httpWay(discoveryHttp));
-  const clocks = new Map<string, number>(); // as many as there are names of services
-  const ask = askOver(DISCOVERY, ways, world.clock, log, (aheadMs) => clocks.set(DISCOVERY, aheadMs));
+  const clocks = new ServiceClocks(world.clock);
+  const ask = askOver(DISCOVERY, ways, world.clock, log, (aheadMs) => clocks.note(DISCOVERY, aheadMs));
   const dmsg = new DmsgClient({
     world,
     local,
@@ -98,14 +102,14 @@ export function joinNetwork(options: NetworkClientOptions): NetworkClient {
     dmsg,
     http,
     get discoveryAheadMs() {
-      return clocks.get(DISCOVERY);
+      return clocks.aheadMs(DISCOVERY);
     },
     clocks,
     askService(name, address) {
       const asked: ServiceWay[] = [];
       if (address.dmsg !== undefined) asked.push(dmsgWay(address.dmsg));
       if (address.http !== undefined) asked.push(httpWay(address.http.replace(/\/+$/, "")));
-      return askOver(name, asked, world.clock, log, (aheadMs) => clocks.set(name, aheadMs));
+      return askOver(name, asked, world.clock, log, (aheadMs) => clocks.note(name, aheadMs));
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -31,6 +31,7 @@ export * from "./location_client.ts";
 export { type Place, PLACE_CHARS_MAX } from "./place.ts";
 export * from "./request_signer.ts";
 export * from "./route_finder_client.ts";
+export * from "./service_clocks.ts";
 export * from "./service_discovery_client.ts";
 export * from "./service_health.ts";
 export {

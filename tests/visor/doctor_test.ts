@@ -390,6 +390,29 @@ Deno.test("visor doctor of a running visor: well at first, then each fault of it
     await fleet.sleep(60_000);
   }));
 
+Deno.test("visor doctor of a visor whose clock was set right: what services said before is not held against it", () =>
+  withFleet(372, ["A"], async (fleet) => {
+    const clockOf = async () => {
+      const findings = await fleet.call("A", "doctor", {});
+      return findings.filter(({ check }) => check === "clock").map(({ severity, text }) =>
+        `${severity} ${text}`
+      );
+    };
+    await fleet.sleep(30_000);
+    fleet.simulation.setSkew("A", -300_000);
+    await fleet.call("A", "serviceHealth", { timeoutMs: 5_000 }); // asks every service, of which doctor asks three
+    const [slow] = await clockOf();
+    assert.match(slow!, /^error This machine's clock is 300 s behind that of .*the route finder/);
+    fleet.simulation.setSkew("A", 0);
+    const [right] = await clockOf();
+    assert.match(
+      right!,
+      /^ok this machine's clock agrees with that of the address resolver, the dmsg discovery, /,
+    );
+    assert.doesNotMatch(right!, /route finder/);
+    assert.deepEqual((await fleet.call("A", "status", {})).warnings, []);
+  }));
+
 Deno.test("visor doctor while no visor runs: the network is there, and somebody is on it with the key", () =>
   withFleet(371, ["A"], async (fleet) => {
     const world = fleet.simulation.node("other", { address: "203.0.113.50" });

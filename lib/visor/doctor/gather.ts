@@ -1,5 +1,6 @@
 /** The facts of a running visor. @module */
 import { describeError } from "../../base/mod.ts";
+import type { NetworkClient } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { Visor } from "../visor.ts";
 import type { Entry } from "../../dmsg/mod.ts";
@@ -13,8 +14,8 @@ export async function gatherFacts(
   { world, sessionsWanted, clocks, signal }: {
     readonly world: Pick<World, "clock" | "network">;
     readonly sessionsWanted: number;
-    /** By how much the clocks of services that answered are ahead, by name; filled while they are asked. */
-    readonly clocks: ReadonlyMap<string, number>;
+    /** Those of services that answered, asked for after the looks: each look tells one anew. */
+    readonly clocks: NetworkClient["clocks"];
     readonly signal: AbortSignal;
   },
 ): Promise<VisorFacts> {
@@ -58,7 +59,9 @@ export async function gatherFacts(
     publicKey,
     wallMs: clock.wallMs(),
     clocks: [
-      ...[...clocks].map(([name, aheadMs]) => ({ name, aheadMs })).sort((a, b) => a.name < b.name ? -1 : 1),
+      ...[...clocks.recent()].map(([name, aheadMs]) => ({ name, aheadMs })).sort((a, b) =>
+        a.name < b.name ? -1 : 1
+      ),
       ...("value" in servers ? aheadIn(servers.value, clock.wallMs()) : []),
     ],
     sessionsWanted,

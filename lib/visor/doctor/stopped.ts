@@ -59,7 +59,7 @@ export async function examineStopped(
     const findings: Finding[] = [
       ...taken,
       ...clockFindings({
-        clocks: [...client.clocks].map(([name, aheadMs]) => ({ name, aheadMs })),
+        clocks: [...client.clocks.recent()].map(([name, aheadMs]) => ({ name, aheadMs })),
         wallMs: world.clock.wallMs(),
       }),
     ];
