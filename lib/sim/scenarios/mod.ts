@@ -19,7 +19,7 @@ import { massReconnect } from "./mass_reconnect.ts";
 import { redeploy } from "./redeploy.ts";
 import { sameKey } from "./same_key.ts";
 import { serverRestart } from "./server_restart.ts";
-import { breakerProbe, callerGivesUp } from "./set_up_callers.ts";
+import { breakerProbe, callerDies, callerGivesUp } from "./set_up_callers.ts";
 import { deadHopFirst, hopChurn, partialSetUp, slowDeadHop, stalePooled } from "./set_up_trouble.ts";
 import { stripPostQuantum } from "./strip_pq.ts";
 import { halfOpenTransport, pathRestart, resolverRestart, transportsDown } from "./transport_trouble.ts";
@@ -54,6 +54,7 @@ export const SCENARIOS: readonly Scenario[] = [
   hopChurn,
   breakerProbe,
   callerGivesUp,
+  callerDies,
   halfOpenTransport,
   pathRestart,
   resolverRestart,

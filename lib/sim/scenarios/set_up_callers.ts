@@ -1,6 +1,6 @@
 /**
- * Who asks for routes: a hundred callers who all want what nobody can reach, and one who leaves before it has what it
- * asked for (RT-4, RT-6).
+ * Who asks for routes: a hundred callers who all want what nobody can reach, and those who leave, or are gone, before
+ * they have what they asked for (RT-4, RT-6).
  *
  * @module
  */
@@ -15,9 +15,15 @@ import {
   SetupClient,
 } from "../../routing/setup/mod.ts";
 import { transportId } from "../../transport/mod.ts";
-import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
+import {
+  GROUP_WITHOUT_PEER_MS,
+  KNOWN_AFTER_MS,
+  ping,
+  type RoutedFleet,
+  type WholeVisor,
+} from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
-import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
+import { AROUND, FOUR_VISORS, fourOf, POLL_MS, STEADY_MS } from "./_four_visors.ts";
 import { mustBeRefused, mustHaveFailed } from "./_set_up_counts.ts";
 
 const CALLERS = 100;
@@ -116,37 +122,23 @@ async function askForRoute(from: WholeVisor, relay: PublicKey, to: PublicKey): P
   await client.dialRouteGroup(route).catch(() => {}); // the setup node's counters say how it went
 }
 
-/** A source that leaves has its route taken back by then, by itself or by the setup node. */
+/**
+ * A source that leaves, or is gone, has its route taken back within this and the time that a set-up takes: its own
+ * answer may have to come first. It is less than the far end needs to give up a source that never comes, and relays
+ * behind it, so that nobody can rely on that.
+ */
 const TAKEN_BACK_WITHIN_MS = 3_000;
 const LEAVES = 20;
-/** The far end of a visor's links with servers: some are slow to answer. */
-const SERVER_AWAY_MS = 100;
+/** The far end of a visor's links with servers: at most so far, as the seed decides. Some are slow to answer. */
+const SERVER_AWAY_MS_MIN = 100;
+const SERVER_AWAY_MS_MAX = 600;
 
 export const callerGivesUp: RoutedScenario = {
   name: "caller-gives-up",
   summary: "a source leaves at any moment of its set-ups: no visor keeps a rule of them",
   ...FOUR_VISORS,
   async run(fleet) {
-    const row = fourOf(fleet);
-    const [from, , , to] = row;
-    await fleet.settle();
-    await fleet.chain(row);
-    for (const { name } of row) {
-      for (const server of fleet.servers) {
-        fleet.simulation.link(name, server.name, { latencyMs: fleet.random.integer(1, SERVER_AWAY_MS) });
-      }
-    }
-    const isClean = () =>
-      row.every(({ node: { router } }) => router.rules().length + router.groups().length === 0);
-    const mustBeClean = () =>
-      fleet.until("no visor holds a rule of a route that nobody wants", isClean, TAKEN_BACK_WITHIN_MS);
-    let needsMs = 0;
-    for (let time = 0; time < 2; time++) { // the first has connections to be made
-      const startedMs = fleet.simulation.nowMs;
-      await ping(from, to, AROUND);
-      needsMs = Math.ceil(fleet.simulation.nowMs - startedMs);
-      await mustBeClean();
-    }
+    const { from, to, needsMs, mustBeClean } = await farFromServers(fleet);
     let left = 0;
     for (let round = 0; round < LEAVES; round++) {
       const leaving = new AbortController();
@@ -161,3 +153,74 @@ export const callerGivesUp: RoutedScenario = {
     await ping(from, to, AROUND);
   },
 };
+
+const LOSSES = 8;
+
+export const callerDies: RoutedScenario = {
+  name: "caller-dies",
+  summary:
+    "a source loses its sessions, or dies, at any moment of its set-ups: no visor keeps a rule of them",
+  ...FOUR_VISORS,
+  async run(fleet) {
+    const { from, next, to, others, needsMs, mustBeClean } = await farFromServers(fleet);
+    for (let round = 0; round < LOSSES; round++) {
+      await fleet.sleep(STEADY_MS);
+      const dial = ping(from, to, AROUND).catch(() => {});
+      await someMoment(fleet, needsMs, round % 2 === 0);
+      for (const server of fleet.servers) fleet.simulation.reset(from.name, server.name);
+      fleet.say("its sessions are lost while it asks for a route", from.name);
+      await dial;
+      await mustBeClean();
+    }
+    for (const how of fleet.shuffled(["reset", "silent"] as const)) {
+      await from.ready(new AbortController().signal);
+      void ping(from, to, AROUND).catch(() => {}); // ends with its visor, without a word
+      await someMoment(fleet, needsMs, fleet.random.chance(50));
+      from.kill(how);
+      fleet.say(`died while it asked for a route: ${how}`, from.name);
+      if (how === "reset") await mustBeClean(others);
+      else await mustBeClean(others, GROUP_WITHOUT_PEER_MS); // it may have been in use, and nobody is told
+      await from.start();
+      await from.ready(new AbortController().signal);
+      await fleet.link(from, next);
+      await fleet.sleep(KNOWN_AFTER_MS);
+    }
+    await fleet.retried("a route of a source that is back", () => ping(from, to, AROUND), CIRCUIT_OPEN_MS);
+  },
+};
+
+/** Any moment of a set-up that is under way; or the one when its answer is. */
+async function someMoment(fleet: RoutedFleet, needsMs: number, isAnswered: boolean): Promise<void> {
+  if (!isAnswered) return await fleet.sleep(fleet.random.integer(0, needsMs));
+  const { successful } = fleet.setupNode.stats()!;
+  const isSent = () => fleet.setupNode.stats()!.successful > successful;
+  await fleet.until("the setup node has set a route up", isSent, needsMs + TAKEN_BACK_WITHIN_MS, POLL_MS);
+}
+
+/** A chain of visors from whom servers are far, and how long a route of it needs to be made, used and closed. */
+async function farFromServers(fleet: RoutedFleet) {
+  const row = fourOf(fleet);
+  const [from, next, , to] = row;
+  await fleet.settle();
+  await fleet.chain(row);
+  const awayMs = fleet.random.integer(SERVER_AWAY_MS_MIN, SERVER_AWAY_MS_MAX);
+  for (const { name } of row) {
+    for (const server of fleet.servers) {
+      fleet.simulation.link(name, server.name, { latencyMs: fleet.random.integer(1, awayMs) });
+    }
+  }
+  let needsMs = 0;
+  const mustBeClean = (visors: readonly WholeVisor[] = row, withinMs = needsMs + TAKEN_BACK_WITHIN_MS) => {
+    const isClean = () =>
+      visors.every(({ node: { router } }) => router.rules().length + router.groups().length === 0);
+    return fleet.until("no visor holds a rule of a route that nobody wants", isClean, withinMs);
+  };
+  for (let time = 0; time < 2; time++) { // the first has connections to be made
+    const startedMs = fleet.simulation.nowMs;
+    await ping(from, to, AROUND);
+    needsMs = Math.ceil(fleet.simulation.nowMs - startedMs);
+    await mustBeClean();
+  }
+  fleet.say(`a route needs ${needsMs} ms`, from.name);
+  return { from, next, to, others: row.slice(1), needsMs, mustBeClean };
+}

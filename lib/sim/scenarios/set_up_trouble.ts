@@ -7,7 +7,7 @@
 import { CIRCUIT_OPEN_MS } from "../../routing/setup/mod.ts";
 import { KNOWN_AFTER_MS, ping, type RoutedFleet, type WholeVisor } from "../routed/mod.ts";
 import type { RoutedScenario } from "../scenario.ts";
-import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
+import { AROUND, FOUR_VISORS, fourOf, POLL_MS, STEADY_MS } from "./_four_visors.ts";
 import { mustHaveFailed } from "./_set_up_counts.ts";
 
 /** One dial goes around a dead hop within this: the hop is given up after 10 s, or the far end after 6 s. */
@@ -113,9 +113,6 @@ async function mustFail(work: Promise<void>): Promise<void> {
 
 /** A server tells the setup node of an end when it knows of it: a link's latency later. */
 const STALE_MS = 10;
-/** A session that ends younger is not dialled anew at once. */
-const STEADY_MS = 35_000;
-const POLL_MS = 5;
 /** Visors end the connections that the setup node keeps after two minutes. */
 const KEPT_MS = 120_000;
 

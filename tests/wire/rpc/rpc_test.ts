@@ -306,7 +306,7 @@ Deno.test("what was done for a caller that is gone is undone: before its answer,
     await settle();
     if (how === "leaves before") void far[0].closeWrite();
     if (how === "breaks the answer") {
-      far[1].write = () => Promise.reject(new ConnClosedError());
+      far[1].write = () => Promise.reject(new TimedOutError("A write", 30_000)); // a silence that is no idle one
     }
     await settle();
     work.resolve();
