@@ -124,6 +124,7 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
       configFile: options.configFile === undefined ? undefined : files.absolute(configFile),
       uptimeSampleMs: (config ?? EMPTY_CONFIG).uptimeSampleMs,
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
+      rewardAddress: config?.rewardAddress,
       hosted: localNetwork,
       postQuantum,
       onChange: options.onChange,
@@ -131,7 +132,16 @@ export async function runVisor(options: RunVisorOptions): Promise<RunningVisor> 
     });
     open.push(visor);
     await keep();
-    if (config === undefined) onStep(`configuration made: ${configFile}`);
+    if (config === undefined) {
+      onStep(`configuration made: ${configFile}`);
+      const { file } = network;
+      if (!local && file !== undefined) {
+        onStep(
+          `it names production: give --deployment at each start, or make this network its own: ` +
+            `skyctl conf gen -r -S ${file} -o ${configFile}`,
+        );
+      }
+    }
     const others: (Awaited<ReturnType<typeof startOther>>)[] = [];
     for (let index = 2; index <= (local ? options.visors ?? 1 : 1); index++) {
       const other = await startOther(options, { home: `${home}/local/visor-${index}`, network });
@@ -193,6 +203,7 @@ async function startOther(
       apps: appsOf(config, true),
       uptimeSampleMs: (config ?? EMPTY_CONFIG).uptimeSampleMs,
       whitelist: [...config?.surveyWhitelist ?? [], ...config?.hypervisors ?? []],
+      rewardAddress: config?.rewardAddress,
       postQuantum,
       onChange: options.onChange,
       pid: options.pid,

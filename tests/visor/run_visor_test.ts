@@ -51,6 +51,7 @@ Deno.test("runVisor() --local becomes ready, says each step, and its status is t
       assert.equal(`http://${udpAddress}`, address, "its UDP side has the number of its HTTP port");
       assert.equal(said.steps.filter((step) => step.startsWith("dmsg-server 0")).length, 2);
       assert(said.steps.includes("configuration made: /home/visor.json"));
+      assert(!said.steps.some((step) => step.startsWith("it names production")), "--local brings its own");
       assert(changes >= 3, `${changes} changes: two sessions, one post`);
       const servers = status.services.slice(1, 3).map(({ publicKey }) => publicKey).sort();
       assert.deepEqual(status.dmsg.sessions.map(({ server }) => server).sort(), servers);
@@ -249,11 +250,16 @@ Deno.test("a visor's end deletes its entry within 2 s, and its control file goes
     await simulation.run(async () => {
       const host = await startVisor(alice);
       await host.whenReady(never);
-      const guest = await startVisor(alice, {
-        home: "/guest",
-        local: false,
-        deploymentFile: "/home/local/deployment.json",
-      });
+      const [said, again] = [heard(), heard()];
+      const joining = { home: "/guest", local: false, deploymentFile: "/home/local/deployment.json" };
+      await (await startVisor(alice, joining, said)).close();
+      assert.deepEqual(said.steps, [
+        "configuration made: /guest/visor.json",
+        "it names production: give --deployment at each start, or make this network its own: " +
+        "skyctl conf gen -r -S /home/local/deployment.json -o /guest/visor.json",
+      ]);
+      const guest = await startVisor(alice, joining, again);
+      assert.deepEqual(again.steps, []);
       await guest.whenReady(never);
       const key = guest.visor.publicKey;
       assert((await host.visor.dmsg.discovery.entry(key)) !== undefined);
