@@ -155,6 +155,8 @@ export const callerGivesUp: RoutedScenario = {
 };
 
 const LOSSES = 8;
+/** A visor that stops says goodbye to everybody at once, and waits for nobody longer. */
+const STOPS_WITHIN_MS = 2_000;
 
 export const callerDies: RoutedScenario = {
   name: "caller-dies",
@@ -172,13 +174,17 @@ export const callerDies: RoutedScenario = {
       await dial;
       await mustBeClean();
     }
-    for (const how of fleet.shuffled(["reset", "silent"] as const)) {
+    for (const how of fleet.shuffled(["stop", "reset", "silent"] as const)) {
       await from.ready(new AbortController().signal);
       void ping(from, to, AROUND).catch(() => {}); // ends with its visor, without a word
       await someMoment(fleet, needsMs, fleet.random.chance(50));
-      from.kill(how);
-      fleet.say(`died while it asked for a route: ${how}`, from.name);
-      if (how === "reset") await mustBeClean(others);
+      fleet.say(`ends while it asks for a route: ${how}`, from.name);
+      const startedMs = fleet.simulation.nowMs;
+      if (how === "stop") await from.stop();
+      else from.kill(how);
+      const tookMs = fleet.simulation.nowMs - startedMs;
+      if (tookMs > STOPS_WITHIN_MS) throw new TypeError(`${from.name} took ${tookMs} ms to stop`);
+      if (how !== "silent") await mustBeClean(others);
       else await mustBeClean(others, GROUP_WITHOUT_PEER_MS); // it may have been in use, and nobody is told
       await from.start();
       await from.ready(new AbortController().signal);
