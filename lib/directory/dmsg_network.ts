@@ -169,11 +169,23 @@ function dmsgAddressOf(url: string | undefined): DmsgAddress | undefined {
 
 /** The text of a deployment file for this network: the 2026 one-file form. */
 export function renderDeploymentFile(network: DmsgNetwork): string {
-  const { name, servers, discoveryHttp, discoveryDmsg, setupNodes = [], transportSetup = [] } = network;
-  const { surveyWhitelist = [], allowLoopbackAddresses } = network;
+  const { name, servers, allowLoopbackAddresses } = network;
+  const { dmsg_discovery, ...services } = servicesObject(network);
   const deployment = {
-    dmsg_discovery: discoveryHttp ?? "",
+    dmsg_discovery,
     dmsg_servers: servers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
+    ...services,
+    ...(allowLoopbackAddresses === true ? { allow_loopback_addresses: true } : {}),
+  };
+  return JSON.stringify({ [name]: deployment }, null, 2) + "\n";
+}
+
+/** The services of a network as its deployment file has them. */
+export function servicesObject(network: DmsgNetwork) {
+  const { discoveryHttp, discoveryDmsg, setupNodes = [], transportSetup = [], surveyWhitelist = [] } =
+    network;
+  return {
+    dmsg_discovery: discoveryHttp ?? "",
     dmsg_discovery_dmsg: dmsgUrlOf(discoveryDmsg),
     ...Object.fromEntries(SERVICE_FIELDS.flatMap(([field, member]) => {
       const address = network[member];
@@ -183,9 +195,7 @@ export function renderDeploymentFile(network: DmsgNetwork): string {
     ...(setupNodes.length === 0 ? {} : { route_setup_nodes: setupNodes }),
     ...(transportSetup.length === 0 ? {} : { transport_setup: transportSetup }),
     ...(surveyWhitelist.length === 0 ? {} : { survey_whitelist: surveyWhitelist }),
-    ...(allowLoopbackAddresses === true ? { allow_loopback_addresses: true } : {}),
   };
-  return JSON.stringify({ [name]: deployment }, null, 2) + "\n";
 }
 
 /** Empty, as deployment files have it, for what is not there. */

@@ -154,6 +154,8 @@ export interface MemoryFigures {
 
 /** What the runtime tells of this process. */
 export interface Diagnostics {
+  /** What it runs on, by Go's names: `linux`, `amd64`. */
+  readonly platform: { readonly os: string; readonly architecture: string };
   memory(): MemoryFigures;
   /**
    * Where the time goes, for so long, as the JSON of a `.cpuprofile`. One at a time. Errors: the runtime's, where it

@@ -1,5 +1,5 @@
 /**
- * What a visor says of itself on dmsg :80 (visor.md 5, operations.md 1): health for everybody, its log and
+ * What a visor says of itself on dmsg :80 (visor.md 5, operations.md 1): health for everybody, its log, survey and
  * profiles for whoever is trusted with them, and the folders that were mounted for everybody.
  *
  * @module
@@ -10,6 +10,7 @@ import { refusalOfStranger, withDebug } from "../dmsg/mod.ts";
 import type { RawHandler, RawRequest, RawResponse } from "../http/mod.ts";
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
 import { followLog, type LogSource } from "./_log_follow.ts";
+import type { Survey } from "./_survey.ts";
 import { linesOf, type LogQuery, LogQueryError, parseLogQuery } from "./_log_query.ts";
 
 export interface LogServerOptions {
@@ -22,6 +23,7 @@ export interface LogServerOptions {
   readonly log: Log;
   readonly health: () => unknown;
   readonly uptime: () => unknown;
+  readonly survey: Pick<Survey, "text" | "checksum" | "rewardAddress">;
   readonly ring: LogRing;
   readonly onLine: LogSource["onLine"];
   /** The log file; undefined: there is only the ring. */
@@ -44,6 +46,16 @@ export function logServer(options: LogServerOptions): RawHandler {
       case "/stats/uptime":
         if (!isRead) return { status: 405 };
         return refusalOfStranger(request, options) ?? json(options.uptime());
+      case "/node-info":
+        if (!isRead) return { status: 405 };
+        return refusalOfStranger(request, options) ??
+          { status: 200, headers: JSON_HEADERS, body: options.survey.text() };
+      case "/node-info/checksum":
+        if (!isRead) return { status: 405 };
+        return refusalOfStranger(request, options) ?? json({ sha256: options.survey.checksum() });
+      case "/reward.txt":
+        if (!isRead) return { status: 405 };
+        return refusalOfStranger(request, options) ?? sendRewardAddress(options);
       case "/visor.log":
       case "/skywire.log":
         if (!isRead) return { status: 405 };
@@ -55,6 +67,10 @@ export function logServer(options: LogServerOptions): RawHandler {
     }
     return { status: 404 };
   }, options);
+}
+
+function sendRewardAddress({ survey: { rewardAddress } }: LogServerOptions): RawResponse {
+  return rewardAddress === undefined ? { status: 404 } : text(200, `${rewardAddress}\n`);
 }
 
 /** Query: `min-level`, `module`, `grep`, `since-line`, `limit`, `follow`, `raw` (operations.md 1). */
@@ -117,11 +133,12 @@ function follow(
 }
 
 const TEXT_HEADERS: RawResponse["headers"] = [["Content-Type", "text/plain; charset=utf-8"]];
+const JSON_HEADERS: RawResponse["headers"] = [["Content-Type", "application/json"]];
 
 function text(status: number, body: string): RawResponse {
   return { status, headers: TEXT_HEADERS, body };
 }
 
 function json(value: unknown): RawResponse {
-  return { status: 200, headers: [["Content-Type", "application/json"]], body: JSON.stringify(value) };
+  return { status: 200, headers: JSON_HEADERS, body: JSON.stringify(value) };
 }

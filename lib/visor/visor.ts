@@ -31,6 +31,7 @@ import { type NodeSettings, VisorNode } from "./node.ts";
 import type { Finding } from "./doctor/mod.ts";
 import { tellLog } from "./_log_stream.ts";
 import { nodeStatus } from "./_node_actions.ts";
+import { Survey } from "./_survey.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { ServedFolders } from "./_served_folders.ts";
 import { visorWarnings } from "./_warnings.ts";
@@ -62,8 +63,10 @@ export interface VisorOptions {
   readonly postQuantum?: PostQuantumSettings;
   /** How often the visor notes whether it is up; 0: never. */
   readonly uptimeSampleMs: number;
-  /** Keys that may read the log besides the own one. */
+  /** Keys that may read log and survey besides the own one. */
   readonly whitelist: readonly PublicKey[];
+  /** Who gets the rewards: in the survey. Default: nobody, and the survey is empty. */
+  readonly rewardAddress?: string | undefined;
   /** Services in the same process: shown by `status`, and ended with the visor before its control file goes. */
   readonly hosted?: AsyncDisposable & { services(): HostedService[] };
   /** Called whenever a session comes or goes, or the entry is published. */
@@ -337,6 +340,14 @@ export class Visor implements AsyncDisposable {
           log,
           health: () => this.#health(),
           uptime: () => this.uptime(),
+          survey: new Survey({
+            world,
+            publicKey: this.publicKey,
+            rewardAddress: this.#options.rewardAddress,
+            version: this.#options.version,
+            network,
+            dmsgServers: () => this.status().dmsg.sessions.map(({ server }) => server),
+          }),
           ring: logFile.ring,
           onLine: (listener) => logFile.onLine(listener),
           logPath: logFile.path,

@@ -72,6 +72,7 @@ export class SimulatedNode implements World {
       },
     };
     this.diagnostics = {
+      platform: { os: "linux", architecture: "amd64" }, // the same everywhere, as all of a seed
       memory: () => ({ residentBytes: 0, heapBytes: 0, heapUsedBytes: 0, externalBytes: 0 }), // never of this process: a seed's bytes are the same everywhere
       cpuProfile: async (durationMs, signal) => {
         await sleep(this.clock, durationMs, signal);

@@ -5,6 +5,7 @@ import { sleep } from "../time.ts";
 /** Of this process. The inspector is loaded by the first CPU profile. */
 export function systemDiagnostics(clock: Clock): Diagnostics {
   return {
+    platform: { os: Deno.build.os, architecture: GO_NAMES[Deno.build.arch] ?? Deno.build.arch },
     memory() {
       const { rss, heapTotal, heapUsed, external } = Deno.memoryUsage();
       return { residentBytes: rss, heapBytes: heapTotal, heapUsedBytes: heapUsed, externalBytes: external };
@@ -32,3 +33,5 @@ export function systemDiagnostics(clock: Clock): Diagnostics {
     },
   };
 }
+
+const GO_NAMES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };

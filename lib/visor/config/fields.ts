@@ -231,7 +231,7 @@ export const VISOR_FIELDS = {
     "between two registrations at the service discovery; at least 5s",
   ),
 
-  survey_whitelist: used(keys(), "who may read log, uptime and survey over dmsg"),
+  survey_whitelist: used(keys(), "who may read log, uptime and survey over dmsg port 80"),
   user_survey_whitelist: used(keys(), "more of them, kept by `conf gen -r`"),
   hypervisors: used(keys(), "who may manage the visor; they read its log, too", []),
   cli_addr: used(
@@ -282,7 +282,7 @@ export const VISOR_FIELDS = {
 
   conf_service: used(http(), "the configuration service; empty: the deployment's"),
   conf_service_dmsg: used(overDmsg(), "the same over dmsg, asked first"),
-  reward_address: kept(text(), "who gets the rewards"),
+  reward_address: used(text(), "who gets the rewards: told in the survey; empty: the survey is empty"),
   reward_system: kept(http(), "the reward system"),
   reward_system_dmsg: kept(overDmsg(), "the same over dmsg"),
   survey_client_sk: kept(secretText(), "secret key of the reader of surveys"),

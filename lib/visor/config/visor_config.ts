@@ -32,6 +32,8 @@ export interface VisorConfig {
   readonly controlAddress: SocketAddress;
   readonly logLevel: LogLevel;
   readonly surveyWhitelist: readonly PublicKey[];
+  /** Who gets the rewards. Undefined: nobody. */
+  readonly rewardAddress: string | undefined;
   /** How often the visor notes whether it is up; 0: never. */
   readonly uptimeSampleMs: number;
   readonly hypervisors: readonly PublicKey[];
@@ -66,6 +68,7 @@ export function parseVisorConfig(text: string, file: string): VisorConfig {
       ...readField(fields, "survey_whitelist"),
       ...readField(fields, "user_survey_whitelist"),
     ],
+    rewardAddress: readField(fields, "reward_address"),
     uptimeSampleMs: readSampleInterval(fields),
     hypervisors: readField(fields, "hypervisors"),
     node: readNode(fields),
