@@ -149,7 +149,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/scenarios/_four_visors.ts STEADY_MS POLL_MS",
       "sim/scenarios/set_up_callers.ts CALLERS CALLERS_COME_MS TAKEN_BACK_WITHIN_MS LEAVES LOSSES",
       "sim/scenarios/set_up_callers.ts SERVER_AWAY_MS_MIN SERVER_AWAY_MS_MAX STOPS_WITHIN_MS",
-      "sim/scenarios/set_up_trouble.ts AROUND_WITHIN_MS UNDONE_WITHIN_MS SET_UP_WITHIN_MS",
+      "sim/scenarios/set_up_trouble.ts AROUND_WITHIN_MS UNDONE_WITHIN_MS TAKEN_BACK_WITHIN_MS SET_UP_WITHIN_MS",
       "sim/scenarios/set_up_trouble.ts STALE_MS KEPT_MS NAMED_WITHIN_MS OFF_DMSG_MS",
       "sim/scenarios/transport_trouble.ts REMOVED_WITHIN_MS WRITES_END_WITHIN_MS BOUND_WITHIN_MS TAKEN_BACK_WITHIN_MS",
       "sim/scenarios/transport_trouble.ts ROUTE_AFTER_CUT_MS",

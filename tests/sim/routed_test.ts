@@ -217,6 +217,7 @@ Deno.test("a kept connection that goes with a visor's run, or soon after it, is 
   const complaints = await complaintsOf(async (fleet) => {
     const { setupNode, simulation, whole: [, , three] } = fleet;
     let madeMs = Infinity;
+    lying(setupNode, "connections", () => () => ({ kept: 0, leased: 0, open: 0 }));
     lying(
       setupNode,
       "pooled",
@@ -232,6 +233,31 @@ Deno.test("a kept connection that goes with a visor's run, or soon after it, is 
     madeMs = Infinity;
   });
   assert.equal(complaints, "");
+});
+
+Deno.test("a connection of the setup node that is in no request's hands, or in nobody's, is a complaint", async () => {
+  for (
+    const { leased, lasts, says } of [
+      { leased: 1, lasts: 60_000, says: /^$/ }, // rules may be deleted for so long
+      { leased: 1, lasts: 85_000, says: /^the setup node holds connections for no request$/ },
+      {
+        leased: 0,
+        lasts: 15_000,
+        says: /^the setup node has open connections that are neither kept nor used$/,
+      },
+    ]
+  ) {
+    const complaints = await complaintsOf(async (fleet) => {
+      let isThere = true;
+      lying(fleet.setupNode, "connections", (truth) => () => {
+        const real = truth();
+        return isThere ? { kept: real.kept, leased, open: real.open + 1 } : real;
+      });
+      await fleet.sleep(lasts);
+      isThere = false;
+    });
+    assert.match(complaints, says);
+  }
 });
 
 Deno.test("a group that its peer does not have, and one that is in no table, are complaints", async () => {

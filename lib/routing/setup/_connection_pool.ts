@@ -52,15 +52,23 @@ interface Idle {
   readonly sinceMs: number;
 }
 
+/** Ledger kinds: connections that are open, for whatever reason, and those in somebody's hands. */
+export const SETUP_CONNECTION = "setup-connection";
+export const SETUP_LEASE = "setup-lease";
+
+/** Where a pool runs; it is counted where there is a ledger. */
+export type PoolWorld = Pick<World, "clock"> & Partial<Pick<World, "ledger">>;
+
 export class ConnectionPool {
-  readonly #world: Pick<World, "clock">;
+  readonly #world: PoolWorld;
+  readonly #lent = new Map<RpcClient, () => void>(); // in somebody's hands; uncounts it
   readonly #idle = new Map<PublicKey, Idle[]>(); // in the order of their last use, roughly: oldest first
   readonly #ending = new Set<Promise<void>>();
   #count = 0;
   #sweep: Timer | undefined;
   #isClosed = false;
 
-  constructor(world: Pick<World, "clock">) {
+  constructor(world: PoolWorld) {
     this.#world = world;
   }
 
@@ -84,21 +92,23 @@ export class ConnectionPool {
       if (idle === undefined) return undefined;
       const { client, bornMs } = idle;
       const isYoung = this.#world.clock.monotonicMs() - bornMs < POOL_LIFE_MS;
-      if (client.isOpen && isYoung) return { visor, client, wasPooled: true, bornMs };
+      if (client.isOpen && isYoung) return this.#lend({ visor, client, wasPooled: true, bornMs });
       this.#end(client);
     }
   }
 
   /** A connection that was dialled now, in the hands of whoever dialled it. */
   adopt(visor: PublicKey, conn: Conn): Lease {
-    const { clock } = this.#world;
+    const { clock, ledger } = this.#world;
     const timed = withDeadlines(conn, clock, { readIdleMs: POOL_READ_IDLE_MS, writeMs: POOL_WRITE_MS });
     const client = new RpcClient(timed, { world: this.#world });
-    return { visor, client, wasPooled: false, bornMs: clock.monotonicMs() };
+    if (ledger !== undefined) void client.closed.then(ledger.open(SETUP_CONNECTION));
+    return this.#lend({ visor, client, wasPooled: false, bornMs: clock.monotonicMs() });
   }
 
   /** Gives a connection back that worked. */
   release({ visor, client, bornMs }: Lease): void {
+    this.#takeBack(client);
     if (this.#isClosed || !client.isOpen) return this.#end(client);
     const idle = this.#idle.get(visor) ?? [];
     this.#idle.delete(visor); // to the end: the visor was just used
@@ -112,6 +122,7 @@ export class ConnectionPool {
 
   /** Ends a connection that failed. Returns at once. */
   discard({ client }: Lease, reason?: unknown): void {
+    this.#takeBack(client);
     this.#end(client, reason);
   }
 
@@ -122,6 +133,16 @@ export class ConnectionPool {
     this.#sweep = undefined;
     for (const visor of [...this.#idle.keys()]) while (this.#idle.has(visor)) this.#endOldest(visor);
     while (this.#ending.size > 0) await Promise.all(this.#ending);
+  }
+
+  #lend(lease: Lease): Lease {
+    this.#lent.set(lease.client, this.#world.ledger?.open(SETUP_LEASE) ?? (() => {}));
+    return lease;
+  }
+
+  #takeBack(client: RpcClient): void {
+    this.#lent.get(client)?.();
+    this.#lent.delete(client);
   }
 
   readonly #onSweep = () => {

@@ -33,7 +33,7 @@ export * from "./direct_setup.ts";
 export * from "./errors.ts";
 export * from "./generate_rules.ts";
 export * from "./hops.ts";
-export type { PooledConnection } from "./_connection_pool.ts";
+export { type PooledConnection, SETUP_CONNECTION, SETUP_LEASE } from "./_connection_pool.ts";
 export type { DialVisor } from "./_reservation.ts";
 export * from "./route_dialer.ts";
 export * from "./setup_connections.ts";

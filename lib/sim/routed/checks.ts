@@ -18,7 +18,7 @@ import {
   REACHABLE_WITHIN_MS,
 } from "../checks.ts";
 import { KNOWN_AFTER_MS, type RoutedFleet } from "./fleet.ts";
-import { OwnerWatch, RULE_OF_LOST_ROUTE_MS } from "./owners.ts";
+import { OwnerWatch, RECORD_WITHOUT_TRANSPORT_MS } from "./owners.ts";
 import type { WholeVisor } from "./visor_node.ts";
 
 /**
@@ -36,7 +36,7 @@ const REACH_RETRY_MS = 2_000;
 const REACH_TIMEOUT_MS = 40_000;
 const CALM_STREAMS = 6;
 /** The longest that anything may be without an owner, and a little. */
-const OWNERS_WITHIN_MS = RULE_OF_LOST_ROUTE_MS + 30_000;
+const OWNERS_WITHIN_MS = RECORD_WITHOUT_TRANSPORT_MS + 30_000;
 
 /** While everything happens: nothing is without an owner for too long, and no stream is silent. */
 export class RoutedWatch {
@@ -83,8 +83,15 @@ function leftOf(fleet: RoutedFleet): string[] {
       ["transports that are in no table", ledger.count("transport") - live],
     ] as const).filter(([, count]) => count !== 0).map(([what, count]) => `${name} holds ${count} ${what}`);
   });
-  const pooled = fleet.setupNode.pooled().length;
-  return pooled === 0 ? lines : [...lines, `the setup node keeps ${pooled} connections that nobody uses`];
+  const { kept, leased, open } = fleet.setupNode.connections();
+  return [
+    ...lines,
+    ...([
+      ["keeps", kept, "connections that nobody uses"],
+      ["has lent", leased, "connections to no request"],
+      ["has", open - kept - leased, "open connections that nobody has"],
+    ] as const).filter(([, count]) => count > 0).map((words) => `the setup node ${words.join(" ")}`),
+  ];
 }
 
 /** Every visor, from every other: by a route to its port of pings, within {@link ROUTED_WITHIN_MS}. */

@@ -21,10 +21,10 @@ export const RULE_WITHOUT_TRANSPORT_MS = 4_000;
  */
 export const RULE_OF_NO_ROUTE_MS = 20_000;
 /**
- * Else the last who knew of a route may be gone, or its handshakes too late for both ends: its rule is one that nobody
- * ever uses. It dies after 10 min, and is looked for each 10 s.
+ * Else one end of a route may be gone, or its handshakes too late for both: the other one waits for 6 s, or the setup
+ * node for 30 s until it takes rules back; a relay keeps the way back of a close for 10 s, and looks each 10 s.
  */
-export const RULE_OF_LOST_ROUTE_MS = 620_000;
+export const RULE_OF_LOST_ROUTE_MS = 60_000;
 /** Pings end a transport whose other end is silent: three that are missed, one a minute, and a little. */
 export const TRANSPORT_WITHOUT_PEER_MS = 330_000;
 /** A group learns of it from the transport on its way that ends. */
@@ -33,6 +33,14 @@ export const GROUP_WITHOUT_PEER_MS = TRANSPORT_WITHOUT_PEER_MS + 20_000;
 export const RECORD_WITHOUT_TRANSPORT_MS = TRANSPORT_WITHOUT_PEER_MS + SERVICE_ENTRY_MS + 20_000;
 /** A kept connection is silent for at most 2 min, and looked at each 30 s. */
 export const POOLED_WITHOUT_VISOR_MS = 155_000;
+
+/**
+ * A setup node gives a connection back once its request has ended, and the dials of its other visors, three of 10 s
+ * each, and the reservation; or once rules are deleted: 30 s, a dial of 10 s, and 30 s again.
+ */
+export const LEASE_WITHOUT_REQUEST_MS = 80_000;
+/** A connection that was told to end does. */
+export const CONNECTION_WITHOUT_USE_MS = 10_000;
 
 interface Orphan {
   readonly line: string;
@@ -96,6 +104,7 @@ function orphansOf(fleet: RoutedFleet, ruleWithinMs: number): Orphan[] {
     ]),
     ...recordOrphans(fleet, up),
     ...pooledOrphans(fleet, up),
+    ...connectionOrphans(fleet),
   ];
 }
 
@@ -183,6 +192,21 @@ function pooledOrphans(fleet: RoutedFleet, up: Up): Orphan[] {
     } that has ended`;
     return [{ line, withinMs: POOLED_WITHOUT_VISOR_MS }];
   });
+}
+
+/** Connections of the setup node in no request's hands, and open ones that are in nobody's. */
+function connectionOrphans({ setupNode }: RoutedFleet): Orphan[] {
+  const { kept, leased, open } = setupNode.connections();
+  const orphans: Orphan[] = [];
+  if (leased > 0 && setupNode.stats()?.active_requests === 0) {
+    const line = "the setup node holds connections for no request";
+    orphans.push({ line, withinMs: LEASE_WITHOUT_REQUEST_MS });
+  }
+  if (open > kept + leased) {
+    const line = "the setup node has open connections that are neither kept nor used";
+    orphans.push({ line, withinMs: CONNECTION_WITHOUT_USE_MS });
+  }
+  return orphans;
 }
 
 function nameOf({ whole }: Pick<RoutedFleet, "whole">, key: PublicKey): string {

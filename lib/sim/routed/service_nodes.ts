@@ -6,7 +6,12 @@ import {
   TransportDiscoveryClient,
   type TransportRecord,
 } from "../../directory/mod.ts";
-import type { PooledConnection, SetupStatsReport } from "../../routing/setup/mod.ts";
+import {
+  type PooledConnection,
+  SETUP_CONNECTION,
+  SETUP_LEASE,
+  type SetupStatsReport,
+} from "../../routing/setup/mod.ts";
 import { tcpHttpClient } from "../../directory/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { runAddressResolver } from "../../services/address_resolver/mod.ts";
@@ -134,6 +139,13 @@ export class SetupNodeNode extends ServiceNode<RunningSetupNode> {
   /** Its kept connections. */
   pooled(): readonly PooledConnection[] {
     return this.running?.pooled() ?? [];
+  }
+
+  /** How many connections to visors it keeps, has in the hands of requests, and has open in all. */
+  connections(): { readonly kept: number; readonly leased: number; readonly open: number } {
+    const { ledger } = this.world;
+    const [leased, open] = this.isUp ? [ledger.count(SETUP_LEASE), ledger.count(SETUP_CONNECTION)] : [0, 0];
+    return { kept: this.pooled().length, leased, open };
   }
 
   /** Undefined when it does not run. */

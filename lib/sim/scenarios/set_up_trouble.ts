@@ -14,6 +14,8 @@ import { mustHaveFailed } from "./_set_up_counts.ts";
 const AROUND_WITHIN_MS = 30_000;
 /** Rules of a route that failed are deleted at once, by connections that are open. */
 const UNDONE_WITHIN_MS = 3_000;
+/** Of a visor that died in silence: the setup node waits 30 s for its answer, and deletes what others have. */
+const TAKEN_BACK_WITHIN_MS = 34_000;
 /** The setup node says which hop is dead: 10 s for a dial or for its answer, or three dials in a row. */
 const NAMED_WITHIN_MS = 20_000;
 /** A set-up over hops that are well. */
@@ -96,6 +98,12 @@ export const partialSetUp: RoutedScenario = {
         UNDONE_WITHIN_MS,
       );
     }
+    const deaths = [
+      { dying: to, how: "silent" },
+      { dying: to, how: "reset" },
+      { dying: fleet.pick([one, other]), how: fleet.pick(["silent", "reset"] as const) },
+    ] as const;
+    for (const death of fleet.shuffled(deaths)) await diesWhenOthersHaveTheirs(fleet, { row, ...death });
     const dying = fleet.pick([one, other, to]);
     const dial = ping(from, to, AROUND).then(() => "reached", () => "failed");
     await fleet.sleep(fleet.random.integer(0, 600));
@@ -105,6 +113,54 @@ export const partialSetUp: RoutedScenario = {
     await dying.start();
   },
 };
+
+/** A visor of the route dies in the moment in which a relay has its rules, and before it says so to the setup node. */
+async function diesWhenOthersHaveTheirs(
+  fleet: RoutedFleet,
+  { row, dying, how }: {
+    readonly row: readonly WholeVisor[];
+    readonly dying: WholeVisor;
+    readonly how: "silent" | "reset";
+  },
+): Promise<void> {
+  const [from, to] = [row[0]!, row.at(-1)!];
+  const relay = fleet.pick(row.slice(1, -1).filter((each) => each !== dying));
+  let isDead = false;
+  afterRules(relay, () => {
+    dying.kill(how);
+    isDead = true;
+  });
+  const leaving = new AbortController();
+  const dial = ping(from, to, { ...AROUND, signal: leaving.signal }).then(() => "reached", () => "failed");
+  await fleet.until(`${relay.name} has rules`, () => isDead, SET_UP_WITHIN_MS, POLL_MS);
+  const alive = row.filter((each) => each !== dying);
+  if (alive.every(({ node }) => node.router.rules().length === 0)) throw new TypeError("nobody has rules");
+  await fleet.until(
+    "no visor holds a rule of a route that one of its visors did not live to see",
+    () => alive.every(({ node }) => node.router.rules().length === 0),
+    TAKEN_BACK_WITHIN_MS,
+  );
+  leaving.abort(new TypeError("enough was tried"));
+  fleet.say(`the set-up ${await dial}`);
+  await dying.start();
+  await dying.ready(new AbortController().signal);
+  await fleet.retried("a route over a visor that was restarted", async () => {
+    for (let at = 1; at < row.length; at++) await fleet.link(row[at - 1]!, row[at]!);
+    await ping(from, to, AROUND);
+  }, 2 * CIRCUIT_OPEN_MS);
+}
+
+/** Has something happen once, when a relay has saved rules and has told nobody yet. */
+function afterRules({ node: { router } }: WholeVisor, event: () => void): void {
+  const save = router.addIntermediaryRules.bind(router);
+  Object.assign(router, {
+    addIntermediaryRules: (rules: Parameters<typeof save>[0]) => {
+      delete (router as { addIntermediaryRules?: unknown }).addIntermediaryRules;
+      save(rules);
+      event();
+    },
+  });
+}
 
 async function mustFail(work: Promise<void>): Promise<void> {
   const isDone = await work.then(() => true, () => false);

@@ -5,6 +5,8 @@ import {
   POOL_CONNECTIONS_MAX,
   POOL_LIFE_MS,
   POOL_PER_VISOR_MAX,
+  SETUP_CONNECTION,
+  SETUP_LEASE,
 } from "../../../lib/routing/setup/_connection_pool.ts";
 import { SETUP_REQUEST_TIMEOUT_MS } from "../../../lib/routing/setup/_request_limit.ts";
 import { SETUP_CALLS_MS } from "../../../lib/routing/setup/setup_calls.ts";
@@ -15,7 +17,7 @@ import { key, outcomeOf } from "./_fake_visors.ts";
 function rig() {
   const ledger = new Ledger();
   const clock = new VirtualClock({ ledger });
-  const pool = new ConnectionPool({ clock });
+  const pool = new ConnectionPool({ clock, ledger });
   const far: Conn[] = [];
   const dial = () => {
     const [near, other] = memoryPair({ ledger });
@@ -63,6 +65,28 @@ Deno.test("RT-5: a connection is taken out while in use, given back, and given u
   assertNothingAlive(ledger);
 });
 
+Deno.test("connections are counted while they are open, and leases while they are in somebody's hands", async () => {
+  const { ledger, clock, pool, far, dial } = rig();
+  const counts = () => [ledger.count(SETUP_CONNECTION), ledger.count(SETUP_LEASE), pool.idleCount];
+  const [one, other] = [pool.adopt(key("bob"), dial()), pool.adopt(key("bob"), dial())];
+  assert.deepEqual(counts(), [2, 2, 0]);
+  pool.release(one);
+  assert.deepEqual(counts(), [2, 1, 1]);
+  const again = pool.take(key("bob"))!;
+  assert.deepEqual(counts(), [2, 2, 0]);
+  pool.discard(other);
+  await clock.advance(0);
+  assert.deepEqual(counts(), [1, 1, 0]);
+  far[0]!.close(new Error("The visor is gone")); // in somebody's hands
+  await clock.advance(0);
+  assert.deepEqual(counts(), [0, 1, 0]);
+  for (const conn of far) conn.close();
+  pool.release(again); // it is not kept
+  await pool.close();
+  assert.deepEqual(counts(), [0, 0, 0]);
+  assertNothingAlive(ledger);
+});
+
 Deno.test("a kept connection is not given out when its visor may end it under a request, however often it was used", async () => {
   const { ledger, clock, pool, far, dial } = rig();
   pool.release(pool.adopt(key("bob"), dial()));
@@ -89,7 +113,8 @@ Deno.test("RT-5: a dead connection that never ends holds up nobody but the pool'
   await clock.advance(2 * 60_000 + 30_000); // both are silent, and swept
   assert.equal(pool.idleCount, 0);
   pool.release(pool.adopt(key("dave"), dial()));
-  assert.equal(pool.take(key("dave"))?.wasPooled, true);
+  const daves = pool.take(key("dave"))!;
+  assert.equal(daves.wasPooled, true);
   const lease = pool.adopt(key("bob"), dial());
   pool.discard(lease);
   const closing = outcomeOf(pool.close());
@@ -99,7 +124,8 @@ Deno.test("RT-5: a dead connection that never ends holds up nobody but the pool'
   for (const conn of far) conn.close();
   await clock.advance(0);
   assert.equal(closing.done, true);
-  await clock.advance(2 * 60_000); // dave's was taken, and is its user's
+  await clock.advance(2 * 60_000);
+  pool.release(daves); // it was taken, and its user's all the while
   assertNothingAlive(ledger);
 });
 
