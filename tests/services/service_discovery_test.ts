@@ -14,7 +14,7 @@ import {
 } from "../../lib/services/service_discovery/mod.ts";
 import { KEYS_BYTES_MAX } from "../../lib/services/hosting/mod.ts";
 import type { ServiceStore } from "../../lib/services/store/mod.ts";
-import { monitored, pair, ServiceDiscoveryUnderTest, signed } from "./service_support.ts";
+import { ask, monitored, pair, ServiceDiscoveryUnderTest, signed } from "./service_support.ts";
 
 const [alice, bob, monitor] = [pair("alice"), pair("bob"), pair("monitor")];
 const HERE = "203.0.113.7";
@@ -431,6 +431,20 @@ Deno.test("so many visors are looked at at once; one more is refused, and looked
   assert.deepEqual(new Set((await Promise.all(answers)).map(({ status }) => status)), new Set([200]));
   assert.equal((await registerFrom(discovery, HERE, visorOf())).status, 200);
   assert.equal(asked, REACH_CHECKS_MAX + 1);
+});
+
+Deno.test("a visor that posts what it offers each 60 s, as those of 2024, is up all day for its uptime", async () => {
+  await using discovery = new ServiceDiscoveryUnderTest();
+  await discovery.clock.advance(86_400_000 - discovery.clock.wallMs() % 86_400_000);
+  const body = JSON.stringify(VPN);
+  for (let minute = 0; minute < 24 * 60; minute++) {
+    const question = { method: "POST", path: "/api/services", body, remote: `${alice.publicKey}:1` };
+    if (minute < 12 * 60 || minute % 30 < 2) assert.equal((await ask(discovery.api, question)).status, 200);
+    await discovery.clock.advance(60_000);
+  }
+  const [first] = await discovery.uptimes.days("0000", "9999");
+  // Half of the day, and of the other each half hour a minute and what a registration stands for.
+  assert.equal(first!.beats, 480 + Math.floor(24 * 150 / 90));
 });
 
 Deno.test("uptimes by registration: three versions of the list, 960 registrations a day, online for 5 min", async () => {

@@ -1,5 +1,6 @@
 /** Uptimes that a transport discovery counts by what is registered (services.md 3.3, 3.4, SV-7). */
 import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/mod.ts";
 import type { KeyPair } from "../../lib/crypto/mod.ts";
 import { type TransportRecord, wireTransport } from "../../lib/directory/mod.ts";
 import { dayOf, SLOTS_OF_DAY, StoreError } from "../../lib/services/store/mod.ts";
@@ -16,7 +17,9 @@ import {
   REGISTRATION_BEATS_OF_DAY,
   VISORS_KEPT_MAX,
 } from "../../lib/services/uptimes/mod.ts";
-import { pair, TransportDiscoveryUnderTest, transportOf } from "./service_support.ts";
+import { Registration } from "../../lib/transport/_registration.ts";
+import type { TransportId } from "../../lib/transport/mod.ts";
+import { ask, pair, TransportDiscoveryUnderTest, transportOf } from "./service_support.ts";
 
 const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(pair) as [
   KeyPair,
@@ -122,12 +125,90 @@ Deno.test("a day of registrations each 90 s is 960 beats and 100.00 percent, hal
   assert.ok((await service.uptimes.visors.days(day, day)).every(({ beats }) => beats <= 960));
 });
 
+/** Registers without a signature, as over dmsg: much of it in little time. */
+async function registerOverDmsg(
+  { api }: TransportDiscoveryUnderTest,
+  owner: KeyPair,
+  record: TransportRecord,
+): Promise<void> {
+  const body = JSON.stringify([wireTransport(record)]);
+  const question = { method: "POST", path: "/v3/transports/", body, remote: `${owner.publicKey}:1` };
+  assert.equal((await ask(api, question)).status, 201);
+}
+
+Deno.test("SV-7: a visor that is up all day has the whole day, however often it opens transports besides", async () => {
+  for (const everyMs of [40_000, 60_000, 70_000, 80_000, 120_000]) {
+    await using service = new TransportDiscoveryUnderTest(unlimited);
+    const day = await toMidnight(service);
+    const own = transportOf(alice, bob);
+    const registration = new Registration({
+      clock: service.clock,
+      log: silentLog,
+      transports: () => [],
+      registrar: {
+        register: () => registerOverDmsg(service, alice, own),
+        remove: () => Promise.resolve(),
+      },
+    });
+    for (let atMs = everyMs; atMs < DAY_MS; atMs += everyMs) {
+      await service.clock.advance(everyMs);
+      registration.onOpened(own.id as TransportId);
+    }
+    await registration.close();
+    const [{ daily, timeline }] = await list(service, "/uptimes?v=v3") as [Told];
+    assert(Number(daily![day]) >= 99.85, `a transport each ${everyMs / 1_000} s: ${daily![day]}`);
+    assert.equal(timeline![day], ".".repeat(SLOTS_OF_DAY));
+  }
+});
+
+Deno.test("SV-7: a transport has the time in which either of its ends registered it, whenever they do", async () => {
+  for (
+    const [everyMs, otherMs] of [[90_000, 44_000], [90_000, 84_000], [60_000, 30_000], [70_000, 0]] as const
+  ) {
+    await using service = new TransportDiscoveryUnderTest(unlimited);
+    const day = await toMidnight(service);
+    const own = transportOf(alice, bob);
+    const writes: number[] = [];
+    const beats = service.uptimes.transports.beats.bind(service.uptimes.transports);
+    service.uptimes.transports.beats = (some) => (writes.push(some.length), beats(some));
+    const untilMs = 6 * 3_600_000;
+    for (let atMs = 0; atMs < untilMs; atMs += everyMs) {
+      await registerOverDmsg(service, alice, own);
+      await service.clock.advance(otherMs);
+      await registerOverDmsg(service, bob, own);
+      await service.clock.advance(everyMs - otherMs);
+    }
+    const [counted] = await service.uptimes.transports.days(day, day);
+    const what = `each ${everyMs} ms, the other ${otherMs} ms later`;
+    assert(Math.abs(counted!.beats - untilMs / 90_000) <= 1, `${what}: ${counted!.beats}`);
+    assert(writes.length < 0.75 * 2 * untilMs / everyMs, `${what}: ${writes.length} writes`);
+  }
+});
+
+Deno.test("SV-7: a list of everybody that was kept before midnight is made anew after it", async () => {
+  await using service = new TransportDiscoveryUnderTest(unlimited);
+  const day = await toMidnight(service);
+  await service.clock.advance(DAY_MS - 60_000);
+  const own = transportOf(alice, bob);
+  const told = async (query = "") => JSON.parse((await service.ask(`/uptimes?v=v2${query}`)).body) as Told[];
+  assert.deepEqual(await told(), []);
+  await service.clock.advance(UPTIME_LISTS_MS + 15_000);
+  assert.deepEqual(await told(), []);
+  await service.clock.advance(5_000);
+  await registerOverDmsg(service, alice, own);
+  assert.deepEqual(await told(), [], "made a moment ago");
+  await service.clock.advance(12_000); // two seconds past midnight
+  const [visor] = await told();
+  assert.deepEqual(visor!.daily, { [day]: "0.10" });
+  assert.deepEqual(await told(`&visors=${alice.publicKey}`), [visor]);
+});
+
 Deno.test("a registration a little early counts, as clocks and networks have it", async () => {
   await using service = new TransportDiscoveryUnderTest(unlimited);
   const day = await toMidnight(service);
   for (let beat = 0; beat < 10; beat++) {
     await register(service, alice, [transportOf(alice, bob)]);
-    await service.clock.advance(REGISTRATION_BEAT_MS - 4_000);
+    await service.clock.advance(REGISTRATION_BEAT_MS + (beat % 2 === 0 ? -4_000 : 4_000));
   }
   assert.equal((await service.uptimes.visors.days(day, day))[0]!.beats, 10);
 });

@@ -52,20 +52,35 @@ Deno.test("a visor that beats all day has 100.00 percent and a dot in every slot
   assert.deepEqual(Object.keys(v2!), ["pk", "on", "version", "daily"]);
 });
 
-Deno.test("beats that come a little early count, twice in one interval they do not", async () => {
+Deno.test("a beat that comes a little early or late counts, twice in one interval it does not", async () => {
   await using tracker = new UptimeTrackerUnderTest(unlimited);
   const day = await toMidnight(tracker);
   for (let number = 0; number < 144; number++) {
-    await beat(tracker, alice); // 9 s early, each
+    const jitterMs = number % 2 === 0 ? 9_000 : -9_000;
+    await beat(tracker, alice);
     await beat(tracker, bob);
     await tracker.clock.advance(60_000);
     assert.equal((await beat(tracker, bob)).status, 200);
-    await tracker.clock.advance(BEAT_MS - 69_000);
+    await tracker.clock.advance(BEAT_MS - 60_000 - jitterMs);
   }
   const daily = new Map((await uptimes(tracker)).map(({ pk, daily }) => [pk, daily![day]]));
   assert.deepEqual([daily.get(alice.publicKey), daily.get(bob.publicKey)], ["50.00", "50.00"]);
   const seen = (await tracker.store.days(day, day)).find(({ key }) => key === bob.publicKey)!;
   assert.equal(seen.beats, 144);
+});
+
+Deno.test("a visor that beats more often than each 5 min has all the time that it was up, one that beats less its beats", async () => {
+  await using tracker = new UptimeTrackerUnderTest(unlimited);
+  const day = await toMidnight(tracker);
+  const steps = [[20, alice], [21, bob], [50, carol]] as const; // each 200, 210, 500 s
+  for (let step = 0; step < 12 * 360; step++) {
+    for (const [every, visor] of steps) {
+      if (step % every === 0) await ask(tracker.api, { path: "/v4/update", remote: `${visor.publicKey}:1` });
+    }
+    await tracker.clock.advance(10_000);
+  }
+  const beats = new Map((await tracker.store.days(day, day)).map(({ key, beats }) => [key, beats]));
+  assert.deepEqual(steps.map(([, { publicKey }]) => beats.get(publicKey)), [144, 144, 87]);
 });
 
 Deno.test("a clock that is set back an hour costs nobody an hour", async () => {

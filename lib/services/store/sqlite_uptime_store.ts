@@ -6,6 +6,8 @@ import {
   type AddressOfMonth,
   type Beat,
   type BeatResult,
+  countBeat,
+  type CountedSoFar,
   dayOf,
   type DayOfVisor,
   type SeenVisor,
@@ -32,14 +34,17 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
   constructor(
     { of: prefix = "uptime", noncesMax, ...options }: SqliteUptimeStoreOptions,
   ) {
-    const sqlite = this.#sqlite = new Sqlite(options, tables(prefix));
+    const sqlite = this.#sqlite = new Sqlite(options, tables(prefix), {
+      later: [{ table: `${prefix}_visors`, column: "rest_ms", definition: "INTEGER NOT NULL DEFAULT 0" }],
+    });
     this.nonces = new SqliteNonces(sqlite, `${prefix}_tracker`, noncesMax);
     this.#statements = {
-      visor: sqlite.statement(`SELECT key, version, seen_ms, counted_ms FROM ${prefix}_visors WHERE key = ?`),
+      visor: sqlite.statement(`
+        SELECT key, version, seen_ms, counted_ms, rest_ms FROM ${prefix}_visors WHERE key = ?`),
       see: sqlite.statement(`
-        INSERT INTO ${prefix}_visors (key, version, seen_ms, counted_ms) VALUES (?, ?, ?, ?)
+        INSERT INTO ${prefix}_visors (key, version, seen_ms, counted_ms, rest_ms) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (key) DO UPDATE SET version = excluded.version, seen_ms = excluded.seen_ms,
-          counted_ms = excluded.counted_ms`),
+          counted_ms = excluded.counted_ms, rest_ms = excluded.rest_ms`),
       day: sqlite.statement(`SELECT beats, slots FROM ${prefix}_days WHERE key = ? AND day = ?`),
       add: sqlite.statement(`
         INSERT INTO ${prefix}_days (key, day, beats, slots) VALUES (?, ?, ?, ?)
@@ -137,14 +142,12 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     return Promise.resolve();
   }
 
-  #beat({ key, intervalMs, version, address, ...beat }: Beat<Key>): BeatResult {
+  #beat({ key, version, address, ...beat }: Beat<Key>): BeatResult {
     const atMs = Math.floor(beat.atMs);
     const before = this.#statements.visor.get(key);
     if (before === undefined && !this.#hasRoom(beat)) return "full";
-    const countedMs = before?.counted_ms as number ?? -Infinity;
-    // A clock that was set back starts the interval anew, or nobody would count until it is there again.
-    const counts = atMs - countedMs >= intervalMs || atMs < countedMs;
-    this.#statements.see.run(key, version ?? before?.version ?? null, atMs, counts ? atMs : countedMs);
+    const { counts, countedMs, restMs } = countBeat(before && countedOf(before), { ...beat, atMs });
+    this.#statements.see.run(key, version ?? before?.version ?? null, atMs, countedMs, restMs);
     const day = dayOf(atMs);
     const known = this.#statements.day.get(key, day);
     const beats = (known?.beats as number ?? 0) + (counts ? 1 : 0);
@@ -175,13 +178,18 @@ function visorOf<Key extends string>(row: Row): SeenVisor<Key> {
   };
 }
 
+function countedOf(row: Row): CountedSoFar {
+  return { countedMs: row.counted_ms as number, restMs: row.rest_ms as number };
+}
+
 function tables(prefix: UptimesOf): string {
   return `
   CREATE TABLE IF NOT EXISTS ${prefix}_visors (
     key TEXT PRIMARY KEY,
     version TEXT,
     seen_ms INTEGER NOT NULL,
-    counted_ms INTEGER NOT NULL
+    counted_ms INTEGER NOT NULL,
+    rest_ms INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS ${prefix}_visors_by_time ON ${prefix}_visors (seen_ms);
   CREATE TABLE IF NOT EXISTS ${prefix}_days (

@@ -15,13 +15,15 @@ const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
  */
 export type UptimesOf = "uptime" | "visor_uptime" | "transport_uptime" | "service_uptime";
 
-/** A sign of life, of a visor unless said otherwise. */
+/** A sign of life, of a visor unless said otherwise. What it is worth is for {@link countBeat} to say. */
 export interface Beat<Key extends string = PublicKey> {
   readonly key: Key;
   /** When it came, as the service's own clock has it. */
   readonly atMs: number;
-  /** It counts when the last one that counted for the key is at least so long ago. */
+  /** From one to the next, and what one stands for. In whole milliseconds. */
   readonly intervalMs: number;
+  /** It counts when no more than this is wanting to a whole interval. In whole milliseconds. Default: 0. */
+  readonly earlyMs?: number;
   /** Visors that there may be; one that is new beyond them is not taken. Default: any number. */
   readonly visorsMax?: number;
   /** A new one beyond them is taken all the same, and the one not seen for longest is forgotten, with its days. */
@@ -32,7 +34,7 @@ export interface Beat<Key extends string = PublicKey> {
   readonly address?: string;
 }
 
-/** What became of a beat: `seen` too soon after another one to count; `full`: of one visor more than there may be. */
+/** What became of a beat: `seen`: it completes no interval (yet); `full`: of one visor more than there may be. */
 export type BeatResult = "counted" | "seen" | "full";
 
 /** A visor as it was last seen. */
@@ -70,7 +72,7 @@ export interface UptimeStore<Key extends string = PublicKey> extends Store {
   readonly nonces: NonceStore;
   /** Takes one sign of life, in one step. Its slot is set whether it counts or not. */
   beat(beat: Beat<Key>): Promise<BeatResult>;
-  /** Takes several, of different keys, in their order: cheaper than one by one. */
+  /** Takes several, in their order: cheaper than one by one. */
   beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]>;
   /** Everybody who has at least one day, by key; or those of `keys` who have, in that order. */
   visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]>;
@@ -80,6 +82,42 @@ export interface UptimeStore<Key extends string = PublicKey> extends Store {
   addresses(month?: string): Promise<AddressOfMonth<Key>[]>;
   /** Forgets days before `day`, visors without one, and addresses of months before `month`. */
   forget(before: { readonly day: string; readonly month: string }): Promise<void>;
+}
+
+/** How far somebody is counted. */
+export interface CountedSoFar {
+  /** Unix time of the start of the last interval that a beat stood for: counted until one interval after it. */
+  readonly countedMs: number;
+  /** Time that was counted and completes no interval yet; below 0 by what one was counted early. */
+  readonly restMs: number;
+}
+
+/**
+ * Counts one beat: time first, and a beat for each interval that it fills.
+ *
+ *     at                                gains                        counted from then on
+ *     within an interval of `counted`   at - counted                 at
+ *     within two                        an interval                  counted + interval
+ *     later, or the first               an interval                  at
+ *     before `counted`                  nothing                      counted
+ *     by more than an interval          an interval: the clock       at
+ *                                       was set back
+ *
+ * So whoever beats more often than each interval, however irregularly, has all the time that it was there, and no more
+ * than that; a late beat is still worth an interval; and no beat is worth more than one. A script of the store in
+ * Redis says the same, and one suite holds both to it.
+ */
+export function countBeat(
+  before: CountedSoFar | undefined,
+  { atMs, intervalMs, earlyMs = 0 }: Pick<Beat, "atMs" | "intervalMs" | "earlyMs">,
+): CountedSoFar & { readonly counts: boolean } {
+  const sinceMs = before === undefined ? Infinity : atMs - before.countedMs;
+  const isAnew = sinceMs >= 2 * intervalMs || sinceMs < -intervalMs;
+  const gainMs = isAnew ? intervalMs : Math.max(0, Math.min(sinceMs, intervalMs));
+  const countedMs = isAnew ? atMs : before!.countedMs + gainMs;
+  const restMs = (before?.restMs ?? 0) + gainMs;
+  const counts = restMs >= intervalMs - earlyMs;
+  return { countedMs, restMs: counts ? restMs - intervalMs : restMs, counts };
 }
 
 /** The day of a time, UTC: `2026-06-10`. */

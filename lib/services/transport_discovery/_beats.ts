@@ -26,8 +26,8 @@ export class Beats {
   readonly #transports: Pick<TransportStore, "byEdges">;
   readonly #clock: Pick<Clock, "wallMs">;
   readonly #log: Log;
-  /** When each transport beat last, and that counted: its other edge registers it as often. */
-  readonly #beaten = new Map<string, number>();
+  /** When each transport beat last, as the store knows: its other edge registers it as often. */
+  readonly #beaten = new Map<string, Beaten>();
 
   constructor(
     stores: UptimeStores,
@@ -53,14 +53,14 @@ export class Beats {
     await this.#keep(async () => {
       const atMs = this.#clock.wallMs();
       await this.#stores.visors.beat({ ...REGISTRATION_BEAT, key, atMs, version });
-      const beating = records.filter((record) => isPeerToPeer(record) && this.#changesWith(record.id, atMs));
-      if (beating.length === 0) return;
-      const results = await this.#stores.transports.beats(beating.map((record) => {
-        return { ...TRANSPORT_BEAT, key: record.id, atMs, version: aboutTransport(record) };
-      }));
-      for (const [at, { id }] of beating.entries()) {
-        if (results[at] === "counted") this.#remember(id, atMs);
-      }
+      const beats = records.filter(isPeerToPeer).flatMap((record) =>
+        this.#timesToTell(record.id, atMs).map((toldMs) => {
+          return { ...TRANSPORT_BEAT, key: record.id, atMs: toldMs, version: aboutTransport(record) };
+        })
+      );
+      if (beats.length === 0) return;
+      await this.#stores.transports.beats(beats);
+      for (const { key: id } of beats) this.#remember(id, atMs);
     });
   }
 
@@ -74,16 +74,24 @@ export class Beats {
     });
   }
 
-  /** Whether a beat of a transport would change anything: it counts, or is the first in its slot. */
-  #changesWith(id: string, atMs: number): boolean {
+  /**
+   * What a store is told of a beat of a transport. One that comes soon after another, in the same slot, is held back
+   * until the next one that is not: told together they count as if each had been told, and cost one write.
+   */
+  #timesToTell(id: string, atMs: number): number[] {
     const beaten = this.#beaten.get(id);
-    if (beaten === undefined || atMs < beaten || atMs - beaten >= REGISTRATION_BEAT.intervalMs) return true;
-    return slotOf(atMs) !== slotOf(beaten);
+    if (beaten === undefined) return [atMs];
+    const isSoon = atMs >= beaten.toldMs && atMs - beaten.toldMs < HELD_BACK_MS;
+    if (!isSoon || slotOf(atMs) !== slotOf(beaten.toldMs)) {
+      return beaten.heldMs === undefined ? [atMs] : [beaten.heldMs, atMs];
+    }
+    beaten.heldMs = atMs;
+    return [];
   }
 
-  #remember(id: string, atMs: number): void {
+  #remember(id: string, toldMs: number): void {
     this.#beaten.delete(id); // and to the end
-    this.#beaten.set(id, atMs);
+    this.#beaten.set(id, { toldMs, heldMs: undefined });
     if (this.#beaten.size > BEATEN_MAX) this.#beaten.delete(this.#beaten.keys().next().value!);
   }
 
@@ -113,4 +121,12 @@ export function readAboutTransport(text: string): Pick<TransportRecord, "type" |
   return { type, edges: [first, second] };
 }
 
+interface Beaten {
+  readonly toldMs: number;
+  /** The last one since then that no store was told of. */
+  heldMs: number | undefined;
+}
+
+/** All that came within one interval is one stretch of time, so that the last of it tells all. */
+const HELD_BACK_MS = REGISTRATION_BEAT.intervalMs - REGISTRATION_BEAT.earlyMs;
 const TRANSPORT_BEAT = { ...REGISTRATION_BEAT, visorsMax: TRANSPORTS_KEPT_MAX } as const;

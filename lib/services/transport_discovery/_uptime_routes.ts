@@ -22,6 +22,7 @@ import {
   type Question,
   readKey,
 } from "../hosting/mod.ts";
+import { dayOf } from "../store/mod.ts";
 import {
   answerUptimes,
   ASKED_KEYS_MAX,
@@ -74,7 +75,10 @@ export class UptimeRoutes {
   readonly #visors: Uptimes;
   readonly #transports: Uptimes<string>;
   /** Answers about everybody, by their question. */
-  readonly #kept = new Map<string, { readonly answer: Promise<Answer>; readonly untilMs: number }>();
+  readonly #kept = new Map<
+    string,
+    { readonly answer: Promise<Answer>; readonly untilMs: number; readonly today: string }
+  >();
 
   constructor(
     stores: UptimeStores,
@@ -220,9 +224,10 @@ export class UptimeRoutes {
   /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}. */
   async #keep(name: string, make: () => Promise<Answer>): Promise<Answer> {
     const nowMs = this.#clock.monotonicMs();
+    const today = dayOf(this.#clock.wallMs()); // a day that is over is told whole, as the days themselves are
     const known = this.#kept.get(name);
-    if (known !== undefined && known.untilMs > nowMs) return await known.answer;
-    const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS };
+    if (known !== undefined && known.untilMs > nowMs && known.today === today) return await known.answer;
+    const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS, today };
     this.#kept.set(name, made);
     try {
       return await made.answer;

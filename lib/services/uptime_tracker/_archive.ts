@@ -9,7 +9,7 @@ export async function archiveYesterday(
   { world, folder }: { readonly world: Pick<World, "clock" | "files" | "outside">; readonly folder: string },
 ): Promise<void> {
   const { clock, files } = world;
-  if (clock.wallMs() % DAY_MS < DAYS_CACHE_MS) return; // the day's last figures are not read yet: another time
+  if (clock.wallMs() % DAY_MS < DAYS_CACHE_MS) return; // an instance whose clock is behind still counts for it: another time
   const yesterday = dayOf(clock.wallMs() - DAY_MS);
   const path = `${folder}/${yesterday}-uptime-data.json`;
   if (await world.outside(() => files.info(path)) !== undefined) return;

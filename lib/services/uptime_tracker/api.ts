@@ -99,8 +99,8 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
       const address = remote !== undefined && isPublicAddress(remote) ? remote : "";
       const atMs = clock.wallMs();
       const version = versionIn(queryValue(question.query, "version"));
-      const intervalMs = BEAT_MS - BEAT_EARLY_MS;
-      if (await store.beat({ key, atMs, intervalMs, visorsMax, version, address }) === "full") return FULL;
+      const beat = { key, atMs, intervalMs: BEAT_MS, earlyMs: BEAT_EARLY_MS, visorsMax, version, address };
+      if (await store.beat(beat) === "full") return FULL;
       if (address !== "" && places !== undefined) { // for the map; nobody waits for it
         void places.placeOf(address).catch((error) => {
           log.debug("A place is not known", { cause: describeError(error) });

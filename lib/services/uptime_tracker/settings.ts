@@ -13,7 +13,7 @@ export interface UptimeTrackerSettings extends Pick<HostedSettings, "believeProx
 export const LISTS_PER_MINUTE = 5;
 /** Visors beat each 5 min; what a beat stands for. */
 export const BEAT_MS = 5 * 60_000;
-/** A beat that comes a little early counts, or a jitter of the network would cost every second one. */
+/** A beat that comes a little early completes its interval; what was wanting is taken off the next one. */
 export const BEAT_EARLY_MS = 10_000;
 /** Of a whole day. */
 export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;

@@ -8,7 +8,7 @@ export const HISTORY_MONTHS = 12;
 export const DAYS_CACHE_MS = 5 * 60_000;
 /** Visors register each 90 s; what a registration stands for where they count (services.md 3.3). */
 export const REGISTRATION_BEAT_MS = 90_000;
-/** One that comes a little early counts, or a jitter of the network would cost every second one. */
+/** One that comes a little early completes its interval; what was wanting is taken off the next one. */
 export const REGISTRATION_EARLY_MS = 5_000;
 /** Of a whole day: 960. */
 export const REGISTRATION_BEATS_OF_DAY = 24 * 60 * 60_000 / REGISTRATION_BEAT_MS;

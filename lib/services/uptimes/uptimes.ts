@@ -72,7 +72,8 @@ export class Uptimes<Key extends string = PublicKey> {
  * How a registration beats. Keys cost nothing to invent: those that are up keep their places, whoever fills the others.
  */
 export const REGISTRATION_BEAT = {
-  intervalMs: REGISTRATION_BEAT_MS - REGISTRATION_EARLY_MS,
+  intervalMs: REGISTRATION_BEAT_MS,
+  earlyMs: REGISTRATION_EARLY_MS,
   visorsMax: VISORS_KEPT_MAX,
   makesRoom: true,
 } as const;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import { type Beat, SLOTS_OF_DAY, StoreError, type UptimeStore } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
-import type { Compliance } from "./store_under_test.ts";
+import type { Compliance, StoreUnderTest } from "./store_under_test.ts";
 
 const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => pair(name).publicKey).sort() as [
   PublicKey,
@@ -24,6 +24,67 @@ const beatOf = (key: PublicKey, minute: number, more: Partial<Beat> = {}): Beat 
 function slotsIn(slots: Uint8Array): number[] {
   return Array.from({ length: SLOTS_OF_DAY }, (_, slot) => slot)
     .filter((slot) => slots[slot >> 3]! & (0x80 >> (slot & 7)));
+}
+
+const SECOND = 1_000;
+const HOUR = 60 * MINUTE;
+/** As a registration beats, and as a visor does at an uptime tracker. */
+const KINDS = [
+  { intervalMs: 90 * SECOND, earlyMs: 5 * SECOND },
+  { intervalMs: 5 * MINUTE, earlyMs: 10 * SECOND },
+];
+type Kind = typeof KINDS[number];
+
+/** Times in ms after midnight, from 0 to before `untilMs`, with these gaps over and over. */
+function timesOf(gaps: readonly number[], untilMs = 24 * HOUR): number[] {
+  const times: number[] = [];
+  for (let at = 0, next = 0; at < untilMs; at += gaps[next++ % gaps.length]!) times.push(at);
+  return times;
+}
+
+/** Numbers from 0 to 1 that are the same each time. */
+function* fractions(seed: number): Generator<number, never> {
+  for (let state = seed;;) yield (state = state * 48_271 % 2_147_483_647) / 2_147_483_647;
+}
+
+/** Gaps in whole ms, any up to the longest. */
+function anyGaps(count: number, longestMs: number, seed: number): number[] {
+  const fraction = fractions(seed);
+  return Array.from({ length: count }, () => 1 + Math.floor(longestMs * fraction.next().value));
+}
+
+/**
+ * What beats at these times are worth, in intervals: at least the time in which somebody had beaten at most an interval
+ * before, at most one for each beat, and for all the time that there was. By the times alone, not as a store counts.
+ */
+function worthOf(times: readonly number[], { intervalMs }: Kind): { least: number; most: number } {
+  const sorted = [...times].sort((one, other) => one - other);
+  let leastMs = intervalMs; // of the last
+  for (const [at, time] of sorted.entries()) {
+    if (at > 0) leastMs += Math.min(intervalMs, time - sorted[at - 1]!);
+  }
+  const mostMs = Math.min(times.length * intervalMs, sorted.at(-1)! - sorted[0]! + intervalMs);
+  return { least: leastMs / intervalMs, most: mostMs / intervalMs };
+}
+
+/** Takes beats of `key` by turns in two instances, some at once, and tells what each day has in the end. */
+async function countedOf(
+  key: PublicKey,
+  times: readonly number[],
+  kind: Kind,
+  { store, other }: Pick<StoreUnderTest<UptimeStore>, "store" | "other">,
+): Promise<number[]> {
+  for (let at = 0, turn = 0; at < times.length; at += 97, turn++) {
+    const some = times.slice(at, at + 97).map((time) => ({ ...kind, key, atMs: MIDNIGHT + time }));
+    await (turn % 2 === 0 ? store : other).beats(some);
+  }
+  const days = (await store.days("2026-06-01", "2026-06-30")).filter((day) => day.key === key);
+  return days.map(({ beats }) => beats);
+}
+
+/** Within one interval, and no more than one of what is counted early. */
+function assertWorth(counted: number, { least, most }: { least: number; most: number }, what: string): void {
+  assert(counted > least - 1 && counted < most + 1, `${what}: ${counted} of ${least} to ${most}`);
 }
 
 export const uptimeStoreCompliance: Compliance<UptimeStore> = {
@@ -109,6 +170,76 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
     assert.equal(await store.beat(beatOf(alice, 60)), "counted");
     assert.equal(await store.beat(beatOf(alice, 10)), "counted");
     assert.equal(await store.beat(beatOf(alice, 12)), "seen");
+  },
+
+  "whoever beats at even times has all the time that it was there, an interval for each beat at most": async (
+    under,
+  ) => {
+    const [registration, tracker] = KINDS as [Kind, Kind];
+    for (const kind of [registration, tracker]) {
+      for (const seconds of [10, 40, 60, 70, 80, 84, 85, 86, 89, 90, 91, 95, 100, 120, 179, 180, 300]) {
+        const times = timesOf([seconds * SECOND]);
+        const key = pair(`${kind.intervalMs} ${seconds}`).publicKey;
+        const [counted] = await countedOf(key, times, kind, under);
+        const due = Math.min(times.length, 24 * HOUR / kind.intervalMs);
+        assert(Math.abs(counted! - due) <= 1, `each ${seconds} s: ${counted} of ${due}`);
+      }
+    }
+  },
+
+  "nor does it matter how uneven its beats are": async (under) => {
+    const gapsOf = (ms: number): Record<string, number[]> => ({
+      "jitter": [ms - 2_000, ms + 2_000],
+      "a burst at each interval": [1, 1, 900, ms - 902],
+      "a burst more often": [1, 500, ms / 2],
+      "two rounds, of two visors or two ends": [ms * 0.49, ms * 0.51],
+      "each second one early, the next late": [ms * 0.9, ms * 1.1],
+      "by a third": [ms * 2 / 3, ms * 4 / 3],
+      "almost in time, and then late": [ms * 0.93, ms * 1.93],
+      "away for long, with two at its return": [ms, ms, ms, 40 * ms, 2_000],
+      "any up to an interval": anyGaps(300, ms, 7),
+      "any up to two": anyGaps(300, 2 * ms, 8),
+      "any up to four": anyGaps(300, 4 * ms, 9),
+    });
+    for (const kind of KINDS) {
+      for (const [what, gaps] of Object.entries(gapsOf(kind.intervalMs))) {
+        const times = timesOf(gaps.map(Math.floor));
+        const key = pair(`${what} ${kind.intervalMs}`).publicKey;
+        const [counted] = await countedOf(key, times, kind, under);
+        assertWorth(counted!, worthOf(times, kind), what);
+      }
+    }
+  },
+
+  "a return after long is as a first beat: the next one counts an interval later": async ({ store }) => {
+    const kind = KINDS[0]!;
+    const did: string[] = [];
+    for (const second of [0, 4_000, 4_001, 4_084, 4_085, 4_180, 4_300, 4_301]) {
+      did.push(await store.beat({ ...kind, key: alice, atMs: MIDNIGHT + second * SECOND }));
+    }
+    // The seventh is late and in its place all the same; the eighth comes on time after that.
+    assert.deepEqual(did, ["counted", "counted", "seen", "seen", "counted", "counted", "counted", "seen"]);
+  },
+
+  "midnight comes between two beats: each day has its own time within an interval": async (under) => {
+    for (const seconds of [10, 60, 70, 85, 90]) {
+      const times = timesOf([seconds * SECOND], 4 * HOUR).map((time) => time + 22 * HOUR);
+      const counted = await countedOf(pair(`${seconds}`).publicKey, times, KINDS[0]!, under);
+      assert.equal(counted.length, 2);
+      for (const day of counted) assert(Math.abs(day - 80) <= 1, `each ${seconds} s: ${counted}`);
+    }
+  },
+
+  "a clock that is set back costs an interval at most, and gives none by a little": async (under) => {
+    const kind = KINDS[0]!;
+    const before = timesOf([60 * SECOND], 2 * HOUR).map((time) => time + HOUR);
+    const after = timesOf([60 * SECOND], 2 * HOUR).map((time) => time + 2 * HOUR);
+    const [counted] = await countedOf(alice, [...before, ...after], kind, under);
+    assert(Math.abs(counted! - 160) <= 1, `${counted} of 160`);
+    // Two instances whose clocks differ, asked by turns.
+    const skewed = timesOf([1 * SECOND], HOUR).flatMap((time) => [time + 20 * SECOND, time]);
+    const [again] = await countedOf(bob, skewed, kind, under);
+    assert(Math.abs(again! - 40) <= 1, `${again} of 40`);
   },
 
   "visors have their last version and time, in the order of their keys or as asked for": async (

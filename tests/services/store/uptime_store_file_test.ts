@@ -1,8 +1,10 @@
 /** Uptimes of several kinds in one SQLite file, and how many there are after a restart. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
-import { openUptimeStore } from "../../../lib/services/store/mod.ts";
+import { dayOf, openUptimeStore } from "../../../lib/services/store/mod.ts";
+import { onRedis } from "./store_under_test.ts";
 
 const world = () => ({ clock: new VirtualClock({ wallMs: 1_795_245_178_000 }), ledger: new Ledger() });
 
@@ -32,4 +34,39 @@ Deno.test("uptimes of trackers, visors and transports share a file, and nothing 
   }
   assert.deepEqual(ledger.live(), {});
   await Deno.remove(folder, { recursive: true });
+});
+
+/** What a visor has that was counted at `atMs` before there was a rest, and goes on beating each 60 s. */
+async function goesOn(name: string, atMs: number): Promise<void> {
+  const { clock, ledger } = world();
+  {
+    await using store = await openUptimeStore<string>(name, { clock, ledger }, { of: "visor_uptime" });
+    assert.deepEqual(await store.visors(), [{ key: "old", version: "v1", lastSeenMs: atMs + 30_000 }]);
+    const beats = Array.from({ length: 10 }, (_, at) => {
+      return { key: "old", atMs: atMs + (at + 1) * 60_000, intervalMs: 90_000 };
+    });
+    await store.beats(beats);
+    assert.equal((await store.days(dayOf(atMs), dayOf(atMs)))[0]!.beats, 6, "10 min");
+    assert.deepEqual(await store.visors(), [{ key: "old", version: "v1", lastSeenMs: beats.at(-1)!.atMs }]);
+  }
+  assert.deepEqual(ledger.live(), {});
+}
+
+Deno.test("a file of before all time was counted is taken as it is", async () => {
+  const folder = await Deno.makeTempDir();
+  const atMs = Date.UTC(2026, 5, 10, 12);
+  const file = new DatabaseSync(`${folder}/store.db`);
+  file.exec(`CREATE TABLE visor_uptime_visors (
+    key TEXT PRIMARY KEY, version TEXT, seen_ms INTEGER NOT NULL, counted_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID`);
+  file.prepare("INSERT INTO visor_uptime_visors VALUES (?, ?, ?, ?)").run("old", "v1", atMs + 30_000, atMs);
+  file.close();
+  await goesOn(`${folder}/store.db`, atMs);
+  await Deno.remove(folder, { recursive: true });
+});
+
+onRedis("a Redis of before all time was counted is taken as it is", async (redis) => {
+  const atMs = Date.UTC(2026, 5, 10, 12);
+  await redis.client.call("SET", "skyctl:visor-uptime:visor:old", `${atMs + 30_000} ${atMs} =v1`);
+  await redis.client.call("ZADD", "skyctl:visor-uptime:visors", `${atMs + 30_000}`, "old");
+  await goesOn(redis.url, atMs);
 });

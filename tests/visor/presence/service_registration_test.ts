@@ -141,6 +141,21 @@ Deno.test("what starts is registered at once, what stops is removed at once, a n
     assert.deepEqual(registry.taken(), ["13 remove visor:5505"]);
   }));
 
+Deno.test("what is due in a moment is registered in a round that comes for others' sake, and not an interval later", () =>
+  onBench(async (bench) => {
+    const { registry, registration } = start(bench, () => [PUBLIC]);
+    await bench.wait(90_500);
+    registration.changed();
+    await bench.wait(500);
+    assert.deepEqual(registry.taken(), ["1 put visor:5505", "91 put visor:5505"]);
+    registration.changed();
+    await bench.wait(88_000);
+    registration.changed();
+    await bench.wait(400);
+    assert.deepEqual(registry.taken(), [], "not yet");
+    await registration.close();
+  }));
+
 Deno.test("a visor that is not public says so once, with port 0; where that fails, again", () =>
   onBench(async (bench) => {
     const { registry, registration } = start(bench, () => [SKYSOCKS], { isPublic: false });

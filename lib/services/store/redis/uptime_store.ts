@@ -25,7 +25,7 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 }
 
 // visors                    sorted   keys by the time when they were seen last, in ms of Unix time
-// visor:<key>               string   `seen counted version`, in ms of Unix time
+// visor:<key>               string   `seen counted/rest version`, in ms; before there was a rest `seen counted version`
 // days                      set      of days
 // day:<day>                 set      of keys
 // beats:<day>:<key>         string   a number
@@ -34,12 +34,27 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 // addresses:<month>         hash     the address of each key
 
 /**
- * ARGV: for each beat key, time in ms, interval in ms, day, slot, last slot, "1" with a version, that, month or "",
+ * ARGV: for each beat key, time, interval and how early it may be, in ms, day, slot, last slot, "1" with a version, that, month or "",
  * address, maximum of visors, -1 for none, "1" to make room. Gives what became of each.
  */
 const BEATS = `
 local P = KEYS[1]
-local function beat(key, at, interval, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
+local function digits(number) return string.format('%.0f', number) end
+-- as countBeat() says
+local function count(counted, rest, now, interval, early)
+  local since = counted and now - counted
+  local gain = interval
+  if not since or since >= 2 * interval or since < -interval then
+    counted = now
+  else
+    gain = math.max(0, math.min(since, interval))
+    counted = counted + gain
+  end
+  rest = rest + gain
+  local counts = rest >= interval - early
+  return counts, counted, counts and rest - interval or rest
+end
+local function beat(key, at, interval, early, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
   local stored = redis.call('GET', P .. 'visor:' .. key) or ''
   max = tonumber(max)
   if stored == '' and max >= 0 and redis.call('ZCARD', P .. 'visors') >= max then
@@ -51,12 +66,11 @@ local function beat(key, at, interval, day, slot, lastSlot, isTold, version, mon
       redis.call('DEL', P .. 'beats:' .. other .. ':' .. oldest, P .. 'slots:' .. other .. ':' .. oldest)
     end
   end
-  local counted, known = string.match(stored, '^%d+ (%d+) (.*)$')
-  local now, before = tonumber(at), tonumber(counted)
-  local counts = not before or now - before >= tonumber(interval) or now < before
-  if counts then counted = at end
+  local before, left, known = string.match(stored, '^%d+ (%d+)/?(-?%d*) (.*)$')
+  local counts, counted, rest =
+    count(tonumber(before), tonumber(left) or 0, tonumber(at), tonumber(interval), tonumber(early))
   local told = isTold == '1' and '=' .. version or known or ''
-  redis.call('SET', P .. 'visor:' .. key, at .. ' ' .. counted .. ' ' .. told)
+  redis.call('SET', P .. 'visor:' .. key, at .. ' ' .. digits(counted) .. '/' .. digits(rest) .. ' ' .. told)
   redis.call('ZADD', P .. 'visors', at, key)
   redis.call('SADD', P .. 'days', day)
   redis.call('SADD', P .. 'day:' .. day, key)
@@ -71,7 +85,7 @@ local function beat(key, at, interval, day, slot, lastSlot, isTold, version, mon
   return counts and 'counted' or 'seen'
 end
 local results = {}
-for at = 1, #ARGV, 12 do table.insert(results, beat(unpack(ARGV, at, at + 11))) end
+for at = 1, #ARGV, 13 do table.insert(results, beat(unpack(ARGV, at, at + 12))) end
 return results
 `;
 
@@ -228,18 +242,20 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
 
 /** Of one beat, as the script takes them. */
 function argumentsOf(
-  { key, intervalMs, visorsMax = -1, makesRoom = false, version, address, ...beat }: Beat<string>,
+  { key, intervalMs, earlyMs = 0, visorsMax = -1, makesRoom = false, version, address, ...beat }: Beat<
+    string
+  >,
 ): (string | number)[] {
   const atMs = Math.floor(beat.atMs);
   const day = dayOf(atMs);
   const told = [version === undefined ? 0 : 1, version ?? ""];
   const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
-  const when = [atMs, intervalMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
+  const when = [atMs, intervalMs, earlyMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
   return [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
 }
 
 function readVisor<Key extends string>(key: Key, text: string): SeenVisor<Key> | undefined {
-  const parts = /^(\d{1,15}) \d+ (?:=(.*))?$/s.exec(text);
+  const parts = /^(\d{1,15}) \d+(?:\/-?\d+)? (?:=(.*))?$/s.exec(text);
   return parts === null ? undefined : { key, version: parts[2], lastSeenMs: Number(parts[1]) };
 }
 

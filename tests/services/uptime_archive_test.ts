@@ -1,0 +1,50 @@
+/** archiveYesterday(): the file of a day is written once, and not before the day is surely over for everybody. */
+import assert from "node:assert/strict";
+import { Ledger } from "../../lib/base/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
+import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
+import { openUptimeStore } from "../../lib/services/store/mod.ts";
+import { archiveYesterday } from "../../lib/services/uptime_tracker/_archive.ts";
+import { BEAT_MS, BEATS_OF_DAY } from "../../lib/services/uptime_tracker/mod.ts";
+import { DAYS_CACHE_MS, Uptimes } from "../../lib/services/uptimes/mod.ts";
+import { pair } from "./service_support.ts";
+
+const MIDNIGHT = Date.UTC(2026, 5, 11);
+
+Deno.test("a day's file waits five minutes for instances whose clocks are behind", async () => {
+  const clock = new VirtualClock({ wallMs: MIDNIGHT - 60_000 });
+  await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
+  const written = new Map<string, string>();
+  const files = {
+    info: (path: string) => Promise.resolve(written.has(path) ? {} : undefined),
+    makeDirectory: () => Promise.resolve(),
+    write: (path: string, bytes: Uint8Array) => {
+      assert(!written.has(path), "once");
+      written.set(path, new TextDecoder().decode(bytes));
+      return Promise.resolve();
+    },
+  } as unknown as World["files"];
+  const world = { clock, files, outside: <T>(work: () => Promise<T>) => work() };
+  const uptimes = new Uptimes({ store, clock, beatsOfDay: BEATS_OF_DAY, online: 1_000 });
+  const archive = () => archiveYesterday(uptimes, { world, folder: "days" });
+  const path = "days/2026-06-10-uptime-data.json";
+
+  const [early, late] = ["early", "late"].map((name) => pair(name).publicKey);
+  await store.beat({ key: early!, atMs: clock.wallMs(), intervalMs: BEAT_MS });
+  await archive();
+  await clock.advance(60_000);
+  await archive();
+  // Of an instance where the day is not over yet.
+  await store.beat({ key: late!, atMs: MIDNIGHT - 1_000, intervalMs: BEAT_MS });
+  await clock.advance(DAYS_CACHE_MS - 1);
+  await archive();
+  assert(!written.has(path), "not yet");
+  await clock.advance(1);
+  for (let time = 0; time < 2; time++) await archive();
+  const told = JSON.parse(written.get(path)!) as { pk: string; daily: object }[];
+  const daily = { "2026-06-10": "0.35" };
+  assert.deepEqual(
+    new Map(told.map((visor) => [visor.pk, visor.daily])),
+    new Map([[early, daily], [late, daily]]),
+  );
+});
