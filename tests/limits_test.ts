@@ -141,6 +141,7 @@ const EXEMPT: readonly { readonly why: string; readonly names: readonly string[]
       "sim/fleet.ts VISOR_SESSIONS",
       "sim/plan.ts COSTLY_ROUNDS COSTLY_VISORS",
       "sim/rehearse.ts CALM_STREAMS",
+      "sim/scenarios/_resolver_flood.ts STRANGERS PORTS FLOOD_MS LOOK_MS",
       "sim/scenarios/clock_skew.ts SKEW_MS",
       "sim/scenarios/kills.ts NOTICED_MS",
       "sim/scenarios/links.ts CUT_OFF_MS_MIN CUT_OFF_MS_MAX",

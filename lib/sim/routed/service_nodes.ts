@@ -13,8 +13,12 @@ import {
   type SetupStatsReport,
 } from "../../routing/setup/mod.ts";
 import { tcpHttpClient } from "../../directory/mod.ts";
-import type { World } from "../../runtime/mod.ts";
-import { runAddressResolver } from "../../services/address_resolver/mod.ts";
+import type { DatagramSocket, SocketAddress, World } from "../../runtime/mod.ts";
+import {
+  runAddressResolver,
+  type RunningAddressResolver,
+  type UdpCounters,
+} from "../../services/address_resolver/mod.ts";
 import { attachService } from "../../services/hosting/mod.ts";
 import { polledTransports, runRouteFinder } from "../../services/route_finder/mod.ts";
 import { type RunningSetupNode, runSetupNode } from "../../services/setup_node/mod.ts";
@@ -94,13 +98,43 @@ export class TransportDiscoveryNode extends ServiceNode<RunningTransportDiscover
   }
 }
 
-export class ResolverNode extends ServiceNode<{ close(): Promise<void> }> {
-  protected override run(world: World): Promise<{ close(): Promise<void> }> {
+export class ResolverNode extends ServiceNode<RunningAddressResolver> {
+  #isFailing = false;
+
+  /** Of its UDP side; undefined when that does not run. */
+  udpCounters(): UdpCounters | undefined {
+    return this.running?.udpCounters();
+  }
+
+  /** The next datagram that its UDP side would receive is an error. */
+  failReceiving(): void {
+    this.#isFailing = true;
+  }
+
+  protected override run(world: World): Promise<RunningAddressResolver> {
+    this.#isFailing = false;
     const { settings, ...hosted } = this.hosted(world, SERVICE_PORTS["address-resolver"]);
+    const bind = world.network.datagrams.bind(world.network);
+    Object.assign(world.network, {
+      datagrams: async (at: SocketAddress) => this.#faulty(await bind(at)),
+    });
     // Machines behind a NAT box have private addresses, and so may all others have here.
     return runAddressResolver({
       ...hosted,
       settings: { ...settings, udpAddress: settings.address, allowLoopbackAddresses: true },
+    });
+  }
+
+  #faulty(socket: DatagramSocket): DatagramSocket {
+    const receive = socket.receive.bind(socket);
+    return Object.assign(socket, {
+      receive: async () => {
+        const datagram = await receive();
+        if (!this.#isFailing) return datagram;
+        this.#isFailing = false;
+        this.timeline.add(this.name, "cannot receive a datagram");
+        throw new TypeError("the simulation fails one receive");
+      },
     });
   }
 }

@@ -10,6 +10,7 @@ import { KNOWN_AFTER_MS, ping, PING_PORT, type RoutedFleet, type WholeVisor } fr
 import type { RoutedScenario } from "../scenario.ts";
 import { endOne } from "./_endings.ts";
 import { AROUND, FOUR_VISORS, fourOf } from "./_four_visors.ts";
+import { floodResolver } from "./_resolver_flood.ts";
 
 /** A transport ends at once when it is told to, whatever its peer does. */
 const REMOVED_WITHIN_MS = 5_000;
@@ -182,7 +183,7 @@ function refusedByBreaker(fleet: RoutedFleet): number {
 export const resolverRestart: RoutedScenario = {
   name: "resolver-restart",
   summary:
-    "the address resolver is gone for a while, and back with nothing: transports live, and new ones come",
+    "the address resolver is gone for a while, and back with nothing and a flood: transports live, and new ones come",
   ...FOUR_VISORS,
   async run(fleet) {
     const [one, two, three, four] = fourOf(fleet);
@@ -196,6 +197,8 @@ export const resolverRestart: RoutedScenario = {
       throw new TypeError("a transport ended with the address resolver");
     }
     await fleet.resolver.start();
+    const flood = floodResolver(fleet);
+    flood.catch(() => {}); // told below
     for (const [from, to, type] of [[one, four, "sudph"], [three, four, "stcpr"]] as const) {
       const tookMs = await fleet.retried(
         `a ${type} transport after the resolver is back`,
@@ -204,6 +207,7 @@ export const resolverRestart: RoutedScenario = {
       );
       fleet.say(`a ${type} transport after ${Math.round(tookMs)} ms`);
     }
+    await flood;
     if (kept.some(({ isLive }) => !isLive)) {
       throw new TypeError("a transport ended with the address resolver");
     }
