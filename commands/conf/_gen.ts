@@ -13,6 +13,7 @@ import {
   readSecretKey,
   SOLE_NAME,
 } from "../../lib/deployment/mod.ts";
+import { refuseChanged, whileLocked } from "../../lib/deployment/edit/mod.ts";
 import { ConfigBootstrapperClient } from "../../lib/directory/mod.ts";
 import { renderConfig } from "../../lib/visor/config/mod.ts";
 import {
@@ -87,7 +88,8 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
     io.note("--bestproto: nothing has to be chosen, services are named over dmsg and over HTTP");
   }
   const file = fileOf(io, options, resolved);
-  const old = options.force === true && options.regen !== true ? undefined : await readConfigIfAny(io, file);
+  const isDropped = options.force === true && options.regen !== true;
+  const old = isDropped ? undefined : await readConfigIfAny(io, file);
   const isWritten = options.stdout !== true;
   if (isWritten && old !== undefined && options.regen !== true) throw new ConfigExistsError(file);
   const raw = old === undefined || options.regen !== true ? undefined : parseConfigText(old.text, file);
@@ -117,7 +119,11 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
   if (!dryRun) {
     const folder = file.replace(/[/\\][^/\\]*$/, "");
     if (folder !== file && folder !== "") await files.makeDirectory(folder, { mode: 0o700 });
-    await files.write(file, new TextEncoder().encode(text), { mode: 0o600 });
+    await whileLocked(world, file, async () => {
+      if (!isDropped) await refuseChanged(files, file, old?.text); // while services were asked
+      const keepsOwner = options.regen === true; // a visor of that user is to read it
+      await files.write(file, new TextEncoder().encode(text), { mode: 0o600, keepsOwner });
+    }, { signal: io.signal });
   }
   if (isHidden) return;
   const { publicKey } = secretKey;

@@ -1,7 +1,7 @@
 /** What `skyctl conf set` does. @module */
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { readControlFile } from "../../lib/control/file/mod.ts";
-import { writeEdits } from "../../lib/deployment/edit/mod.ts";
+import { editFile } from "../../lib/deployment/edit/mod.ts";
 import { setField } from "../../lib/visor/conf/mod.ts";
 import { configFileOf, type ConfigFileOptions, readConfig } from "./_file.ts";
 
@@ -24,11 +24,12 @@ export interface SetAnswer {
 /** Sets it, and says what was there before. */
 export async function set(io: Io, named: string, given: string, options: SetOptions): Promise<void> {
   const { dryRun = false, force = false } = options;
-  const { files } = await io.world();
+  const world = await io.world();
   const file = configFileOf(io, options);
-  const { text } = await readConfig(io, file);
-  const { field, edits, before, after, isChanged } = setField(text, file, { field: named, given, force });
-  const changed = dryRun ? isChanged : await writeEdits(files, file, { text, edits });
+  const change = (text: string) => setField(text, file, { field: named, given, force });
+  const { field, before, after, isChanged: changed } = dryRun
+    ? change((await readConfig(io, file)).text)
+    : await editFile(world, file, change, { signal: io.signal });
   io.emit({ file, field, before, after, changed, dryRun }, renderSet);
   if (changed && !dryRun && await isOfRunningVisor(io, file, options)) {
     io.note("a running visor takes it at its next start: skyctl visor stop, then skyctl visor run");

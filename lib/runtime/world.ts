@@ -112,6 +112,23 @@ export interface WritableFile {
   discard(): Promise<void>;
 }
 
+/** How a file is replaced, or made. */
+export interface WriteOptions {
+  /** Permission bits. Default: those of the file that is replaced, to the bit; of a new one 0o644, less the umask. */
+  readonly mode?: number;
+  /**
+   * Owner and group of the file that is replaced are those of the new one; else it belongs to whoever writes. Default:
+   * true without a mode. False with one: what is written for its owner alone is not given to whoever left a file there.
+   */
+  readonly keepsOwner?: boolean;
+}
+
+/** Nobody else has it, in this process or another one. It ends with its process, however that ends. */
+export interface FileLock {
+  /** Gives it back; a second time does nothing. */
+  release(): Promise<void>;
+}
+
 /** Errors: `FileNotFoundError`, `NotPermittedError`, `FileError`. */
 export interface Files {
   read(path: string): Promise<Uint8Array>;
@@ -120,10 +137,10 @@ export interface Files {
   /** The absolute path behind every link on the way to what is there. Errors: `FileNotFoundError` and so on. */
   realPath(path: string): Promise<string>;
   /**
-   * Replaces the file atomically: another reader sees the old or the new content, whole. Default mode: that of
-   * the file it replaces, else 0o644.
+   * Replaces the file atomically: another reader sees the old or the new content, whole. Where the system does not let
+   * mode or owner be kept, that is a `NotPermittedError`, and nothing has changed.
    */
-  write(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
+  write(path: string, bytes: Uint8Array, options?: WriteOptions): Promise<void>;
   /** Undefined when nothing is there. */
   info(path: string): Promise<FileInfo | undefined>;
   /** Names in a directory, sorted. */
@@ -131,7 +148,13 @@ export interface Files {
   makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
   remove(path: string): Promise<void>;
   openRead(path: string): Promise<ReadableFile>;
-  openWrite(path: string, options?: { readonly mode?: number }): Promise<WritableFile>;
+  /** As `write`, in pieces. */
+  openWrite(path: string, options?: WriteOptions): Promise<WritableFile>;
+  /**
+   * The lock of a file, which may be missing, for those who ask for it: reading and writing go on without. Undefined
+   * when somebody has it.
+   */
+  tryLock(path: string): Promise<FileLock | undefined>;
   /** Adds to the end of a file, making it when missing. For logs. */
   append(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void>;
 }

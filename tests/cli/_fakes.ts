@@ -82,6 +82,7 @@ export function fakeFiles(content: Map<string, FakeFile>): Files {
     remove: notHere,
     openRead: notHere,
     openWrite: notHere,
+    tryLock: notHere,
     append: notHere,
   };
 }

@@ -272,23 +272,38 @@ Deno.test("confPull() of a file without a list, of no JSON, or of none at all as
     assert.equal(await world.files.info("/missing.json"), undefined);
   }));
 
-Deno.test("confPull() writes nothing over a file that was changed meanwhile, and nothing when the disk fails", () =>
-  withNetwork(78, async ({ world, network }) => {
-    let reads = 0;
-    const changed = { ...world, files: { ...world.files } };
-    changed.files.read = async (path: string) => {
-      if (++reads === 2) await world.files.write(path, utf8('{"dmsg_servers":[],"new":1}'));
+/** The same world, in whose file somebody else, who takes no lock, puts `text` before the read with this number. */
+function changedBefore(world: World, read: number, text: string): World {
+  let reads = 0;
+  const files = {
+    ...world.files,
+    async read(path: string) {
+      if (++reads === read) await world.files.write(path, utf8(text));
       return await world.files.read(path);
-    };
+    },
+  };
+  return Object.assign(Object.create(world), { files }) as World;
+}
+
+Deno.test("confPull() keeps what somebody else wrote while it asked, and writes over nothing that changes as it writes", () =>
+  withNetwork(78, async ({ world, network }) => {
+    const theirs = '{"dmsg_servers":[],"new":1}';
+    const early = changedBefore(world, 2, theirs); // behind the look before anybody is asked
+    const { changed, servers } = await confPull({ ...given(early, network), file: "/services.json" });
+    assert.equal(changed, true);
+    const { dmsg_servers: listed, ...rest } = JSON.parse(await textAt(world));
+    assert.deepEqual([listed.length, rest], [servers.length, { new: 1 }]);
+    await world.files.write("/services.json", utf8(SAMPLE));
+    const late = changedBefore(world, 4, theirs); // the last look before the write
     await assert.rejects(
-      confPull({ ...given(changed, network), file: "/services.json" }),
+      confPull({ ...given(late, network), file: "/services.json" }),
       /changed by somebody/,
     );
-    assert.equal(await textAt(world), '{"dmsg_servers":[],"new":1}');
+    assert.equal(await textAt(world), theirs);
     const failing = { ...world, files: { ...world.files } };
     failing.files.write = () => Promise.reject(new FileError("No space left"));
     await assert.rejects(confPull({ ...given(failing, network), file: "/services.json" }), FileError);
-    assert.equal(await textAt(world), '{"dmsg_servers":[],"new":1}');
+    assert.equal(await textAt(world), theirs);
   }));
 
 Deno.test("confPull() that is interrupted says so, and leaves file and network alone", () =>

@@ -9,13 +9,13 @@ import { generateKeyPair } from "../../crypto/mod.ts";
 import { isHostPort, LIST_MAX } from "../../deployment/mod.ts";
 import {
   countServerArrays,
+  editFile,
   type ListedServer,
   NoServerArrayError,
   NoServersListedError,
   readForEdits,
   renderDiff,
   serverArrayEdits,
-  writeEdits,
 } from "../../deployment/edit/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import { withTimeout, type World } from "../../runtime/mod.ts";
@@ -102,8 +102,8 @@ export interface Pulled {
 
 /**
  * Pulls the servers into every `dmsg_servers` list of a file. Whatever fails, the file keeps its bytes; one without a
- * list is refused before anything is asked. Errors: of {@link pullServers}, `NoServerArrayError`, `ConfigError`, of
- * the files.
+ * list is refused before anything is asked. Errors: of {@link pullServers}, `NoServerArrayError`, `ConfigError`,
+ * `FileBusyError`, of the files.
  */
 export async function confPull(
   { file, dryRun = false, ...options }: PullServersOptions & {
@@ -116,8 +116,13 @@ export async function confPull(
   const text = await readForEdits(files, file);
   if (countServerArrays(text, file) === 0) throw new NoServerArrayError(file);
   const servers = await pullServers(options);
-  const edits = serverArrayEdits(text, servers, file);
-  const diff = renderDiff(text, edits, file);
-  const changed = dryRun ? diff !== "" : await writeEdits(files, file, { text, edits });
+  // Of the text that the file has by then: somebody else's change since we looked stays.
+  const change = (text: string) => {
+    const edits = serverArrayEdits(text, servers, file);
+    return { edits, diff: renderDiff(text, edits, file) };
+  };
+  const { edits, diff, changed } = dryRun
+    ? { ...change(text), changed: change(text).diff !== "" }
+    : await editFile(options.world, file, change, { signal: options.signal });
   return { file, arrays: edits.length, servers, changed, diff };
 }

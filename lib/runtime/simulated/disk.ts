@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import type { Ledger } from "../../base/mod.ts";
 import { FileError, FileNotFoundError } from "../errors.ts";
-import type { Clock, Files, ReadableFile, WritableFile } from "../world.ts";
+import type { Clock, FileLock, Files, ReadableFile, WritableFile } from "../world.ts";
 
 interface StoredFile {
   readonly bytes: Uint8Array;
@@ -67,8 +67,9 @@ function absolute(path: string): string {
   return posix.resolve("/", path);
 }
 
-/** The Files of a node on its disk. */
+/** The Files of a node on its disk. Locks are the node's, and end with it. */
 export function diskFiles(disk: Disk, clock: Clock, ledger: Ledger): Files {
+  const locked = new Set<string>();
   const store = (path: string, bytes: Uint8Array, mode: number | undefined) => {
     const old = disk.find(path);
     const oldMode = old === undefined || old === "directory" ? 0o644 : old.mode;
@@ -98,9 +99,25 @@ export function diskFiles(disk: Disk, clock: Clock, ledger: Ledger): Files {
     async openWrite(path, options) {
       return new DiskWriter((bytes) => store(path, bytes, options?.mode), ledger.open("file"));
     },
+    tryLock: async (path) => lockPath(absolute(path), locked, ledger),
     async append(path, bytes, options) {
       const old = disk.find(path) === undefined ? new Uint8Array(0) : disk.file(path).bytes;
       store(path, concat([old, bytes]), options?.mode);
+    },
+  };
+}
+
+function lockPath(path: string, locked: Set<string>, ledger: Ledger): FileLock | undefined {
+  if (locked.has(path)) return undefined;
+  locked.add(path);
+  const close = ledger.open("file lock");
+  let isReleased = false;
+  return {
+    async release() {
+      if (isReleased) return;
+      isReleased = true;
+      locked.delete(path);
+      close();
     },
   };
 }

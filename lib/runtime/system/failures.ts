@@ -18,12 +18,13 @@ const { errors } = Deno;
 /** Linux, macOS, Windows: the system's own number for "too many open files", and the names of `node:net`. */
 const OUT_OF_FILES = /os error (23|24|10024)\b|\bE[MN]FILE\b/;
 
-function isDenied(error: unknown): boolean {
+/** The system does not allow it. */
+export function isDenied(error: unknown): boolean {
   return error instanceof errors.PermissionDenied || error instanceof errors.NotCapable ||
-    codeOf(error) === "EACCES";
+    codeOf(error) === "EACCES" || codeOf(error) === "EPERM";
 }
 
-/** The name that `node:net` gives a failure. */
+/** The name that Node's modules give a failure. */
 function codeOf(error: unknown): unknown {
   return (error as { code?: unknown } | null)?.code;
 }
@@ -72,8 +73,9 @@ export function socketFailure(error: unknown, act: string): unknown {
 
 /** Failure of anything done to a file. */
 export function fileFailure(error: unknown, path: string, act: string): unknown {
-  if (error instanceof errors.NotFound) {
-    if (act !== "write") return new FileNotFoundError(path, { cause: error });
+  if (error instanceof SkyError) return error;
+  if (error instanceof errors.NotFound || codeOf(error) === "ENOENT") {
+    if (act !== "write" && act !== "lock") return new FileNotFoundError(path, { cause: error });
     return new FileNotFoundError(dirname(path), { what: "folder", cause: error }); // the file need not be there
   }
   if (isDenied(error)) {

@@ -1,11 +1,16 @@
 /** Files of the machine. Every change of a whole file is atomic. @module */
+import type { FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Ledger } from "../../base/mod.ts";
-import type { FileInfo, Files, ReadableFile, WritableFile } from "../world.ts";
-import { fileFailure } from "./failures.ts";
+import { NotPermittedError } from "../errors.ts";
+import type { FileInfo, Files, ReadableFile, WritableFile, WriteOptions } from "../world.ts";
+import { fileFailure, isDenied } from "./failures.ts";
+import { tryLock } from "./file_lock.ts";
 
 /** Permission of a file that says nothing else. */
 const MODE_DEFAULT = 0o644;
+/** Of what will replace a file, until it has that one's owner. */
+const MODE_MEANWHILE = 0o600;
 /** Of a pipe or a device: /dev/zero has no end. More than anything that is piped into a command. */
 const ENDLESS_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -13,7 +18,7 @@ export function systemFiles(ledger: Ledger): Files {
   return {
     read: (path) => attempt(path, "read", () => readWhole(path)),
     async write(path, bytes, options) {
-      const file = await openWrite(path, options?.mode, ledger);
+      const file = await openWrite(path, options, ledger);
       try {
         await file.write(bytes);
         await file.commit();
@@ -30,7 +35,8 @@ export function systemFiles(ledger: Ledger): Files {
     realPath: (path) => attempt(path, "find", () => Deno.realPath(path)),
     absolute: (path) => resolve(Deno.cwd(), path),
     openRead: (path) => attempt(path, "open", () => openRead(path, ledger)),
-    openWrite: (path, options) => openWrite(path, options?.mode, ledger),
+    openWrite: (path, options) => openWrite(path, options, ledger),
+    tryLock: (path) => attempt(path, "lock", () => tryLock(path, ledger)),
     append: (path, bytes, options) => attempt(path, "write", () => append(path, bytes, options?.mode)),
   };
 }
@@ -67,19 +73,10 @@ async function readWhole(path: string): Promise<Uint8Array> {
 }
 
 async function info(path: string): Promise<FileInfo | undefined> {
-  try {
-    const { isFile, isDirectory, size, mtime, mode } = await Deno.stat(path);
-    return {
-      isFile,
-      isDirectory,
-      bytes: size,
-      modifiedMs: mtime?.getTime() ?? 0,
-      mode: (mode ?? 0) & 0o7777,
-    };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
-    throw error;
-  }
+  const found = await statIfAny(path);
+  if (found === undefined) return undefined;
+  const { isFile, isDirectory, size, mtime } = found;
+  return { isFile, isDirectory, bytes: size, modifiedMs: mtime?.getTime() ?? 0, mode: permissionsOf(found) };
 }
 
 async function list(path: string): Promise<string[]> {
@@ -138,31 +135,79 @@ class SystemReadableFile implements ReadableFile {
 }
 
 /** A link is followed, so that the file it names is replaced and not the link. */
-async function openWrite(path: string, mode: number | undefined, ledger: Ledger): Promise<WritableFile> {
+async function openWrite(
+  path: string,
+  { mode, keepsOwner = mode === undefined }: WriteOptions = {},
+  ledger: Ledger,
+): Promise<WritableFile> {
   return await attempt(path, "write", async () => {
-    const old = await info(path);
+    const old = await statIfAny(path);
     if (old?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${path}`);
     const target = old === undefined ? path : await Deno.realPath(path);
     const suffix = crypto.getRandomValues(new Uint8Array(6)).toHex();
     const temporary = join(dirname(target), `.skyctl-${suffix}.tmp`);
-    const file = await Deno.open(temporary, {
-      write: true,
-      createNew: true,
-      mode: mode ?? (old?.mode || MODE_DEFAULT), // a secret stays one when it is written again
-    });
+    const { open } = await import("node:fs/promises"); // what only reads never pays for it
+    // Nobody else's until it has its mode: it may be a secret.
+    const file = await open(temporary, "wx", old === undefined ? mode ?? MODE_DEFAULT : MODE_MEANWHILE);
+    try {
+      if (old !== undefined) await takeAfter(file, old, { mode: mode ?? permissionsOf(old), keepsOwner });
+    } catch (error) {
+      await file.close();
+      await Deno.remove(temporary).catch(() => {}); // the failure that led here is the one to tell
+      throw error;
+    }
     return new SystemWritableFile(target, temporary, file, ledger.open("file"));
   });
+}
+
+/**
+ * Gives a file the owner of the one that it will replace, and the mode, which the umask may have cut. By its handle:
+ * who may write to the folder could put a link to another file in place of a name.
+ */
+async function takeAfter(
+  file: FileHandle,
+  old: Deno.FileInfo,
+  { mode, keepsOwner }: { readonly mode: number; readonly keepsOwner: boolean },
+): Promise<void> {
+  if (old.uid === null || old.gid === null) return; // Windows: the folder says who may do what
+  const { uid, gid } = await file.stat();
+  if (keepsOwner && (uid !== old.uid || gid !== old.gid)) {
+    try {
+      await file.chown(old.uid, old.gid);
+    } catch (cause) {
+      if (!isDenied(cause)) throw cause;
+      throw new NotPermittedError(`Cannot keep owner and group (${old.uid}:${old.gid}) of the file`, {
+        cause,
+        hint: "do it as the file's owner, or as root",
+      });
+    }
+  }
+  await file.chmod(mode); // behind the owner: a change of that one takes bits away
+}
+
+async function statIfAny(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw error;
+  }
+}
+
+/** 0 where the system has none. */
+function permissionsOf({ mode }: Deno.FileInfo): number {
+  return (mode ?? 0) & 0o7777;
 }
 
 class SystemWritableFile implements WritableFile {
   readonly #target: string;
   readonly #temporary: string;
-  readonly #file: Deno.FsFile;
+  readonly #file: FileHandle;
   readonly #release: () => void;
   #isFileOpen = true;
   #isDone = false;
 
-  constructor(target: string, temporary: string, file: Deno.FsFile, release: () => void) {
+  constructor(target: string, temporary: string, file: FileHandle, release: () => void) {
     this.#target = target;
     this.#temporary = temporary;
     this.#file = file;
@@ -170,15 +215,19 @@ class SystemWritableFile implements WritableFile {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return attempt(this.#target, "write", () => writeAll(this.#file, bytes));
+    return attempt(this.#target, "write", async () => {
+      for (let offset = 0; offset < bytes.length;) {
+        offset += (await this.#file.write(bytes, offset, bytes.length - offset)).bytesWritten;
+      }
+    });
   }
 
   /** The content is on the disk before the name points at it. */
   commit(): Promise<void> {
     return attempt(this.#target, "write", async () => {
       await this.#file.sync();
-      this.#file.close(); // Windows renames no open file
       this.#isFileOpen = false;
+      await this.#file.close(); // Windows renames no open file
       await Deno.rename(this.#temporary, this.#target);
       this.#isDone = true;
       this.#release();
@@ -189,7 +238,7 @@ class SystemWritableFile implements WritableFile {
   async discard(): Promise<void> {
     if (this.#isDone) return;
     this.#isDone = true;
-    if (this.#isFileOpen) this.#file.close();
+    if (this.#isFileOpen) await this.#file.close();
     this.#release();
     await Deno.remove(this.#temporary).catch(() => {}); // the failure that led here is the one to tell
   }

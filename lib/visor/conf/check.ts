@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, Fields, parseConfigText } from "../../deployment/mod.ts";
 import { type JsonNode, parseJsonTree } from "../../deployment/edit/mod.ts";
 import { type FieldTable, parseVisorConfig, pathIn, readAt, type VisorConfig } from "../config/mod.ts";
@@ -41,6 +42,7 @@ export function checkConfig(
       findings.set(finding.field, finding);
     }
   };
+  for (const finding of betweenKeys(raw, file)) add(finding);
   const fields = new Fields(file, raw, "");
   for (const [name, row] of Object.entries(TABLE)) {
     const path = pathIn(raw, name);
@@ -82,6 +84,42 @@ function shellWord(file: string): string {
 function findingOf(error: unknown, severity: Finding["severity"], remedy: string): Finding {
   if (!(error instanceof ConfigError)) throw error;
   return { severity, field: error.field, problem: error.problem, remedy: error.hint ?? remedy };
+}
+
+/** Whether `pk` is the one of `sk`. What is no key at all is told of the fields. */
+function* betweenKeys(raw: Readonly<Record<string, unknown>>, file: string): Generator<Finding> {
+  const { sk, pk } = raw;
+  if (typeof pk !== "string" || (sk !== undefined && sk !== null && typeof sk !== "string")) return;
+  const isNone = /^0*$/.test(pk);
+  if (!isNone && pk.length !== 66) return;
+  if (/^0*$/.test(sk ?? "")) {
+    if (isNone) return;
+    yield {
+      severity: "warning",
+      field: "pk",
+      problem: `value ${
+        JSON.stringify(pk.slice(0, 66))
+      }: there is no sk that it belongs to, so the visor has another key`,
+      remedy: `skyctl conf set sk SECRET_KEY${inFile(file)}, which sets pk with it, or remove pk`,
+    };
+    return;
+  }
+  const publicKey = publicKeyOf(sk!);
+  if (publicKey === undefined || publicKey === pk.toLowerCase()) return;
+  yield {
+    severity: isNone ? "warning" : "error",
+    field: "pk",
+    problem: `value ${JSON.stringify(pk.slice(0, 66))}: it must be ${publicKey}, which belongs to sk`,
+    remedy: `skyctl conf set pk ${publicKey}${inFile(file)}`,
+  };
+}
+
+function publicKeyOf(secret: string): PublicKey | undefined {
+  try {
+    return SecretKey.parse(secret).publicKey;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What single fields do not show. */

@@ -8,17 +8,18 @@ import type { World } from "../../runtime/mod.ts";
 import type { Deployment } from "../../deployment/mod.ts";
 import {
   appsAsWritten,
-  DEPLOYMENT_FIELDS,
   type FieldValues,
   FORMER_NAMES,
   generateConfig,
+  STCP_ADDRESS_DEFAULT,
   valuesOfDeployment,
   type VisorField,
 } from "../config/mod.ts";
 import { APP_SETTINGS, generatedApps } from "./gen_apps.ts";
 import { foldersOf, type SYSTEMS } from "./gen_folders.ts";
 import { generatedHypervisor } from "./gen_hypervisor.ts";
-import { currentName, isAroundFields, isObject, rowOf } from "./known_fields.ts";
+import { isObject } from "./known_fields.ts";
+import { keepApps, keepOthers } from "./gen_kept.ts";
 import type { ResolvedSettings, SettingName } from "./settings.ts";
 import type { Origin } from "./show.ts";
 
@@ -76,7 +77,7 @@ export function newConfig(options: NewConfigOptions): NewConfig {
     if (settings[name] === true) take(RESOLVING_PROXIES[name], given[name]!);
   }
   const apps = generatedApps(settings, { isNamed: given.noproxyserver !== undefined });
-  take({ "launcher.apps": [...appsAsWritten(apps), ...furtherApps(apps, old)] }, "default");
+  take({ "launcher.apps": keepApps(appsAsWritten(apps), valueAt(old, "launcher.apps")) }, "default");
   for (const name of APP_SETTINGS) {
     if (given[name] !== undefined) origins.set("launcher.apps", given[name]);
   }
@@ -161,44 +162,14 @@ function keptLists(
     const before = valueAt(old, path);
     if (before !== undefined && before !== null && before !== "") kept[path] = before;
   }
+  const stcp = valueAt(old, "skywire-tcp");
+  if (isObject(stcp)) { // it is on where it is there, whatever it says
+    kept["skywire-tcp.pk_table"] = stcp["pk_table"] ?? null;
+    kept["skywire-tcp.listening_address"] = stcp["listening_address"] ?? STCP_ADDRESS_DEFAULT;
+  }
   return kept;
 }
 
 function valueAt(value: unknown, path: string): unknown {
   return path.split(".").reduce<unknown>((at, name) => isObject(at) ? at[name] : undefined, value);
-}
-
-/** Apps of the older configuration that this program has no default for. */
-function furtherApps(
-  apps: readonly { readonly name: string }[],
-  old: Readonly<Record<string, unknown>>,
-): unknown[] {
-  const before = valueAt(old, "launcher.apps");
-  const names = new Set<unknown>(apps.map(({ name }) => name));
-  return Array.isArray(before) ? before.filter((app) => isObject(app) && !names.has(app["name"])) : [];
-}
-
-/** Fields that no table knows go on, and known ones that a new configuration says nothing of. */
-function keepOthers(
-  into: Record<string, unknown>,
-  old: Readonly<Record<string, unknown>>,
-  prefix = "",
-): void {
-  for (const [name, value] of Object.entries(old)) {
-    const path = prefix === "" ? name : `${prefix}.${name}`;
-    const row = rowOf(path);
-    if (row !== undefined) {
-      const isMadeAnew = row.isUsed || row.generated !== undefined ||
-        DEPLOYMENT_FIELDS.has(currentName(path));
-      if (!isMadeAnew) into[name] ??= value;
-      continue;
-    }
-    if (!isAroundFields(path) || !isObject(value)) {
-      if (!isAroundFields(path)) into[name] ??= value;
-      continue;
-    }
-    const inner: Record<string, unknown> = { ...(isObject(into[name]) ? into[name] : {}) };
-    keepOthers(inner, value, path);
-    if (Object.keys(inner).length > 0) into[name] = inner;
-  }
 }

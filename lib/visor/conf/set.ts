@@ -12,6 +12,9 @@ import { checkConfig } from "./check.ts";
 import { isObject, nearestField, rowOf } from "./known_fields.ts";
 import { shownValue } from "./show.ts";
 
+/** A secret key in the place of another value, or most of one; public keys have 66 digits. */
+const SECRET_SHAPE = /(?<![0-9a-f])(?![0-9a-f]{66}(?![0-9a-f]))[0-9a-f]{48,}/i;
+
 /** No field has this name. */
 export class UnknownFieldError extends CallerError {
   readonly code = "UNKNOWN_FIELD";
@@ -56,7 +59,8 @@ export function setField(
   if (path === undefined || (row === undefined && !force)) throw new UnknownFieldError(named);
   const value = (row?.type ?? whatever()).fromText(given);
   if (value === undefined) {
-    const shown = row?.type.isSecret === true ? "(not shown)" : JSON.stringify(given.slice(0, 80));
+    const isHidden = row?.type.isSecret === true || SECRET_SHAPE.test(given);
+    const shown = isHidden ? "(not shown)" : JSON.stringify(given.slice(0, 80));
     throw new ConfigError(file, field, `value ${shown}: it must be ${row?.type.rule}`);
   }
   let edits = [setValueEdit(text, path, value, file)];

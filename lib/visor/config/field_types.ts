@@ -171,6 +171,15 @@ export function key(): FieldType<PublicKey> {
   return { rule: KEY, read: (fields, name) => fields.key(name), fromText: asIs };
 }
 
+/** A public key, or none: nothing, or zeros, as Go writes it and however many it takes. */
+export function optionalKey(): FieldType<PublicKey | undefined> {
+  return {
+    rule: KEY,
+    read: (fields, name) => /^0*$/.test(fields.text(name) ?? "") ? undefined : fields.key(name),
+    fromText: (given) => /^(?:[0-9a-f]{66})?$/i.test(given) ? given : undefined,
+  };
+}
+
 /** Public keys. */
 export function keys(): FieldType<PublicKey[]> {
   return {

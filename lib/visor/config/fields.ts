@@ -22,6 +22,7 @@ import {
   keys,
   list,
   logLevel,
+  optionalKey,
   port,
   readAt,
   requiredText,
@@ -40,6 +41,8 @@ import {
 export const CONFIG_VERSION = "v1.3.76";
 /** Where the control API listens unless configured otherwise (`cli_addr`). */
 export const CONTROL_ADDRESS_DEFAULT = "127.0.0.1:3435";
+/** Where `stcp` listens unless configured otherwise (`skywire-tcp.listening_address`). */
+export const STCP_ADDRESS_DEFAULT = ":7777";
 /** Between two looks of the visor at itself. */
 export const SAMPLE_INTERVAL_MS_DEFAULT = 60_000;
 /** More often says nothing more, and costs. */
@@ -133,7 +136,7 @@ function within<const Table extends FieldTable, const Prefix extends string>(
 export const VISOR_FIELDS = {
   version: used(version(), "generation of the format; only major version 1 is known", CONFIG_VERSION),
   sk: used(secretKey("pk"), "the visor's secret key; absent or zeros: another one at every start"),
-  pk: used(text(), "the visor's public key; it must belong to `sk`"),
+  pk: used(optionalKey(), "the visor's public key; it must belong to `sk`"),
 
   "dmsg.discovery": used(http(), "the dmsg discovery; empty: the deployment's"),
   "dmsg.discovery_dmsg": used(overDmsg(), "the same over dmsg, asked first"),
@@ -161,7 +164,7 @@ export const VISOR_FIELDS = {
 
   "skywire-tcp.pk_table": used(addressesByKey(), "visors that `stcp` reaches, `host:port` by key"),
   "skywire-tcp.listening_address": used(
-    hostPort(":7777"),
+    hostPort(STCP_ADDRESS_DEFAULT),
     "where `stcp` listens; without `skywire-tcp` it is off",
   ),
 
