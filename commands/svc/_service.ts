@@ -2,6 +2,7 @@
 import { ConnClosedError, type Log, type LogLevel } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey, SecretKey } from "../../lib/crypto/mod.ts";
+import { ConfigError } from "../../lib/deployment/mod.ts";
 import { type DmsgNetwork, embeddedNetwork, networkOfFile, parseAuthority } from "../../lib/directory/mod.ts";
 import {
   processFigures,
@@ -248,6 +249,21 @@ export function locationsOf(
 export function keyOf({ sk, keyfile }: Pick<ServiceOptions, "sk" | "keyfile">): KeySource | undefined {
   if (sk !== undefined) return { secretKey: SecretKey.parse(sk) };
   return keyfile === undefined ? undefined : { file: keyfile };
+}
+
+/** The key of a service that has one in its configuration. Errors: `ConfigError`, when nothing names one. */
+export function configuredKey(
+  file: string | undefined,
+  config: { readonly secretKey: SecretKey | undefined } | undefined,
+  options: ServiceOptions,
+): KeySource | undefined {
+  const own = config?.secretKey && { secretKey: config.secretKey };
+  if (file !== undefined && own === undefined && keyOf(options) === undefined) {
+    throw new ConfigError(file, "secret_key", "it is missing", {
+      hint: "give --keyfile, or put the key there",
+    });
+  }
+  return own;
 }
 
 /** What the environment says: it beats options and files (services.md 13.1). Errors: `InvalidServiceSettingError`. */

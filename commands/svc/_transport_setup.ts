@@ -1,9 +1,8 @@
 /** What `skyctl svc run transport-setup` takes from its configuration. @module */
-import { ConfigError } from "../../lib/deployment/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { parseServiceMode } from "../../lib/services/hosting/mod.ts";
 import { parseTransportSetupConfig, PORT_DEFAULT } from "../../lib/services/transport_setup/mod.ts";
-import { keyOf, parseListenAddress, type ServiceChoice, type ServiceOptions } from "./_service.ts";
+import { configuredKey, parseListenAddress, type ServiceChoice, type ServiceOptions } from "./_service.ts";
 
 /** Errors: `ConfigError`, those of reading files. */
 export async function chosenTransportSetup(
@@ -14,12 +13,7 @@ export async function chosenTransportSetup(
   const config = file === undefined
     ? undefined
     : parseTransportSetupConfig(new TextDecoder().decode(await files.read(file)), file);
-  const own = config?.secretKey && { secretKey: config.secretKey };
-  if (file !== undefined && own === undefined && keyOf(options) === undefined) {
-    throw new ConfigError(file, "secret_key", "it is missing", {
-      hint: "give --keyfile, or put the key there",
-    });
-  }
+  const own = configuredKey(file, config, options);
   const port = config?.port ?? PORT_DEFAULT;
   return {
     address: parseListenAddress(options.addr ?? `127.0.0.1:${port}`, port, "127.0.0.1"),

@@ -25,6 +25,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
         "-a, --addr <address>",
         "host:port of /stats and /health over HTTP, too (default: over dmsg alone)",
       )
+      .option("-c, --config <file>", "a configuration in Skywire's format: key, servers")
       .addOption(modeOption("dmsg, or dual: HTTP, too, at --addr (default: dual with --addr)"))
       .option(
         "--no-circuit-breaker",
@@ -48,7 +49,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
       )
       .addOption(keyfile)
       .addOption(sk)
-      .addOption(networkOption())
+      .addOption(networkOption().conflicts("config"))
       .addOption(metricsOption())
       .addOption(postQuantumOption())
       .addOption(logLevelOption())
@@ -56,6 +57,7 @@ export function setupNodeCommand(io: Io): AnyCommand {
         "after",
         examples(
           ["On a deployment", "skyctl svc run setup-node --keyfile sn.key --deployment net.json"],
+          ["As of 2024", "skyctl svc run setup-node --config setup-node.json"],
           [
             "With its counters on this machine",
             "skyctl svc run setup-node --keyfile sn.key --addr 127.0.0.1:9094",
@@ -63,10 +65,11 @@ export function setupNodeCommand(io: Io): AnyCommand {
         ),
       )
       .action(async (options, command) => {
-        if (options.keyfile === undefined && options.sk === undefined) {
-          command.error("error: a setup node is found by its key: give --keyfile or --sk");
+        if (options.keyfile === undefined && options.sk === undefined && options.config === undefined) {
+          command.error("error: a setup node is found by its key: give --keyfile, --sk or --config");
         }
         const { runServiceCommand } = await import("./_service.ts");
+        const { configuredSetupNode } = await import("./_setup_node.ts");
         const mode = options.mode ?? (options.addr === undefined ? "dmsg" : "dual");
         const circuits = options.circuitBreaker && {
           failures: options.circuitFailures,
@@ -74,7 +77,11 @@ export function setupNodeCommand(io: Io): AnyCommand {
           openMs: options.circuitOpen,
           resetMs: options.circuitReset,
         };
-        await runServiceCommand(io, options, "setup-node", () => ({ mode, settings: { circuits } }));
+        await runServiceCommand(io, options, "setup-node", async ({ world }) => ({
+          ...await configuredSetupNode(world, options),
+          mode,
+          settings: { circuits },
+        }));
       }),
   );
 }

@@ -12,5 +12,6 @@
  *
  * @module
  */
+export * from "./config.ts";
 export { setupNodeNetwork } from "./network.ts";
 export * from "./run.ts";
