@@ -1,0 +1,64 @@
+/** `conf set` and `conf gen -r` as processes: at once, and on files of somebody else. */
+import assert from "node:assert/strict";
+import { skyctl } from "./_run.ts";
+
+const SAMPLE = Deno.readTextFileSync(
+  new URL("../vectors/deployment/visor-config-2024-http.json", import.meta.url),
+);
+
+async function withFile(test: (at: string, file: string) => Promise<void>): Promise<void> {
+  const at = await Deno.makeTempDir();
+  try {
+    const file = `${at}/visor.json`;
+    await Deno.writeTextFile(file, SAMPLE);
+    await test(at, file);
+  } finally {
+    await Deno.remove(at, { recursive: true });
+  }
+}
+
+/** A field each, and what becomes of it. */
+const CHANGES: readonly (readonly [field: string, given: string, read: (config: Loose) => unknown])[] = [
+  ["dmsg.sessions_count", "7", (config) => config.dmsg.sessions_count],
+  ["log_level", "debug", (config) => config.log_level],
+  ["transport.stcpr_port", "7001", (config) => config.transport.stcpr_port],
+  ["transport.sudph_port", "7002", (config) => config.transport.sudph_port],
+  ["routing.min_hops", "3", (config) => config.routing.min_hops],
+  ["launcher.apps[2].port", "99", (config) => config.launcher.apps[2].port],
+];
+
+// deno-lint-ignore no-explicit-any
+type Loose = any;
+
+Deno.test("conf set by six processes at once: each change that was acknowledged is in the file, and nothing else stays", () =>
+  withFile(async (at, file) => {
+    const ends = await Promise.all(
+      CHANGES.map(([field, given]) => skyctl(["conf", "set", field, given, "-c", file, "--home", at], at)),
+    );
+    assert.deepEqual(ends.map(({ code, stderr }) => [code, stderr]), CHANGES.map(() => [0, ""]));
+    const config = JSON.parse(await Deno.readTextFile(file));
+    assert.deepEqual(CHANGES.map(([, , read]) => String(read(config))), CHANGES.map(([, given]) => given));
+    assert.deepEqual([...Deno.readDirSync(at)].map(({ name }) => name), ["visor.json"]);
+  }));
+
+Deno.test({
+  name: "conf set and conf gen -r by root leave a file to the user whose it is",
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0,
+  fn: () =>
+    withFile(async (at, file) => {
+      await Deno.chown(file, 1000, 1001);
+      await Deno.chmod(file, 0o664);
+      const owner = async () => {
+        const { uid, gid, mode } = await Deno.stat(file);
+        return [uid, gid, mode! & 0o777];
+      };
+      assert.equal(
+        (await skyctl(["conf", "set", "log_level", "debug", "-c", file, "--home", at], at)).code,
+        0,
+      );
+      assert.deepEqual(await owner(), [1000, 1001, 0o664]);
+      const { code } = await skyctl(["conf", "gen", "-r", "--nofetch", "-o", file, "--home", at], at);
+      assert.equal(code, 0);
+      assert.deepEqual(await owner(), [1000, 1001, 0o600]);
+    }),
+});
