@@ -232,3 +232,25 @@ Deno.test("checkConfig() has an error exactly where a visor would not start", ()
   );
   assert(faulty > 50, `${faulty} faulty`);
 });
+
+Deno.test("checkConfig(): pk is the one of sk, or the command that makes it so is named", () => {
+  const other = keyPairFromSeed(new TextEncoder().encode("other")).publicKey;
+  const found = (config: Record<string, unknown>) =>
+    checkConfig(JSON.stringify(config), "my v.json").filter(({ field }) => field === "pk")
+      .map(({ severity, problem, remedy }) => `${severity}: ${problem}; ${remedy}`);
+  const remedy =
+    `it must be ${publicKey}, which belongs to sk; skyctl conf set pk ${publicKey} -c 'my v.json'`;
+  assert.deepEqual(found({ ...base, pk: other }), [`error: value "${other}": ${remedy}`]);
+  assert.deepEqual(found({ ...base, pk: "00" }), [`warning: value "00": ${remedy}`]);
+  assert.deepEqual(found({ ...base, pk: "" }), [`warning: value "": ${remedy}`]);
+  assert.deepEqual(found({ ...base, pk: publicKey.toUpperCase() }), []);
+  assert.deepEqual(found({ sk: base.sk }), [], "it is made of sk");
+  const [alone] = found({ pk: other });
+  assert.match(
+    alone!,
+    /^warning: .*there is no sk that it belongs to.*; skyctl conf set sk SECRET_KEY -c 'my v/,
+  );
+  const [secret] = found({ ...base, pk: base.sk });
+  assert.match(secret!, /^error: /);
+  assert(!secret!.includes(base.sk));
+});

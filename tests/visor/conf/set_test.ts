@@ -85,6 +85,9 @@ const REFUSED: readonly (readonly [field: string, given: string, message: RegExp
   ["launcher.apps[9].port", "1", /it has 5 items/],
   ["launcher.apps[1].name", "skysocks", /another app has it already/],
   ["pk", other.publicKey, /it must be 02b9/],
+  ["pk", "00", /value "00": it must be a public key, 66 hex characters/],
+  ["pk", "", /value "": it must be 02b9\w+, which belongs to sk/],
+  ["pk", "0".repeat(66), /it must be 02b9\w+, which belongs to sk/],
   ["cli_addr", "0.0.0.0:1", /for this machine alone/],
   ["is_public.x", "1", /No field is called/],
 ];
