@@ -187,6 +187,18 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
     }
   },
 
+  "a late beat is worth an interval and the next one is on time, but nothing is saved up for later": async (
+    under,
+  ) => {
+    const kind = KINDS[0]!;
+    const [uneven] = await countedOf(alice, timesOf([60 * SECOND, 120 * SECOND]), kind, under);
+    assert(Math.abs(uneven! - 960) <= 1, `${uneven} of 960`);
+    const seldom = timesOf([179 * SECOND], 6 * HOUR);
+    const often = timesOf([60 * SECOND], 6 * HOUR).map((time) => time + 6 * HOUR);
+    const [counted] = await countedOf(bob, [...seldom, ...often], kind, under);
+    assert(Math.abs(counted! - (seldom.length + 240)) <= 2, `${counted} of ${seldom.length + 240}`);
+  },
+
   "nor does it matter how uneven its beats are": async (under) => {
     const gapsOf = (ms: number): Record<string, number[]> => ({
       "jitter": [ms - 2_000, ms + 2_000],
