@@ -1,7 +1,7 @@
 /** What `skyctl log tail` does. @module */
-import { isAbort, oneLine } from "../../lib/base/mod.ts";
+import { isAbort, oneLine, TOLD_LINES_MAX, ToldLines } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
-import { ControlClient, type StreamInput } from "../../lib/control/mod.ts";
+import { ControlClient, type StreamInput, type StreamLine } from "../../lib/control/mod.ts";
 import { type VisorEvent, watchedVisor } from "../_watched_visor.ts";
 
 /** One line with `--json`; one that is no line of ours has its text alone. */
@@ -12,23 +12,30 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** Prints the lines; a followed log survives the visor's restart, and Ctrl-C is its orderly end. */
+/**
+ * Prints the lines; a followed log survives the restart of the visor, and of whose log it is, and Ctrl-C is its orderly
+ * end.
+ */
 export async function tailLog(io: Io, home: string, input: StreamInput<"log">): Promise<void> {
   if (input.follow !== true) {
     await using client = await ControlClient.open(home, await io.world());
-    for await (const { line } of client.stream("log", input, io.signal)) emitLine(io, line);
+    for await (const told of client.stream("log", input, io.signal)) {
+      if ("lines" in told) { for (const line of told.lines) emitLine(io, line); }
+    }
     return;
   }
   let limit = input.limit;
-  const events = watchedVisor<{ readonly line: string }>(io, home, (client, signal) => {
+  const printed = new ToldLines();
+  const events = watchedVisor<StreamLine<"log">>(io, home, (client, signal) => {
     const asked = { ...input, limit };
-    limit = undefined; // a visor that is back begins anew: all that it says is new
+    printed.readAnew();
+    limit = TOLD_LINES_MAX; // a visor that is back tells from the beginning: its own log anew, another's once more
     return client.stream("log", asked, signal);
   });
   try {
     for await (const event of events) {
-      if ("line" in event) emitLine(io, event.line);
-      else io.note(noteOf(event));
+      if ("lines" in event) { for (const line of printed.news(event.lines)) emitLine(io, line); }
+      else io.note(noteOf(event, input.key));
     }
   } catch (error) {
     if (!(isAbort(error) && io.signal.aborted)) throw error;
@@ -45,8 +52,15 @@ export function parseLine(line: string): LogLine {
   return at === undefined ? { text: line } : { at, level, module, text: text! };
 }
 
-function noteOf(event: VisorEvent): string {
-  return event.event === "visorBack"
-    ? `the visor is back: ${event.publicKey}`
-    : `the visor is gone: ${event.failure}; waiting for it`;
+function noteOf(event: VisorEvent | Exclude<StreamLine<"log">, { lines: unknown }>, key = ""): string {
+  switch (event.event) {
+    case "visorBack":
+      return `the visor is back: ${event.publicKey}`;
+    case "visorGone":
+      return `the visor is gone: ${event.failure}; waiting for it`;
+    case "back":
+      return `${key} is back`;
+    case "gone":
+      return `${key} is gone: ${event.failure}; waiting for it`;
+  }
 }

@@ -21,3 +21,4 @@ export * from "./present.ts";
 export * from "./scope.ts";
 export * from "./write_queue.ts";
 export * from "./until_aborted.ts";
+export * from "./told_lines.ts";

@@ -82,7 +82,12 @@ export const CONTROL_STREAMS = {
       limit: z.int().min(1).max(100_000).optional(),
       follow: z.boolean().optional(),
     }),
-    line: z.object({ line: z.string() }),
+    line: z.union([
+      z.object({ lines: z.array(z.string()) }).describe("the next lines, oldest first"),
+      z.object({ event: z.literal("gone"), failure: z.string() })
+        .describe("with follow: whose log it is cannot be reached; it is waited for"),
+      z.object({ event: z.literal("back") }).describe("it is there again"),
+    ]),
     about: "lines of the visor's log, or of another visor's or service's that trusts this one",
   },
 } as const satisfies Record<string, ControlStream>;

@@ -19,7 +19,7 @@
  * @module
  */
 export { type BodyReader, bodyStream, readAll, streamBody } from "./body.ts";
-export { bodyLines } from "./body_lines.ts";
+export { bodyLinePacks, bodyLines } from "./body_lines.ts";
 export * from "./client.ts";
 export * from "./date.ts";
 export * from "./errors.ts";

@@ -7,17 +7,17 @@
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 import type { StreamInput, StreamLine } from "../control/mod.ts";
-import { bodyLines, type HttpClient } from "../http/mod.ts";
-import { LogRefusedError } from "./errors.ts";
+import type { HttpClient } from "../http/mod.ts";
 import { followLog } from "./_log_follow.ts";
-import { isMeant, linesOf, type LogQuery } from "./_log_query.ts";
+import { linesOf } from "./_log_query.ts";
 import type { LogFile } from "./log_file.ts";
+import { tellRemote } from "./_remote_log.ts";
 
-/** Longer than any line of ours: fields are short. */
-const LINE_CHARS_MAX = 256 * 1024;
+/** Lines that are told together: a caller takes so many at once. */
+export const LOG_PACK_LINES = 500;
 
 export interface LogStreamOptions {
-  readonly world: Pick<World, "files" | "outside">;
+  readonly world: Pick<World, "clock" | "files" | "outside">;
   readonly own: PublicKey;
   readonly logFile: LogFile;
   /** HTTP over dmsg with this visor's key. */
@@ -26,20 +26,32 @@ export interface LogStreamOptions {
 
 type Tell = (line: StreamLine<"log">) => void;
 
-/** Tells the lines that are asked for. Errors: `LogRefusedError`, those of the dial. */
+/**
+ * Tells the lines that are asked for; with `follow` it ends with the signal alone. Errors: `LogRefusedError`, those of
+ * the dial.
+ */
 export async function tellLog(
   { key, follow = false, ...query }: StreamInput<"log">,
   { world, own, logFile, http }: LogStreamOptions,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<void> {
+  const told: Tell = (line) => {
+    if (!("lines" in line)) return tell(line);
+    const { lines } = line;
+    for (let at = 0; at < lines.length; at += LOG_PACK_LINES) {
+      tell({ lines: lines.slice(at, at + LOG_PACK_LINES) });
+    }
+  };
   const whose = key === undefined ? own : parsePublicKey(key);
-  if (whose !== own) return await tellRemote(whose, { ...query, follow }, http, tell, signal);
+  if (whose !== own) {
+    return await tellRemote(whose, { ...query, follow }, { http, clock: world.clock, tell: told, signal });
+  }
   if (follow) {
-    for await (const lines of followLog(logFile, query, signal)) for (const line of lines) tell({ line });
+    for await (const lines of followLog(logFile, query, signal)) told({ lines });
     return;
   }
-  for (const line of linesOf(await contentOf(logFile, world), query)) tell({ line });
+  told({ lines: linesOf(await contentOf(logFile, world), query) });
 }
 
 async function contentOf(
@@ -53,36 +65,4 @@ async function contentOf(
     if (error instanceof FileNotFoundError) return ring.text();
     throw error;
   }
-}
-
-/** A visor answers on `/visor.log`, with the query; a service has `/debug/log`, all of it. */
-async function tellRemote(
-  key: PublicKey,
-  { follow, ...query }: LogQuery & { readonly follow: boolean },
-  http: HttpClient,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<void> {
-  const { minLevel, module, grep, limit } = query;
-  const asked = new URLSearchParams();
-  const names = { "min-level": minLevel, module, grep, limit, follow: follow ? "1" : undefined };
-  for (const [name, value] of Object.entries(names)) if (value !== undefined) asked.set(name, String(value));
-  const response = await http.send({ url: `http://${key}/visor.log?${asked}` }, { signal });
-  if (response.status === 200) {
-    const isWanted = isMeant(query); // an older visor may know no query
-    for await (const line of bodyLines(response.bodyReader, LINE_CHARS_MAX)) {
-      if (isWanted(line)) tell({ line });
-    }
-    return;
-  }
-  await response.discard();
-  if (response.status !== 404) throw new LogRefusedError(key, response.status);
-  const debug = await http.send({ url: `http://${key}/debug/log` }, { signal });
-  if (debug.status !== 200) {
-    await debug.discard();
-    throw new LogRefusedError(key, debug.status);
-  }
-  const lines: string[] = [];
-  for await (const line of bodyLines(debug.bodyReader, LINE_CHARS_MAX)) lines.push(line);
-  for (const line of linesOf(lines.join("\n"), query)) tell({ line });
 }

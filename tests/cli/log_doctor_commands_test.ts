@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { VisorFinding } from "../../lib/control/mod.ts";
 import type { StreamActions } from "../../lib/visor/control_server.ts";
 import { LogRefusedError } from "../../lib/visor/mod.ts";
+import { TOLD_LINES_MAX } from "../../lib/base/mod.ts";
 import type { PublicKey } from "../../lib/crypto/mod.ts";
 import { HERE, withControlDouble } from "./_control_double.ts";
 import { network } from "./_network_beside.ts";
@@ -17,7 +18,7 @@ Deno.test("log tail asks for what was said, and prints the lines; with --json ea
   const asked: unknown[] = [];
   const log: StreamActions["log"] = (input, tell) => {
     asked.push(input);
-    for (const line of LINES) tell({ line });
+    for (const line of LINES) tell({ lines: [line] });
     return Promise.resolve();
   };
   return withControlDouble({}, async ({ run }) => {
@@ -64,16 +65,26 @@ Deno.test("log tail --follow goes on until Ctrl-C, its orderly end, and when the
   const limits: unknown[] = [];
   const log: StreamActions["log"] = async ({ limit }, tell, signal) => {
     limits.push(limit);
-    tell({ line: `line of run ${++asked}` });
+    tell({ lines: [`[${asked}] line of run ${++asked}`] });
+    if (asked === 2) {
+      tell({ lines: ["[0] line of run 1", "[3] of another one"] });
+      tell({ event: "gone", failure: "no way there" });
+      tell({ event: "back" });
+    }
     if (asked === 2) {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
   };
   return withControlDouble({}, async ({ interrupted }) => {
-    const { code, stdout, stderr } = await interrupted(3_000, "log", "tail", "-f", "-n", "7");
-    assert.deepEqual([code, stdout], [0, "line of run 1\nline of run 2\n"]);
-    assert.equal(stderr, `the visor is gone: it was stopped; waiting for it\nthe visor is back: ${HERE}\n`);
-    assert.deepEqual(limits, [7, undefined]);
+    const { code, stdout, stderr } = await interrupted(3_000, "log", "tail", THERE, "-f", "-n", "7");
+    assert.deepEqual([code, stdout], [0, "[0] line of run 1\n[1] line of run 2\n[3] of another one\n"]);
+    assert.deepEqual(stderr.trimEnd().split("\n"), [
+      "the visor is gone: it was stopped; waiting for it", // a followed log ends with the visor alone
+      `the visor is back: ${HERE}`,
+      `${THERE} is gone: no way there; waiting for it`,
+      `${THERE} is back`,
+    ]);
+    assert.deepEqual(limits, [7, TOLD_LINES_MAX]);
   }, { streams: { log } });
 });
 

@@ -98,6 +98,24 @@ Deno.test("tp disc, when nothing leads there: the world's fault, in bounded time
     assert(nowMs() - startedMs <= 30_000, `${nowMs() - startedMs} ms`);
   }, { setUp: network("none") }));
 
+Deno.test("rewards eligible: a list of everybody is asked for without the visor, which would have to hold it", () => {
+  let asked = 0;
+  return withControlDouble(
+    {
+      serviceAsk: () => {
+        asked++;
+        return { status: 200, text: "[]" };
+      },
+    },
+    async ({ run }) => {
+      const { code, stderr } = await run("rewards", "eligible", "--date", "2026-06-10");
+      assert.deepEqual([code, asked], [2, 0]);
+      assert.match(stderr, /The transport discovery has no uptime of 2026-06-10/); // it was asked itself
+    },
+    { setUp: network("both") },
+  );
+});
+
 Deno.test("route find asks the route finder through the visor, with its body", () => {
   const asked: unknown[] = [];
   return withControlDouble(

@@ -91,15 +91,10 @@ Deno.test("SV-5: a visor's log and profiles are for the keys of its survey white
     await using client = await ControlClient.open("/home", fleet.world("A"));
     const never = new AbortController().signal;
     const lines: string[] = [];
-    for await (const { line } of client.stream("log", { key: keyOf("B"), grep: "Visor started" }, never)) {
-      lines.push(line);
+    for await (const told of client.stream("log", { key: keyOf("B"), grep: "Visor started" }, never)) {
+      if ("lines" in told) lines.push(...told.lines);
     }
     assert.equal(lines.length, 1);
-    const following = client.stream("log", { key: keyOf("B"), grep: "nobody said", follow: true }, never);
-    const next = following.next();
-    await fleet.sleep(60_000); // longer than a silent visor would be given
-    await fleet.stop("B");
-    await assert.rejects(next); // the far visor is gone in the middle of its answer
     await assert.rejects(
       client.stream("log", { key: keyOf("C") }, never).next(),
       { code: "LOG_REFUSED", hint: /survey_whitelist/ },
