@@ -132,13 +132,15 @@ const LEAVES = 20;
 /** The far end of a visor's links with servers: at most so far, as the seed decides. Some are slow to answer. */
 const SERVER_AWAY_MS_MIN = 100;
 const SERVER_AWAY_MS_MAX = 600;
+/** And when the faults are over. */
+const SERVER_NEAR_MS = 20;
 
 export const callerGivesUp: RoutedScenario = {
   name: "caller-gives-up",
   summary: "a source leaves at any moment of its set-ups: no visor keeps a rule of them",
   ...FOUR_VISORS,
   async run(fleet) {
-    const { from, to, needsMs, mustBeClean } = await farFromServers(fleet);
+    const { from, to, needsMs, mustBeClean, comeNear } = await farFromServers(fleet);
     let left = 0;
     for (let round = 0; round < LEAVES; round++) {
       const leaving = new AbortController();
@@ -151,6 +153,7 @@ export const callerGivesUp: RoutedScenario = {
     if (left === 0) throw new TypeError(`nobody left in ${needsMs} ms`);
     fleet.say(`left ${left} of ${LEAVES} set-ups`, from.name);
     await ping(from, to, AROUND);
+    comeNear();
   },
 };
 
@@ -164,7 +167,7 @@ export const callerDies: RoutedScenario = {
     "a source loses its sessions, or dies, at any moment of its set-ups: no visor keeps a rule of them",
   ...FOUR_VISORS,
   async run(fleet) {
-    const { from, next, to, others, needsMs, mustBeClean } = await farFromServers(fleet);
+    const { from, next, to, others, needsMs, mustBeClean, comeNear } = await farFromServers(fleet);
     for (let round = 0; round < LOSSES; round++) {
       await fleet.sleep(STEADY_MS);
       const dial = ping(from, to, AROUND).catch(() => {});
@@ -192,6 +195,7 @@ export const callerDies: RoutedScenario = {
       await fleet.sleep(KNOWN_AFTER_MS);
     }
     await fleet.retried("a route of a source that is back", () => ping(from, to, AROUND), CIRCUIT_OPEN_MS);
+    comeNear();
   },
 };
 
@@ -228,5 +232,13 @@ async function farFromServers(fleet: RoutedFleet) {
     await mustBeClean();
   }
   fleet.say(`a route needs ${needsMs} ms`, from.name);
-  return { from, next, to, others: row.slice(1), needsMs, mustBeClean };
+  /** A visor that stops waits a moment only until its transports are deregistered. */
+  const comeNear = () => {
+    for (const { name } of row) {
+      for (const server of fleet.servers) {
+        fleet.simulation.link(name, server.name, { latencyMs: SERVER_NEAR_MS });
+      }
+    }
+  };
+  return { from, next, to, others: row.slice(1), needsMs, mustBeClean, comeNear };
 }

@@ -23,6 +23,8 @@ const REGISTERED_WITHIN_MS = 110_000;
 
 /** The look whether the old connection is dead, and the dial. */
 const TAKEN_BACK_WITHIN_MS = 3_000;
+/** For 5 s after a dial, a connection of the peer that dialled second is not taken for a newer one. */
+const DIALS_CROSS_MS = 5_500;
 /** A connection that was cut sends again after 2 min at most, or its write is given up after one. */
 const ROUTE_AFTER_CUT_MS = 130_000;
 
@@ -78,6 +80,7 @@ async function mustTakeBack(fleet: RoutedFleet, holder: WholeVisor, lost: WholeV
     group = await holder.node.dialer.dial({ publicKey: lost.publicKey, port: PING_PORT });
   }, ROUTE_AFTER_CUT_MS);
   const held = holder.node.transports.to(lost.publicKey)[0]!;
+  await fleet.sleep(DIALS_CROSS_MS);
   lost.kill("silent");
   await lost.start();
   await lost.ready(new AbortController().signal);
