@@ -158,6 +158,8 @@ export const callerGivesUp: RoutedScenario = {
 };
 
 const LOSSES = 8;
+/** Of a set-up by way of whichever server is left, with everything to be dialled anew. */
+const SET_UP_WITHIN_MS = 30_000;
 /** A visor that stops says goodbye to everybody at once, and waits for nobody longer. */
 const STOPS_WITHIN_MS = 2_000;
 
@@ -204,7 +206,7 @@ async function someMoment(fleet: RoutedFleet, needsMs: number, isAnswered: boole
   if (!isAnswered) return await fleet.sleep(fleet.random.integer(0, needsMs));
   const { successful } = fleet.setupNode.stats()!;
   const isSent = () => fleet.setupNode.stats()!.successful > successful;
-  await fleet.until("the setup node has set a route up", isSent, needsMs + TAKEN_BACK_WITHIN_MS, POLL_MS);
+  await fleet.until("the setup node has set a route up", isSent, SET_UP_WITHIN_MS, POLL_MS);
 }
 
 /** A chain of visors from whom servers are far, and how long a route of it needs to be made, used and closed. */
