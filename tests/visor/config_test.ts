@@ -117,6 +117,7 @@ Deno.test("parseVisorConfig() refuses what is no object, says where JSON breaks,
 Deno.test("parseVisorConfig() reads an empty object as every default", () => {
   const { raw: _, ...config } = parseVisorConfig("{}", "visor.json");
   assert.deepEqual(config, {
+    rewardAddress: undefined,
     secretKey: undefined,
     dmsg: {
       discovery: undefined,
