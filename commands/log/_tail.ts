@@ -24,18 +24,23 @@ export async function tailLog(io: Io, home: string, input: StreamInput<"log">): 
     }
     return;
   }
-  let limit = input.limit;
-  const printed = new ToldLines();
+  const printed = new ToldLines(input.limit);
   const events = watchedVisor<StreamLine<"log">>(io, home, (client, signal) => {
-    const asked = { ...input, limit };
+    // A visor that is back tells its own log anew, another's once more: the last line that was told is to be in it.
+    const asked = printed.isEmpty ? input : { ...input, limit: TOLD_LINES_MAX };
     printed.readAnew();
-    limit = TOLD_LINES_MAX; // a visor that is back tells from the beginning: its own log anew, another's once more
     return client.stream("log", asked, signal);
   });
   try {
     for await (const event of events) {
-      if ("lines" in event) { for (const line of printed.news(event.lines)) emitLine(io, line); }
-      else io.note(noteOf(event, input.key));
+      if ("lines" in event) {
+        for (const line of printed.news(event.lines)) emitLine(io, line);
+        continue;
+      }
+      if (event.event === "gone" || event.event === "visorGone") {
+        for (const line of printed.settle()) emitLine(io, line);
+      }
+      io.note(noteOf(event, input.key));
     }
   } catch (error) {
     if (!(isAbort(error) && io.signal.aborted)) throw error;

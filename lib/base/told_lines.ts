@@ -5,13 +5,34 @@ export const TOLD_LINES_MAX = 4_096;
 /** A longer line is not remembered: it may be told twice. With the above 16 MiB at most. */
 export const TOLD_LINE_CHARS_MAX = 4_096;
 
-/** The newest lines that were told. One that bears its millisecond is the same line when it comes once more. */
+/**
+ * The newest lines that were told. One that bears its millisecond is the same line when it comes once more. What a log
+ * that is read anew says before the last line that was told is older, and not told: so it is held back until that line
+ * comes, or a later one.
+ */
 export class ToldLines {
+  readonly #limit: number;
   #before = new Set<string>();
   #since = new Set<string>();
+  #last: string | undefined;
+  /** Of a log that is read anew, while the last line did not come: the newest, and how many they were. */
+  #held: string[] | undefined;
+  #heldBack = 0;
 
-  /** The log is read from its beginning, or from somewhere in it, from now on. */
+  /** `limit`: so many lines at most are told of what was, when none of it is known. */
+  constructor(limit = TOLD_LINES_MAX) {
+    this.#limit = Math.min(limit, TOLD_LINES_MAX);
+  }
+
+  /** Nothing that could be known again was told. */
+  get isEmpty(): boolean {
+    return this.#last === undefined;
+  }
+
+  /** The log is read from its beginning, or from somewhere in it, from now on. What is still held back is forgotten. */
   readAnew(): void {
+    this.#held = this.#last === undefined ? undefined : [];
+    this.#heldBack = 0;
     for (const line of this.#since) {
       this.#before.delete(line); // it is new again
       this.#before.add(line);
@@ -20,15 +41,54 @@ export class ToldLines {
     this.#since = new Set();
   }
 
-  /** Of some lines those that were not told before it was read anew; they count as told. */
+  /** Of some lines those that were not told before it was read anew, and are not older; they count as told. */
   news(lines: readonly string[]): string[] {
+    const news: string[] = [];
+    for (const line of lines) {
+      if (this.#held !== undefined) this.#hold(line, this.#held, news);
+      else news.push(line);
+    }
+    return this.#tell(news);
+  }
+
+  /** All that was is read, and what was told is no part of it: the newest that were held back; they count as told. */
+  settle(): string[] {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    return this.#tell(held);
+  }
+
+  #hold(line: string, held: string[], news: string[]): void {
+    if (line === this.#last) {
+      this.#held = undefined;
+      return;
+    }
+    const isLater = line.startsWith("[") && stampOf(line) > stampOf(this.#last!);
+    if (isLater || ++this.#heldBack > TOLD_LINES_MAX) {
+      news.push(...held, line);
+      this.#held = undefined;
+      return;
+    }
+    if (line.length > TOLD_LINE_CHARS_MAX) return;
+    held.push(line);
+    if (held.length > this.#limit) held.shift();
+  }
+
+  #tell(lines: readonly string[]): string[] {
     const news = lines.filter((line) => !this.#before.has(line));
     for (const line of news) {
-      if (line.startsWith("[") && line.length <= TOLD_LINE_CHARS_MAX) this.#since.add(line);
+      if (!line.startsWith("[") || line.length > TOLD_LINE_CHARS_MAX) continue;
+      this.#since.add(line);
+      this.#last = line;
     }
     keepNewest(this.#since);
     return news;
   }
+}
+
+/** The time of a line, as it stands there: of two lines of one log the greater text is the later. */
+function stampOf(line: string): string {
+  return line.slice(0, line.indexOf("]") + 1);
 }
 
 function keepNewest(lines: Set<string>): void {

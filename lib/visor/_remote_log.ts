@@ -52,7 +52,7 @@ class RemoteLog {
   readonly #options: RemoteLogOptions;
   readonly #isWanted: (line: string) => boolean;
   /** What a visor said that was told. */
-  readonly #told = new ToldLines();
+  readonly #told: ToldLines;
   /** What a service's log held at the last look. */
   #held: readonly string[] | undefined;
   #state: "new" | "there" | "gone" = "new";
@@ -60,6 +60,7 @@ class RemoteLog {
   constructor(key: PublicKey, query: LogQuery, options: RemoteLogOptions) {
     this.#key = key;
     this.#query = query;
+    this.#told = new ToldLines(query.limit);
     this.#options = options;
     this.#isWanted = isMeant(query); // an older visor may know no query
   }
@@ -89,9 +90,10 @@ class RemoteLog {
         if (this.#state === "new" || !isAway) throw error;
         failure = describeError(error);
       }
+      this.#tell(this.#told.settle());
       if (this.#state === "there") tell({ event: "gone", failure });
       this.#state = "gone";
-      limit = TOLD_LINES_MAX;
+      if (!this.#told.isEmpty) limit = TOLD_LINES_MAX; // the last line that was told is to be among them
       this.#told.readAnew();
       await sleep(clock, FOLLOW_RETRY_MS, signal);
     }
@@ -105,6 +107,7 @@ class RemoteLog {
       this.#isThere();
       for await (const lines of bodyLinePacks(response.bodyReader, LINE_CHARS_MAX)) {
         this.#tell(this.#told.news(lines.filter(this.#isWanted)));
+        if (lines.includes("")) this.#tell(this.#told.settle()); // a beat: behind all that was
       }
       return;
     }

@@ -59,5 +59,41 @@ Deno.test("ToldLines remembers a bounded number of lines, the newest, and none t
   const long = "[".padEnd(TOLD_LINE_CHARS_MAX + 1);
   told.news([long, long.slice(1)]);
   told.readAnew();
-  assert.deepEqual(told.news([...lines, long]), ["[0]", long]);
+  assert.deepEqual(told.news([lines.at(-1)!, ...lines, long]), ["[0]", long]);
+});
+
+Deno.test("ToldLines tells of a log that is read anew what is behind the last line that was told, nothing older", () => {
+  const told = new ToldLines(2);
+  assert(told.isEmpty);
+  told.readAnew();
+  assert.deepEqual(told.news(["[4] d"]), ["[4] d"], "nothing is known: all that was asked for");
+  assert(!told.isEmpty);
+  told.readAnew();
+  assert.deepEqual(told.news(["[1] a", "at x"]), [], "held back");
+  assert.deepEqual(
+    told.news(["[3] c", "[4] d", "[3] set back"]),
+    ["[3] set back"],
+    "older ones are not told",
+  );
+  told.readAnew();
+  assert.deepEqual(told.news(["[5] e", "[6] f", "[7] g"]), ["[5] e", "[6] f", "[7] g"], "it began anew");
+});
+
+Deno.test("ToldLines tells the newest lines of what it held back when the last one that was told does not come", () => {
+  const known = () => {
+    const told = new ToldLines(2);
+    told.news(["[5] e"]);
+    told.readAnew();
+    assert.deepEqual(told.news(["[1] a", "[2] b", "[3] c"]), []);
+    return told;
+  };
+  const settled = known();
+  assert.deepEqual(settled.settle(), ["[2] b", "[3] c"]);
+  assert.deepEqual([settled.settle(), settled.news(["[4] d"])], [[], ["[4] d"]], "once");
+  assert.deepEqual(known().news(["[6] f", "[4] d"]), ["[2] b", "[3] c", "[6] f", "[4] d"]);
+  const many = Array.from({ length: TOLD_LINES_MAX }, () => "[4] d");
+  assert.equal(known().news(many).length, 2 + 1 + 2, "no more than can have been asked for is held back");
+  const long = "[4]".padEnd(TOLD_LINE_CHARS_MAX + 1);
+  const bounded = known();
+  assert.deepEqual([bounded.news([long]), bounded.settle()], [[], ["[2] b", "[3] c"]]);
 });

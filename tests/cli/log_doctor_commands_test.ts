@@ -88,6 +88,20 @@ Deno.test("log tail --follow goes on until Ctrl-C, its orderly end, and when the
   }, { streams: { log } });
 });
 
+Deno.test("log tail --follow KEY: a visor that is back tells older lines once more, which are not printed", () => {
+  let asked = 0;
+  const log: StreamActions["log"] = async (_, tell, signal) => {
+    if (++asked === 1) return tell({ lines: ["[3] c"] });
+    tell({ lines: ["[1] a", "[2] b"] });
+    tell({ lines: ["[3] c", "[4] d"] });
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout } = await interrupted(3_000, "log", "tail", THERE, "-f", "-n", "1");
+    assert.deepEqual([code, stdout], [0, "[3] c\n[4] d\n"]);
+  }, { streams: { log } });
+});
+
 Deno.test("log tail of a visor that trusts us not is the peer's refusal, with what to do", () =>
   withControlDouble({}, async ({ run }) => {
     const { code, stdout, stderr } = await run("log", "tail", THERE);

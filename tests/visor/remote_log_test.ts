@@ -155,3 +155,20 @@ Deno.test("SV-5: another visor's log is followed over its restart, and over a br
     assert.deepEqual(refused.told, ["(failed: LOG_REFUSED)"]);
     await refused.leave();
   }, { configs: { B: { survey_whitelist: [keyOf("A")] } } }));
+
+Deno.test("SV-5: over a break the log of another visor is told behind the last line, nothing that a limit left out", () =>
+  withFleet(392, ["A", "B"], async (fleet) => {
+    await fleet.sleep(20_000);
+    const { told, leave } = follow(fleet, { key: keyOf("B"), limit: 1, minLevel: "info" });
+    await fleet.sleep(10_000);
+    assert.match(told.splice(0).join("; "), /^INFO \[dmsg\]: Session established [^;]+$/);
+    fleet.simulation.reset("B", "net");
+    await fleet.sleep(60_000);
+    const [gone, back, ...behind] = told;
+    assert.match(`${gone}; ${back}`, /^\(gone: .+\); \(back\)$/);
+    assert.match(
+      behind.join("; "),
+      /^WARN \[dmsg\]: Session ended [^;]+; INFO \[dmsg\]: Session established [^;]+$/,
+    );
+    await leave();
+  }, { configs: { B: { survey_whitelist: [keyOf("A")] } } }));
