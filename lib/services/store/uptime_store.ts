@@ -24,6 +24,8 @@ export interface Beat<Key extends string = PublicKey> {
   readonly intervalMs: number;
   /** It counts when no more than this is wanting to a whole interval. In whole milliseconds. Default: 0. */
   readonly earlyMs?: number;
+  /** It is told some time after it came: when more has been counted since, that is no clock which was set back. */
+  readonly isLate?: boolean;
   /** Visors that there may be; one that is new beyond them is not taken. Default: any number. */
   readonly visorsMax?: number;
   /** A new one beyond them is taken all the same, and the one not seen for longest is forgotten, with its days. */
@@ -101,7 +103,8 @@ export interface CountedSoFar {
  *     later, or the first               an interval                  at
  *     before `counted`                  nothing                      counted
  *     by more than an interval          an interval: the clock       at
- *                                       was set back
+ *                                       was set back, unless the
+ *                                       beat is told late
  *
  * So whoever beats more often than each interval, however irregularly, has all the time that it was there, and no more
  * than that; a late beat is still worth an interval; and no beat is worth more than one. A script of the store in
@@ -109,10 +112,10 @@ export interface CountedSoFar {
  */
 export function countBeat(
   before: CountedSoFar | undefined,
-  { atMs, intervalMs, earlyMs = 0 }: Pick<Beat, "atMs" | "intervalMs" | "earlyMs">,
+  { atMs, intervalMs, earlyMs = 0, isLate = false }: Pick<Beat, "atMs" | "intervalMs" | "earlyMs" | "isLate">,
 ): CountedSoFar & { readonly counts: boolean } {
   const sinceMs = before === undefined ? Infinity : atMs - before.countedMs;
-  const isAnew = sinceMs >= 2 * intervalMs || sinceMs < -intervalMs;
+  const isAnew = sinceMs >= 2 * intervalMs || (!isLate && sinceMs < -intervalMs);
   const gainMs = isAnew ? intervalMs : Math.max(0, Math.min(sinceMs, intervalMs));
   const countedMs = isAnew ? atMs : before!.countedMs + gainMs;
   const restMs = (before?.restMs ?? 0) + gainMs;

@@ -55,7 +55,13 @@ export class Beats {
       await this.#stores.visors.beat({ ...REGISTRATION_BEAT, key, atMs, version });
       const beats = records.filter(isPeerToPeer).flatMap((record) =>
         this.#timesToTell(record.id, atMs).map((toldMs) => {
-          return { ...TRANSPORT_BEAT, key: record.id, atMs: toldMs, version: aboutTransport(record) };
+          const about = {
+            key: record.id,
+            atMs: toldMs,
+            isLate: toldMs !== atMs,
+            version: aboutTransport(record),
+          };
+          return { ...TRANSPORT_BEAT, ...about };
         })
       );
       if (beats.length === 0) return;

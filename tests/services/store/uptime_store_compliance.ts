@@ -254,6 +254,20 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
     assert(Math.abs(again! - 40) <= 1, `${again} of 40`);
   },
 
+  "a beat that is told late gives nothing that was counted since, and is no clock that was set back": async (
+    { store, other },
+  ) => {
+    const [{ intervalMs, earlyMs }] = KINDS as [Kind];
+    const beat = { key: alice, intervalMs, earlyMs };
+    for (let each = 0; each < 10; each++) {
+      assert.equal(await store.beat({ ...beat, atMs: MIDNIGHT + each * intervalMs }), "counted");
+    }
+    const last = MIDNIGHT + 9 * intervalMs;
+    assert.equal(await other.beat({ ...beat, atMs: last - 3 * intervalMs, isLate: true }), "seen");
+    assert.equal(await store.beat({ ...beat, atMs: last + intervalMs / 3 }), "seen");
+    assert.equal(await store.beat({ ...beat, atMs: last - 3 * intervalMs }), "counted"); // that one is
+  },
+
   "visors have their last version and time, in the order of their keys or as asked for": async (
     { store, other },
   ) => {

@@ -34,17 +34,17 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
 // addresses:<month>         hash     the address of each key
 
 /**
- * ARGV: for each beat key, time, interval and how early it may be, in ms, day, slot, last slot, "1" with a version, that, month or "",
+ * ARGV: for each beat key, time, interval and how early it may be, in ms, "1" when told late, day, slot, last slot, "1" with a version, that, month or "",
  * address, maximum of visors, -1 for none, "1" to make room. Gives what became of each.
  */
 const BEATS = `
 local P = KEYS[1]
 local function digits(number) return string.format('%.0f', number) end
 -- as countBeat() says
-local function count(counted, rest, now, interval, early)
+local function count(counted, rest, now, interval, early, isLate)
   local since = counted and now - counted
   local gain = interval
-  if not since or since >= 2 * interval or since < -interval then
+  if not since or since >= 2 * interval or not isLate and since < -interval then
     counted = now
   else
     gain = math.max(0, math.min(since, interval))
@@ -54,7 +54,7 @@ local function count(counted, rest, now, interval, early)
   local counts = rest >= interval - early
   return counts, counted, counts and rest - interval or rest
 end
-local function beat(key, at, interval, early, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
+local function beat(key, at, interval, early, isLate, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
   local stored = redis.call('GET', P .. 'visor:' .. key) or ''
   max = tonumber(max)
   if stored == '' and max >= 0 and redis.call('ZCARD', P .. 'visors') >= max then
@@ -68,7 +68,7 @@ local function beat(key, at, interval, early, day, slot, lastSlot, isTold, versi
   end
   local before, left, known = string.match(stored, '^%d+ (%d+)/?(-?%d*) (.*)$')
   local counts, counted, rest =
-    count(tonumber(before), tonumber(left) or 0, tonumber(at), tonumber(interval), tonumber(early))
+    count(tonumber(before), tonumber(left) or 0, tonumber(at), tonumber(interval), tonumber(early), isLate == '1')
   local told = isTold == '1' and '=' .. version or known or ''
   redis.call('SET', P .. 'visor:' .. key, at .. ' ' .. digits(counted) .. '/' .. digits(rest) .. ' ' .. told)
   redis.call('ZADD', P .. 'visors', at, key)
@@ -85,7 +85,7 @@ local function beat(key, at, interval, early, day, slot, lastSlot, isTold, versi
   return counts and 'counted' or 'seen'
 end
 local results = {}
-for at = 1, #ARGV, 13 do table.insert(results, beat(unpack(ARGV, at, at + 12))) end
+for at = 1, #ARGV, 14 do table.insert(results, beat(unpack(ARGV, at, at + 13))) end
 return results
 `;
 
@@ -250,7 +250,15 @@ function argumentsOf(
   const day = dayOf(atMs);
   const told = [version === undefined ? 0 : 1, version ?? ""];
   const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
-  const when = [atMs, intervalMs, earlyMs, day, slotOf(atMs), 8 * SLOT_BYTES - 1];
+  const when = [
+    atMs,
+    intervalMs,
+    earlyMs,
+    beat.isLate === true ? 1 : 0,
+    day,
+    slotOf(atMs),
+    8 * SLOT_BYTES - 1,
+  ];
   return [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
 }
 
