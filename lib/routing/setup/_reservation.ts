@@ -112,8 +112,10 @@ async function dialVisor(visor: PublicKey, context: Dialling): Promise<Lease> {
     results.settle(visor, "reached");
     return lease;
   } catch (error) {
-    // Attempts that fail slowly never come to their end: the request's time is over before.
-    const hasFailed = failures.length > 0 || signal.reason instanceof TimedOutError;
+    // Attempts that fail slowly never come to their end: the request's time is over before. One failure before its
+    // caller left says little: it may have been transient.
+    const hasLeft = signal.aborted && !(signal.reason instanceof TimedOutError);
+    const hasFailed = !hasLeft || failures.length > 1;
     results.settle(visor, hasFailed ? "failed" : "abandoned");
     throw error;
   }

@@ -23,10 +23,13 @@ import {
 export const SETUP_NODE_DIAL_TIMEOUT_MS = 10_000;
 /** Of one request: a setup node may let it wait for 30 s, and work on it for 30 s. */
 export const SETUP_ANSWER_TIMEOUT_MS = 60_000;
-/** How long an answer is waited for whose source has left, to take its route back: no set-up takes longer. */
+/** How long an answer is waited for whose source has left, to take its route back: no set-up that has begun takes longer. */
 export const LEAVE_WAIT_MS = 30_000;
-/** Answers that are waited for so. Of further ones the setup node is told to take the route back itself. */
-export const LEAVING_MAX = 64;
+/**
+ * Answers that are waited for so: half the places of one key at a setup node, so that dials to come have the others.
+ * Of further ones the setup node is told to take the route back itself.
+ */
+export const LEAVING_MAX = 8;
 
 export interface SetupClientOptions {
   readonly world: Pick<World, "clock">;

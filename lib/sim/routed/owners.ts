@@ -121,8 +121,11 @@ function ruleOrphans(
     return [{ line: `${about} of a transport that has ended`, withinMs: RULE_WITHOUT_TRANSPORT_MS }];
   }
   if (rule.kind === "intermediary") {
-    const isOwned = leadsToGroup(visor, rule, up, 0);
-    return isOwned ? [] : [{ line: `${about} of a route that has ended`, withinMs: ruleWithinMs }];
+    const end = endOf(visor, rule, up, 0);
+    if (end === "group") return [];
+    // Its transport is not known to be dead, and whoever is at the other end may wait for it.
+    const withinMs = end === "gone" ? Math.max(ruleWithinMs, GROUP_WITHOUT_PEER_MS) : ruleWithinMs;
+    return [{ line: `${about} of a route that has ended`, withinMs }];
   }
   const isOwned = router.groups().some((group) =>
     rule.kind === "consume"
@@ -135,16 +138,21 @@ function ruleOrphans(
 /** More hops than a route of a fleet has. */
 const HOPS_MAX = 32;
 
-/** Along the rules of a route to the visor that consumes its packets. */
-function leadsToGroup(visor: WholeVisor, rule: Rule, up: Up, depth: number): boolean {
+/**
+ * Where the rules of a route lead: to the group that consumes its packets, to a visor that is gone or has lost the
+ * transport, or nowhere.
+ */
+function endOf(visor: WholeVisor, rule: Rule, up: Up, depth: number): "group" | "gone" | "nowhere" {
   if (rule.kind === "consume") {
-    return visor.node.router.groups().some(({ routeId }) => routeId === rule.routeId);
+    const isThere = visor.node.router.groups().some(({ routeId }) => routeId === rule.routeId);
+    return isThere ? "group" : "nowhere";
   }
   const transport = visor.node.transports.find(rule.nextTransportId);
-  const next = transport === undefined ? undefined : up.get(transport.remote);
-  const following = next?.node.router.rules().find(({ routeId }) => routeId === rule.nextRouteId);
-  return next !== undefined && following !== undefined && depth < HOPS_MAX &&
-    leadsToGroup(next, following, up, depth + 1);
+  if (transport === undefined) return "nowhere";
+  const next = up.get(transport.remote);
+  if (next?.node.transports.find(transport.id) === undefined) return "gone";
+  const following = next.node.router.rules().find(({ routeId }) => routeId === rule.nextRouteId);
+  return following === undefined || depth >= HOPS_MAX ? "nowhere" : endOf(next, following, up, depth + 1);
 }
 
 function transportOrphans(visor: WholeVisor, up: Up, fleet: RoutedFleet): Orphan[] {

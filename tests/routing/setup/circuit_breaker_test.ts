@@ -470,20 +470,23 @@ Deno.test("RT-6: the request's own end is a failure of who was not reached by th
     assert.equal(breaker.circuitOf(key("dead")), undefined);
   }));
 
-Deno.test("RT-6: a caller who leaves behind an attempt that failed takes the failure back from nobody", () =>
-  withBreaker(async (rig, breaker) => {
-    const { node, clock, visor } = rig;
-    await toHalfOpen(rig);
-    visor("dead").onDial = () => {
-      throw new DmsgError(202);
-    };
-    const leaving = new AbortController();
-    outcomeOf(ask(node, routeAlong("alice", "dead"), leaving.signal));
-    await clock.advance(500);
-    leaving.abort(new Error("gone"));
-    await clock.advance(0);
-    assert.equal(breaker.circuitOf(key("dead")), "open");
-  }));
+Deno.test("RT-6: a caller who leaves behind attempts that failed leaves the failure there; behind one, it says nothing", async () => {
+  for (const [leavesAfterMs, state] of [[500, "half_open"], [1_500, "open"]] as const) {
+    await withBreaker(async (rig, breaker) => {
+      const { node, clock, visor } = rig;
+      await toHalfOpen(rig);
+      visor("dead").onDial = () => {
+        throw new DmsgError(202);
+      };
+      const leaving = new AbortController();
+      outcomeOf(ask(node, routeAlong("alice", "dead"), leaving.signal));
+      await clock.advance(leavesAfterMs);
+      leaving.abort(new Error("gone"));
+      await clock.advance(0);
+      assert.equal(breaker.circuitOf(key("dead")), state);
+    });
+  }
+});
 
 Deno.test("RT-6: a dial that is repeated is the probe until its last attempt", () =>
   withBreaker(async (rig, breaker) => {

@@ -537,7 +537,7 @@ Deno.test("RT-4: no answer is waited for longer than 30 s, nor when it says no, 
   });
 });
 
-Deno.test("RT-4: 64 answers are waited for; of further ones the setup node is told", () =>
+Deno.test("RT-4: so many answers are waited for; of further ones the setup node is told", () =>
   withDialer(async (rig) => {
     for (let dial = 0; dial < LEAVING_MAX; dial++) await calledOff(rig, 0);
     assert.equal(rig.ends.length, 0);
