@@ -134,7 +134,10 @@ class SystemReadableFile implements ReadableFile {
   }
 }
 
-/** A link is followed, so that the file it names is replaced and not the link. */
+/**
+ * A link is followed, so that the file it names is replaced and not the link. What is no file, a pipe or a device, is
+ * written to as it is; but what is for its owner alone does not go into what somebody else left there.
+ */
 async function openWrite(
   path: string,
   { mode, keepsOwner = mode === undefined }: WriteOptions = {},
@@ -143,6 +146,7 @@ async function openWrite(
   return await attempt(path, "write", async () => {
     const old = await statIfAny(path);
     if (old?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${path}`);
+    if (old?.isFile === false && (keepsOwner || isOwn(old))) return await openInPlace(path, ledger);
     const target = old === undefined ? path : await Deno.realPath(path);
     const suffix = crypto.getRandomValues(new Uint8Array(6)).toHex();
     const temporary = join(dirname(target), `.skyctl-${suffix}.tmp`);
@@ -158,6 +162,30 @@ async function openWrite(
     }
     return new SystemWritableFile(target, temporary, file, ledger.open("file"));
   });
+}
+
+/** Ours, or the machine's, as /dev/null is. */
+function isOwn({ uid }: Deno.FileInfo): boolean {
+  return uid === 0 || uid === Deno.uid();
+}
+
+async function openInPlace(path: string, ledger: Ledger): Promise<WritableFile> {
+  const file = await Deno.open(path, { write: true });
+  const release = ledger.open("file");
+  let isDone = false;
+  const close = (): Promise<void> => {
+    if (!isDone) {
+      isDone = true;
+      file.close();
+      release();
+    }
+    return Promise.resolve();
+  };
+  return {
+    write: (bytes) => attempt(path, "write", () => writeAll(file, bytes)),
+    commit: close,
+    discard: close,
+  };
 }
 
 /**
