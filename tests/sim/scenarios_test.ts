@@ -17,6 +17,17 @@ for (const { scenario, seed } of plan) {
   });
 }
 
+// Courses that each need what others do without: a failed connection that is ended, rules of a way back that was never
+// used, a session over UDP that ends in silence.
+for (
+  const [name, seed] of [["partial-set-up", 1], ["partial-set-up", 25], ["half-open-sudph", 10]] as const
+) {
+  Deno.test(`${name}: a course of its own (seed ${seed})`, async () => {
+    const verdict = await rehearse(scenarioNamed(name), { seed });
+    assert.ok(verdict.good, renderFailure(verdict, commit));
+  });
+}
+
 for (const [name, seed] of [["stall", 1], ["stall", 3], ["half-open", 2], ["cut-off", 3]] as const) {
   Deno.test(`small fleets: ${name} with one server and two visors (seed ${seed})`, async () => {
     const verdict = await rehearse(scenarioNamed(name), { seed, servers: 1, visors: 2 });
