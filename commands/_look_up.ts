@@ -21,7 +21,7 @@ import {
   type DmsgNetwork,
   joinNetwork,
   type NetworkClient,
-  networkOfFile,
+  readNetworkFile,
 } from "../lib/directory/mod.ts";
 import type { DmsgClient } from "../lib/dmsg/mod.ts";
 import { type Log, logTo, renderLogRecord, silentLog, TimedOutError } from "../lib/base/mod.ts";
@@ -185,18 +185,15 @@ export async function chosenNetwork(
   { home, deployment }: NetworkOptions & { readonly home: string },
 ): Promise<DmsgNetwork> {
   const { files } = world;
-  const text = async (path: string) => new TextDecoder().decode(await files.read(path));
-  if (deployment !== undefined) return networkOfFile(await text(deployment), deployment);
+  if (deployment !== undefined) return await readNetworkFile(files, deployment);
   const running = await readControlFile(files, home).catch((error) => {
     if (error instanceof NoVisorError) return undefined;
     throw error;
   });
-  if (running?.deploymentFile !== undefined) {
-    return networkOfFile(await text(running.deploymentFile), running.deploymentFile);
-  }
+  if (running?.deploymentFile !== undefined) return await readNetworkFile(files, running.deploymentFile);
   const file = running?.configFile ?? `${home}/visor.json`;
   try {
-    return networkOfConfig(parseVisorConfig(await text(file), file));
+    return networkOfConfig(parseVisorConfig(new TextDecoder().decode(await files.read(file)), file));
   } catch (error) {
     if (!(error instanceof FileNotFoundError)) throw error;
     return networkOfConfig(parseVisorConfig("{}", "the empty configuration"));

@@ -1,7 +1,7 @@
 /** What `skyctl conf pull` does. @module */
 import type { Io } from "../../lib/cli/mod.ts";
 import { confPull, type Pulled } from "../../lib/directory/conf_pull/mod.ts";
-import { type DmsgNetwork, embeddedNetwork, networkOfFile } from "../../lib/directory/mod.ts";
+import { type DmsgNetwork, embeddedNetwork, readNetworkFile } from "../../lib/directory/mod.ts";
 import { parseDmsgUrl } from "../../lib/dmsg/mod.ts";
 import { logOf } from "../_look_up.ts";
 import { DEPLOYMENT_VARIABLE } from "./_deployment_variable.ts";
@@ -57,8 +57,6 @@ async function networkOf(io: Io, { deployment, discovery, testenv }: PullOptions
   const { files } = await io.world();
   const file = deployment ?? (io.env(DEPLOYMENT_VARIABLE) || undefined);
   const name = testenv === true ? "test" : "prod";
-  const network = file === undefined
-    ? embeddedNetwork(name)
-    : networkOfFile(new TextDecoder().decode(await files.read(file)), file, name);
+  const network = file === undefined ? embeddedNetwork(name) : await readNetworkFile(files, file, name);
   return discovery === undefined ? network : { ...network, discoveryDmsg: parseDmsgUrl(discovery).address };
 }

@@ -1,7 +1,7 @@
 /** What `skyctl conf show` does. @module */
 import type { Io } from "../../lib/cli/mod.ts";
 import { renderTable } from "../../lib/cli/table.ts";
-import { networkOfFile } from "../../lib/directory/mod.ts";
+import { readNetworkFile } from "../../lib/directory/mod.ts";
 import { renderConfig } from "../../lib/visor/config/mod.ts";
 import { type Origin, showConfig, type ShownField, UnknownFieldError } from "../../lib/visor/conf/mod.ts";
 import { configFileOf, type ConfigFileOptions, readConfigIfAny } from "./_file.ts";
@@ -19,9 +19,7 @@ export interface ShowOptions extends ConfigFileOptions {
 export async function show(io: Io, wanted: readonly string[], options: ShowOptions): Promise<void> {
   const { files } = await io.world();
   const { deployment, control, logLevel } = options;
-  const network = deployment === undefined
-    ? undefined
-    : networkOfFile(new TextDecoder().decode(await files.read(deployment)), deployment);
+  const network = deployment === undefined ? undefined : await readNetworkFile(files, deployment);
   const values = {
     ...(control === undefined ? {} : { cli_addr: control }),
     ...(logLevel === undefined ? {} : { log_level: logLevel }),

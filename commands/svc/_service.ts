@@ -3,7 +3,12 @@ import { ConnClosedError, type Log, type LogLevel } from "../../lib/base/mod.ts"
 import type { Io } from "../../lib/cli/mod.ts";
 import { parsePublicKey, SecretKey } from "../../lib/crypto/mod.ts";
 import { ConfigError } from "../../lib/deployment/mod.ts";
-import { type DmsgNetwork, embeddedNetwork, networkOfFile, parseAuthority } from "../../lib/directory/mod.ts";
+import {
+  type DmsgNetwork,
+  embeddedNetwork,
+  parseAuthority,
+  readNetworkFile,
+} from "../../lib/directory/mod.ts";
 import {
   processFigures,
   renderSocketAddress,
@@ -275,7 +280,7 @@ export function forcedMode(io: Pick<Io, "env">): ServiceMode | undefined {
 /** The network of `--deployment`, else the embedded one. */
 export async function networkOf({ files }: Pick<World, "files">, deployment: string | undefined) {
   if (deployment === undefined) return embeddedNetwork();
-  return networkOfFile(new TextDecoder().decode(await files.read(deployment)), deployment);
+  return await readNetworkFile(files, deployment);
 }
 
 const MODE_VARIABLE = "SKYWIRE_SVC_MODE";

@@ -14,6 +14,7 @@ import {
   parseDmsgUrl,
   serverEntry,
 } from "../dmsg/mod.ts";
+import type { Files } from "../runtime/mod.ts";
 import { NoDiscoveryError } from "./errors.ts";
 
 /** A dmsg server that is known before anything is looked up. */
@@ -69,6 +70,15 @@ export function networkOfFile(text: string, file: string, wanted: "prod" | "test
     throw new NoDiscoveryError(file);
   }
   return network;
+}
+
+/** The network of the deployment file at this path, see {@link networkOfFile}. Errors: those, `FileNotFoundError` and so on. */
+export async function readNetworkFile(
+  files: Pick<Files, "read">,
+  path: string,
+  wanted?: "prod" | "test",
+): Promise<DmsgNetwork> {
+  return networkOfFile(new TextDecoder().decode(await files.read(path)), path, wanted);
 }
 
 /** An embedded deployment. */

@@ -5,7 +5,7 @@
  */
 import type { LogLevel, LogRecord } from "../base/mod.ts";
 import { generateKeyPair, type KeyPair } from "../crypto/mod.ts";
-import { type DmsgNetwork, networkOfFile, parseAuthority } from "../directory/mod.ts";
+import { type DmsgNetwork, parseAuthority, readNetworkFile } from "../directory/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { FileNotFoundError, renderSocketAddress, type SocketAddress, type World } from "../runtime/mod.ts";
 import {
@@ -252,8 +252,7 @@ async function readDeployment(
   { files }: World,
 ): Promise<DmsgNetwork | undefined> {
   if (deploymentFile === undefined) return undefined;
-  const path = files.absolute(deploymentFile);
-  return networkOfFile(new TextDecoder().decode(await files.read(path)), path);
+  return await readNetworkFile(files, files.absolute(deploymentFile));
 }
 
 /** Where the control API is asked to be; a default port that another program has is given up for a free one. */

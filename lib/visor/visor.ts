@@ -19,7 +19,7 @@ import {
   SERVICE_NAMES,
   serviceOfNetwork,
 } from "../directory/mod.ts";
-import { type AskService, renderDmsgAddress, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import { type AskService, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, serveHttp } from "../http/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
@@ -30,11 +30,10 @@ import type { LogFile } from "./log_file.ts";
 import { type NodeSettings, VisorNode } from "./node.ts";
 import type { Finding } from "./doctor/mod.ts";
 import { tellLog } from "./_log_stream.ts";
-import { nodeStatus } from "./_node_actions.ts";
 import { Survey } from "./_survey.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { ServedFolders } from "./_served_folders.ts";
-import { visorWarnings } from "./_warnings.ts";
+import { healthPage, visorStatus } from "./_visor_status.ts";
 import { logServer } from "./log_server.ts";
 import { tiersNow, Uptime, type UptimeReport } from "./uptime/mod.ts";
 
@@ -215,43 +214,12 @@ export class Visor implements AsyncDisposable {
 
   /** What is true now. */
   status(): VisorStatus {
-    const { world, network, home, logFile, version, hosted } = this.#options;
-    const dmsg = this.dmsg.status();
-    const { ready, sessions, entry, lastFailure } = dmsg;
-    return {
-      publicKey: this.publicKey,
-      version,
-      ready: ready && entry?.published === true,
-      startedAtMs: Math.round(world.clock.wallMs() - (world.clock.monotonicMs() - this.#startedMs)),
-      uptimeMs: Math.round(world.clock.monotonicMs() - this.#startedMs),
-      home,
-      deployment: { name: network.name, file: network.file },
-      dmsg: {
-        ready,
-        sessions: sessions.map(({ remote, remoteAddress, ...rest }) => ({
-          server: remote,
-          remote: this.publicKey,
-          address: remoteAddress,
-          ...rest,
-        })),
-        entry: {
-          published: entry?.published === true,
-          sequence: entry?.sequence?.toString(),
-          publishedAtMs: entry?.publishedAtMs,
-          failure: entry?.failure,
-        },
-        lastFailure,
-      },
-      node: nodeStatus(this.node),
-      services: hosted?.services() ?? [],
+    return visorStatus(this, {
+      ...this.#options,
+      startedMs: this.#startedMs,
       serving: this.#folders.list(),
-      warnings: visorWarnings({
-        dmsg,
-        discoveryAheadMs: this.#network.discoveryAheadMs,
-        wallMs: world.clock.wallMs(),
-        logFailure: logFile.failure,
-      }),
-    };
+      discoveryAheadMs: this.#network.discoveryAheadMs,
+    });
   }
 
   /** Looks at itself, and at what the services have of it: what is wrong, why, and what to do next. */
@@ -338,7 +306,7 @@ export class Visor implements AsyncDisposable {
           own: this.publicKey,
           whitelist: new Set(this.#options.whitelist),
           log,
-          health: () => this.#health(),
+          health: () => healthPage(this.publicKey, this.status()),
           uptime: () => this.uptime(),
           survey: new Survey({
             world,
@@ -357,19 +325,6 @@ export class Visor implements AsyncDisposable {
     });
     this.node.startApps();
     log.info("Visor started", { key: this.publicKey, deployment: network.name });
-  }
-
-  #health(): unknown {
-    const { startedAtMs, version, ready, dmsg } = this.status();
-    return {
-      build_info: { version, commit: "unknown", date: "unknown" },
-      started_at: new Date(startedAtMs).toISOString(),
-      service_name: "visor",
-      public_key: this.publicKey,
-      dmsg_address: renderDmsgAddress({ publicKey: this.publicKey, port: 80 }),
-      dmsg_servers: dmsg.sessions.map(({ server }) => server),
-      ready,
-    };
   }
 
   /** Routes and transports say goodbye over dmsg, while the discovery is told that this visor goes. */

@@ -8,6 +8,8 @@ import { PeerError } from "../../lib/base/mod.ts";
 import { failureOf } from "../../lib/cli/failure.ts";
 import type { AppSummary, TransportSummary, VisorStatus } from "../../lib/control/mod.ts";
 import { parsePublicKey } from "../../lib/crypto/mod.ts";
+import { newCounters } from "../../lib/routing/counters.ts";
+import { newSetupCounters } from "../../lib/routing/setup/counters.ts";
 import { parseTransportId, parseTransportType, transportId } from "../../lib/transport/mod.ts";
 import { HttpStatusError } from "../../commands/dmsg/_curl.ts";
 import { renderRoutes } from "../../commands/route/_render_routes.ts";
@@ -267,26 +269,8 @@ const STATUS: VisorStatus = {
     presence: { services: [], autoconnect: { connected: 0, wanted: 0 } },
     counters: {
       transports: {},
-      router: {
-        packetsForwarded: 0,
-        bytesForwarded: 0,
-        packetsConsumed: 0,
-        unknownRoute: 0,
-        wrongTransport: 0,
-        transportMissing: 0,
-        forwardFailed: 0,
-        transportsStalled: 0,
-        rulesBroken: 0,
-        unknownType: 0,
-        malformed: 0,
-        parkedDropped: 0,
-        serviceDropped: 0,
-        rulesRefused: 0,
-        groupsOpened: 0,
-        groupsFailed: 0,
-        groupsStalled: 0,
-      },
-      setup: { connectionsRefused: 0, callsRefused: 0, gatewayConnectionsRefused: 0 },
+      router: newCounters(),
+      setup: newSetupCounters(),
       apps: { streamsRefused: 0 },
     },
   },

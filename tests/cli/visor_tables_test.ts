@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { renderStatus } from "../../commands/visor/_render_status.ts";
 import { renderUptime } from "../../commands/visor/_render_uptime.ts";
 import type { NodeCounters, UptimeSummary, VisorStatus } from "../../lib/control/mod.ts";
+import { newCounters } from "../../lib/routing/counters.ts";
+import { newSetupCounters } from "../../lib/routing/setup/counters.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -10,26 +12,8 @@ const START = Date.parse("2026-06-18T09:00:00Z");
 
 const COUNTERS: NodeCounters = {
   transports: {},
-  router: {
-    packetsForwarded: 7,
-    bytesForwarded: 700,
-    packetsConsumed: 9,
-    unknownRoute: 0,
-    wrongTransport: 0,
-    transportMissing: 0,
-    forwardFailed: 0,
-    transportsStalled: 0,
-    rulesBroken: 0,
-    unknownType: 0,
-    malformed: 0,
-    parkedDropped: 0,
-    serviceDropped: 0,
-    rulesRefused: 0,
-    groupsOpened: 1,
-    groupsFailed: 0,
-    groupsStalled: 0,
-  },
-  setup: { connectionsRefused: 0, callsRefused: 0, gatewayConnectionsRefused: 0 },
+  router: { ...newCounters(), packetsForwarded: 7, bytesForwarded: 700, packetsConsumed: 9, groupsOpened: 1 },
+  setup: newSetupCounters(),
   apps: { streamsRefused: 0 },
 };
 

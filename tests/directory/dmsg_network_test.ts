@@ -6,9 +6,12 @@ import {
   embeddedNetwork,
   networkOfFile,
   NoDiscoveryError,
+  readNetworkFile,
   renderDeploymentFile,
   seededEntries,
 } from "../../lib/directory/mod.ts";
+import { FileNotFoundError } from "../../lib/runtime/mod.ts";
+import { withSimulation } from "../support/world.ts";
 
 const key = (name: string) => keyPairFromSeed(new TextEncoder().encode(name)).publicKey;
 const SERVERS = [
@@ -34,6 +37,20 @@ Deno.test("networkOfFile() takes production, else the first deployment, and name
   assert.equal(networkOfFile(JSON.stringify({ mine: one, test: two }), "f").name, "mine");
   assert.equal(networkOfFile(JSON.stringify(one), "f").name, "local", "a bare deployment");
 });
+
+Deno.test("readNetworkFile() names its file, takes the network that is wanted, and passes over a byte order mark", () =>
+  withSimulation(1, async (simulation) => {
+    const { files } = simulation.node("somebody");
+    const both = {
+      prod: { dmsg_discovery: "http://one:9090", dmsg_servers: SERVERS },
+      test: { dmsg_discovery: "http://two:9090", dmsg_servers: SERVERS },
+    };
+    await files.write("/d.json", new TextEncoder().encode(`\ufeff${JSON.stringify(both)}`));
+    const prod = await readNetworkFile(files, "/d.json");
+    assert.deepEqual([prod.discoveryHttp, prod.file], ["http://one:9090", "/d.json"]);
+    assert.equal((await readNetworkFile(files, "/d.json", "test")).discoveryHttp, "http://two:9090");
+    await assert.rejects(readNetworkFile(files, "/none.json"), FileNotFoundError);
+  }));
 
 Deno.test("networkOfFile() reads the discovery's dmsg address, with port 80 unless it says another", () => {
   const of = (dmsg_discovery_dmsg: string) =>

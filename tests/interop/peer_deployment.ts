@@ -57,14 +57,7 @@ export async function startWholePeerDeployment(lab: Lab, peer: PeerBuild): Promi
   const confConfig = lab.path("conf.json");
   await Deno.writeTextFile(
     setupConfig,
-    JSON.stringify({
-      public_key: setup.publicKey,
-      secret_key: setup.secretKey,
-      port: ports.setup,
-      dmsg: { discovery: discovery.url, sessions_count: 1, servers: [] },
-      transport_discovery: services.transport_discovery,
-      log_level: "info",
-    }),
+    JSON.stringify({ ...nodeConfig(setup, discovery.url, services.transport_discovery), port: ports.setup }),
   );
   start("transport setup node", ["svc", "tps", "-c", setupConfig]);
   await Deno.writeTextFile(
@@ -169,13 +162,7 @@ async function startBase(lab: Lab, peer: PeerBuild, { discoveryOnDmsg = false } 
   const setup = lab.path("setup-node.json");
   await Deno.writeTextFile(
     setup,
-    JSON.stringify({
-      public_key: setupNode.publicKey,
-      secret_key: setupNode.secretKey,
-      dmsg: { discovery: discovery.url, sessions_count: 1, servers: [] },
-      transport_discovery: services.transport_discovery,
-      log_level: "info",
-    }),
+    JSON.stringify(nodeConfig(setupNode, discovery.url, services.transport_discovery)),
   );
   start("route finder", ["svc", "rf", "-a", `127.0.0.1:${rf}`, ...pg, ...await common("route finder")]);
   start("address resolver", [
@@ -238,4 +225,19 @@ async function nameServices(lab: Lab, services: WholeDeployment["services"]): Pr
 async function up(url: string): Promise<void> {
   const what = () => `nothing answers at ${url}`;
   await poll(async () => await answers(url) || undefined, { withinMs: SERVICE_UP_MS, what });
+}
+
+/** What setup nodes of both kinds read from their file. */
+function nodeConfig(
+  { publicKey, secretKey }: { readonly publicKey: string; readonly secretKey: string },
+  discovery: string,
+  transport_discovery: string,
+): object {
+  return {
+    public_key: publicKey,
+    secret_key: secretKey,
+    dmsg: { discovery, sessions_count: 1, servers: [] },
+    transport_discovery,
+    log_level: "info",
+  };
 }

@@ -36,6 +36,7 @@ export * from "./hops.ts";
 export { type PooledConnection, SETUP_CONNECTION, SETUP_LEASE } from "./_connection_pool.ts";
 export type { DialVisor } from "./_reservation.ts";
 export * from "./route_dialer.ts";
+export * from "./route_dialer_options.ts";
 export * from "./setup_connections.ts";
 export * from "./setup_calls.ts";
 export * from "./setup_client.ts";

@@ -8,16 +8,15 @@
  *
  * @module
  */
-import { type Conn, ConnClosedError, describeError, type Log, Scope } from "../../base/mod.ts";
+import { type Conn, ConnClosedError, describeError, Scope } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
-import { AWAIT_SETUP_PORT, type DmsgClient, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
-import { withTimeout, type World } from "../../runtime/mod.ts";
-import { PacketType, parseTransportId, type TransportId, type TransportType } from "../../transport/mod.ts";
+import { AWAIT_SETUP_PORT, SETUP_NODE_PORT } from "../../dmsg/mod.ts";
+import { withTimeout } from "../../runtime/mod.ts";
+import { PacketType, parseTransportId } from "../../transport/mod.ts";
 import type { RouteAddress, RouteDescriptor } from "../descriptor.ts";
 import type { Hop } from "../hop.ts";
 import { type EdgeRules, RULE_KEEP_ALIVE_NS } from "../rule.ts";
 import { type AppDirectConn, dialAppDirect, isUnanswered } from "./app_direct.ts";
-import type { MakeTransport } from "./automatic_transports.ts";
 import { DirectSetup } from "./direct_setup.ts";
 import {
   DirectDialError,
@@ -29,7 +28,13 @@ import {
   RouteSetupError,
 } from "./errors.ts";
 import { checkRoute } from "./generate_rules.ts";
-import { type HopLabel, mirrored, resolveHops, type TransportDirectory } from "./hops.ts";
+import { mirrored, resolveHops } from "./hops.ts";
+import type {
+  DialledTransport,
+  DialRouteOptions,
+  FoundHop,
+  RouteDialerOptions,
+} from "./route_dialer_options.ts";
 import { SetupClient } from "./setup_client.ts";
 import type { BidirectionalRoute } from "./wire_types.ts";
 
@@ -42,80 +47,6 @@ export const MAX_HOPS_DEFAULT = 50;
 
 /** Paths that are asked for when none of the few that a finder gives by itself can be used; it gives no more. */
 export const FOUND_PATHS_MAX = 20;
-
-/** One transport of a found path. */
-export interface FoundHop {
-  readonly transportId: string;
-  readonly from: PublicKey;
-  readonly to: PublicKey;
-}
-
-/** Finds paths: for each pair its paths, best first. A `RouteFinderClient` does. */
-export type FindRoutes = (
-  pairs: readonly (readonly [PublicKey, PublicKey])[],
-  limits: { readonly minHops: number; readonly maxHops: number; readonly count?: number },
-  signal?: AbortSignal,
-) => Promise<readonly (readonly (readonly FoundHop[])[])[]>;
-
-/** A transport as the dialler needs it. */
-export interface DialledTransport {
-  readonly id: TransportId;
-  readonly type: string;
-  readonly remote: PublicKey;
-  readonly isLive: boolean;
-  openStream(kind: typeof PacketType.appDirect): Conn;
-}
-
-/** A `TransportManager` is one. */
-export interface DialerTransports {
-  transports(): readonly unknown[];
-  find(id: TransportId): DialledTransport | undefined;
-  /** Live ones, the preferred first. */
-  to(remote: PublicKey): readonly DialledTransport[];
-  dial(
-    remote: PublicKey,
-    type: TransportType,
-    options: { readonly label: string; readonly signal?: AbortSignal },
-  ): Promise<DialledTransport>;
-}
-
-/** What of a `Router` is needed; `G` is its route group. */
-export interface DialerRouter<G extends Conn> {
-  reserveIds(count: number): number[];
-  ephemeralPort(): number;
-  open(edge: EdgeRules, options: { readonly signal?: AbortSignal }): Promise<G>;
-}
-
-export interface RouteDialerOptions<G extends Conn> {
-  readonly world: Pick<World, "clock">;
-  readonly local: PublicKey;
-  readonly router: DialerRouter<G>;
-  readonly transports: DialerTransports;
-  readonly dmsg: Pick<DmsgClient, "dial">;
-  readonly findRoutes: FindRoutes;
-  readonly setupNodes: () => readonly PublicKey[];
-  /** Transports of other visors, for hops that are given. */
-  readonly directory?: TransportDirectory;
-  /** Makes a transport to the destination where there is none. */
-  readonly autoTransports?: MakeTransport;
-  /** Default 1; 0 means 1. */
-  readonly minHops?: number;
-  readonly log: Log;
-}
-
-export interface DialRouteOptions {
-  /** Fewest transports of the route. */
-  readonly minHops?: number;
-  /** Most transports of the route. */
-  readonly maxHops?: number;
-  /** The way there, instead of one that is found. */
-  readonly forward?: readonly HopLabel[];
-  /** The way back. Default: the way there, mirrored. */
-  readonly reverse?: readonly HopLabel[];
-  /** Over a transport with the visor itself, or not at all. */
-  readonly direct?: boolean;
-  readonly signal?: AbortSignal;
-}
 
 /** What an attempt needs to know of those before. */
 interface Search {
