@@ -121,8 +121,8 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
     if (folder !== file && folder !== "") await files.makeDirectory(folder, { mode: 0o700 });
     await whileLocked(world, file, async () => {
       if (!isDropped) await refuseChanged(files, file, old?.text); // while services were asked
-      const keepsOwner = options.regen === true; // a visor of that user is to read it
-      await files.write(file, new TextEncoder().encode(text), { mode: 0o600, keepsOwner });
+      const owner = options.regen === true ? "kept" : "own"; // a visor of that user is to read it
+      await files.write(file, new TextEncoder().encode(text), { mode: 0o600, owner });
     }, { signal: io.signal });
   }
   if (isHidden) return;

@@ -117,10 +117,11 @@ export interface WriteOptions {
   /** Permission bits. Default: those of the file that is replaced, to the bit; of a new one 0o644, less the umask. */
   readonly mode?: number;
   /**
-   * Owner and group of the file that is replaced are those of the new one; else it belongs to whoever writes. Default:
-   * true without a mode. False with one: what is written for its owner alone is not given to whoever left a file there.
+   * Whose the new file is: "kept", owner and group of what it replaces, or nothing is written; "tried", those where the
+   * system lets us; "own", of whoever writes. Default: "tried" without a mode, "own" with one: what is written for its
+   * owner alone is not given to whoever left a file there.
    */
-  readonly keepsOwner?: boolean;
+  readonly owner?: "kept" | "tried" | "own";
 }
 
 /** Nobody else has it, in this process or another one. It ends with its process, however that ends. */

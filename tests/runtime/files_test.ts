@@ -282,7 +282,7 @@ Deno.test({
       const file = await files.openWrite(`${at}/file`);
       await file.commit();
       assert.deepEqual(await owner(), [1234, 5678, 0o4664]);
-      await files.write(`${at}/file`, bytes("new"), { mode: 0o600, keepsOwner: true });
+      await files.write(`${at}/file`, bytes("new"), { mode: 0o600, owner: "kept" });
       assert.deepEqual(await owner(), [1234, 5678, 0o600]);
       await files.write(`${at}/file`, bytes("a secret"), { mode: 0o600 });
       assert.deepEqual(await owner(), [0, Deno.gid(), 0o600], "nobody else's");
@@ -290,7 +290,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "write() that may not keep the owner changes nothing, and says whose file it is",
+  name: "write() that must keep an owner and may not changes nothing, and says whose file it is",
   ignore: !SYSTEM_HAS_OWNERS || Deno.uid() !== 0,
   fn: () =>
     inFolder(async (files, at, handles) => {
@@ -299,7 +299,7 @@ Deno.test({
       const { chown } = handles;
       handles.chown = () => Promise.reject(Object.assign(new Error("EPERM"), { code: "EPERM" })); // as for a user
       try {
-        await assert.rejects(files.write(`${at}/file`, bytes("new")), (error) => {
+        await assert.rejects(files.write(`${at}/file`, bytes("new"), { owner: "kept" }), (error) => {
           assert(error instanceof NotPermittedError);
           assert.match(error.message, /Cannot keep owner and group \(1234:5678\)/);
           assert.match(error.hint!, /as the file's owner/);
@@ -311,6 +311,28 @@ Deno.test({
       assert.equal(text(await files.read(`${at}/file`)), "old");
       assert.deepEqual(await files.list(at), ["file"]);
       assert.equal((await Deno.stat(`${at}/file`)).uid, 1234);
+    }),
+});
+
+Deno.test({
+  name:
+    "write() that may not keep the owner makes the file ours when that will do, and never lets it run as us",
+  ignore: !SYSTEM_HAS_OWNERS || Deno.uid() !== 0,
+  fn: () =>
+    inFolder(async (files, at, handles) => {
+      await files.write(`${at}/file`, bytes("old"));
+      await Deno.chown(`${at}/file`, 1234, 5678);
+      await Deno.chmod(`${at}/file`, 0o4666);
+      const { chown } = handles;
+      handles.chown = () => Promise.reject(Object.assign(new Error("EPERM"), { code: "EPERM" })); // as for a user
+      try {
+        await files.write(`${at}/file`, bytes("new"));
+      } finally {
+        handles.chown = chown;
+      }
+      assert.equal(text(await files.read(`${at}/file`)), "new");
+      const { uid, mode } = await Deno.stat(`${at}/file`);
+      assert.deepEqual([uid, mode! & 0o7777], [0, 0o666]);
     }),
 });
 

@@ -140,13 +140,13 @@ class SystemReadableFile implements ReadableFile {
  */
 async function openWrite(
   path: string,
-  { mode, keepsOwner = mode === undefined }: WriteOptions = {},
+  { mode, owner = mode === undefined ? "tried" : "own" }: WriteOptions = {},
   ledger: Ledger,
 ): Promise<WritableFile> {
   return await attempt(path, "write", async () => {
     const old = await statIfAny(path);
     if (old?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${path}`);
-    if (old?.isFile === false && (keepsOwner || isOwn(old))) return await openInPlace(path, ledger);
+    if (old?.isFile === false && (owner !== "own" || isOwn(old))) return await openInPlace(path, ledger);
     const target = old === undefined ? path : await Deno.realPath(path);
     const suffix = crypto.getRandomValues(new Uint8Array(6)).toHex();
     const temporary = join(dirname(target), `.skyctl-${suffix}.tmp`);
@@ -154,7 +154,7 @@ async function openWrite(
     // Nobody else's until it has its mode: it may be a secret.
     const file = await open(temporary, "wx", old === undefined ? mode ?? MODE_DEFAULT : MODE_MEANWHILE);
     try {
-      if (old !== undefined) await takeAfter(file, old, { mode: mode ?? permissionsOf(old), keepsOwner });
+      if (old !== undefined) await takeAfter(file, old, { mode: mode ?? permissionsOf(old), owner });
     } catch (error) {
       await file.close();
       await Deno.remove(temporary).catch(() => {}); // the failure that led here is the one to tell
@@ -195,15 +195,16 @@ async function openInPlace(path: string, ledger: Ledger): Promise<WritableFile> 
 async function takeAfter(
   file: FileHandle,
   old: Deno.FileInfo,
-  { mode, keepsOwner }: { readonly mode: number; readonly keepsOwner: boolean },
+  { mode, owner }: { readonly mode: number; readonly owner: Required<WriteOptions>["owner"] },
 ): Promise<void> {
   if (old.uid === null || old.gid === null) return; // Windows: the folder says who may do what
   const { uid, gid } = await file.stat();
-  if (keepsOwner && (uid !== old.uid || gid !== old.gid)) {
+  if (owner !== "own" && (uid !== old.uid || gid !== old.gid)) {
     try {
       await file.chown(old.uid, old.gid);
     } catch (cause) {
       if (!isDenied(cause)) throw cause;
+      if (owner === "tried") return await file.chmod(mode & 0o777); // to run as somebody is meant of that owner
       throw new NotPermittedError(`Cannot keep owner and group (${old.uid}:${old.gid}) of the file`, {
         cause,
         hint: "do it as the file's owner, or as root",

@@ -7,7 +7,7 @@ import {
   setValueEdit,
   whileLocked,
 } from "../../../lib/deployment/edit/mod.ts";
-import { sleep, type World } from "../../../lib/runtime/mod.ts";
+import { NotPermittedError, sleep, type World } from "../../../lib/runtime/mod.ts";
 import { withSimulation } from "../../support/world.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -48,6 +48,23 @@ Deno.test("editFile() of many at once: each acknowledged change is in the file",
     assert(done.every(({ changed }) => changed));
     assert.deepEqual(Object.keys(JSON.parse(await textOf(world))).sort(), ["a", ...names].sort());
     assert.equal((await world.files.info("/file.json"))!.mode, 0o640);
+  }));
+
+Deno.test("editFile() writes only where the owner can be kept: the visor that has the file is to read it", () =>
+  withFile(6, async (world) => {
+    const asked: unknown[] = [];
+    const files = {
+      ...world.files,
+      write(path: string, _bytes: Uint8Array, options: unknown) {
+        asked.push(options);
+        return Promise.reject(new NotPermittedError(`Cannot keep owner and group of ${path}`));
+      },
+    };
+    const edited = editFile(Object.assign(Object.create(world), { files }), "/file.json", setting("a", 2));
+    await assert.rejects(edited, NotPermittedError);
+    assert.deepEqual(asked, [{ owner: "kept" }]);
+    assert.equal(await textOf(world), '{"a":1}');
+    await (await world.files.tryLock("/file.json"))!.release();
   }));
 
 Deno.test("editFile() tells the text that it changed, and needs neither lock nor right to write for no change", () =>
