@@ -9,7 +9,6 @@ import { generateKeyPair, type PublicKey } from "../crypto/mod.ts";
 import {
   type AskService,
   type DmsgAddress,
-  DmsgError,
   HTTP_PORT,
   renderDmsgAddress,
   SETUP_NODE_PORT,
@@ -111,8 +110,6 @@ export async function healthOf(
         (signal) =>
           service === SETUP_NODE
             ? askSetupNode(client, { world: options.world, publicKey, signal })
-            : service === TRANSPORT_SETUP
-            ? askTransportSetup(client.askService(spoken(service), { dmsg }), signal)
             : askHealth(client.askService(spoken(service), { dmsg }), signal),
       );
     })()]),
@@ -147,7 +144,7 @@ export function addressesOf(network: DmsgNetwork): [service: string, address: Se
     ["dmsg-discovery", { http, dmsg }],
     ...members,
     ...nodes(SETUP_NODE, setupNodes, SETUP_NODE_PORT),
-    ...nodes(TRANSPORT_SETUP, transportSetup, TRANSPORT_SETUP_SERVICE_PORT),
+    ...nodes("transport-setup", transportSetup, TRANSPORT_SETUP_SERVICE_PORT),
   ];
 }
 
@@ -211,18 +208,6 @@ async function askSetupNode(
   }
 }
 
-/** One of 2024 serves nothing over dmsg. That it says so itself, over its own session, is what can be known of it. */
-async function askTransportSetup(ask: AskService, signal: AbortSignal): Promise<Found> {
-  try {
-    return await askHealth(ask, signal);
-  } catch (error) {
-    for (let cause = error; cause instanceof Error; cause = cause.cause) {
-      if (cause instanceof DmsgError && cause.dmsgCode === NO_LISTENER) return {};
-    }
-    throw error;
-  }
-}
-
 /** What services of any year say of themselves. */
 async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   const { status, text } = await ask({ method: "GET", path: "/health" }, signal);
@@ -270,9 +255,6 @@ const NAMES = [
 ] as const;
 
 const SETUP_NODE = "setup-node";
-const TRANSPORT_SETUP = "transport-setup";
-/** "request has no associated listener", which comes from the key that was dialled. */
-const NO_LISTENER = 306;
 /** Of a version in a table. */
 const VERSION_CHARS_MAX = 64;
 /** Of an answer that is no health. */

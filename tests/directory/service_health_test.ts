@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
 import { addressesOf, checkHealth, type DmsgNetwork, healthOf } from "../../lib/directory/mod.ts";
-import { DmsgError } from "../../lib/dmsg/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { pair } from "../services/service_support.ts";
@@ -100,36 +99,6 @@ Deno.test("a network's services by their names in commands", () => {
   });
   assert.deepEqual([name, address.dmsg!.port], ["transport-setup", 48]);
 });
-
-for (
-  const [what, cause, isUp] of [
-    ["of 2024, which says itself that it serves nothing over dmsg, is up", new DmsgError(306), true],
-    ["that no server has a session of is down", new DmsgError(202), false],
-    ["that fails in another way is down", new Error("it is on fire"), false],
-  ] as const
-) {
-  Deno.test(`healthOf(): a transport setup node ${what}`, () =>
-    withSimulation(3, async (simulation) => {
-      const client = {
-        dmsg: { isConnected: true },
-        askService: () => () => Promise.reject(new Error("Cannot ask it", { cause })),
-      };
-      await simulation.run(async () => {
-        const { clock } = simulation.node("here");
-        const of = { ...network, servers: [], setupNodes: [], transportSetup: [pair("tsn").publicKey] };
-        const rows = await healthOf(client as unknown as Parameters<typeof healthOf>[0], {
-          world: { clock },
-          network: of,
-          timeoutMs: 1_000,
-        });
-        const routeFinder = rows.find((row) => row.service === "route-finder" && row.way === "dmsg")!;
-        assert.equal(routeFinder.isUp, false, "whatever a service of which there are pages fails with");
-        const { failure, ...row } = rows.find(({ service }) => service === "transport-setup")!;
-        assert.deepEqual([row.isUp, row.version], [isUp, undefined]);
-        assert.equal(failure, isUp ? undefined : `Cannot ask it: ${cause.message}`);
-      });
-    }));
-}
 
 Deno.test("healthOf(): a service is asked by one name both ways, as whoever else asks it", () =>
   withSimulation(2, async (simulation) => {

@@ -18,7 +18,7 @@ import type { WholeDeployment } from "./service_build.ts";
 import type { CommandRole, ServiceRole } from "./service_rows.ts";
 
 /** Exit codes: something is down; a service says no. */
-const NOT_THERE = 4;
+const [DOWN, NOT_THERE] = [3, 4];
 
 /** One cell each. */
 export async function tryCommands(
@@ -38,11 +38,14 @@ export async function tryCommands(
     const { code, stdout } = await run("svc", "health", ...network);
     const rows: ServiceHealth[] = JSON.parse(stdout);
     const down = rows.filter(({ isUp }) => !isUp);
-    assert.deepEqual(down, []);
-    assert.equal(code, 0);
+    // The transport setup node of 2024 has no web server on dmsg, and so nothing that could say how it is.
+    const expected = isControl ? [] : ["transport-setup"];
+    assert.deepEqual(down.map(({ service }) => service), expected, JSON.stringify(down));
+    assert.ok(down.every(({ way, failure }) => way === "dmsg" && failure !== undefined));
+    assert.equal(code, down.length === 0 ? 0 : DOWN);
     const ways = (name: ServiceHealth["way"]) => rows.filter(({ way, isUp }) => way === name && isUp).length;
     assert.equal(ways("http"), Object.keys(deployment.overDmsg).length);
-    return `${ways("http")} by HTTP and ${ways("dmsg")} over dmsg, all up`;
+    return `${ways("http")} by HTTP and ${ways("dmsg")} over dmsg are up, ${down.length} cannot be asked`;
   });
 
   await tell("command: svc ls", async () => {
