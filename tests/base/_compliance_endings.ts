@@ -241,6 +241,19 @@ export const ENDING_CASES: readonly ComplianceCase[] = [
     },
   },
   {
+    name: "a reset by whoever has read everything is no end, either",
+    needs: "reset",
+    async run(bench) {
+      const { near, far } = bench;
+      const [reading, taking] = [track(near.read()), track(far.read())];
+      await bench.wait(near.write(THERE.bytes(0, 100)), "a write");
+      await bench.wait(taking, "a read at the other end");
+      await bench.quiet();
+      await reset(bench);
+      assertReset(await bench.failure(reading, "the pending read"), "The pending read");
+    },
+  },
+  {
     name: "a reset fails the write that waits, the queued ones and all later ones for the same reason",
     needs: "reset",
     async run(bench) {

@@ -18,9 +18,15 @@ for (const { scenario, seed } of plan) {
 }
 
 // Courses that each need what others do without: a failed connection that is ended, rules of a way back that was never
-// used, a session over UDP that ends in silence.
+// used, a session over UDP that ends in silence, a second route without the hop that failed, time for a second type.
 for (
-  const [name, seed] of [["partial-set-up", 1], ["partial-set-up", 25], ["half-open-sudph", 10]] as const
+  const [name, seed] of [
+    ["partial-set-up", 1],
+    ["partial-set-up", 25],
+    ["half-open-sudph", 10],
+    ["dead-hop-first", 1],
+    ["nat-kinds", 6],
+  ] as const
 ) {
   Deno.test(`${name}: a course of its own (seed ${seed})`, async () => {
     const verdict = await rehearse(scenarioNamed(name), { seed });

@@ -149,6 +149,10 @@ Deno.test("SV-5: another visor's log is followed over its restart, and over a br
     await fleet.start("B");
     await fleet.until("it is found again", () => told.length === 2, 90_000);
     assert.match(told.splice(0).join("; "), /^\(back\); INFO \[skyctl\]: Visor started key=/);
+    await fleet.stop("B");
+    await fleet.start("B", { config: { survey_whitelist: [] } });
+    await fleet.until("it is refused", () => told.length === 2, 90_000);
+    assert.match(told.splice(0).join("; "), /^\(gone: .+\); \(failed: LOG_REFUSED\)$/);
     await leave();
     const refused = follow(fleet, { key: keyOf("C") });
     await fleet.sleep(5_000);
