@@ -55,6 +55,8 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
       visors: sqlite.statement(`SELECT key, version, seen_ms FROM ${prefix}_visors ORDER BY key`),
       days: sqlite.statement(`
         SELECT key, day, beats, slots FROM ${prefix}_days WHERE day BETWEEN ? AND ? ORDER BY key, day`),
+      daysOf: sqlite.statement(`
+        SELECT key, day, beats, slots FROM ${prefix}_days WHERE key = ? AND day BETWEEN ? AND ? ORDER BY day`),
       addresses: sqlite.statement(`SELECT key, month, address FROM ${prefix}_addresses ORDER BY month, key`),
       ofMonth: sqlite.statement(
         `SELECT key, month, address FROM ${prefix}_addresses WHERE month = ? ORDER BY key`,
@@ -99,15 +101,13 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     });
   }
 
-  days(first: string, last: string): Promise<DayOfVisor<Key>[]> {
-    return this.#sqlite.ask(() =>
-      this.#statements.days.all(first, last).map((row) => ({
-        key: row.key as Key,
-        day: row.day as string,
-        beats: row.beats as number,
-        slots: row.slots as Uint8Array,
-      }))
-    );
+  days(first: string, last: string, keys?: readonly Key[]): Promise<DayOfVisor<Key>[]> {
+    return this.#sqlite.ask(() => {
+      const { days, daysOf } = this.#statements;
+      return keys === undefined
+        ? days.all(first, last).map(counted<Key>)
+        : keys.flatMap((key) => daysOf.all(key, first, last).map(counted<Key>));
+    });
   }
 
   addresses(month?: string): Promise<AddressOfMonth<Key>[]> {
@@ -175,6 +175,15 @@ function visorOf<Key extends string>(row: Row): SeenVisor<Key> {
     key: row.key as Key,
     version: row.version as string | null ?? undefined,
     lastSeenMs: row.seen_ms as number,
+  };
+}
+
+function counted<Key extends string>(row: Row): DayOfVisor<Key> {
+  return {
+    key: row.key as Key,
+    day: row.day as string,
+    beats: row.beats as number,
+    slots: row.slots as Uint8Array,
   };
 }
 

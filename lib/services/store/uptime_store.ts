@@ -78,8 +78,8 @@ export interface UptimeStore<Key extends string = PublicKey> extends Store {
   beats(beats: readonly Beat<Key>[]): Promise<BeatResult[]>;
   /** Everybody who has at least one day, by key; or those of `keys` who have, in that order. */
   visors(keys?: readonly Key[]): Promise<SeenVisor<Key>[]>;
-  /** Every day from `first` to `last`, both `2026-06-10`, by key and day. */
-  days(first: string, last: string): Promise<DayOfVisor<Key>[]>;
+  /** Every day from `first` to `last`, both `2026-06-10`, by key and day; or those of `keys`, in that order. */
+  days(first: string, last: string, keys?: readonly Key[]): Promise<DayOfVisor<Key>[]>;
   /** Every address of a month, or of all months, by month and key: the last one of each key in each month. */
   addresses(month?: string): Promise<AddressOfMonth<Key>[]>;
   /** Forgets days before `day`, visors without one, and addresses of months before `month`. */

@@ -290,8 +290,10 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
   "days are apart, by UTC, and given from the first to the last": async ({ store }) => {
     for (const day of [0, 1, 3]) await store.beat(beatOf(bob, day * 1_440));
     await store.beat(beatOf(alice, 1_440 - 0.001));
-    const told = async (first: string, last: string) =>
-      (await store.days(first, last)).map(({ key, day }) => [key === alice ? "alice" : "bob", day.slice(8)]);
+    const told = async (first: string, last: string, keys?: PublicKey[]) =>
+      (await store.days(first, last, keys)).map((
+        { key, day },
+      ) => [key === alice ? "alice" : "bob", day.slice(8)]);
     assert.deepEqual(await told("2026-06-10", "2026-06-13"), [
       ["alice", "10"],
       ["bob", "10"],
@@ -299,6 +301,18 @@ export const uptimeStoreCompliance: Compliance<UptimeStore> = {
       ["bob", "13"],
     ]);
     assert.deepEqual(await told("2026-06-11", "2026-06-12"), [["bob", "11"]]);
+    assert.deepEqual(await told("2026-06-10", "2026-06-11", [bob, carol, alice]), [
+      ["bob", "10"],
+      ["bob", "11"],
+      ["alice", "10"],
+    ], "in the order of those who are asked for");
+    assert.deepEqual(await told("2026-06-10", "2026-06-13", [alice]), [["alice", "10"]]);
+    assert.deepEqual(await told("2026-06-10", "2026-06-13", []), []);
+    const of = async (key: PublicKey) => (await store.days("2026-06-10", "2026-06-13", [key]))[0];
+    assert.deepEqual(
+      await of(bob),
+      (await store.days("2026-06-10", "2026-06-13")).find(({ key }) => key === bob),
+    );
   },
 
   "each month has the last address of a key that counted; none is kept where none is told": async (

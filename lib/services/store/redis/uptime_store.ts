@@ -159,16 +159,22 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
     return texts.flatMap((text, at) => text === null ? [] : readVisor(asked[at] as Key, text) ?? []);
   }
 
-  async days(first: string, last: string): Promise<DayOfVisor<Key>[]> {
+  async days(first: string, last: string, asked?: readonly Key[]): Promise<DayOfVisor<Key>[]> {
     const days = (await this.#members("days")).filter((day) => first <= day && day <= last);
     const all: DayOfVisor<Key>[] = [];
     for (const day of days) {
-      const keys = await this.#members(`day:${day}`) as Key[];
+      const keys = asked ?? await this.#members(`day:${day}`) as Key[];
       for (let at = 0; at < keys.length; at += BATCH) {
         all.push(...await this.#day(day, keys.slice(at, at + BATCH)));
       }
     }
-    return all.sort((one, other) => compare(one.key, other.key) || compare(one.day, other.day));
+    if (asked === undefined) {
+      return all.sort((one, other) => compare(one.key, other.key) || compare(one.day, other.day));
+    }
+    const places = new Map(asked.map((key, at) => [key, at]));
+    return all.sort((one, other) =>
+      places.get(one.key)! - places.get(other.key)! || compare(one.day, other.day)
+    );
   }
 
   async addresses(month?: string): Promise<AddressOfMonth<Key>[]> {
