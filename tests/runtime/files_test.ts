@@ -33,32 +33,6 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "write() goes into a pipe, by a link too and with a mode, and leaves it a pipe",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const { files, ledger } = systemWorld();
-    const folder = await Deno.makeTempDir();
-    try {
-      await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
-      await Deno.symlink(`${folder}/pipe`, `${folder}/link`);
-      for (const [name, options] of [["pipe", {}], ["link", {}], ["pipe", { mode: 0o600 }]] as const) {
-        // Opened for both, so that neither end waits for the other, whatever write() does.
-        using pipe = await Deno.open(`${folder}/pipe`, { read: true, write: true });
-        await files.write(`${folder}/${name}`, bytes("through a pipe"), options);
-        assert((await Deno.lstat(`${folder}/pipe`)).isFifo, "it is no file now");
-        const into = new Uint8Array(64);
-        assert.equal(text(into.subarray(0, (await pipe.read(into))!)), "through a pipe");
-      }
-      assert((await Deno.lstat(`${folder}/link`)).isSymlink);
-      assert.deepEqual(await files.list(folder), ["link", "pipe"]);
-      assertNothingAlive(ledger);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
-});
-
 /** What holds of Files in every world. `at` is an empty directory. */
 const CASES: Record<string, (world: World, at: string) => Promise<void>> = {
   async "write() replaces a file whole, with its mode"({ files }, at) {

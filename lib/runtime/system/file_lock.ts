@@ -10,16 +10,18 @@ import { basename, dirname, join } from "node:path";
 import type { Ledger } from "../../base/mod.ts";
 import { FileError } from "../errors.ts";
 import type { FileLock } from "../world.ts";
+import { writtenPlace } from "./written_place.ts";
 
 /** Who may read it may lock it: another user's, left there by a kill, must be no lock for ever. It has no content. */
 const LOCK_MODE = 0o644;
 
 /**
- * The lock of the file at `path`, behind links; undefined when somebody has it, or gives it back right now. Throws
- * what the system does.
+ * The lock of the file at `path`, behind links; undefined when somebody has it, or gives it back right now. What is no
+ * file needs none. Throws what the system does.
  */
 export async function tryLock(path: string, ledger: Ledger): Promise<FileLock | undefined> {
   const name = await lockNameOf(path);
+  if (name === undefined) return NO_LOCK;
   const file = await openLockFile(name);
   if (file === undefined) return undefined;
   let isOurs = false;
@@ -55,16 +57,19 @@ class SystemFileLock implements FileLock {
   }
 }
 
-async function lockNameOf(path: string): Promise<string> {
-  let target: string;
-  try {
-    target = await Deno.realPath(path);
-  } catch (error) {
+/** Undefined for a descriptor, a pipe or a device: nobody replaces those, and what is written there comes after. */
+async function lockNameOf(path: string): Promise<string | undefined> {
+  const { path: target, descriptor } = await writtenPlace(path);
+  if (descriptor !== undefined) return undefined; // on macOS it looks like what is behind it
+  const found = await Deno.lstat(target).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    target = join(await Deno.realPath(dirname(path)), basename(path));
-  }
+  });
+  if (found?.isFile === false && !found.isDirectory) return undefined;
   return join(dirname(target), `.${basename(target)}.skyctl-lock`);
 }
+
+/** Of what needs none. */
+const NO_LOCK: FileLock = { release: () => Promise.resolve() };
 
 /** Made, or opened as it is; undefined when it is removed right now. */
 async function openLockFile(name: string): Promise<Deno.FsFile | undefined> {

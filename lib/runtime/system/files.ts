@@ -6,6 +6,7 @@ import { NotPermittedError } from "../errors.ts";
 import type { FileInfo, Files, ReadableFile, WritableFile, WriteOptions } from "../world.ts";
 import { fileFailure, isDenied } from "./failures.ts";
 import { tryLock } from "./file_lock.ts";
+import { isOwn, openInPlace, writeAll, writtenPlace } from "./written_place.ts";
 
 /** Permission of a file that says nothing else. */
 const MODE_DEFAULT = 0o644;
@@ -90,10 +91,6 @@ async function append(path: string, bytes: Uint8Array, mode = MODE_DEFAULT): Pro
   await writeAll(file, bytes);
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < bytes.length;) offset += await file.write(bytes.subarray(offset));
-}
-
 async function openRead(path: string, ledger: Ledger): Promise<ReadableFile> {
   const file = await Deno.open(path);
   try {
@@ -135,8 +132,9 @@ class SystemReadableFile implements ReadableFile {
 }
 
 /**
- * A link is followed, so that the file it names is replaced and not the link. What is no file, a pipe or a device, is
- * written to as it is; but what is for its owner alone does not go into what somebody else left there.
+ * A link is followed, so that the file it names is replaced or made, and not the link. What is no file, a pipe or a
+ * device, is written to as it is, and so is a descriptor, whatever is behind it; but what is for its owner alone does
+ * not go into what somebody else left there.
  */
 async function openWrite(
   path: string,
@@ -144,10 +142,15 @@ async function openWrite(
   ledger: Ledger,
 ): Promise<WritableFile> {
   return await attempt(path, "write", async () => {
-    const old = await statIfAny(path);
+    const place = await writtenPlace(path);
+    const target = place.path;
+    const old = await statIfAny(target);
     if (old?.isDirectory) throw new Deno.errors.IsADirectory(`Is a directory: ${path}`);
-    if (old?.isFile === false && (owner !== "own" || isOwn(old))) return await openInPlace(path, ledger);
-    const target = old === undefined ? path : await Deno.realPath(path);
+    const isForUs = owner === "own";
+    if (place.descriptor !== undefined || old?.isFile === false && (!isForUs || isOwn(old))) {
+      const { write, commit } = await openInPlace(place, ledger, { isForUs });
+      return { write: (bytes) => attempt(path, "write", () => write(bytes)), commit, discard: commit };
+    }
     const suffix = crypto.getRandomValues(new Uint8Array(6)).toHex();
     const temporary = join(dirname(target), `.skyctl-${suffix}.tmp`);
     const { open } = await import("node:fs/promises"); // what only reads never pays for it
@@ -162,30 +165,6 @@ async function openWrite(
     }
     return new SystemWritableFile(target, temporary, file, ledger.open("file"));
   });
-}
-
-/** Ours, or the machine's, as /dev/null is. */
-function isOwn({ uid }: Deno.FileInfo): boolean {
-  return uid === 0 || uid === Deno.uid();
-}
-
-async function openInPlace(path: string, ledger: Ledger): Promise<WritableFile> {
-  const file = await Deno.open(path, { write: true });
-  const release = ledger.open("file");
-  let isDone = false;
-  const close = (): Promise<void> => {
-    if (!isDone) {
-      isDone = true;
-      file.close();
-      release();
-    }
-    return Promise.resolve();
-  };
-  return {
-    write: (bytes) => attempt(path, "write", () => writeAll(file, bytes)),
-    commit: close,
-    discard: close,
-  };
 }
 
 /**
