@@ -281,6 +281,18 @@ Deno.test("EntryPublisher.remove() deletes after the post under way, and nothing
     assert.equal(network.discovery.calls.length, 3);
   }));
 
+Deno.test("EntryPublisher.remove() lets a post under way end: one that is cut off could come after the deletion (DC-10)", () =>
+  inNetwork(17, async (network) => {
+    const bench = new Bench(network);
+    network.discovery.before = ({ what }, signal) =>
+      what === "post" ? sleep(network.world("a").clock, 450, signal) : undefined;
+    bench.publisher.nudge();
+    await bench.sleep(100);
+    await bench.close();
+    assert.deepEqual(network.discovery.of("remove").map(({ atMs }) => atMs), [450]);
+    assert.equal(bench.posts.length, 1, "it came to its end");
+  }));
+
 Deno.test("EntryPublisher looks once more before it posts: a slow look-up that ends after the close posts nothing (DC-10)", () =>
   inNetwork(16, async (network) => {
     const { discovery } = network;
