@@ -29,10 +29,10 @@ Deno.test("rewards eligible: the visors of yesterday that registered transports 
       await using store = await openUptimeStore(file, world, { of: "visor_uptime" });
       const midnightMs = Date.parse(`${yesterday}T00:00:00Z`);
       for (let beat = 0; beat < 960; beat++) {
-        const atMs = midnightMs + beat * 1.5 * MINUTE_MS;
+        const agoMs = world.clock.wallMs() - (midnightMs + beat * 1.5 * MINUTE_MS);
         const intervalMs = MINUTE_MS;
-        await store.beat({ key: always.publicKey, atMs, intervalMs, version: "v1.3.30" });
-        if (beat % 2 === 0) await store.beat({ key: seldom.publicKey, atMs, intervalMs });
+        await store.beat({ key: always.publicKey, agoMs, intervalMs, version: "v1.3.30" });
+        if (beat % 2 === 0) await store.beat({ key: seldom.publicKey, agoMs, intervalMs });
       }
     }
     await using discovery = await runTransportDiscovery({

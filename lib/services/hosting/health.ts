@@ -1,6 +1,6 @@
 /** What `/health` says (services.md 1.1): computed when it is asked, never remembered. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
-import { type Store, StoreError } from "../store/mod.ts";
+import { CLOCK_DIFFERENCE_MAX_MS, type Store, StoreError, type UptimeStore } from "../store/mod.ts";
 import { type Answer, json } from "./answers.ts";
 import type { RefusalCounts } from "./refusals.ts";
 import type { BuildInfo } from "./settings.ts";
@@ -27,16 +27,22 @@ export interface HealthFacts {
   readonly refused?: RefusalCounts;
   /** The store cannot be asked: nothing works but this answer, whose status is 503 then. */
   readonly store?: "unavailable";
+  /**
+   * How far this machine's clock is ahead of that of the store by which uptimes are counted; left out while it is no
+   * more than `CLOCK_DIFFERENCE_MAX_MS` either way.
+   */
+  readonly clockAheadMs?: number;
 }
 
-/** {@link health} of a service that can do nothing without its store, which is asked. */
+/** {@link health} of a service that can do nothing without its store, which is asked; and so is that of its uptimes. */
 export async function healthOver(
   store: Pick<Store, "check">,
-  facts: Omit<HealthFacts, "store">,
+  facts: Omit<HealthFacts, "store" | "clockAheadMs">,
+  uptimes?: Pick<UptimeStore, "clockAheadMs">,
 ): Promise<Answer> {
   try {
     await store.check();
-    return health(facts);
+    return health({ ...facts, clockAheadMs: await uptimes?.clockAheadMs() });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return health({ ...facts, store: "unavailable" });
@@ -44,9 +50,9 @@ export async function healthOver(
 }
 
 export function health(
-  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, refused = {}, store }:
-    HealthFacts,
+  { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, ...facts }: HealthFacts,
 ): Answer {
+  const { refused = {}, store, clockAheadMs = 0 } = facts;
   const text = JSON.stringify({
     build_info: build,
     started_at: new Date(startedAtMs).toISOString(),
@@ -58,6 +64,7 @@ export function health(
     udp,
     refused: Object.keys(refused).length === 0 ? undefined : refused,
     store,
+    clock_ahead_ms: Math.abs(clockAheadMs) > CLOCK_DIFFERENCE_MAX_MS ? Math.round(clockAheadMs) : undefined,
   });
   return json(text, store === undefined ? 200 : 503);
 }

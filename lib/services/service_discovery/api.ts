@@ -133,7 +133,6 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       await options.uptimes.beat({
         ...REGISTRATION_BEAT,
         key,
-        atMs: clock.wallMs(),
         version: versionIn(version),
       });
     } catch (error) {
@@ -232,7 +231,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
             build: settings.build,
             dmsg: dmsgStatus?.(),
             refused: refused?.(),
-          }));
+          }, options.uptimes));
       default:
         return NOT_FOUND;
     }

@@ -49,7 +49,9 @@ export async function runServiceDiscovery(
   await checkServiceAddress(world, settings);
   const store = starting.use(await openServiceStore(settings.store, world, settings));
   const { store: place, redisPoolSize } = settings;
-  const uptimes = starting.use(await openUptimeStore(place, world, { redisPoolSize, of: "service_uptime" }));
+  const uptimes = starting.use(
+    await openUptimeStore(place, world, { redisPoolSize, of: "service_uptime", log }),
+  );
   const scope = starting.use(new Scope());
   const { clock } = world;
   scope.spawn("keeping uptimes tidy", (signal) => keepTidy([uptimes], { clock, log }, signal));

@@ -34,6 +34,7 @@ export {
   type AddressOfMonth,
   type Beat,
   type BeatResult,
+  CLOCK_DIFFERENCE_MAX_MS,
   DAY_MS,
   dayOf,
   type DayOfVisor,

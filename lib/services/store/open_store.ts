@@ -1,4 +1,5 @@
 /** Which store a setting names. @module */
+import type { Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import type { BindingStore } from "./binding_store.ts";
@@ -75,15 +76,19 @@ export function openServiceStore(
   });
 }
 
-/** A store of uptimes, by default an uptime tracker's. Names and errors as of `openEntryStore`. */
+/**
+ * A store of uptimes, by default an uptime tracker's; `log` is told when the clock that it counts by is not this
+ * machine's. Names and errors as of `openEntryStore`.
+ */
 export function openUptimeStore<Key extends string = PublicKey>(
   name: string,
   world: StoreWorld,
-  { of, ...options }: OpenStoreOptions & { readonly of?: UptimesOf } = {},
+  { of, log, ...options }: OpenStoreOptions & { readonly of?: UptimesOf; readonly log?: Log } = {},
 ): Promise<UptimeStore<Key>> {
   return open<UptimeStore<Key>>(name, world, options, {
     sqlite: (given) => new SqliteUptimeStore<Key>({ ...given, of }),
-    redis: ({ RedisUptimeStore }, given) => RedisUptimeStore.open<Key>({ ...given, of }),
+    redis: ({ RedisUptimeStore }, given) =>
+      RedisUptimeStore.open<Key>({ ...given, clock: world.clock, of, log }),
   });
 }
 

@@ -28,6 +28,7 @@ export interface SqliteUptimeStoreOptions extends SqliteOptions {
 export class SqliteUptimeStore<Key extends string = PublicKey> implements UptimeStore<Key> {
   readonly nonces: SqliteNonces;
   readonly #sqlite: Sqlite;
+  readonly #clock: SqliteOptions["clock"];
   readonly #statements;
   #keys = 0;
 
@@ -37,6 +38,7 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     const sqlite = this.#sqlite = new Sqlite(options, tables(prefix), {
       later: [{ table: `${prefix}_visors`, column: "rest_ms", definition: "INTEGER NOT NULL DEFAULT 0" }],
     });
+    this.#clock = options.clock;
     this.nonces = new SqliteNonces(sqlite, `${prefix}_tracker`, noncesMax);
     this.#statements = {
       visor: sqlite.statement(`
@@ -74,6 +76,14 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     sqlite.counting(() => this.#keys = Number(count.get()!.count));
   }
 
+  nowMs(): Promise<number> {
+    return Promise.resolve(this.#clock.wallMs());
+  }
+
+  clockAheadMs(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   async beat(beat: Beat<Key>): Promise<BeatResult> {
     return (await this.beats([beat]))[0]!;
   }
@@ -83,7 +93,8 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     return this.#sqlite.write(() => {
       const keys = this.#keys;
       try {
-        return this.#sqlite.transaction(() => beats.map((beat) => this.#beat(beat)));
+        const nowMs = this.#clock.wallMs();
+        return this.#sqlite.transaction(() => beats.map((beat) => this.#beat(beat, nowMs)));
       } catch (error) {
         this.#keys = keys;
         throw error;
@@ -142,12 +153,14 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     return Promise.resolve();
   }
 
-  #beat({ key, version, address, ...beat }: Beat<Key>): BeatResult {
-    const atMs = Math.floor(beat.atMs);
+  #beat({ key, version, address, agoMs = 0, ...beat }: Beat<Key>, nowMs: number): BeatResult {
+    const isLate = agoMs > 0;
+    const atMs = Math.floor(isLate ? nowMs - agoMs : nowMs);
     const before = this.#statements.visor.get(key);
     if (before === undefined && !this.#hasRoom(beat)) return "full";
-    const { counts, countedMs, restMs } = countBeat(before && countedOf(before), { ...beat, atMs });
-    this.#statements.see.run(key, version ?? before?.version ?? null, atMs, countedMs, restMs);
+    const { counts, countedMs, restMs } = countBeat(before && countedOf(before), { ...beat, atMs, isLate });
+    const seenMs = isLate ? Math.max(atMs, before?.seen_ms as number ?? 0) : atMs;
+    this.#statements.see.run(key, version ?? before?.version ?? null, seenMs, countedMs, restMs);
     const day = dayOf(atMs);
     const known = this.#statements.day.get(key, day);
     const beats = (known?.beats as number ?? 0) + (counts ? 1 : 0);

@@ -15,17 +15,21 @@ const SLOT_MS = DAY_MS / SLOTS_OF_DAY;
  */
 export type UptimesOf = "uptime" | "visor_uptime" | "transport_uptime" | "service_uptime";
 
-/** A sign of life, of a visor unless said otherwise. What it is worth is for {@link countBeat} to say. */
+/**
+ * A sign of life, of a visor unless said otherwise. What it is worth is for {@link countBeat} to say.
+ *
+ * When it came is for the store to say: in Redis by Redis' own clock, whatever those of the instances that share it
+ * say; in SQLite by this machine's. So a store is told no time of day, but how long ago a beat was, where that is not
+ * now; such a late beat gives nothing that has been counted since, and is no clock that was set back.
+ */
 export interface Beat<Key extends string = PublicKey> {
   readonly key: Key;
-  /** When it came, as the service's own clock has it. */
-  readonly atMs: number;
+  /** How long ago it came, in milliseconds; below 0 is now. Default: 0. */
+  readonly agoMs?: number;
   /** From one to the next, and what one stands for. In whole milliseconds. */
   readonly intervalMs: number;
   /** It counts when no more than this is wanting to a whole interval. In whole milliseconds. Default: 0. */
   readonly earlyMs?: number;
-  /** It is told some time after it came: when more has been counted since, that is no clock which was set back. */
-  readonly isLate?: boolean;
   /** Visors that there may be; one that is new beyond them is not taken. Default: any number. */
   readonly visorsMax?: number;
   /** A new one beyond them is taken all the same, and the one not seen for longest is forgotten, with its days. */
@@ -43,7 +47,7 @@ export type BeatResult = "counted" | "seen" | "full";
 export interface SeenVisor<Key extends string = PublicKey> {
   readonly key: Key;
   readonly version: string | undefined;
-  /** Unix time of the last beat, counted or not. */
+  /** Unix time of the last beat, counted or not, by the clock that the store counts by. */
   readonly lastSeenMs: number;
 }
 
@@ -72,6 +76,16 @@ export interface AddressOfMonth<Key extends string = PublicKey> {
  */
 export interface UptimeStore<Key extends string = PublicKey> extends Store {
   readonly nonces: NonceStore;
+  /**
+   * The present by the clock that the store counts by, Unix time: what is today, and who was seen how long ago, is
+   * found out by this one.
+   */
+  nowMs(): Promise<number>;
+  /**
+   * How far this machine's clock is ahead of that one, below 0: behind it. 0 when it is the same clock, and as far as
+   * the time of asking explains the difference.
+   */
+  clockAheadMs(): Promise<number>;
   /** Takes one sign of life, in one step. Its slot is set whether it counts or not. */
   beat(beat: Beat<Key>): Promise<BeatResult>;
   /** Takes several, in their order: cheaper than one by one. */
@@ -84,6 +98,16 @@ export interface UptimeStore<Key extends string = PublicKey> extends Store {
   addresses(month?: string): Promise<AddressOfMonth<Key>[]>;
   /** Forgets days before `day`, visors without one, and addresses of months before `month`. */
   forget(before: { readonly day: string; readonly month: string }): Promise<void>;
+}
+
+/** A clock that is further than this from the one that a store counts by is told of. */
+export const CLOCK_DIFFERENCE_MAX_MS = 5_000;
+
+/** One beat, at a time. */
+export interface TimedBeat extends Pick<Beat, "intervalMs" | "earlyMs"> {
+  readonly atMs: number;
+  /** It is told some time after it came. */
+  readonly isLate?: boolean;
 }
 
 /** How far somebody is counted. */
@@ -112,7 +136,7 @@ export interface CountedSoFar {
  */
 export function countBeat(
   before: CountedSoFar | undefined,
-  { atMs, intervalMs, earlyMs = 0, isLate = false }: Pick<Beat, "atMs" | "intervalMs" | "earlyMs" | "isLate">,
+  { atMs, intervalMs, earlyMs = 0, isLate = false }: TimedBeat,
 ): CountedSoFar & { readonly counts: boolean } {
   const sinceMs = before === undefined ? Infinity : atMs - before.countedMs;
   const isAnew = sinceMs >= 2 * intervalMs || (!isLate && sinceMs < -intervalMs);

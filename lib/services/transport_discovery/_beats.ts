@@ -9,7 +9,6 @@
 import { describeError, type Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
-import type { Clock } from "../../runtime/mod.ts";
 import { slotOf, StoreError, type TransportStore, type UptimeStore } from "../store/mod.ts";
 import { REGISTRATION_BEAT } from "../uptimes/mod.ts";
 import { BEATEN_MAX, TRANSPORTS_KEPT_MAX } from "./settings.ts";
@@ -24,22 +23,19 @@ export interface UptimeStores {
 export class Beats {
   readonly #stores: UptimeStores;
   readonly #transports: Pick<TransportStore, "byEdges">;
-  readonly #clock: Pick<Clock, "wallMs">;
   readonly #log: Log;
   /** When each transport beat last, as the store knows: its other edge registers it as often. */
   readonly #beaten = new Map<string, Beaten>();
 
   constructor(
     stores: UptimeStores,
-    { transports, clock, log }: {
+    { transports, log }: {
       readonly transports: Pick<TransportStore, "byEdges">;
-      readonly clock: Pick<Clock, "wallMs">;
       readonly log: Log;
     },
   ) {
     this.#stores = stores;
     this.#transports = transports;
-    this.#clock = clock;
     this.#log = log;
   }
 
@@ -51,22 +47,20 @@ export class Beats {
   ): Promise<void> {
     if (records.length === 0) return await this.alive(key, version);
     await this.#keep(async () => {
-      const atMs = this.#clock.wallMs();
-      await this.#stores.visors.beat({ ...REGISTRATION_BEAT, key, atMs, version });
+      const { visors, transports } = this.#stores;
+      const [nowMs] = await Promise.all([
+        transports.nowMs(),
+        visors.beat({ ...REGISTRATION_BEAT, key, version }),
+      ]);
       const beats = records.filter(isPeerToPeer).flatMap((record) =>
-        this.#timesToTell(record.id, atMs).map((toldMs) => {
-          const about = {
-            key: record.id,
-            atMs: toldMs,
-            isLate: toldMs !== atMs,
-            version: aboutTransport(record),
-          };
+        this.#timesToTell(record.id, nowMs).map((toldMs) => {
+          const about = { key: record.id, agoMs: nowMs - toldMs, version: aboutTransport(record) };
           return { ...TRANSPORT_BEAT, ...about };
         })
       );
       if (beats.length === 0) return;
-      await this.#stores.transports.beats(beats);
-      for (const { key: id } of beats) this.#remember(id, atMs);
+      await transports.beats(beats);
+      for (const { key: id } of beats) this.#remember(id, nowMs);
     });
   }
 
@@ -76,22 +70,22 @@ export class Beats {
       const { visors } = this.#stores;
       if ((await visors.visors([key])).length === 0) return; // it never registered a transport
       if ((await this.#transports.byEdges([key])).length === 0) return; // or has none now
-      await visors.beat({ ...REGISTRATION_BEAT, key, atMs: this.#clock.wallMs(), version });
+      await visors.beat({ ...REGISTRATION_BEAT, key, version });
     });
   }
 
   /**
-   * What a store is told of a beat of a transport. One that comes soon after another, in the same slot, is held back
+   * What a store is told of a beat of a transport, by the store's own clock. One that comes soon after another, in the same slot, is held back
    * until the next one that is not: told together they count as if each had been told, and cost one write.
    */
-  #timesToTell(id: string, atMs: number): number[] {
+  #timesToTell(id: string, nowMs: number): number[] {
     const beaten = this.#beaten.get(id);
-    if (beaten === undefined) return [atMs];
-    const isSoon = atMs >= beaten.toldMs && atMs - beaten.toldMs < HELD_BACK_MS;
-    if (!isSoon || slotOf(atMs) !== slotOf(beaten.toldMs)) {
-      return beaten.heldMs === undefined ? [atMs] : [beaten.heldMs, atMs];
+    if (beaten === undefined) return [nowMs];
+    const isSoon = nowMs >= beaten.toldMs && nowMs - beaten.toldMs < HELD_BACK_MS;
+    if (!isSoon || slotOf(nowMs) !== slotOf(beaten.toldMs)) {
+      return beaten.heldMs === undefined ? [nowMs] : [beaten.heldMs, nowMs];
     }
-    beaten.heldMs = atMs;
+    beaten.heldMs = nowMs;
     return [];
   }
 

@@ -57,7 +57,7 @@ interface Wanted {
 /** Uptimes of visors as this service counts them. */
 export function uptimesOfVisors(
   { visors }: Pick<UptimeStores, "visors">,
-  { clock, listing }: { readonly clock: Pick<Clock, "wallMs" | "monotonicMs">; readonly listing: Listing },
+  { clock, listing }: { readonly clock: Pick<Clock, "monotonicMs">; readonly listing: Listing },
 ): Uptimes {
   return new Uptimes({
     store: visors,
@@ -71,7 +71,7 @@ export function uptimesOfVisors(
 }
 
 export class UptimeRoutes {
-  readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #visors: Uptimes;
   readonly #transports: Uptimes<string>;
   /** Answers about everybody, by their question. */
@@ -83,7 +83,7 @@ export class UptimeRoutes {
   constructor(
     stores: UptimeStores,
     { clock, listing }: {
-      readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
+      readonly clock: Pick<Clock, "monotonicMs">;
       readonly listing: Listing;
     },
   ) {
@@ -224,7 +224,7 @@ export class UptimeRoutes {
   /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}. */
   async #keep(name: string, make: () => Promise<Answer>): Promise<Answer> {
     const nowMs = this.#clock.monotonicMs();
-    const today = dayOf(this.#clock.wallMs()); // a day that is over is told whole, as the days themselves are
+    const today = dayOf(await this.#visors.nowMs()); // a day that is over is told whole, as the days themselves are
     const known = this.#kept.get(name);
     if (known !== undefined && known.untilMs > nowMs && known.today === today) return await known.answer;
     const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS, today };

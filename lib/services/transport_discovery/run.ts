@@ -52,7 +52,7 @@ export async function runTransportDiscovery(
   const store = starting.use(await openTransportStore(settings.store, world, settings));
   const { store: place, redisPoolSize } = settings;
   const uptimes = {
-    visors: starting.use(await openUptimeStore(place, world, { redisPoolSize, of: "visor_uptime" })),
+    visors: starting.use(await openUptimeStore(place, world, { redisPoolSize, of: "visor_uptime", log })),
     transports: starting.use(
       await openUptimeStore<string>(place, world, { redisPoolSize, of: "transport_uptime" }),
     ),

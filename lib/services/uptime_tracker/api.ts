@@ -97,9 +97,8 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
     return auth.answer(question, NO_BODY_BYTES_MAX, async ({ key }) => {
       const remote = callerAddress(question, { believeProxies });
       const address = remote !== undefined && isPublicAddress(remote) ? remote : "";
-      const atMs = clock.wallMs();
       const version = versionIn(queryValue(question.query, "version"));
-      const beat = { key, atMs, intervalMs: BEAT_MS, earlyMs: BEAT_EARLY_MS, visorsMax, version, address };
+      const beat = { key, intervalMs: BEAT_MS, earlyMs: BEAT_EARLY_MS, visorsMax, version, address };
       if (await store.beat(beat) === "full") return FULL;
       if (address !== "" && places !== undefined) { // for the map; nobody waits for it
         void places.placeOf(address).catch((error) => {
@@ -122,7 +121,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   async function located(): Promise<Answer> {
     if (places === undefined) return json("[]\n");
     const isOnline = new Set((await uptimes.told()).filter((visor) => visor.isOnline).map(({ key }) => key));
-    const addresses = await store.addresses(dayOf(clock.wallMs()).slice(0, 7));
+    const addresses = await store.addresses(dayOf(await store.nowMs()).slice(0, 7));
     const found = addresses.flatMap(({ key, address }) => {
       const place = isOnline.has(key) ? places.known(address) : undefined;
       return place?.latitude === undefined ? [] : { lat: place.latitude, lon: place.longitude };
@@ -133,7 +132,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   async function page({ query }: Question): Promise<Answer> {
     const asked = Number(queryValue(query, "length") ?? DASHBOARD_DAYS);
     const length = Number.isInteger(asked) && asked > 0 ? Math.min(asked, HISTORY_DAYS + 1) : DASHBOARD_DAYS;
-    return dashboard(await uptimes.told(), { length, nowMs: clock.wallMs() });
+    return dashboard(await uptimes.told(), { length, nowMs: await store.nowMs() });
   }
 
   return async (question) => {
@@ -162,7 +161,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
           build: settings.build,
           dmsg: dmsgStatus?.(),
           refused: refused?.(),
-        });
+        }, store);
       default:
         return NOT_FOUND;
     }

@@ -52,12 +52,12 @@ export interface RunningUptimeTracker extends RunningService {
 export async function runUptimeTracker(
   { world, log, settings, dmsg, locations }: RunUptimeTrackerOptions,
 ): Promise<RunningUptimeTracker> {
-  const { address, privateAddress, archive, mode } = settings;
+  const { address, privateAddress, archive, mode, redisPoolSize } = settings;
   await using starting = new AsyncDisposableStack();
   if (locations !== undefined) starting.use(locations);
   const locate = locations?.locate;
   await checkServiceAddress(world, settings);
-  const store = starting.use(await openUptimeStore(settings.store, world, settings));
+  const store = starting.use(await openUptimeStore(settings.store, world, { redisPoolSize, log }));
   const uptimes = uptimesOf(store, world);
   const scope = starting.use(new Scope());
   const { clock } = world;

@@ -17,13 +17,13 @@ export type CountedDays<Key extends string = PublicKey> = ReadonlyMap<Key, reado
 
 export class DayCache<Key extends string = PublicKey> {
   readonly #store: UptimeStore<Key>;
-  readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #beatsOfDay: number;
   #kept:
     | { readonly days: Promise<CountedDays<Key>>; readonly untilMs: number; readonly today: string }
     | undefined;
 
-  constructor(store: UptimeStore<Key>, clock: Pick<Clock, "wallMs" | "monotonicMs">, beatsOfDay: number) {
+  constructor(store: UptimeStore<Key>, clock: Pick<Clock, "monotonicMs">, beatsOfDay: number) {
     this.#store = store;
     this.#clock = clock;
     this.#beatsOfDay = beatsOfDay;
@@ -31,12 +31,13 @@ export class DayCache<Key extends string = PublicKey> {
 
   /** At most {@link DAYS_CACHE_MS} old, and of today: a day that is over is told whole, or rewards would lack its end. */
   async days(): Promise<CountedDays<Key>> {
+    const storeNowMs = await this.#store.nowMs();
     const nowMs = this.#clock.monotonicMs();
-    const today = dayOf(this.#clock.wallMs());
+    const today = dayOf(storeNowMs);
     if (this.#kept !== undefined && this.#kept.untilMs > nowMs && this.#kept.today === today) {
       return await this.#kept.days;
     }
-    const kept = this.#kept = { days: this.#read(), untilMs: nowMs + DAYS_CACHE_MS, today };
+    const kept = this.#kept = { days: this.#read(storeNowMs), untilMs: nowMs + DAYS_CACHE_MS, today };
     try {
       return await kept.days;
     } catch (error) {
@@ -45,8 +46,7 @@ export class DayCache<Key extends string = PublicKey> {
     }
   }
 
-  async #read(): Promise<CountedDays<Key>> {
-    const nowMs = this.#clock.wallMs();
+  async #read(nowMs: number): Promise<CountedDays<Key>> {
     const rows = await this.#store.days(dayOf(nowMs - HISTORY_DAYS * DAY_MS), dayOf(nowMs));
     const days = new Map<Key, CountedDay[]>();
     for (const row of rows) {

@@ -26,7 +26,8 @@ import {
 
 export interface UptimesOptions<Key extends string = PublicKey> {
   readonly store: UptimeStore<Key>;
-  readonly clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  /** For how long something is kept; what is today is for the store to say. */
+  readonly clock: Pick<Clock, "monotonicMs">;
   /** Beats of a visor that is up all day: 100 percent. */
   readonly beatsOfDay: number;
   /** Who is online is found out once for a list: whoever was seen so short a time ago (in ms), or as this decides. */
@@ -59,10 +60,15 @@ export class Uptimes<Key extends string = PublicKey> {
     }));
   }
 
+  /** The present by the clock that days are counted by, Unix time. Errors: `StoreError`. */
+  nowMs(): Promise<number> {
+    return this.#options.store.nowMs();
+  }
+
   async #online(): Promise<(visor: SeenVisor<Key>) => boolean> {
-    const { online, clock } = this.#options;
+    const { online, store } = this.#options;
     if (typeof online === "function") return await online();
-    const nowMs = clock.wallMs();
+    const nowMs = await store.nowMs();
     // Later than now, by more than that: before the clock was set back.
     return ({ lastSeenMs }) => Math.abs(nowMs - lastSeenMs) < online;
   }
@@ -80,7 +86,7 @@ export const REGISTRATION_BEAT = {
 
 /** Forgets what is too old now and every hour, until the signal. `before`: what is done with it first. */
 export async function keepTidy(
-  stores: readonly Pick<UptimeStore, "forget">[],
+  stores: readonly Pick<UptimeStore, "forget" | "nowMs">[],
   { clock, log, before = () => Promise.resolve() }: {
     readonly clock: Clock;
     readonly log: Log;
@@ -100,12 +106,19 @@ export async function keepTidy(
   }
 }
 
-/** Forgets what is too old to be told of. To be repeated every now and then. Errors: `StoreError`. */
-export function forgetOld(store: Pick<UptimeStore, "forget">, clock: Pick<Clock, "wallMs">): Promise<void> {
-  const nowMs = clock.wallMs();
+/**
+ * Forgets what is too old to be told of, by the clock that the store counts by and by this machine's as well: what is
+ * forgotten is gone, and a clock that is ahead, of whichever of them, must not be the end of it. To be repeated every
+ * now and then. Errors: `StoreError`.
+ */
+export async function forgetOld(
+  store: Pick<UptimeStore, "forget" | "nowMs">,
+  clock: Pick<Clock, "wallMs">,
+): Promise<void> {
+  const nowMs = Math.min(await store.nowMs(), clock.wallMs());
   const now = new Date(nowMs);
   const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - HISTORY_MONTHS, 1));
-  return store.forget({
+  await store.forget({
     day: dayOf(nowMs - HISTORY_DAYS * DAY_MS),
     month: month.toISOString().slice(0, 7),
   });

@@ -26,14 +26,14 @@ Deno.test("both can share a file with each other, and keep everything over a res
       assert.equal(await services.nonces.next(alice), 1);
       assert.equal(await uptimes.nonces.next(alice), 0, "each service counts for itself");
       assert.deepEqual((await uptimes.visors()).map(({ key }) => key), [alice]);
-      assert.equal(await uptimes.beat({ key: alice, atMs: 2_000, intervalMs: 1_500 }), "seen");
+      assert.equal(await uptimes.beat({ key: alice, intervalMs: 1_500 }), "seen");
       continue;
     }
     for (const [type, ttlMs] of [["vpn", 2_000], ["visor", 1_000]] as const) {
       await services.put({ publicKey: alice, port: 1, type }, { ttlMs, typesMax: 2 });
     }
     await services.nonces.take(alice, 0);
-    await uptimes.beat({ key: alice, atMs: 1_000, intervalMs: 1_500 });
+    await uptimes.beat({ key: alice, intervalMs: 1_500 });
     await clock.advance(1_000);
   }
   assert.deepEqual(world.ledger.live(), {});

@@ -151,7 +151,7 @@ onRedis(
         { publicKey: alice.publicKey, port: 3, type: "vpn", version: "1" } as never,
         { ttlMs, typesMax: 9 } as never,
       );
-      await uptimes.beat({ key: alice.publicKey, atMs: 1_795_245_178_000, intervalMs: 1, address: "::1" });
+      await uptimes.beat({ key: alice.publicKey, intervalMs: 1, address: "::1" });
       for (const each of [transports, bindings, services, uptimes]) {
         assert.equal(
           await each.nonces.take(alice.publicKey, 0),

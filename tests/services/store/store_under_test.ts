@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Ledger } from "../../../lib/base/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { redisMissing, TestRedis } from "../../support/redis.ts";
+import { setRedisNow } from "../../support/redis_time.ts";
 
 /** An empty store of any kind. */
 export interface StoreUnderTest<S> {
@@ -11,6 +12,8 @@ export interface StoreUnderTest<S> {
   readonly other: S;
   /** Lets time pass. Times in a test are of seconds at least: in Redis the real one passes, too. */
   elapse(ms: number): Promise<void>;
+  /** Sets the clock that the store counts by, to a Unix time. In Redis lives go on by the real one. */
+  setNow(ms: number): Promise<void>;
 }
 
 /** Cases by their claims. */
@@ -42,7 +45,9 @@ export function everyStore<S extends AsyncDisposable>(
       const world = { clock: new VirtualClock({ wallMs: 1_795_245_178_000 }), ledger: new Ledger() };
       {
         await using store = await open(folder === undefined ? "memory" : `${folder}/store.db`, world);
-        await test({ store, other: store, elapse: (ms) => world.clock.advance(ms) });
+        const elapse = (ms: number) => world.clock.advance(ms);
+        const setNow = (ms: number) => Promise.resolve(world.clock.setWallMs(ms));
+        await test({ store, other: store, elapse, setNow });
       }
       assert.deepEqual(world.ledger.live(), {});
       if (folder !== undefined) await Deno.remove(folder, { recursive: true });
@@ -57,6 +62,7 @@ export function everyStore<S extends AsyncDisposable>(
         store: slowly(store),
         other: slowly(other),
         elapse: (ms) => redis.age(ms * SLOWNESS),
+        setNow: (ms) => setRedisNow(redis, ms),
       });
     }
     assert.deepEqual(world.ledger.live(), {});

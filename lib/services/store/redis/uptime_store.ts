@@ -1,113 +1,34 @@
-/** Uptimes in Redis: for several instances of one uptime tracker. @module */
+/** Uptimes in Redis: for several instances of one service. Redis keeps the time by its own clock. @module */
+import type { Log } from "../../../base/mod.ts";
+import type { Clock } from "../../../runtime/mod.ts";
 import type { PublicKey } from "../../../crypto/mod.ts";
 import {
   type AddressOfMonth,
   type Beat,
   type BeatResult,
-  dayOf,
   type DayOfVisor,
   type SeenVisor,
   SLOT_BYTES,
-  slotOf,
   type UptimesOf,
   type UptimeStore,
 } from "../uptime_store.ts";
-import { prefixOf } from "./_index_script.ts";
+import { ClockWatch } from "./_clock_watch.ts";
+import { prefixOf, redisNowMs } from "./_index_script.ts";
 import { BATCH, readTexts } from "./_members.ts";
 import { NONCE_SCRIPTS, RedisNonces } from "./_nonces.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
+import { BEATS, FORGET_DAY } from "./_uptime_scripts.ts";
 
 export interface RedisUptimeStoreOptions extends RedisOptions {
   /** Whose uptimes: each of them has keys of its own. Default `uptime`, of an uptime tracker. */
   readonly of?: UptimesOf;
   /** Keys whose nonce is kept. */
   readonly noncesMax?: number;
+  /** To look at whether it is that of Redis; without it that is not looked at. */
+  readonly clock?: Pick<Clock, "monotonicMs" | "wallMs">;
+  /** Told when it is not, and when it is again. Default: nobody is. */
+  readonly log?: Log;
 }
-
-// visors                    sorted   keys by the time when they were seen last, in ms of Unix time
-// visor:<key>               string   `seen counted/rest version`, in ms; before there was a rest `seen counted version`
-// days                      set      of days
-// day:<day>                 set      of keys
-// beats:<day>:<key>         string   a number
-// slots:<day>:<key>         string   288 bits
-// months                    set      of months
-// addresses:<month>         hash     the address of each key
-
-/**
- * ARGV: for each beat key, time, interval and how early it may be, in ms, "1" when told late, day, slot, last slot, "1" with a version, that, month or "",
- * address, maximum of visors, -1 for none, "1" to make room. Gives what became of each.
- */
-const BEATS = `
-local P = KEYS[1]
-local function digits(number) return string.format('%.0f', number) end
--- as countBeat() says
-local function count(counted, rest, now, interval, early, isLate)
-  local since = counted and now - counted
-  local gain = interval
-  if not since or since >= 2 * interval or not isLate and since < -interval then
-    counted = now
-  else
-    gain = math.max(0, math.min(since, interval))
-    counted = counted + gain
-  end
-  rest = rest + gain
-  local counts = rest >= interval - early
-  return counts, counted, counts and rest - interval or rest
-end
-local function beat(key, at, interval, early, isLate, day, slot, lastSlot, isTold, version, month, address, max, makesRoom)
-  local stored = redis.call('GET', P .. 'visor:' .. key) or ''
-  max = tonumber(max)
-  if stored == '' and max >= 0 and redis.call('ZCARD', P .. 'visors') >= max then
-    local oldest = makesRoom == '1' and redis.call('ZPOPMIN', P .. 'visors')[1]
-    if not oldest then return 'full' end
-    redis.call('DEL', P .. 'visor:' .. oldest)
-    for _, other in ipairs(redis.call('SMEMBERS', P .. 'days')) do
-      redis.call('SREM', P .. 'day:' .. other, oldest)
-      redis.call('DEL', P .. 'beats:' .. other .. ':' .. oldest, P .. 'slots:' .. other .. ':' .. oldest)
-    end
-  end
-  local before, left, known = string.match(stored, '^%d+ (%d+)/?(-?%d*) (.*)$')
-  local counts, counted, rest =
-    count(tonumber(before), tonumber(left) or 0, tonumber(at), tonumber(interval), tonumber(early), isLate == '1')
-  local told = isTold == '1' and '=' .. version or known or ''
-  redis.call('SET', P .. 'visor:' .. key, at .. ' ' .. digits(counted) .. '/' .. digits(rest) .. ' ' .. told)
-  redis.call('ZADD', P .. 'visors', at, key)
-  redis.call('SADD', P .. 'days', day)
-  redis.call('SADD', P .. 'day:' .. day, key)
-  local slots = P .. 'slots:' .. day .. ':' .. key
-  if redis.call('EXISTS', slots) == 0 then redis.call('SETBIT', slots, lastSlot, 0) end
-  redis.call('SETBIT', slots, slot, 1)
-  redis.call('INCRBY', P .. 'beats:' .. day .. ':' .. key, counts and 1 or 0)
-  if counts and month ~= '' then
-    redis.call('SADD', P .. 'months', month)
-    redis.call('HSET', P .. 'addresses:' .. month, key, address)
-  end
-  return counts and 'counted' or 'seen'
-end
-local results = {}
-for at = 1, #ARGV, 14 do table.insert(results, beat(unpack(ARGV, at, at + 13))) end
-return results
-`;
-
-/** ARGV: a day, how many days there are besides, these, keys. Forgets the day of these keys. */
-const FORGET_DAY = `
-local P, day, others = KEYS[1], ARGV[1], tonumber(ARGV[2])
-for at = 3 + others, #ARGV do
-  local key = ARGV[at]
-  redis.call('DEL', P .. 'beats:' .. day .. ':' .. key, P .. 'slots:' .. day .. ':' .. key)
-  redis.call('SREM', P .. 'day:' .. day, key)
-  local isKept = false
-  for other = 3, 2 + others do
-    isKept = isKept or redis.call('SISMEMBER', P .. 'day:' .. ARGV[other], key) == 1
-  end
-  if not isKept then
-    redis.call('DEL', P .. 'visor:' .. key)
-    redis.call('ZREM', P .. 'visors', key)
-  end
-end
-if redis.call('EXISTS', P .. 'day:' .. day) == 0 then redis.call('SREM', P .. 'days', day) end
-return 0
-`;
 
 const SCRIPTS = { ...NONCE_SCRIPTS, beats: BEATS, forgetDay: FORGET_DAY };
 const PREFIXES: Readonly<Record<UptimesOf, string>> = {
@@ -121,9 +42,11 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
   readonly nonces: RedisNonces;
   readonly #pool: RedisPool;
   readonly #prefix: string;
+  readonly #clockWatch: ClockWatch;
 
-  private constructor(pool: RedisPool, { of = "uptime", noncesMax }: RedisUptimeStoreOptions) {
+  private constructor(pool: RedisPool, { of = "uptime", noncesMax, ...watch }: RedisUptimeStoreOptions) {
     this.#pool = pool;
+    this.#clockWatch = new ClockWatch(watch);
     this.#prefix = PREFIXES[of];
     this.nonces = new RedisNonces(pool, this.#prefix, noncesMax);
   }
@@ -139,6 +62,15 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
     return this.#pool.check();
   }
 
+  nowMs(): Promise<number> {
+    return this.#clockWatch.asking(() => this.#pool.ask(redisNowMs), (nowMs) => nowMs);
+  }
+
+  async clockAheadMs(): Promise<number> {
+    await this.nowMs();
+    return this.#clockWatch.aheadMs;
+  }
+
   async beat(beat: Beat<Key>): Promise<BeatResult> {
     return (await this.beats([beat]))[0]!;
   }
@@ -147,7 +79,11 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
     const results: BeatResult[] = [];
     for (let at = 0; at < beats.length; at += BATCH) {
       const given = beats.slice(at, at + BATCH).flatMap(argumentsOf);
-      results.push(...await this.#pool.run("beats", this.#prefix, ...given) as BeatResult[]);
+      const [, ...some] = await this.#clockWatch.asking(
+        () => this.#pool.run("beats", this.#prefix, ...given) as Promise<[number, ...BeatResult[]]>,
+        ([nowMs]) => nowMs,
+      );
+      results.push(...some);
     }
     return results;
   }
@@ -248,28 +184,17 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
 
 /** Of one beat, as the script takes them. */
 function argumentsOf(
-  { key, intervalMs, earlyMs = 0, visorsMax = -1, makesRoom = false, version, address, ...beat }: Beat<
+  { key, agoMs = 0, intervalMs, earlyMs = 0, visorsMax = -1, makesRoom = false, version, address }: Beat<
     string
   >,
 ): (string | number)[] {
-  const atMs = Math.floor(beat.atMs);
-  const day = dayOf(atMs);
-  const told = [version === undefined ? 0 : 1, version ?? ""];
-  const located = [address === undefined ? "" : day.slice(0, 7), address ?? ""];
-  const when = [
-    atMs,
-    intervalMs,
-    earlyMs,
-    beat.isLate === true ? 1 : 0,
-    day,
-    slotOf(atMs),
-    8 * SLOT_BYTES - 1,
-  ];
-  return [key, ...when, ...told, ...located, visorsMax, makesRoom ? 1 : 0];
+  const when = [Math.max(0, Math.ceil(agoMs)), intervalMs, earlyMs];
+  const told = [version, address].flatMap((text) => text === undefined ? [0, ""] : [1, text]);
+  return [key, ...when, ...told, visorsMax, makesRoom ? 1 : 0];
 }
 
 function readVisor<Key extends string>(key: Key, text: string): SeenVisor<Key> | undefined {
-  const parts = /^(\d{1,15}) \d+(?:\/-?\d+)? (?:=(.*))?$/s.exec(text);
+  const parts = /^(\d{1,15}) \d+ (?:=(.*))?$/s.exec(text);
   return parts === null ? undefined : { key, version: parts[2], lastSeenMs: Number(parts[1]) };
 }
 
