@@ -1,6 +1,7 @@
 /** Which configuration is meant, and its text. @module */
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { readForEdits } from "../../lib/deployment/edit/mod.ts";
+import { ConfigError } from "../../lib/deployment/mod.ts";
 import { FileNotFoundError } from "../../lib/runtime/mod.ts";
 
 export interface ConfigFileOptions {
@@ -31,4 +32,19 @@ export async function readConfigIfAny(
     if (error instanceof FileNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** What is read once cannot be read again, and changed. Errors: `ConfigError` for a pipe or a device. */
+export async function refuseNoFile(io: Io, file: string): Promise<void> {
+  const { files } = await io.world();
+  const info = await files.info(file);
+  if (info === undefined || info.isFile) return;
+  throw new ConfigError(
+    file,
+    "",
+    `it is ${info.isDirectory ? "a folder" : "a pipe or a device"}, and no file`,
+    {
+      hint: "name the file that is to be changed",
+    },
+  );
 }

@@ -15,7 +15,7 @@ import {
 } from "../../lib/deployment/mod.ts";
 import { refuseChanged, whileLocked } from "../../lib/deployment/edit/mod.ts";
 import { ConfigBootstrapperClient } from "../../lib/directory/mod.ts";
-import { renderConfig } from "../../lib/visor/config/mod.ts";
+import { refuseOtherKind, renderConfig } from "../../lib/visor/config/mod.ts";
 import {
   checkConfig,
   fileFor,
@@ -93,6 +93,7 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
   const isWritten = options.stdout !== true;
   if (isWritten && old !== undefined && options.regen !== true) throw new ConfigExistsError(file);
   const raw = old === undefined || options.regen !== true ? undefined : parseConfigText(old.text, file);
+  if (raw !== undefined && options.sn !== true) refuseOtherKind(raw, file);
   const names = options.sn === true
     ? { secret: "secret_key", public: "public_key" }
     : { secret: "sk", public: "pk" };

@@ -7,6 +7,7 @@ import { logOf } from "../_look_up.ts";
 import { DEPLOYMENT_VARIABLE } from "./_deployment_variable.ts";
 import { postQuantumOf } from "../_post_quantum.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
+import { refuseNoFile } from "./_file.ts";
 
 export interface PullOptions extends PostQuantumOptions {
   readonly config: string;
@@ -28,6 +29,7 @@ export async function pull(io: Io, options: PullOptions): Promise<void> {
   const { config: file, timeout: timeoutMs, dryRun = false } = options;
   const { signal } = io; // from here on Ctrl-C ends in order
   const world = await io.world();
+  if (!dryRun) await refuseNoFile(io, file);
   const pulled = await confPull({
     world,
     file,

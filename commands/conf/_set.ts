@@ -3,7 +3,7 @@ import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { readControlFile } from "../../lib/control/file/mod.ts";
 import { editFile } from "../../lib/deployment/edit/mod.ts";
 import { setField } from "../../lib/visor/conf/mod.ts";
-import { configFileOf, type ConfigFileOptions, readConfig } from "./_file.ts";
+import { configFileOf, type ConfigFileOptions, readConfig, refuseNoFile } from "./_file.ts";
 
 export interface SetOptions extends ConfigFileOptions {
   readonly dryRun?: boolean | undefined;
@@ -26,6 +26,7 @@ export async function set(io: Io, named: string, given: string, options: SetOpti
   const { dryRun = false, force = false } = options;
   const world = await io.world();
   const file = configFileOf(io, options);
+  if (!dryRun) await refuseNoFile(io, file);
   const change = (text: string) => setField(text, file, { field: named, given, force });
   const { field, before, after, isChanged: changed } = dryRun
     ? change((await readConfig(io, file)).text)

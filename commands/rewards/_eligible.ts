@@ -27,11 +27,22 @@ export class NoSuchDayError extends CallerError {
   readonly code = "NO_SUCH_DAY";
 }
 
+/** Nobody can have been up on it. */
+export class DayToComeError extends CallerError {
+  readonly code = "DAY_TO_COME";
+}
+
 export async function runEligible(io: Io, options: EligibleOptions): Promise<void> {
   const world = await io.world();
   const { date, minPercent: percentMin, input, output } = options;
   const day = date ?? dayOf(world.clock.wallMs() - DAY_MS);
   if (!isDay(day)) throw new NoSuchDayError(`No calendar has ${day}`, { hint: "write a date as 2026-06-10" });
+  const today = dayOf(world.clock.wallMs());
+  if (input === undefined && day > today) {
+    throw new DayToComeError(`${day} has not begun: today is ${today}, in UTC`, {
+      hint: "name a day that is over, or the clock of this machine is wrong",
+    });
+  }
   const visors = input === undefined ? await asked(io, options) : await readDaily(world, input);
   const eligible = eligibleOn(visors, { day, percentMin, source: input ?? "The transport discovery" });
   const list = eligible.map((visor) => dailyJson(visor, day));
@@ -40,7 +51,7 @@ export async function runEligible(io: Io, options: EligibleOptions): Promise<voi
     const text = /\.json$/i.test(output) ? `${JSON.stringify(list)}\n` : lines;
     await world.files.write(output, new TextEncoder().encode(text));
   }
-  if (day >= dayOf(world.clock.wallMs())) {
+  if (day >= today) {
     io.note(`${day} is not over: days are UTC, and the list may still grow`);
   }
   io.emit(list, () => lines);

@@ -77,7 +77,7 @@ export class MalformedError extends PeerError {
 export class TimedOutError extends WorldError {
   readonly code = "TIMED_OUT";
   constructor(what: string, readonly afterMs: number, options: SkyErrorOptions = {}) {
-    super(`${what} did not finish within ${afterMs} ms`, options);
+    super(`${what} did not finish within ${Math.ceil(afterMs)} ms`, options); // it may be what is left of a longer time
   }
 }
 

@@ -25,8 +25,8 @@ export function intervalOption({ minMs, defaultMs, written }: {
     }
     return ms;
   };
-  return new Option("-i, --interval <duration>", "with --watch: between two looks").argParser(parse)
-    .default(defaultMs, written);
+  return new Option("-i, --interval <duration>", "watch, with so long between two looks").argParser(parse)
+    .default(defaultMs, written).implies({ watch: true });
 }
 
 /** Rarer than this is no watching. */

@@ -129,10 +129,10 @@ export class Fields {
   words(name: string): string[] {
     const value = this.#values[name] ?? undefined;
     if (typeof value === "string") {
-      return splitWords(value) ?? this.refuse(name, "a quotation mark in it is never closed");
+      return splitWords(value) ?? this.#refuseUnseen(name, "a quotation mark in it is never closed");
     }
     return this.#array(name).map((word, index) =>
-      typeof word === "string" ? word : this.refuse(name, `item ${index} must be text`)
+      typeof word === "string" ? word : this.#refuseUnseen(name, `item ${index} must be text`)
     );
   }
 
@@ -149,7 +149,11 @@ export class Fields {
       try {
         return [parsePublicKey(name), address];
       } catch {
-        return this.refuse(name, "the field's name must be a public key, 66 hex characters");
+        return this.refuse(
+          name,
+          "the field's name must be a public key, 66 hex characters",
+          "rename it, or remove it",
+        );
       }
     });
   }
@@ -231,6 +235,11 @@ export class Fields {
     );
   }
 
+  /** Words may be arguments, and one of them a password. */
+  #refuseUnseen(name: string, problem: string): never {
+    throw new ConfigError(this.file, this.#at(name), `${problem} (value not shown)`);
+  }
+
   #array(name: string): unknown[] {
     const value = this.#values[name] ?? [];
     return Array.isArray(value) ? value : this.refuse(name, "it must be a list");
@@ -284,7 +293,7 @@ const MS_OF_UNIT: Readonly<Record<string, number>> = {
 };
 
 /** Words between blanks; quotation marks, single or double, keep blanks together. Undefined: one stays open. */
-function splitWords(text: string): string[] | undefined {
+export function splitWords(text: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
   let quote = "";

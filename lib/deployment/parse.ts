@@ -58,6 +58,11 @@ export function readDeployments(value: unknown): Deployments {
 
 type JsonObject = { readonly [member: string]: unknown };
 
+/** Whether a value has what makes it a deployment: servers, or the address of a service. */
+export function isDeployment(value: unknown): boolean {
+  return isObject(value) && isBare(value);
+}
+
 /** A file of one deployment has its members at the top. */
 function isBare(value: JsonObject): boolean {
   return Array.isArray(value["dmsg_servers"]) ||

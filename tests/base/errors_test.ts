@@ -59,3 +59,10 @@ Deno.test("isAbort() is true for an abort alone", () => {
     assert.equal(isAbort(other), false);
   }
 });
+
+Deno.test("TimedOutError says whole milliseconds, and none of them 0", () => {
+  const text = (afterMs: number) => new TimedOutError("A look", afterMs).message;
+  assert.equal(text(0.9787879999999802), "A look did not finish within 1 ms");
+  assert.equal(text(5_000), "A look did not finish within 5000 ms");
+  assert.equal(text(41.2), "A look did not finish within 42 ms");
+});

@@ -16,13 +16,24 @@ export interface RunResult {
 export const RUN_ARGUMENTS = ["run", "-A", "--no-check", `--config=${config}`, main];
 
 /** One command line; ends by itself. */
-export async function skyctl(args: readonly string[], cwd: string): Promise<RunResult> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+export async function skyctl(
+  args: readonly string[],
+  cwd: string,
+  { stdin }: { readonly stdin?: string } = {},
+): Promise<RunResult> {
+  const child = new Deno.Command(Deno.execPath(), {
     args: [...RUN_ARGUMENTS, ...args],
     cwd,
-    stdin: "null",
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
     env: { NO_COLOR: "1" },
-  }).output();
+  }).spawn();
+  if (stdin !== undefined) {
+    // It may end without having read it.
+    await new Blob([stdin]).stream().pipeTo(child.stdin).catch(() => {});
+  }
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

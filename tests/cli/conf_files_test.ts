@@ -62,3 +62,45 @@ Deno.test({
       assert.deepEqual(await owner(), [1000, 1001, 0o600]);
     }),
 });
+
+Deno.test({
+  name: "conf set changes files alone: what a pipe gives can be looked at, and not be changed",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFile(async (at) => {
+      const piped = (...args: string[]) =>
+        skyctl(["conf", ...args, "-c", "/dev/stdin"], at, { stdin: SAMPLE });
+      const set = await piped("set", "log_level", "debug");
+      assert.deepEqual([set.code, set.stdout], [2, ""]);
+      assert.match(set.stderr, /\/dev\/stdin: it is a pipe or a device, and no file\nHint: name the file/);
+      const pull = await piped("pull", "--deployment", `${at}/none.json`);
+      assert.match(pull.stderr, /it is a pipe or a device, and no file/);
+      const dry = await piped("set", "log_level", "debug", "--dry-run");
+      assert.deepEqual([dry.code, dry.stderr], [0, ""]);
+      assert.match(dry.stdout, /log_level would be "debug" now/);
+      const folder = await skyctl(["conf", "set", "log_level", "debug", "-c", at, "--home", at], at);
+      assert.equal(folder.code, 2);
+      assert.match(folder.stderr, /it is a folder, and no file/);
+    }),
+});
+
+Deno.test("conf set, check and gen -r leave a deployment file as it is, and say that it is one", () =>
+  withFile(async (at) => {
+    const file = `${at}/deployment.json`;
+    const content = '{"own": {"dmsg_discovery": "http://127.0.0.1:1", "dmsg_servers": []}}';
+    await Deno.writeTextFile(file, content);
+    for (
+      const args of [
+        ["check", file],
+        ["set", "log_level", "debug", "-c", file],
+        ["gen", "-r", "--nofetch", "-o", file],
+        ["show", "-c", file],
+      ]
+    ) {
+      const { code, stdout, stderr } = await skyctl(["conf", ...args, "--home", at], at);
+      assert.equal(code, 2, args.join(" "));
+      assert.match(stdout + stderr, /it is a deployment file, and no configuration of a visor/);
+      assert.doesNotMatch(stdout + stderr, /gen -r/);
+      assert.equal(await Deno.readTextFile(file), content);
+    }
+  }));

@@ -124,6 +124,8 @@ Deno.test("rewards eligible: files and days that are none", async () => {
     ],
     [["-i", `${home}/two.txt`], 2, /it has days from 2026-06-09 to 2026-06-10: .*--date.*--input/],
     [["-i", `${home}/empty.json`], 2, /services keep seven days before today; .*--input/],
+    [["-d", "2126-06-11", "-i", `${home}/good.txt`], 2, /good\.txt has no uptime of 2126-06-11/],
+    [["-d", "2126-06-11"], 2, /2126-06-11 has not begun: today is 20[0-9-]{8}, in UTC[^]*Hint: .*clock/],
     [["-d", "2026-02-30", "-i", `${home}/good.txt`], 2, /No calendar has 2026-02-30/],
     [["-d", "yesterday"], 2, /Not a date/],
     [["--min-percent", "101"], 2, /whole number/],

@@ -1,6 +1,7 @@
 /** `svc health` through a visor's control API, by a client of its own, and over time. */
 import assert from "node:assert/strict";
 import { WorldError } from "../../lib/base/mod.ts";
+import { Command, intervalOption } from "../../lib/cli/mod.ts";
 import type { ControlOutput } from "../../lib/control/mod.ts";
 import { refuseDown } from "../../commands/svc/_health.ts";
 import { changesBetween } from "../../commands/svc/_health_watch.ts";
@@ -59,6 +60,25 @@ Deno.test("svc health: what a running visor says is the answer, in its name; wha
         /1 of 2 ways to the services of the deployment are down: route-finder over http\nHint: /,
       );
       assert.deepEqual(asked, [{ timeoutMs: 2_000 }, { timeoutMs: 5_000 }]);
+    },
+    { setUp: nothing },
+  );
+});
+
+Deno.test("svc health -i alone watches, too: an interval means nothing else", () => {
+  let looks = 0;
+  return withControlDouble(
+    { serviceHealth: () => (looks++, { rows: [UP], withoutSession: [] }) },
+    async ({ run }) => {
+      const { code, stdout } = await run("svc", "health", "-i", "1s", "-n", "1", "--json");
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line).event);
+      assert.deepEqual([code, events.at(-1)], [0, "summary"]);
+      assert.equal(looks, 1);
+      const wanted = new Command("x").option("-w, --watch")
+        .addOption(intervalOption({ minMs: 1_000, defaultMs: 2_000, written: "2s" }));
+      const given = (...args: string[]) => wanted.parse(args, { from: "user" }).opts();
+      assert.deepEqual(given(), { interval: 2_000 });
+      assert.deepEqual(given("-i", "1s"), { interval: 1_000, watch: true });
     },
     { setUp: nothing },
   );

@@ -6,8 +6,16 @@
 import { type PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, Fields, parseConfigText } from "../../deployment/mod.ts";
 import { type JsonNode, parseJsonTree } from "../../deployment/edit/mod.ts";
-import { type FieldTable, parseVisorConfig, pathIn, readAt, type VisorConfig } from "../config/mod.ts";
-import { isObject, leavesOf, nearestField, TABLE } from "./known_fields.ts";
+import { NETWORK_TRANSPORT_TYPES, TRANSPORT_TYPES } from "../../transport/mod.ts";
+import {
+  type FieldTable,
+  parseVisorConfig,
+  pathIn,
+  readAt,
+  refuseOtherKind,
+  type VisorConfig,
+} from "../config/mod.ts";
+import { isObject, leavesOf, nearestField, rowOf, TABLE } from "./known_fields.ts";
 
 /** One thing that is wrong, or may be. */
 export interface Finding {
@@ -32,8 +40,9 @@ export function checkConfig(
   let raw: Readonly<Record<string, unknown>>;
   try {
     raw = parseConfigText(text, file);
+    refuseOtherKind(raw, file);
   } catch (error) {
-    return [findingOf(error, "error", "correct it; skyctl conf gen makes a new one")];
+    return [findingOf(error, "error", file)];
   }
   const findings = new Map<string, Finding>();
   const add = (finding: Finding) => {
@@ -49,22 +58,21 @@ export function checkConfig(
     try {
       readAt(fields, path, row.type);
     } catch (error) {
-      const remedy = `skyctl conf set ${path} VALUE${inFile(file)}, where VALUE is ${row.type.rule}`;
-      add(findingOf(error, row.isUsed ? "error" : "warning", remedy));
+      add(findingOf(error, row.isUsed ? "error" : "warning", file));
     }
   }
   let config: VisorConfig | undefined;
   try {
     config = parseVisorConfig(text, file); // besides its fields, what holds between them
   } catch (error) {
-    add(findingOf(error, "error", "correct it"));
+    add(findingOf(error, "error", file));
   }
   if (config !== undefined) { for (const finding of betweenFields(config, file, mode)) add(finding); }
   for (const finding of unknownFields(raw)) add(finding);
   try {
     for (const finding of repeatedFields(parseJsonTree(text, file))) add(finding);
   } catch (error) {
-    add(findingOf(error, "warning", "make it flatter: skyctl conf set cannot change the file"));
+    add(findingOf(error, "warning", file, "make it flatter: skyctl conf set cannot change the file"));
   }
   return [...findings.values()].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
@@ -81,9 +89,22 @@ function shellWord(file: string): string {
   return /^[\w./:@%+-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
 }
 
-function findingOf(error: unknown, severity: Finding["severity"], remedy: string): Finding {
+function findingOf(error: unknown, severity: Finding["severity"], file: string, remedy?: string): Finding {
   if (!(error instanceof ConfigError)) throw error;
-  return { severity, field: error.field, problem: error.problem, remedy: error.hint ?? remedy };
+  const { field, problem, hint } = error;
+  return { severity, field, problem, remedy: remedy ?? hint ?? remedyOf(field, file) };
+}
+
+/** For the very place that is wrong. */
+function remedyOf(field: string, file: string): string {
+  if (field === "") return "correct it; skyctl conf gen makes a new one";
+  const row = rowOf(field);
+  if (row !== undefined) {
+    return `skyctl conf set ${field} VALUE${inFile(file)}, where VALUE is ${row.type.rule}`;
+  }
+  // What is around fields.
+  if (field.includes("[")) return "remove it, or write an object there";
+  return `remove it, or empty it: skyctl conf set ${field} '{}' --force${inFile(file)}`;
 }
 
 /** Whether `pk` is the one of `sk`. What is no key at all is told of the fields. */
@@ -121,6 +142,8 @@ function publicKeyOf(secret: string): PublicKey | undefined {
     return undefined;
   }
 }
+
+const BUILT_IN: readonly string[] = TRANSPORT_TYPES;
 
 /** What single fields do not show. */
 function* betweenFields(config: VisorConfig, file: string, mode: number): Generator<Finding> {
@@ -163,6 +186,18 @@ function* betweenFields(config: VisorConfig, file: string, mode: number): Genera
       field: "transport.stcpr_port",
       problem: `value ${node.stcprPort}: skywire-tcp.listening_address has the same port`,
       remedy: `skyctl conf set transport.stcpr_port 0${inFile(file)}`,
+    };
+  }
+  for (const [index, { type }] of node.persistentTransports.entries()) {
+    if (BUILT_IN.includes(type)) continue;
+    const why = NETWORK_TRANSPORT_TYPES.includes(type) ? "is not built in" : "is no type of a transport";
+    yield {
+      severity: "warning",
+      field: `persistent_transports[${index}].type`,
+      problem: `value ${JSON.stringify(type.slice(0, 80))}: it ${why}, and the transport is never made`,
+      remedy: `skyctl conf set persistent_transports[${index}].type TYPE${
+        inFile(file)
+      }, where TYPE is one of ${BUILT_IN.join(", ")}`,
     };
   }
   const ports = new Map<number, string>();

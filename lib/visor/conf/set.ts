@@ -4,16 +4,20 @@
  * @module
  */
 import { CallerError } from "../../base/mod.ts";
-import { SecretKey } from "../../crypto/mod.ts";
+import { type PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, parseConfigText } from "../../deployment/mod.ts";
 import { applyEdits, type Edit, parseJsonPath, setValueEdit } from "../../deployment/edit/mod.ts";
-import { pathIn, whatever } from "../config/mod.ts";
+import { pathIn, refuseOtherKind, whatever } from "../config/mod.ts";
 import { checkConfig } from "./check.ts";
-import { isObject, nearestField, rowOf } from "./known_fields.ts";
-import { shownValue } from "./show.ts";
+import { nearestField, rowOf } from "./known_fields.ts";
+import { shownAt } from "./show.ts";
 
-/** A secret key in the place of another value, or most of one; public keys have 66 digits. */
-const SECRET_SHAPE = /(?<![0-9a-f])(?![0-9a-f]{66}(?![0-9a-f]))[0-9a-f]{48,}/i;
+/** A secret key in the place of another value, or most of one (public keys have 66 digits); arguments with a passcode. */
+const SECRET_SHAPE = /(?<![0-9a-f])(?![0-9a-f]{66}(?![0-9a-f]))[0-9a-f]{48,}|passcode/i;
+/** In the place of a secret key: the visor makes one at every start. */
+const NO_SECRET_KEY = /^0+$/;
+/** As Go writes that there is none. */
+const NO_PUBLIC_KEY = "0".repeat(66);
 
 /** No field has this name. */
 export class UnknownFieldError extends CallerError {
@@ -40,8 +44,8 @@ export interface FieldSet {
 
 /**
  * The edits that give `field` what `given` says. Unknown fields need `force`, and take JSON, or else text. With `sk`
- * goes `pk`. Errors: `UnknownFieldError`; `ConfigError` for a value that the field, or a configuration with it, cannot
- * have.
+ * goes `pk`: of zeros none. Errors: `UnknownFieldError`; `ConfigError` for a value that the field, or a configuration
+ * with it, cannot have, and for a file of another kind.
  */
 export function setField(
   text: string,
@@ -53,6 +57,7 @@ export function setField(
   },
 ): FieldSet {
   const raw = parseConfigText(text, file);
+  refuseOtherKind(raw, file);
   const field = pathIn(raw, named);
   const path = parseJsonPath(field);
   const row = rowOf(field);
@@ -65,14 +70,16 @@ export function setField(
   }
   let edits = [setValueEdit(text, path, value, file)];
   let after = applyEdits(text, edits);
+  const isNone = field === "sk" && NO_SECRET_KEY.test(String(value));
   if (field === "sk") {
-    const { publicKey } = SecretKey.parse(String(value));
+    const publicKey = isNone ? NO_PUBLIC_KEY : publicKeyOf(String(value), file);
     after = applyEdits(after, [setValueEdit(after, ["pk"], publicKey, file)]);
     edits = [{ start: 0, end: text.length, text: after }];
   }
   const known = new Set(checkConfig(text, file).map((finding) => `${finding.field} ${finding.problem}`));
   const worse = checkConfig(after, file).find(({ severity, field: at, problem }) =>
-    (severity === "error" || at === field) && severity !== "note" && !known.has(`${at} ${problem}`)
+    (severity === "error" || (at === field && severity === "warning" && !isNone)) &&
+    !known.has(`${at} ${problem}`)
   );
   if (worse !== undefined) {
     throw new ConfigError(file, worse.field, worse.problem, { hint: worse.remedy });
@@ -80,15 +87,19 @@ export function setField(
   return {
     field,
     edits,
-    before: shownValue(field, valueAt(raw, path) ?? null),
-    after: shownValue(field, value),
+    before: shownAt(raw, path),
+    after: shownAt(parseConfigText(after, file), path),
     isChanged: after !== text,
   };
 }
 
-function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>((at, step) => {
-    if (typeof step === "number") return Array.isArray(at) ? at[step] : undefined;
-    return isObject(at) && Object.hasOwn(at, step) ? at[step] : undefined;
-  }, value);
+function publicKeyOf(secret: string, file: string): PublicKey {
+  try {
+    return SecretKey.parse(secret).publicKey;
+  } catch {
+    // The parser's own message names neither file nor field.
+    throw new ConfigError(file, "sk", "value (not shown): it is no secret key, for it is out of range", {
+      hint: "skyctl keys gen --show-secret makes one",
+    });
+  }
 }

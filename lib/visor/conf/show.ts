@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseConfigText } from "../../deployment/mod.ts";
+import { parseConfigText, splitWords } from "../../deployment/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "../../directory/mod.ts";
 import { shownArguments } from "../apps/mod.ts";
 import { parseVisorConfig, pathIn } from "../config/mod.ts";
@@ -110,13 +110,15 @@ const HIDDEN = "[hidden]";
 /** The secret keys of nodes and cookies, wherever they stand. */
 const SECRET_SHAPE = /(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{128})(?![0-9a-f])/gi;
 const SECRET_NAME = /pass(?:code|word|phrase)?$|secret|token|(?:^|_)sk$/i;
+/** Zeros in the place of a secret key: there is none. */
+const NO_SECRET_KEY = "0".repeat(64);
 
 /** A value without what nobody may see: secret keys, and passwords among arguments. */
 export function shownValue(field: string, value: unknown): unknown {
   if (rowOf(field)?.type.isSecret === true || SECRET_NAME.test(field)) {
-    return isSaid(value) ? HIDDEN : value;
+    return isSaid(value) && value !== NO_SECRET_KEY ? HIDDEN : value;
   }
-  if (typeof value === "string") return value.replace(SECRET_SHAPE, HIDDEN);
+  if (typeof value === "string") return shownText(value);
   if (Array.isArray(value)) {
     const isWords = value.every((word) => typeof word === "string");
     const items = isWords ? shownArguments(value) : value;
@@ -126,4 +128,38 @@ export function shownValue(field: string, value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [name, shownValue(`${field}.${name}`, inner)]),
   );
+}
+
+/** What is at a path of a configuration, as `shownValue` shows it there; null: nothing. */
+export function shownAt(
+  raw: Readonly<Record<string, unknown>>,
+  path: readonly (string | number)[],
+): unknown {
+  const value = valueAt(raw, path);
+  if (value === undefined || value === null) return null;
+  const top = String(path[0]);
+  // With what is around it, which says what an item of a list is; undefined: all of that is hidden.
+  return valueAt({ [top]: shownValue(top, raw[top]) }, path) ?? HIDDEN;
+}
+
+function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((at, step) => {
+    if (typeof step === "number") return Array.isArray(at) ? at[step] : undefined;
+    return isObject(at) && Object.hasOwn(at, step) ? at[step] : undefined;
+  }, value);
+}
+
+/** Arguments of 2026 are one text. */
+function shownText(text: string): string {
+  const words = /passcode/i.test(text) ? splitWords(text) : [];
+  if (words === undefined) return HIDDEN; // a quotation mark is open: nobody knows where the passcode ends
+  const shown = shownArguments(words);
+  const isSame = shown.every((word, index) => word === words[index]);
+  return (isSame ? text : shown.map(quoted).join(" ")).replace(SECRET_SHAPE, HIDDEN);
+}
+
+/** As `splitWords` takes it for one word. */
+function quoted(word: string): string {
+  if (!/["'\s]/.test(word) && word !== "") return word;
+  return word.includes("'") ? `"${word}"` : `'${word}'`;
 }

@@ -13,4 +13,5 @@ export * from "./field_types.ts";
 export * from "./fields.ts";
 export * from "./generate.ts";
 export * from "./node_config.ts";
+export * from "./other_kind.ts";
 export * from "./visor_config.ts";

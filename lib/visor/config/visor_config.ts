@@ -13,6 +13,7 @@ import type { KnownServer } from "../../directory/mod.ts";
 import type { SocketAddress } from "../../runtime/mod.ts";
 import { readField } from "./fields.ts";
 import { type AppConfig, type NodeConfig, readApps, readNode } from "./node_config.ts";
+import { refuseOtherKind } from "./other_kind.ts";
 
 /** What skyctl uses of a visor configuration. */
 export interface VisorConfig {
@@ -45,9 +46,10 @@ export interface VisorConfig {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** Reads a configuration. Errors: `ConfigError`. */
+/** Reads a configuration. Errors: `ConfigError`, also for a file of another kind. */
 export function parseVisorConfig(text: string, file: string): VisorConfig {
   const raw = parseConfigText(text, file);
+  refuseOtherKind(raw, file);
   const fields = new Fields(file, raw, "");
   readField(fields, "version");
   return {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
 import { ConfigError } from "../../../lib/deployment/mod.ts";
-import { checkConfig, type Finding } from "../../../lib/visor/conf/mod.ts";
+import { checkConfig, type Finding, setField } from "../../../lib/visor/conf/mod.ts";
 import { generateConfig, parseVisorConfig, renderConfig } from "../../../lib/visor/config/mod.ts";
 
 const { secretKey, publicKey } = keyPairFromSeed(new TextEncoder().encode("checked"));
@@ -91,7 +91,56 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     /value -1: .*0 to 2048/,
     /conf set dmsg\.sessions_count/,
   ],
-  [{ dmsg: 3 }, "error dmsg", /must be an object, not 3/, /conf set/],
+  [
+    { dmsg: 3 },
+    "error dmsg",
+    /must be an object, not 3/,
+    /^remove it, or empty it: .* dmsg '\{\}' --force -c v/,
+  ],
+  [
+    {
+      launcher: { apps: [{ name: "a", binary: "skysocks" }, { name: "b", binary: "skysocks", port: 99999 }] },
+    },
+    "error launcher.apps[1].port",
+    /value 99999/,
+    /^skyctl conf set launcher\.apps\[1\]\.port VALUE -c v\.json, where VALUE is a whole number from 0 to 65535$/,
+  ],
+  [
+    { dmsg: { servers: [{ static: publicKey, server: { address: "nowhere" } }] } },
+    "error dmsg.servers[0].server.address",
+    /value "nowhere"/,
+    /^skyctl conf set dmsg\.servers\[0\]\.server\.address VALUE -c v\.json, where VALUE is host:port$/,
+  ],
+  [
+    { dmsg: { servers: [7] } },
+    "error dmsg.servers[0]",
+    /must be an object/,
+    /^remove it, or write an object there$/,
+  ],
+  [
+    { "skywire-tcp": { pk_table: { [publicKey]: "x" } } },
+    `error skywire-tcp.pk_table.${publicKey}`,
+    /value "x"/,
+    /^skyctl conf set skywire-tcp\.pk_table\.\w{66} VALUE .* host:port$/,
+  ],
+  [
+    { "skywire-tcp": { pk_table: { me: "127.0.0.1:1" } } },
+    "error skywire-tcp.pk_table.me",
+    /must be a public key/,
+    /^rename it, or remove it$/,
+  ],
+  [
+    { persistent_transports: [{ pk: publicKey, type: "dmsg" }, { pk: publicKey, type: "foo" }] },
+    "warning persistent_transports[1].type",
+    /value "foo": it is no type of a transport, and the transport is never made/,
+    /conf set persistent_transports\[1\]\.type TYPE -c v\.json, where TYPE is one of stcpr, sudph, stcp, dmsg$/,
+  ],
+  [
+    { persistent_transports: [{ pk: publicKey, type: "squicr" }] },
+    "warning persistent_transports[0].type",
+    /value "squicr": it is not built in, and the transport is never made/,
+    /TYPE is one of/,
+  ],
   [{ log_level: "loud" }, "error log_level", /value "loud"/, /one of debug/],
   [
     { routing: { route_finder_timeout: "1y" } },
@@ -122,7 +171,7 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     { launcher: { apps: [{ name: "skysocks" }, { name: "skysocks" }] } },
     "error launcher.apps[1].name",
     /another app/,
-    /./,
+    /^skyctl conf set launcher\.apps\[1\]\.name VALUE -c v\.json/,
   ],
   [
     { launcher: { apps: [{ name: "skysocks", port: 3 }, { name: "b", binary: "skysocks", port: 3 }] } },
@@ -253,4 +302,64 @@ Deno.test("checkConfig(): pk is the one of sk, or the command that makes it so i
   const [secret] = found({ ...base, pk: base.sk });
   assert.match(secret!, /^error: /);
   assert(!secret!.includes(base.sk));
+});
+
+/** What is in the file, and what it is called. */
+const OTHERS: readonly (readonly [name: string, content: object, kind: RegExp])[] = [
+  ["a bare deployment", { dmsg_discovery: "http://127.0.0.1:1", dmsg_servers: [] }, /a deployment file/],
+  [
+    "a deployment",
+    { own: { route_finder: "http://127.0.0.1:1" }, stun_servers: ["127.0.0.1:3"] },
+    /a deployment/,
+  ],
+  [
+    "a setup node's",
+    {
+      public_key: publicKey,
+      secret_key: base.sk,
+      dmsg: { discovery: "http://127.0.0.1:1", sessions_count: 2, servers: [] },
+      transport_discovery: "http://127.0.0.1:2",
+      log_level: "info",
+    },
+    /of a setup node/,
+  ],
+  [
+    "a dmsg server's",
+    { public_key: publicKey, secret_key: base.sk, public_address: "127.0.0.1:8081", log_level: "info" },
+    /of a dmsg server/,
+  ],
+  ["services", { services: [{ type: "route-finder" }], log_level: "info" }, /a file of services/],
+];
+
+for (const [name, content, kind] of OTHERS) {
+  Deno.test(`checkConfig() calls ${name} file what it is, which no visor starts with, and would not have it overwritten`, () => {
+    const text = JSON.stringify(content);
+    const findings = checkConfig(text, "other.json", { mode: 0o600 });
+    assert.deepEqual(short(findings), ["error "]);
+    assert.match(findings[0]!.problem, kind);
+    assert.match(findings[0]!.problem, /no configuration of a visor$/);
+    assert.match(findings[0]!.remedy, /^leave it as it is, and name that of the visor; /);
+    assert.doesNotMatch(findings[0]!.remedy, /other\.json|-o/);
+    assert.throws(() => parseVisorConfig(text, "other.json"), ConfigError);
+    assert.throws(
+      () => setField(text, "other.json", { field: "log_level", given: "warn" }),
+      (error) => error instanceof ConfigError && /no configuration of a visor/.test(error.message),
+    );
+  });
+}
+
+Deno.test("checkConfig() takes any file for a visor's that has what a visor alone has, or nothing that tells", () => {
+  const services = { services: [], secret_key: "x", own: { dmsg_discovery: "http://x" } };
+  assert.deepEqual(short(check(services)), ["note services", "note secret_key", "note own"]);
+  assert.deepEqual(short(checkConfig("{}", "v.json")), ["warning sk"]);
+  const noKey = { dmsg: { discovery: "http://127.0.0.1:1", sessions_count: 2 }, log_level: "info" };
+  assert.deepEqual(short(checkConfig(JSON.stringify(noKey), "v.json")), ["warning sk"]);
+});
+
+Deno.test("checkConfig() never shows arguments that it refuses: a passcode may be among them", () => {
+  for (const args of ["--passcode 'hunter2", ["--passcode", "hunter2", 3], '--passcode "hunter2']) {
+    const findings = check({ launcher: { apps: [{ name: "skysocks", args }] } });
+    assert.deepEqual(short(findings), ["error launcher.apps[0].args"]);
+    assert(!JSON.stringify(findings).includes("hunter"), JSON.stringify(findings));
+  }
 });

@@ -102,11 +102,79 @@ for (const [field, given, message] of REFUSED.filter(([, given]) => given !== ""
   });
 }
 
+Deno.test("setField() sk of zeros: there is none, and no pk, as Go writes it", () => {
+  const { text, before, after } = set("sk", "0".repeat(64));
+  assert.deepEqual([JSON.parse(text).sk, JSON.parse(text).pk], ["0".repeat(64), "0".repeat(66)]);
+  assert.deepEqual([before, after], ["[hidden]", "0".repeat(64)]);
+  assert.equal(parseVisorConfig(text, "v.json").secretKey, undefined);
+  assert.deepEqual(set("sk", "0".repeat(64), text).isChanged, false);
+});
+
+Deno.test("setField() sk out of range: file, field and what makes one", () => {
+  assert.throws(() => set("sk", "f".repeat(64)), (error) => {
+    assert(error instanceof ConfigError);
+    assert.equal(
+      error.message,
+      "v.json: field sk: value (not shown): it is no secret key, for it is out of range",
+    );
+    assert.match(error.hint!, /skyctl keys gen/);
+    return true;
+  });
+});
+
+Deno.test("setField() shows no passcode, neither before nor after, in arguments of either form", () => {
+  const once = set("launcher.apps[2].args", "app skysocks --passcode hunter2");
+  const again = set("launcher.apps[2].args", "app skysocks --passcode hunter3", once.text);
+  assert.equal(JSON.parse(again.text).launcher.apps[2].args, "app skysocks --passcode hunter3");
+  assert.deepEqual([again.before, again.after], [
+    "app skysocks --passcode ***",
+    "app skysocks --passcode ***",
+  ]);
+  const list = set("launcher.apps[2].args", '["--passcode","hunter4"]', again.text);
+  assert.deepEqual([list.before, list.after], ["app skysocks --passcode ***", ["--passcode", "***"]]);
+  const item = set("launcher.apps[2].args[1]", "hunter5", list.text, true);
+  assert.equal(JSON.parse(item.text).launcher.apps[2].args[1], "hunter5");
+  assert.deepEqual([item.before, item.after], ["***", "***"]);
+});
+
+Deno.test("setField() of an item that cannot be: the remedy names that very place", () => {
+  const transports = JSON.stringify({ persistent_transports: [{ pk: other.publicKey, type: "stcpr" }] });
+  const servers = JSON.stringify({
+    dmsg: { servers: [{ static: other.publicKey, server: { address: "127.0.0.1:1" } }] },
+  });
+  const refused: [string, string, string, string][] = [
+    ["launcher.apps[1].port", "99999", SAMPLE, "skyctl conf set launcher.apps[1].port VALUE -c v.json"],
+    ["dmsg.servers[0].server.address", "x", servers, "skyctl conf set dmsg.servers[0].server.address VALUE"],
+    [
+      "persistent_transports[0].type",
+      "foo",
+      transports,
+      "skyctl conf set persistent_transports[0].type TYPE",
+    ],
+  ];
+  for (const [field, given, text, remedy] of refused) {
+    assert.throws(() => set(field, given, text), (error) => {
+      assert(error instanceof ConfigError, String(error));
+      assert.equal(error.field, field);
+      assert(error.hint?.startsWith(remedy), error.hint);
+      return true;
+    });
+  }
+  assert.equal(set("persistent_transports[0].type", "dmsg", transports).isChanged, true);
+});
+
 Deno.test("setField() never repeats a secret that it refuses", () => {
   const secret = other.secretKey.reveal();
-  for (const [field, given] of [["sk", `${secret}0`], ["pk", secret], ["tarnsport", secret]] as const) {
-    assert.throws(() => set(field, given), (error: Error & { hint?: string }) => {
-      assert(!`${error.message} ${error.hint}`.includes(secret), error.message);
+  const given: [string, string][] = [
+    ["sk", `${secret}0`],
+    ["pk", secret],
+    ["tarnsport", secret],
+    ["launcher.apps[2].args", `["--passcode","${secret.slice(0, 9)}"`],
+    ["launcher.apps[2].args", `--passcode '${secret.slice(0, 9)}`],
+  ];
+  for (const [field, text] of given) {
+    assert.throws(() => set(field, text), (error: Error & { hint?: string }) => {
+      assert(!`${error.message} ${error.hint}`.includes(secret.slice(0, 9)), error.message);
       return true;
     });
   }

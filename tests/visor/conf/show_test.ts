@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
 import { ConfigError } from "../../../lib/deployment/mod.ts";
 import { networkOfFile } from "../../../lib/directory/mod.ts";
-import { showConfig, shownValue } from "../../../lib/visor/conf/mod.ts";
+import { showConfig, shownAt, shownValue } from "../../../lib/visor/conf/mod.ts";
 import { VISOR_FIELDS } from "../../../lib/visor/config/mod.ts";
 
 const { secretKey, publicKey } = keyPairFromSeed(new TextEncoder().encode("shown"));
@@ -98,4 +98,48 @@ Deno.test("showConfig() shows no secret, wherever it stands", () => {
 
 Deno.test("showConfig() refuses what no visor starts with", () => {
   assert.throws(() => show({ dmsg: 3 }), ConfigError);
+});
+
+/** Arguments as one text, and what is shown of it. */
+const TEXTS: readonly (readonly [args: string, shown: string])[] = [
+  ["app skysocks --passcode hunter2", "app skysocks --passcode ***"],
+  ["app skysocks -passcode=hunter2 --whitelist 'a  b'", "app skysocks -passcode=*** --whitelist 'a  b'"],
+  ["--PASSCODE 'hunter 2' --x \"it's\"", `--PASSCODE *** --x "it's"`],
+  ["--passcode\thunter2 -v", "--passcode *** -v"],
+  ["'--passcode=hunter 2'", "--passcode=***"],
+  ["--passcode '' --direct", "--passcode '' --direct"],
+  ["--passcode 'hunter2", "[hidden]"],
+  ["--srv 'a  b'   --direct", "--srv 'a  b'   --direct"],
+];
+
+for (const [args, shown] of TEXTS) {
+  Deno.test(`shownValue() of the arguments ${args}`, () => {
+    assert.equal(shownValue("launcher.apps[2].args", args), shown);
+    assert.deepEqual(shownValue("launcher.apps", [{ name: "a", args }]), [{ name: "a", args: shown }]);
+  });
+}
+
+Deno.test("shownAt() shows a part as the whole would be shown", () => {
+  const secret = secretKey.reveal();
+  const raw = {
+    sk: "0".repeat(64),
+    launcher: {
+      apps: [{ name: "a", args: ["--passcode", "hunter2", "--direct"] }, { args: "--passcode hunter2" }],
+    },
+    api_secret: { of: { me: 1 } },
+    mine: { text: secret, empty: null },
+  };
+  const at = (...path: (string | number)[]) => shownAt(raw, path);
+  assert.equal(at("sk"), "0".repeat(64), "that there is none is no secret");
+  assert.equal(at("launcher", "apps", 0, "args", 1), "***");
+  assert.equal(at("launcher", "apps", 0, "args", 2), "--direct");
+  assert.equal(at("launcher", "apps", 1, "args"), "--passcode ***");
+  assert.equal(at("api_secret", "of", "me"), "[hidden]");
+  assert.equal(at("mine", "text"), "[hidden]");
+  assert.deepEqual([at("mine", "empty"), at("mine", "none"), at("none"), at("launcher", 3)], [
+    null,
+    null,
+    null,
+    null,
+  ]);
 });
