@@ -58,9 +58,13 @@ export interface RunAddressResolverOptions {
 export async function runAddressResolver(
   { world, log, settings, dmsg }: RunAddressResolverOptions,
 ): Promise<RunningAddressResolver> {
-  checkEntryTimeout(settings.entryTimeoutMs ?? BINDING_TTL_MS);
+  const ttlMs = settings.entryTimeoutMs ?? BINDING_TTL_MS;
+  checkEntryTimeout(ttlMs);
   await checkServiceAddress(world, settings);
-  const store = await openBindingStore(settings.store, world, settings);
+  await using starting = new AsyncDisposableStack();
+  const store = starting.use(await openBindingStore(settings.store, world, settings));
+  await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
+  const stores = starting.move();
   let udp: UdpSide | undefined;
   const service = await runService({
     world,
@@ -78,7 +82,7 @@ export async function runAddressResolver(
     holds: {
       async [Symbol.asyncDispose]() {
         await udp?.[Symbol.asyncDispose](); // its sessions take their bindings out of the store
-        await store[Symbol.asyncDispose]();
+        await stores[Symbol.asyncDispose]();
       },
     },
   });

@@ -71,9 +71,12 @@ export async function runDmsgDiscovery(
     log.warn("A dmsg discovery in mode http: servers that register over dmsg alone cannot reach it");
   }
   checkServiceMode({ name: NAME, mode, dmsg });
-  checkClientTtl(settings.clientTtlMs);
+  const { clientTtlMs = CLIENT_TTL_MS } = settings;
+  checkClientTtl(clientTtlMs);
   await checkServiceAddress(world, settings);
-  const store = await openEntryStore(settings.store, world, settings);
+  await using starting = new AsyncDisposableStack();
+  const store = starting.use(await openEntryStore(settings.store, world, settings));
+  await store.shortenClients(clientTtlMs); // what a run with a longer time left ends in this one's
   const service = await runService({
     world,
     log,
@@ -82,13 +85,13 @@ export async function runDmsgDiscovery(
     address,
     dmsg: dmsg && ((handler) => dmsg({ handler, store })),
     api: (dmsgStatus, refused) => createDmsgDiscovery({ store, world, log, settings, dmsgStatus, refused }),
-    holds: store,
+    holds: starting.move(), // ends it itself, also when it cannot start
     kept: async () => ({ ...await store.counts() }),
   });
   return service as RunningDmsgDiscovery; // no mode of it is without plain HTTP
 }
 
-function checkClientTtl(ms = CLIENT_TTL_MS): void {
+function checkClientTtl(ms: number): void {
   if (ms >= CLIENT_TTL_MIN_MS && ms <= CLIENT_TTL_MAX_MS) return;
   throw new InvalidServiceSettingError(`A client's entry cannot live for ${ms} ms`, {
     hint: "give it between 1 s and 366 days",

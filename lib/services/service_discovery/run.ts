@@ -45,9 +45,11 @@ export async function runServiceDiscovery(
 ): Promise<RunningService> {
   await using starting = new AsyncDisposableStack();
   if (locations !== undefined) starting.use(locations);
-  checkEntryTimeout(settings.entryTimeoutMs ?? SERVICE_TTL_MS);
+  const ttlMs = settings.entryTimeoutMs ?? SERVICE_TTL_MS;
+  checkEntryTimeout(ttlMs);
   await checkServiceAddress(world, settings);
   const store = starting.use(await openServiceStore(settings.store, world, settings));
+  await store.shorten(ttlMs); // what a run with a longer time left ends in this one's
   const { store: place, redisPoolSize } = settings;
   const uptimes = starting.use(
     await openUptimeStore(place, world, { redisPoolSize, of: "service_uptime", log }),

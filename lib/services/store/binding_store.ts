@@ -43,6 +43,8 @@ export interface BindingStore extends Store {
   remove(type: ResolvedType, key: PublicKey, options?: Pick<Binding, "holder">): Promise<boolean>;
   /** Who is bound, in no order. */
   keys(type: ResolvedType): Promise<PublicKey[]>;
+  /** Ends everything in `ttlMs` from now that would have lived for longer; 0 changes nothing. */
+  shorten(ttlMs: number): Promise<void>;
   /** Says a word to every instance, this one among them, as long as the store can be asked. Absent where there is no other. */
   say?(word: ResolverWord): Promise<void>;
   /** Hears every word that is said, until the result is disposed; those said while Redis was away are lost. */

@@ -66,4 +66,6 @@ export interface EntryStore extends Store {
   /** The same for every server that is named at least once, whether it has an entry or not. */
   clientsByServer(): Promise<Map<PublicKey, PublicKey[]>>;
   counts(): Promise<EntryCounts>;
+  /** Ends clients' entries in `ttlMs` from now that would have lived for longer, those of servers apart. */
+  shortenClients(ttlMs: number): Promise<void>;
 }

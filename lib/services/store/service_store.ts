@@ -33,4 +33,6 @@ export interface ServiceStore extends Store {
   batch(type: string, keys: readonly PublicKey[]): Promise<ServiceRecord[]>;
   /** Removes services; gives how many were there. */
   remove(type: string, keys: readonly PublicKey[]): Promise<number>;
+  /** Ends everything in `ttlMs` from now that would have lived for longer; 0 changes nothing. */
+  shorten(ttlMs: number): Promise<void>;
 }

@@ -32,6 +32,7 @@ export class SqliteBindingStore implements BindingStore {
       remove: sqlite.statement(`
         DELETE FROM bindings WHERE type = ?1 AND key = ?2 AND ends_ms > ?3 AND (?4 = '' OR holder = ?4)`),
       keys: sqlite.statement("SELECT key FROM bindings WHERE type = ? AND ends_ms > ?"),
+      shorten: sqlite.statement("UPDATE bindings SET ends_ms = ?1 WHERE ends_ms > ?1"),
     };
     this.#purge = purgeOf(sqlite, { table: "bindings", rows: "type, key", by: "ends_ms" });
   }
@@ -76,6 +77,10 @@ export class SqliteBindingStore implements BindingStore {
     return this.#sqlite.ask(() =>
       this.#statements.keys.all(type, this.#sqlite.nowMs()).map((row) => row.key as PublicKey)
     );
+  }
+
+  shorten(ttlMs: number): Promise<void> {
+    return this.#sqlite.write(() => void this.#statements.shorten.run(this.#sqlite.endMs(ttlMs)));
   }
 
   check(): Promise<void> {

@@ -34,6 +34,7 @@ export class SqliteServiceStore implements ServiceStore {
       keys: sqlite.statement("SELECT key FROM services WHERE type = ? AND ends_ms > ? ORDER BY number"),
       get: sqlite.statement("SELECT record FROM services WHERE type = ? AND key = ? AND ends_ms > ?"),
       remove: sqlite.statement("DELETE FROM services WHERE type = ? AND key = ? AND ends_ms > ?"),
+      shorten: sqlite.statement("UPDATE services SET ends_ms = ?1 WHERE ends_ms > ?1"),
     };
     this.#purge = purgeOf(sqlite, { table: "services", rows: "number", by: "ends_ms" });
   }
@@ -84,6 +85,10 @@ export class SqliteServiceStore implements ServiceStore {
         keys.filter((key) => this.#statements.remove.run(type, key, nowMs).changes !== 0).length
       );
     });
+  }
+
+  shorten(ttlMs: number): Promise<void> {
+    return this.#sqlite.write(() => void this.#statements.shorten.run(this.#sqlite.endMs(ttlMs)));
   }
 
   check(): Promise<void> {

@@ -108,6 +108,10 @@ export class SqliteEntryStore implements EntryStore {
     });
   }
 
+  shortenClients(ttlMs: number): Promise<void> {
+    return this.#sqlite.write(() => void this.#statements.shortenClients.run(this.#sqlite.nowMs() + ttlMs));
+  }
+
   check(): Promise<void> {
     return this.#sqlite.check();
   }
@@ -161,6 +165,8 @@ function prepare(sqlite: Sqlite) {
     delegate: statement("INSERT OR IGNORE INTO delegations (server, client) VALUES (?, ?)"),
     undelegate: statement("DELETE FROM delegations WHERE client = ?"),
     remove: statement("DELETE FROM entries WHERE key = ? AND expires_ms > ?"),
+    shortenClients: statement(`
+      UPDATE entries SET expires_ms = ?1 WHERE is_client = 1 AND available_sessions IS NULL AND expires_ms > ?1`),
     purge: purgeOf(sqlite, { table: "entries", rows: "key", by: "expires_ms" }),
     clientKeys: statement("SELECT key FROM entries WHERE is_client = 1 AND expires_ms > ?"),
     visorKeys: statement("SELECT key FROM entries WHERE is_visor = 1 AND expires_ms > ?"),

@@ -42,6 +42,29 @@ export const bindingStoreCompliance: Compliance<BindingStore> = {
     assert.equal((await store.keys("sudph")).length, 599);
   },
 
+  "shorten() ends what would live for longer, of either type, and 0 nothing": async (
+    { store, other, elapse },
+  ) => {
+    const binding = { remoteAddress: "203.0.113.7", port: 1, addresses: [], holder: "one" };
+    const keys = Array.from({ length: 300 }, (_, index) => pair(`visor ${index}`).publicKey);
+    for (const key of keys) await store.put("stcpr", key, binding, { ttlMs: 0 });
+    await store.put("sudph", alice.publicKey, binding, { ttlMs: 200_000 });
+    await store.put("sudph", bob.publicKey, binding, { ttlMs: 10_000 });
+    await store.shorten(0);
+    await elapse(10_000);
+    assert.deepEqual(await store.keys("sudph"), [alice.publicKey]);
+    await other.shorten(20_000);
+    await other.shorten(30_000);
+    await elapse(19_000);
+    assert.deepEqual(await store.get("stcpr", keys[0]!), binding);
+    assert.deepEqual([(await store.keys("stcpr")).length, await store.keys("sudph")], [300, [
+      alice.publicKey,
+    ]]);
+    await elapse(1_000);
+    assert.deepEqual([await store.keys("stcpr"), await store.keys("sudph")], [[], []]);
+    assert.equal(await store.get("stcpr", keys[0]!), undefined);
+  },
+
   "a binding goes with its holder alone, where one is named": async ({ store, other }) => {
     const binding = { remoteAddress: "203.0.113.7:41234", port: 41_234, addresses: [] };
     await store.put("sudph", alice.publicKey, { ...binding, holder: "one" }, { ttlMs: 100_000 });

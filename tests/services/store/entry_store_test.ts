@@ -10,7 +10,7 @@ import { assertNothingAlive } from "../../support/world.ts";
 import { onRedis } from "./store_under_test.ts";
 import { key, storeCompliance, stored, type StoreUnderTest } from "./store_compliance.ts";
 
-const CASES = 13;
+const CASES = 14;
 const first = { ttlMs: 60_000, replaces: undefined };
 
 function inMemory(): Promise<StoreUnderTest> {

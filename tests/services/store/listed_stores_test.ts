@@ -5,13 +5,44 @@ import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import { openServiceStore, openUptimeStore } from "../../../lib/services/store/mod.ts";
 import { pair } from "../service_support.ts";
 import { serviceStoreCompliance } from "./service_store_compliance.ts";
-import { everyStoreComplies } from "./store_under_test.ts";
+import { everyStoreComplies, onRedis } from "./store_under_test.ts";
 import { uptimeStoreCompliance } from "./uptime_store_compliance.ts";
 
 everyStoreComplies("services", openServiceStore, serviceStoreCompliance);
 everyStoreComplies("uptimes", openUptimeStore, uptimeStoreCompliance);
 
-const alice = pair("alice").publicKey;
+const [alice, bob] = [pair("alice").publicKey, pair("bob").publicKey];
+
+onRedis("services behind a prefix are shortened, of every type, and nobody else's", async (redis) => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  {
+    await using store = await openServiceStore(`${redis.url}?prefix=ours`, world);
+    const others = ["", "?prefix=our", "?prefix=ours.ours"].map((end) =>
+      openServiceStore(`${redis.url}${end}`, world)
+    );
+    const all = [store, ...await Promise.all(others)];
+    for (const [at, type] of ["vpn", "visor", "*", "a b:c"].entries()) {
+      for (const each of all) await each.put({ publicKey: at === 0 ? bob : alice, port: 1, type }, forEver);
+    }
+    await redis.client.set("ours:skyctl:service-discovery:service:vpn:of somebody", "else");
+    await redis.client.zadd("ours:skyctl:service-discovery:type:vpn", Number.MAX_SAFE_INTEGER, "of somebody");
+    await store.shorten(100_000);
+    const ends = async (prefix: string) => {
+      const keys = (await redis.client.keys(`${prefix}skyctl:service-discovery:service:*`)).filter((key) =>
+        !key.endsWith("of somebody")
+      );
+      return (await Promise.all(keys.map((key) => redis.client.pttl(key)))).map((left) => left > 0);
+    };
+    assert.deepEqual(await ends("ours:"), [true, true, true, true]);
+    for (const prefix of ["", "our:", "ours.ours:"]) {
+      assert.deepEqual(await ends(prefix), [false, false, false, false], prefix);
+    }
+    for (const each of all) await each[Symbol.asyncDispose]();
+  }
+  assert.deepEqual(world.ledger.live(), {});
+});
+
+const forEver = { ttlMs: 0, typesMax: 9 };
 
 Deno.test("both can share a file with each other, and keep everything over a restart but what has ended", async () => {
   const folder = await Deno.makeTempDir();

@@ -74,6 +74,41 @@ export const serviceStoreCompliance: Compliance<ServiceStore> = {
     assert.equal((await store.keys("vpn")).length, 2, "and it can come back");
   },
 
+  "shorten() ends what would live for longer, of every type, and 0 nothing": async (
+    { store, other, elapse },
+  ) => {
+    const block = { text: "203.0.113.7", recordsMax: 2 };
+    const live = (ttlMs: number) => ({ ttlMs, typesMax: 2, block });
+    await store.put(record(alice), live(0));
+    await store.put(record(alice, "a type: of its own"), { ...live(0), block: undefined });
+    await store.put(record(bob), live(10_000));
+    await store.shorten(0);
+    await elapse(10_000);
+    assert.deepEqual(await store.keys("vpn"), [alice]);
+    await other.shorten(20_000);
+    await other.shorten(30_000);
+    await elapse(19_000);
+    assert.deepEqual([await store.keys("vpn"), await store.keys("a type: of its own")], [[alice], [alice]]);
+    await elapse(1_000);
+    assert.deepEqual([await store.keys("vpn"), await store.keys("a type: of its own")], [[], []]);
+    assert.deepEqual(await store.batch("vpn", [alice, bob]), []);
+    for (const key of [bob, carol]) {
+      assert.equal(await store.put(record(key), live(10_000)), true, "no share is lost");
+    }
+    for (const type of ["one", "two"]) {
+      assert.equal(await store.put(record(alice, type), { ...live(10_000), block: undefined }), true);
+    }
+  },
+
+  "shorten() reaches as many as there are": async ({ store, elapse }) => {
+    const keys = Array.from({ length: 600 }, (_, index) => pair(`visor ${index}`).publicKey);
+    for (const key of keys) await store.put(record(key), { ...lasting, ttlMs: 0 });
+    await store.shorten(10_000);
+    assert.equal((await store.keys("vpn")).length, 600);
+    await elapse(10_000);
+    assert.deepEqual(await store.keys("vpn"), []);
+  },
+
   "a key has no more types than it may, and what has ended or was removed counts no more": async (
     { store, elapse },
   ) => {

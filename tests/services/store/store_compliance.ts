@@ -146,6 +146,24 @@ export const storeCompliance: Readonly<Record<string, Case>> = {
     assert.equal(await store.get(key(1)), undefined);
   },
 
+  "shortenClients() ends clients that would live for longer, and nobody else": async (
+    { store, other, elapse },
+  ) => {
+    const live = (ttlMs: number) => ({ ttlMs, replaces: undefined });
+    await store.put(stored(key(1), { delegatedServers: [key(7)], isVisor: true }), live(100_000_000));
+    await store.put(stored(key(2), { delegatedServers: [] }), live(100_000));
+    await store.put(stored(key(3), { availableSessions: 1 }), live(100_000_000));
+    await store.put(stored(key(4), { delegatedServers: [], availableSessions: 1 }), live(100_000_000));
+    await other.shortenClients(200_000);
+    await elapse(100_000);
+    assert.deepEqual(sorted(await store.clientKeys()), [key(1), key(4)]);
+    await elapse(100_000);
+    assert.equal(await store.get(key(1)), undefined);
+    assert.deepEqual(await store.visorKeys(), []);
+    assert.deepEqual(await store.clientKeys(), [key(4)]);
+    assert.equal((await store.allServers()).length, 2);
+  },
+
   "many entries end together and leave room for others": async ({ store, elapse }) => {
     for (let index = 0; index < 100; index++) {
       await store.put(stored(key(index), { delegatedServers: [key(500)] }), {

@@ -37,6 +37,18 @@ end
 return 1
 `;
 
+/** ARGV: ttl in ms, keys of clients. What would live for longer ends then, unless it is a server's. */
+export const SHORTEN_CLIENTS = `
+local P = KEYS[1]
+for at = 2, #ARGV do
+  local left = redis.call('PTTL', P .. ARGV[at])
+  if (left == -1 or left > tonumber(ARGV[1])) and redis.call('SISMEMBER', P .. 'servers', ARGV[at]) == 0 then
+    redis.call('PEXPIRE', P .. ARGV[at], ARGV[1])
+  end
+end
+return 0
+`;
+
 /** ARGV: the entry's key. 1 when there was an entry. */
 export const REMOVE = `
 local P = KEYS[1]

@@ -1,4 +1,5 @@
 /** Reading the members of an index: their records in batches, and those whose record is gone out of it. @module */
+import { redisNowMs } from "./_index_script.ts";
 import type { RedisPool } from "./_pool.ts";
 
 /** Members per question: some 0.1 MB of records, so that one list neither fills memory nor holds Redis up. */
@@ -19,6 +20,18 @@ return 0
 
 /** The scripts that {@link readMembers} needs. */
 export const MEMBER_SCRIPTS = { dropMembers: DROP_MEMBERS };
+
+/** Does `step` with the members of an index that live for longer than `ms` from now, {@link BATCH} at a time. */
+export async function eachLasting(
+  pool: RedisPool,
+  { index, ms }: { readonly index: string; readonly ms: number },
+  step: (members: readonly string[]) => Promise<unknown>,
+): Promise<void> {
+  const members = await pool.ask(async (redis) =>
+    await redis.zrange(index, `(${await redisNowMs(redis) + ms}`, "+inf", "BYSCORE")
+  );
+  for (let at = 0; at < members.length; at += BATCH) await step(members.slice(at, at + BATCH));
+}
 
 /** The texts of `keys`, {@link BATCH} per question; null for each that is gone. */
 export async function readTexts(pool: RedisPool, keys: readonly string[]): Promise<(string | null)[]> {

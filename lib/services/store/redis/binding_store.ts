@@ -8,7 +8,7 @@ import { channelOf } from "./_connection.ts";
 import { INDEX_SCRIPT, prefixOf, wholeMs } from "./_index_script.ts";
 import { hasKeyShape } from "./_key_shape.ts";
 import { Listening } from "./_listening.ts";
-import { MEMBER_SCRIPTS, readMembers } from "./_members.ts";
+import { eachLasting, MEMBER_SCRIPTS, readMembers } from "./_members.ts";
 import { NONCE_SCRIPTS, RedisNonces } from "./_nonces.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
 
@@ -40,8 +40,31 @@ leave(P .. 'bound:' .. ARGV[1], ARGV[2])
 return redis.call('DEL', key)
 `;
 
-const SCRIPTS = { ...MEMBER_SCRIPTS, ...NONCE_SCRIPTS, putBinding: PUT, removeBinding: REMOVE };
+/** ARGV: type, ttl in ms, keys. What would live for longer ends then. */
+const SHORTEN = `
+${INDEX_SCRIPT}
+local ttl = tonumber(ARGV[2])
+for at = 3, #ARGV do
+  local key = P .. 'binding:' .. ARGV[1] .. ':' .. ARGV[at]
+  local left = redis.call('PTTL', key)
+  if left == -1 or left > ttl then
+    redis.call('PEXPIRE', key, digits(ttl))
+    enter(P .. 'bound:' .. ARGV[1], ARGV[at], ttl)
+  end
+end
+seal()
+return 0
+`;
+
+const SCRIPTS = {
+  ...MEMBER_SCRIPTS,
+  ...NONCE_SCRIPTS,
+  putBinding: PUT,
+  removeBinding: REMOVE,
+  shortenBindings: SHORTEN,
+};
 const PREFIX = prefixOf("address-resolver");
+const TYPES: readonly ResolvedType[] = ["stcpr", "sudph"];
 
 export class RedisBindingStore implements BindingStore {
   readonly nonces: RedisNonces;
@@ -85,10 +108,22 @@ export class RedisBindingStore implements BindingStore {
   }
 
   async keys(type: ResolvedType): Promise<PublicKey[]> {
-    const index = `${PREFIX}bound:${type}`;
+    const index = indexOf(type);
     const members = (await this.#pool.ask((redis) => redis.zrange(index, 0, "-1"))).filter(hasKeyShape);
     const found = await readMembers(this.#pool, index, members, (key) => bindingKey(type, key));
     return found.map(([key]) => key as PublicKey);
+  }
+
+  async shorten(ttlMs: number): Promise<void> {
+    if (ttlMs === 0) return;
+    const ms = wholeMs(ttlMs);
+    for (const type of TYPES) {
+      await eachLasting(
+        this.#pool,
+        { index: indexOf(type), ms },
+        (keys) => this.#pool.run("shortenBindings", PREFIX, type, ms, ...keys),
+      );
+    }
   }
 
   async say(word: ResolverWord): Promise<void> {
@@ -111,6 +146,10 @@ export class RedisBindingStore implements BindingStore {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool[Symbol.asyncDispose]();
   }
+}
+
+function indexOf(type: ResolvedType): string {
+  return `${PREFIX}bound:${type}`;
 }
 
 function bindingKey(type: string, key: string): string {

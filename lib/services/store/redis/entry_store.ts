@@ -7,12 +7,12 @@
  */
 import type { PublicKey } from "../../../crypto/mod.ts";
 import type { EntryCounts, EntryStore, PutOptions, StoredEntry } from "../entry_store.ts";
-import { PUT, REMOVE, ROLE_SETS } from "./_entry_scripts.ts";
+import { PUT, REMOVE, ROLE_SETS, SHORTEN_CLIENTS } from "./_entry_scripts.ts";
 import { hasKeyShape } from "./_key_shape.ts";
-import { MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
+import { BATCH, MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
 
-const SCRIPTS = { ...MEMBER_SCRIPTS, putEntry: PUT, removeEntry: REMOVE };
+const SCRIPTS = { ...MEMBER_SCRIPTS, putEntry: PUT, removeEntry: REMOVE, shortenClients: SHORTEN_CLIENTS };
 /** The keys of dmsg, section 9.5, have none. */
 const PREFIX = "";
 
@@ -112,6 +112,13 @@ export class RedisEntryStore implements EntryStore {
   async counts(): Promise<EntryCounts> {
     const [clients, visors, servers] = await Promise.all(ROLE_SETS.map((set) => this.#membersOf(set)));
     return { clients: clients!.length, visors: visors!.length, servers: servers!.length };
+  }
+
+  async shortenClients(ttlMs: number): Promise<void> {
+    const keys = (await this.#pool.ask((redis) => redis.smembers("clients"))).filter(hasKeyShape);
+    for (let at = 0; at < keys.length; at += BATCH) {
+      await this.#pool.run("shortenClients", PREFIX, Math.ceil(ttlMs), ...keys.slice(at, at + BATCH));
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

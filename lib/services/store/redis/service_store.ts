@@ -4,7 +4,7 @@ import { readService, type ServiceRecord, wireService } from "../../../directory
 import type { PutService, ServiceStore } from "../service_store.ts";
 import { INDEX_SCRIPT, prefixOf, wholeMs } from "./_index_script.ts";
 import { hasKeyShape } from "./_key_shape.ts";
-import { MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
+import { eachLasting, MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
 import { NONCE_SCRIPTS, RedisNonces } from "./_nonces.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
 
@@ -22,6 +22,11 @@ const SERVICE = `
 ${INDEX_SCRIPT}
 local function place(type, key) return P .. 'service:' .. type .. ':' .. key end
 local function blockOf(type, key) return string.match(redis.call('GET', place(type, key)) or '', '^(%S+) ') end
+local function enterAll(type, key, block, ttl)
+  enter(P .. 'type:' .. type, key, ttl)
+  enter(P .. 'of:' .. key, type, ttl)
+  if block ~= '-' then enter(P .. 'at:' .. block, type .. ' ' .. key, ttl) end
+end
 `;
 
 /** ARGV: type, key, ttl in ms, JSON; maximum of the key; block, its maximum; that of the type, -1 for none. 1: stored; 0: there is no room. */
@@ -38,9 +43,7 @@ elseif before ~= block then
   leave(P .. 'at:' .. before, type .. ' ' .. key)
 end
 keep(place(type, key), block .. ' ' .. json, ttl)
-enter(P .. 'type:' .. type, key, ttl)
-enter(P .. 'of:' .. key, type, ttl)
-if block ~= '-' then enter(P .. 'at:' .. block, type .. ' ' .. key, ttl) end
+enterAll(type, key, block, ttl)
 seal()
 return 1
 `;
@@ -60,8 +63,33 @@ end
 return count
 `;
 
-const SCRIPTS = { ...MEMBER_SCRIPTS, ...NONCE_SCRIPTS, putService: PUT, removeServices: REMOVE };
+/** ARGV: type, ttl in ms, keys. What would live for longer ends then. */
+const SHORTEN = `
+${SERVICE}
+local type, ttl = ARGV[1], tonumber(ARGV[2])
+for at = 3, #ARGV do
+  local key = ARGV[at]
+  local block, left = blockOf(type, key), redis.call('PTTL', place(type, key))
+  if block and (left == -1 or left > ttl) then
+    redis.call('PEXPIRE', place(type, key), digits(ttl))
+    enterAll(type, key, block, ttl)
+  end
+end
+seal()
+return 0
+`;
+
+const SCRIPTS = {
+  ...MEMBER_SCRIPTS,
+  ...NONCE_SCRIPTS,
+  putService: PUT,
+  removeServices: REMOVE,
+  shortenServices: SHORTEN,
+};
 const PREFIX = prefixOf("service-discovery");
+const TYPE = `${PREFIX}type:`;
+/** Keys that Redis looks at in one step for indexes of types. */
+const SCANNED_KEYS = 1_000;
 
 export class RedisServiceStore implements ServiceStore {
   readonly nonces: RedisNonces;
@@ -93,7 +121,7 @@ export class RedisServiceStore implements ServiceStore {
 
   /** By key: the order stays. */
   async keys(type: string): Promise<PublicKey[]> {
-    const index = `${PREFIX}type:${type}`;
+    const index = `${TYPE}${type}`;
     const members = (await this.#pool.ask((redis) => redis.zrange(index, 0, "-1"))).filter(hasKeyShape)
       .sort();
     const found = await readMembers(this.#pool, index, members, (key) => serviceKey(type, key));
@@ -110,8 +138,35 @@ export class RedisServiceStore implements ServiceStore {
     return await this.#pool.run("removeServices", PREFIX, type, ...keys) as number;
   }
 
+  async shorten(ttlMs: number): Promise<void> {
+    if (ttlMs === 0) return;
+    const ms = wholeMs(ttlMs);
+    for (const type of await this.#types()) {
+      await eachLasting(
+        this.#pool,
+        { index: `${TYPE}${type}`, ms },
+        (keys) => this.#pool.run("shortenServices", PREFIX, type, ms, ...keys),
+      );
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool[Symbol.asyncDispose]();
+  }
+
+  /** All there are services of. No list of them is kept: this looks at every key of the Redis. */
+  async #types(): Promise<Set<string>> {
+    const before = `${this.#pool.place.prefix}${TYPE}`; // which has none of the characters that mean something there
+    const types = new Set<string>();
+    let cursor = "0";
+    do {
+      const [next, keys] = await this.#pool.ask((redis) =>
+        redis.scan(cursor, "MATCH", `${before}*`, "COUNT", SCANNED_KEYS)
+      );
+      for (const key of keys) types.add(key.slice(before.length));
+      cursor = next;
+    } while (cursor !== "0");
+    return types;
   }
 }
 

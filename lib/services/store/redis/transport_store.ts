@@ -15,7 +15,7 @@ import {
 import { StoreError } from "../store.ts";
 import { prefixOf, redisNowMs, wholeMs } from "./_index_script.ts";
 import { Listening } from "./_listening.ts";
-import { BATCH, MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
+import { eachLasting, MEMBER_SCRIPTS, readMembers, readTexts } from "./_members.ts";
 import { NONCE_SCRIPTS, RedisNonces } from "./_nonces.ts";
 import { type RedisOptions, RedisPool } from "./_pool.ts";
 import { PUT, REMOVE, SHORTEN } from "./_transport_scripts.ts";
@@ -156,12 +156,11 @@ export class RedisTransportStore implements TransportStore {
   async shorten(ttlMs: number): Promise<void> {
     if (ttlMs === 0) return;
     const ms = wholeMs(ttlMs);
-    const ids = await this.#pool.ask(async (redis) =>
-      await redis.zrange(ALL, `(${await redisNowMs(redis) + ms}`, "+inf", "BYSCORE")
+    await eachLasting(
+      this.#pool,
+      { index: ALL, ms },
+      (ids) => this.#pool.run("shortenTransports", PREFIX, ms, ...ids),
     );
-    for (let at = 0; at < ids.length; at += BATCH) {
-      await this.#pool.run("shortenTransports", PREFIX, ms, ...ids.slice(at, at + BATCH));
-    }
   }
 
   async remove(ids: readonly string[]): Promise<string[]> {
