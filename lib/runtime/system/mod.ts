@@ -17,6 +17,7 @@ import { systemFiles } from "./files.ts";
 import { systemNetwork } from "./network.ts";
 import { systemSignals } from "./signals.ts";
 
+export { makePrivateFile } from "./private_file.ts";
 export { type ProcessFigures, processFigures } from "./process_figures.ts";
 
 /** What `getRandomValues` gives in one call. */

@@ -4,11 +4,13 @@
  * Writes to a file that come in one moment, of however many requests, are committed together: a commit is most of
  * what a write costs. Nobody is told that something is written before it is committed.
  *
+ * A new file is its owner's alone, and what SQLite puts beside it takes after it: there are addresses of visors in it.
+ *
  * @module
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Ledger } from "../../base/mod.ts";
-import type { Clock } from "../../runtime/mod.ts";
+import { type Clock, makePrivateFile } from "../../runtime/mod.ts";
 import { lockFile } from "./_sqlite_lock.ts";
 import { StoreError, StoreInUseError } from "./store.ts";
 
@@ -86,9 +88,11 @@ export class Sqlite {
     let database: DatabaseSync | undefined;
     let unlock: (() => void) | undefined;
     try {
+      if (path !== undefined && !NO_FILE.test(path)) makePrivateFile(path);
       this.#database = database = new DatabaseSync(path ?? ":memory:");
       const file = database.prepare("PRAGMA database_list").get()!.file as string;
       if (file !== "") this.#unlock = unlock = lockFile(this.#file = file);
+      this.#commitHolder(file); // tables could not be made meanwhile
       this.#database.exec(SETTINGS);
       this.#database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
       this.#database.exec(tables);
@@ -199,8 +203,7 @@ export class Sqlite {
   }
 
   #beginBatch(file: string): Batch {
-    const holder = holders.get(file);
-    if (holder !== undefined) holder.#commitBatch();
+    this.#commitHolder(file);
     this.#begin.run();
     const { promise: committed, resolve, reject } = Promise.withResolvers<void>();
     committed.catch(() => {}); // told to each that wrote
@@ -209,6 +212,12 @@ export class Sqlite {
     holders.set(file, this);
     void this.#commitSoon(batch);
     return batch;
+  }
+
+  /** Of another connection to the file: whoever waited for it would hold it up. */
+  #commitHolder(file: string): void {
+    const holder = holders.get(file);
+    if (holder !== undefined) holder.#commitBatch();
   }
 
   async #commitSoon(batch: Batch): Promise<void> {
@@ -246,6 +255,8 @@ export class Sqlite {
   }
 }
 
+/** Names that SQLite reads as something other than a path. */
+const NO_FILE = /^(?::memory:$|file:)/;
 /** Later than every clock: for what has no end. */
 export const NO_END_MS = Number.MAX_SAFE_INTEGER;
 /** SQLite's own page size, set so that the bound above is exact. */

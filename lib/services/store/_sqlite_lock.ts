@@ -8,6 +8,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
+import { makePrivateFile } from "../../runtime/mod.ts";
 import { StoreInUseError } from "./store.ts";
 
 /** By file, the lock of this process, and how many of its stores share it. */
@@ -26,6 +27,7 @@ export function lockFile(file: string): () => void {
 }
 
 function takeLock(file: string): DatabaseSync {
+  makePrivateFile(`${file}.lock`);
   const lock = new DatabaseSync(`${file}.lock`);
   try {
     lock.exec("BEGIN EXCLUSIVE"); // until it is closed; nothing is written

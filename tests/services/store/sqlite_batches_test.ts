@@ -6,6 +6,9 @@ import type { PublicKey } from "../../../lib/crypto/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import {
   type Binding,
+  openBindingStore,
+  openEntryStore,
+  openServiceStore,
   openTransportStore,
   openUptimeStore,
   SqliteBindingStore,
@@ -121,6 +124,47 @@ Deno.test("stores that share a file do not wait for each other's commits, whatev
     assert.deepEqual([results[0]?.length, ...results.slice(1)], [2, "counted", true, "counted"]);
     assert.equal((await uptimes.visors()).length, 2);
     assert.equal((await transports.all()).length, 2);
+  }));
+
+Deno.test("a store of any kind opens, in a new file and an old one, while another one writes to it", () =>
+  onFile(async ({ path, ...world }) => {
+    const opens = [openEntryStore, openTransportStore, openBindingStore, openServiceStore, openUptimeStore];
+    for (const isOld of [false, true]) {
+      await using stack = new AsyncDisposableStack();
+      const first = stack.use(new SqliteBindingStore({ path, ...world }));
+      const writing: Promise<void>[] = [];
+      for (const [at, open] of opens.entries()) {
+        writing.push(first.put("stcpr", keys[at]!, binding, ttl)); // not committed when the other one opens
+        stack.use(await open(path, world));
+      }
+      await Promise.all(writing);
+      assert.equal((await first.keys("stcpr")).length, opens.length, isOld ? "old" : "new");
+    }
+  }));
+
+Deno.test("services of a process that start at once share a file, while another one of them is asked", () =>
+  onFile(async ({ path, ...world }) => {
+    await using busy = new SqliteBindingStore({ path, ...world });
+    let isStarting = true;
+    const writing = (async () => {
+      for (let at = 0; isStarting; at++) await busy.put("stcpr", keys[at % keys.length]!, binding, ttl);
+    })();
+    const starts = [
+      openEntryStore(path, world).then(async (store) => ({ store, done: await store.shortenClients(1_000) })),
+      openServiceStore(path, world).then(async (store) => ({ store, done: await store.shorten(1_000) })),
+      openTransportStore(path, world).then(async (store) => ({ store, done: await store.shorten(1_000) })),
+      openUptimeStore(path, world).then(async (store) => ({
+        store,
+        done: await store.nonces.take(keys[0]!, 0),
+      })),
+    ];
+    const started = await Promise.allSettled(starts);
+    isStarting = false;
+    await writing;
+    for (const each of started) {
+      if (each.status === "fulfilled") await each.value.store[Symbol.asyncDispose]();
+    }
+    assert.deepEqual(started.map(({ status }) => status), starts.map(() => "fulfilled"));
   }));
 
 Deno.test("what cannot be committed is told to all who wrote it, is not there, and counts for nothing", () =>
