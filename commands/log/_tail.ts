@@ -20,11 +20,11 @@ export async function tailLog(io: Io, home: string, input: StreamInput<"log">): 
   if (input.follow !== true) {
     await using client = await ControlClient.open(home, await io.world());
     for await (const told of client.stream("log", input, io.signal)) {
-      if ("lines" in told) { for (const line of told.lines) emitLine(io, line); }
+      if ("lines" in told) emitLines(io, told.lines);
     }
     return;
   }
-  const printed = new ToldLines(input.limit);
+  const printed = new ToldLines();
   const events = watchedVisor<StreamLine<"log">>(io, home, (client, signal) => {
     // A visor that is back tells its own log anew, another's once more: the last line that was told is to be in it.
     const asked = printed.isEmpty ? input : { ...input, limit: TOLD_LINES_MAX };
@@ -34,21 +34,22 @@ export async function tailLog(io: Io, home: string, input: StreamInput<"log">): 
   try {
     for await (const event of events) {
       if ("lines" in event) {
-        for (const line of printed.news(event.lines)) emitLine(io, line);
+        const { lines } = event;
+        emitLines(io, lines.length > 0 ? printed.news(lines) : printed.settle()); // none: all that was is told
         continue;
       }
-      if (event.event === "gone" || event.event === "visorGone") {
-        for (const line of printed.settle()) emitLine(io, line);
-      }
+      if (event.event === "gone" || event.event === "visorGone") emitLines(io, printed.settle());
       io.note(noteOf(event, input.key));
     }
   } catch (error) {
-    if (!(isAbort(error) && io.signal.aborted)) throw error;
+    if (isAbort(error) && io.signal.aborted) return;
+    emitLines(io, printed.settle());
+    throw error;
   }
 }
 
-function emitLine(io: Io, text: string): void {
-  io.emitEach(parseLine(text), () => oneLine(text));
+function emitLines(io: Io, lines: readonly string[]): void {
+  for (const text of lines) io.emitEach(parseLine(text), () => oneLine(text));
 }
 
 /** `[time] LEVEL [module]: text`. */

@@ -4,25 +4,22 @@
 export const TOLD_LINES_MAX = 4_096;
 /** A longer line is not remembered: it may be told twice. With the above 16 MiB at most. */
 export const TOLD_LINE_CHARS_MAX = 4_096;
+/** Of the lines that are held back, however long each is. */
+const HELD_CHARS_MAX = TOLD_LINES_MAX * TOLD_LINE_CHARS_MAX;
 
 /**
- * The newest lines that were told. One that bears its millisecond is the same line when it comes once more. What a log
- * that is read anew says before the last line that was told is older, and not told: so it is held back until that line
- * comes, or a later one.
+ * The newest lines that were told. One that bears its millisecond is the same line when it comes once more. A log loses
+ * lines at its beginning alone: what one that is read anew says before the last line that was told is older, and not
+ * told. So it is held back until that line comes, and is new when all that was comes without it. No time is compared:
+ * clocks are set back.
  */
 export class ToldLines {
-  readonly #limit: number;
   #before = new Set<string>();
   #since = new Set<string>();
   #last: string | undefined;
-  /** Of a log that is read anew, while the last line did not come: the newest, and how many they were. */
+  /** Of a log that is read anew, while the last line did not come: the newest. */
   #held: string[] | undefined;
-  #heldBack = 0;
-
-  /** `limit`: so many lines at most are told of what was, when none of it is known. */
-  constructor(limit = TOLD_LINES_MAX) {
-    this.#limit = Math.min(limit, TOLD_LINES_MAX);
-  }
+  #heldChars = 0;
 
   /** Nothing that could be known again was told. */
   get isEmpty(): boolean {
@@ -32,7 +29,7 @@ export class ToldLines {
   /** The log is read from its beginning, or from somewhere in it, from now on. What is still held back is forgotten. */
   readAnew(): void {
     this.#held = this.#last === undefined ? undefined : [];
-    this.#heldBack = 0;
+    this.#heldChars = 0;
     for (const line of this.#since) {
       this.#before.delete(line); // it is new again
       this.#before.add(line);
@@ -43,35 +40,33 @@ export class ToldLines {
 
   /** Of some lines those that were not told before it was read anew, and are not older; they count as told. */
   news(lines: readonly string[]): string[] {
-    const news: string[] = [];
-    for (const line of lines) {
-      if (this.#held !== undefined) this.#hold(line, this.#held, news);
-      else news.push(line);
+    if (this.#held === undefined) return this.#tell(lines);
+    const at = lines.indexOf(this.#last!);
+    if (at < 0) {
+      this.#hold(lines, this.#held);
+      return [];
     }
-    return this.#tell(news);
+    this.#held = undefined;
+    return this.#tell(lines.slice(at + 1));
   }
 
-  /** All that was is read, and what was told is no part of it: the newest that were held back; they count as told. */
+  /** All that was is read: of what is held back all is new. It counts as told. */
   settle(): string[] {
     const held = this.#held ?? [];
     this.#held = undefined;
     return this.#tell(held);
   }
 
-  #hold(line: string, held: string[], news: string[]): void {
-    if (line === this.#last) {
-      this.#held = undefined;
-      return;
+  #hold(lines: readonly string[], held: string[]): void {
+    for (const line of lines) {
+      held.push(line);
+      this.#heldChars += line.length;
     }
-    const isLater = line.startsWith("[") && stampOf(line) > stampOf(this.#last!);
-    if (isLater || ++this.#heldBack > TOLD_LINES_MAX) {
-      news.push(...held, line);
-      this.#held = undefined;
-      return;
+    let excess = 0;
+    while (held.length - excess > TOLD_LINES_MAX || this.#heldChars > HELD_CHARS_MAX) {
+      this.#heldChars -= held[excess++]!.length;
     }
-    if (line.length > TOLD_LINE_CHARS_MAX) return;
-    held.push(line);
-    if (held.length > this.#limit) held.shift();
+    held.splice(0, excess);
   }
 
   #tell(lines: readonly string[]): string[] {
@@ -84,11 +79,6 @@ export class ToldLines {
     keepNewest(this.#since);
     return news;
   }
-}
-
-/** The time of a line, as it stands there: of two lines of one log the greater text is the later. */
-function stampOf(line: string): string {
-  return line.slice(0, line.indexOf("]") + 1);
 }
 
 function keepNewest(lines: Set<string>): void {

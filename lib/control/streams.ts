@@ -83,7 +83,9 @@ export const CONTROL_STREAMS = {
       follow: z.boolean().optional(),
     }),
     line: z.union([
-      z.object({ lines: z.array(z.string()) }).describe("the next lines, oldest first"),
+      z.object({ lines: z.array(z.string()) }).describe(
+        "the next lines, oldest first; with follow none: all that was is told",
+      ),
       z.object({ event: z.literal("gone"), failure: z.string() })
         .describe("with follow: whose log it is cannot be reached; it is waited for"),
       z.object({ event: z.literal("back") }).describe("it is there again"),

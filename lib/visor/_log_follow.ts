@@ -17,8 +17,8 @@ export interface LogSource {
 }
 
 /**
- * The lines that are meant, in packs, until `signal`: of those in the ring, none is missing or there twice. Ends
- * without an error.
+ * The lines that are meant, in packs, and what was said until `signal`: first those in the ring, be there none; none is
+ * missing or there twice. Ends without an error.
  */
 export async function* followLog(
   log: LogSource,
@@ -35,12 +35,15 @@ export async function* followLog(
     else leftOut++;
     wake();
   });
-  const onAbort = () => wake();
+  const onAbort = () => {
+    undo(); // what is said from now on is not waited for
+    wake();
+  };
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const there = linesOf(log.ring.text(), query); // in the same turn: no line falls between the two
-    if (there.length > 0) yield there;
-    while (!signal.aborted) {
+    yield there;
+    for (;;) {
       const lines = waiting;
       waiting = [];
       if (leftOut > 0) lines.push(`(${leftOut} lines left out: they are read too slowly)`);
@@ -49,6 +52,7 @@ export async function* followLog(
         yield lines;
         continue;
       }
+      if (signal.aborted) return;
       const woken = Promise.withResolvers<void>();
       wake = woken.resolve;
       await woken.promise;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { unlessAborted } from "../base/mod.ts";
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
 import { parsePublicKey, type PublicKey } from "../crypto/mod.ts";
 import type { StreamInput, StreamLine } from "../control/mod.ts";
@@ -22,36 +23,50 @@ export interface LogStreamOptions {
   readonly logFile: LogFile;
   /** HTTP over dmsg with this visor's key. */
   readonly http: HttpClient;
+  /** Aborted when this visor stops: another's log ends then. */
+  readonly stopping: AbortSignal;
+  /** Aborted when this visor has stopped: its own log ends then, behind the last line. */
+  readonly stopped: AbortSignal;
 }
 
 type Tell = (line: StreamLine<"log">) => void;
 
 /**
- * Tells the lines that are asked for; with `follow` it ends with the signal alone. Errors: `LogRefusedError`, those of
- * the dial.
+ * Tells the lines that are asked for; with `follow` an empty pack when all that was is told, and then those that come:
+ * until the signal, or in order when this visor ends. Errors: `LogRefusedError`, those of the dial.
  */
 export async function tellLog(
   { key, follow = false, ...query }: StreamInput<"log">,
-  { world, own, logFile, http }: LogStreamOptions,
+  { world, own, logFile, http, stopping, stopped }: LogStreamOptions,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<void> {
-  const told: Tell = (line) => {
-    if (!("lines" in line)) return tell(line);
-    const { lines } = line;
+  const tellPacks = (lines: string[]) => {
     for (let at = 0; at < lines.length; at += LOG_PACK_LINES) {
       tell({ lines: lines.slice(at, at + LOG_PACK_LINES) });
     }
   };
   const whose = key === undefined ? own : parsePublicKey(key);
   if (whose !== own) {
-    return await tellRemote(whose, { ...query, follow }, { http, clock: world.clock, tell: told, signal });
+    const ends = AbortSignal.any([signal, stopping]);
+    const telling = tellRemote(whose, { ...query, follow }, {
+      http,
+      clock: world.clock,
+      tell: (line) => "lines" in line && line.lines.length > 0 ? tellPacks(line.lines) : tell(line),
+      signal: ends,
+    });
+    return await unlessAborted(stopping, telling);
   }
   if (follow) {
-    for await (const lines of followLog(logFile, query, signal)) told({ lines });
+    let isAllTold = false;
+    for await (const lines of followLog(logFile, query, AbortSignal.any([signal, stopped]))) {
+      tellPacks(lines);
+      if (!isAllTold) tell({ lines: [] });
+      isAllTold = true;
+    }
     return;
   }
-  told({ lines: linesOf(await contentOf(logFile, world), query) });
+  tellPacks(linesOf(await contentOf(logFile, world), query));
 }
 
 async function contentOf(

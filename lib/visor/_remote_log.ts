@@ -8,7 +8,7 @@ import { describeError, LimitError, linesBehind, SkyError, TOLD_LINES_MAX, ToldL
 import type { StreamLine } from "../control/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { bodyLinePacks, type HttpClient, type HttpResponse } from "../http/mod.ts";
-import { type Clock, sleep, withTimeout } from "../runtime/mod.ts";
+import { type Clock, sleep, type Timer, withTimeout } from "../runtime/mod.ts";
 import { LogRefusedError } from "./errors.ts";
 import { isMeant, linesOf, type LogQuery } from "./_log_query.ts";
 
@@ -24,6 +24,10 @@ export const SERVICE_LOG_PAUSE_FACTOR = 10;
 export const SERVICE_LOG_LOOK_MS = 30_000;
 /** Between two tries to reach whose log is followed. */
 export const FOLLOW_RETRY_MS = 2_000;
+/** A visor that does not say where that which was ends, as ours do, has said it when it is silent for so long. */
+export const SETTLE_QUIET_MS = 1_000;
+/** And at last after so long, however much it says. */
+export const SETTLE_MS_MAX = 5_000;
 
 export interface RemoteLogOptions {
   /** HTTP over dmsg with this visor's key. */
@@ -35,7 +39,8 @@ export interface RemoteLogOptions {
 
 /**
  * Tells the lines that are asked for; with `follow` those that come, too, until the signal: who goes is waited for, and
- * no line is told twice. Errors: `LogRefusedError`, `LimitError`, those of the first dial.
+ * no line is told twice; an empty pack is behind all that was, each time that it is read. Errors: `LogRefusedError`,
+ * `LimitError`, those of the first dial.
  */
 export async function tellRemote(
   key: PublicKey,
@@ -52,15 +57,17 @@ class RemoteLog {
   readonly #options: RemoteLogOptions;
   readonly #isWanted: (line: string) => boolean;
   /** What a visor said that was told. */
-  readonly #told: ToldLines;
+  readonly #told = new ToldLines();
   /** What a service's log held at the last look. */
   #held: readonly string[] | undefined;
+  /** Of this time: since when it is read, until all that was is told. */
+  #readingSinceMs: number | undefined;
+  #quiet: Timer | undefined;
   #state: "new" | "there" | "gone" = "new";
 
   constructor(key: PublicKey, query: LogQuery, options: RemoteLogOptions) {
     this.#key = key;
     this.#query = query;
-    this.#told = new ToldLines(query.limit);
     this.#options = options;
     this.#isWanted = isMeant(query); // an older visor may know no query
   }
@@ -90,7 +97,6 @@ class RemoteLog {
         if (this.#state === "new" || !isAway) throw error;
         failure = describeError(error);
       }
-      this.#tell(this.#told.settle());
       if (this.#state === "there") tell({ event: "gone", failure });
       this.#state = "gone";
       if (!this.#told.isEmpty) limit = TOLD_LINES_MAX; // the last line that was told is to be among them
@@ -99,15 +105,26 @@ class RemoteLog {
     }
   }
 
-  /** Until a visor ends its answer in order, or the peer fails. */
+  /** Until a visor ends its answer in order, or the peer fails; all that it said is told then. */
   async #followOnce(query: LogQuery): Promise<void> {
+    try {
+      await this.#readOn(query);
+    } finally {
+      this.#quiet?.cancel();
+      this.#tell(this.#told.settle());
+    }
+  }
+
+  async #readOn(query: LogQuery): Promise<void> {
     const { clock, signal } = this.#options;
     const response = await this.#visorLog(query, signal, { follow: "1" });
     if (response !== undefined) {
       this.#isThere();
+      this.#settleWhenQuiet();
       for await (const lines of bodyLinePacks(response.bodyReader, LINE_CHARS_MAX)) {
         this.#tell(this.#told.news(lines.filter(this.#isWanted)));
-        if (lines.includes("")) this.#tell(this.#told.settle()); // a beat: behind all that was
+        if (lines.includes("")) this.#settle(); // a beat: behind all that was
+        else this.#settleWhenQuiet();
       }
       return;
     }
@@ -122,14 +139,34 @@ class RemoteLog {
           : linesBehind(this.#held, now).filter(this.#isWanted),
       );
       this.#held = now;
+      this.#settle();
       const tookMs = clock.monotonicMs() - startedMs;
       await sleep(clock, Math.max(SERVICE_LOG_POLL_MS, SERVICE_LOG_PAUSE_FACTOR * tookMs), signal);
     }
   }
 
   #isThere(): void {
+    if (this.#state === "there") return;
     if (this.#state === "gone") this.#options.tell({ event: "back" });
     this.#state = "there";
+    this.#readingSinceMs = this.#options.clock.monotonicMs();
+  }
+
+  #settleWhenQuiet(): void {
+    if (this.#readingSinceMs === undefined) return;
+    const { clock } = this.#options;
+    const leftMs = this.#readingSinceMs + SETTLE_MS_MAX - clock.monotonicMs();
+    this.#quiet?.cancel();
+    this.#quiet = clock.timer(Math.max(0, Math.min(SETTLE_QUIET_MS, leftMs)), () => this.#settle());
+  }
+
+  /** All that was is read. */
+  #settle(): void {
+    if (this.#readingSinceMs === undefined) return;
+    this.#readingSinceMs = undefined;
+    this.#quiet?.cancel();
+    this.#tell(this.#told.settle());
+    this.#options.tell({ lines: [] });
   }
 
   #tell(lines: readonly string[]): void {

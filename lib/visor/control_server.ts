@@ -35,7 +35,7 @@ export interface ControlHandlerOptions {
   readonly token: string;
   readonly actions: ControlActions;
   readonly streams: StreamActions;
-  /** Aborted when the visor stops: streams end then, in order. */
+  /** Aborted when the visor stops: streams end then, in order; that of the log ends itself, behind the last line. */
   readonly stopping: AbortSignal;
   readonly log: Log;
   /** For the beats of a stream, so that a caller that is gone is noticed. */
@@ -70,9 +70,10 @@ async function answer(request: Request, options: ControlHandlerOptions): Promise
     const input = parsed<unknown>(CONTROL_STREAMS[stream].input, await inputOf(request, url));
     const { streams, stopping, every, log } = options;
     const action = streams[stream] as StreamAction;
+    const callerSignal = stream === "log" ? request.signal : AbortSignal.any([request.signal, stopping]);
     return await streamed(
       (tell, signal) => logged(action(input, tell, signal), signal, log),
-      { callerSignal: AbortSignal.any([request.signal, stopping]), every },
+      { callerSignal, every },
     );
   }
   const names = Object.keys(CONTROL_CALLS) as ControlName[];

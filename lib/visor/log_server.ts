@@ -32,7 +32,7 @@ export interface LogServerOptions {
   readonly mounted: () => readonly RawHandler[];
 }
 
-/** Between two empty lines of a followed log that has nothing to say. */
+/** Between two empty lines of a followed log that has nothing to say; one more is behind all that was. */
 export const FOLLOW_BEAT_MS = 15_000;
 
 /** The handler of a visor's port 80. */
@@ -109,6 +109,7 @@ function follow(
   const lines = followLog(log, query, left.signal);
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<string[], void>> | undefined;
+  let isFirst = true;
   return {
     status: 200,
     headers: TEXT_HEADERS,
@@ -121,7 +122,10 @@ function follow(
         timer.cancel();
         if (first === "beat") return encoder.encode("\n");
         next = undefined;
-        return first.done ? null : encoder.encode(first.value.map((line) => line + "\n").join(""));
+        if (first.done) return null;
+        const told = isFirst ? [...first.value, ""] : first.value;
+        isFirst = false;
+        return encoder.encode(told.map((line) => line + "\n").join(""));
       },
     },
     onDone() {

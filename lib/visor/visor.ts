@@ -76,6 +76,11 @@ export interface VisorOptions {
 /** For each question about a service's health, unless told otherwise. */
 const HEALTH_TIMEOUT_MS = 5_000;
 
+/** Callers of the control API have so long to end when the visor stops. */
+const CONTROL_CLOSE_MS = 500;
+/** So long those who follow its log are told what it says while it stops: they end in order before the above. */
+export const LAST_LINES_MS = 300;
+
 /** Below the home: what the visor noted of its own uptime. */
 export const UPTIME_FILE = "uptime.json";
 
@@ -90,6 +95,8 @@ export class Visor implements AsyncDisposable {
   readonly #startedMs: number;
   readonly #folders: ServedFolders;
   readonly #stopping = new AbortController();
+  /** Nothing is waited for any more: the end of the log, for those who follow it. */
+  readonly #stopped = new AbortController();
   readonly #stopAsked = Promise.withResolvers<void>();
   #controlServer: HttpServer | undefined;
   #controlAddress: SocketAddress | undefined;
@@ -229,6 +236,7 @@ export class Visor implements AsyncDisposable {
     const { examineHome, gatherFacts, inOrder, judge } = await world.outside(() => import("./doctor/mod.ts"));
     const facts = await gatherFacts(this, {
       world,
+      configFile: world.files.absolute(configFile),
       sessionsWanted: Math.max(1, sessionsMin),
       clocks: this.#network.clocks,
       signal,
@@ -243,7 +251,9 @@ export class Visor implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void> {
     const { world, logFile } = this.#options;
-    return tellLog(input, { world, logFile, own: this.publicKey, http: this.http }, tell, signal);
+    const [stopping, stopped] = [this.#stopping.signal, this.#stopped.signal];
+    const options = { world, logFile, own: this.publicKey, http: this.http, stopping, stopped };
+    return tellLog(input, options, tell, signal);
   }
 
   /** How long it was up, as it saw itself. */
@@ -283,7 +293,7 @@ export class Visor implements AsyncDisposable {
     this.#controlServer = serveHttp(listener, handler, {
       world,
       log: log.child("control"),
-      closeMs: 500,
+      closeMs: CONTROL_CLOSE_MS,
       limits: { bodyBytesMax: CONTROL_BODY_BYTES_MAX },
     });
     await writeControlFile(world.files, home, {
@@ -331,6 +341,7 @@ export class Visor implements AsyncDisposable {
   async #closeNetwork(): Promise<void> {
     await Promise.all([this.node.close(), this.dmsg.withdraw()]);
     await this.#network.close();
+    this.#stopped.abort();
   }
 
   async #close(): Promise<void> {
@@ -338,8 +349,10 @@ export class Visor implements AsyncDisposable {
     logFile.log.info("Visor stops", { key: this.publicKey });
     this.#stopping.abort(new DOMException("The visor stops", "AbortError"));
     this.#folders.close();
+    const lastLines = world.clock.timer(LAST_LINES_MS, () => this.#stopped.abort());
     // Together: each may have to wait for a peer that is silent, and Ctrl-C has 2 s for everything.
     await Promise.all([this.#controlServer?.close(), this.#closeNetwork(), this.#uptime.close()]);
+    lastLines.cancel();
     await this.#scope[Symbol.asyncDispose]();
     await hosted?.[Symbol.asyncDispose]();
     // Last: whoever waits for this visor's end looks for it.

@@ -63,7 +63,7 @@ Deno.test("ToldLines remembers a bounded number of lines, the newest, and none t
 });
 
 Deno.test("ToldLines tells of a log that is read anew what is behind the last line that was told, nothing older", () => {
-  const told = new ToldLines(2);
+  const told = new ToldLines();
   assert(told.isEmpty);
   told.readAnew();
   assert.deepEqual(told.news(["[4] d"]), ["[4] d"], "nothing is known: all that was asked for");
@@ -75,25 +75,72 @@ Deno.test("ToldLines tells of a log that is read anew what is behind the last li
     ["[3] set back"],
     "older ones are not told",
   );
+  assert.deepEqual(told.news(["[2] set back"]), ["[2] set back"]);
+  assert.deepEqual(told.settle(), [], "they are not told later either");
   told.readAnew();
-  assert.deepEqual(told.news(["[5] e", "[6] f", "[7] g"]), ["[5] e", "[6] f", "[7] g"], "it began anew");
+  assert.deepEqual(
+    told.news(["[3] c", "[4] d"]),
+    [],
+    "whatever the clock says, they were before the last one",
+  );
+  assert.deepEqual(told.news(["[3] set back", "[2] set back", "[5] e"]), ["[5] e"]);
 });
 
-Deno.test("ToldLines tells the newest lines of what it held back when the last one that was told does not come", () => {
+Deno.test("ToldLines tells all that it held back when the last line that was told does not come, whatever their times", () => {
   const known = () => {
-    const told = new ToldLines(2);
+    const told = new ToldLines();
     told.news(["[5] e"]);
     told.readAnew();
-    assert.deepEqual(told.news(["[1] a", "[2] b", "[3] c"]), []);
+    assert.deepEqual(told.news(["[1] a", "at x", "[6] f"]), []);
     return told;
   };
   const settled = known();
-  assert.deepEqual(settled.settle(), ["[2] b", "[3] c"]);
+  assert.deepEqual(settled.settle(), ["[1] a", "at x", "[6] f"]);
   assert.deepEqual([settled.settle(), settled.news(["[4] d"])], [[], ["[4] d"]], "once");
-  assert.deepEqual(known().news(["[6] f", "[4] d"]), ["[2] b", "[3] c", "[6] f", "[4] d"]);
-  const many = Array.from({ length: TOLD_LINES_MAX }, () => "[4] d");
-  assert.equal(known().news(many).length, 2 + 1 + 2, "no more than can have been asked for is held back");
+  const again = known();
+  again.readAnew();
+  assert.deepEqual(again.settle(), [], "it is read once more: they come once more");
   const long = "[4]".padEnd(TOLD_LINE_CHARS_MAX + 1);
-  const bounded = known();
-  assert.deepEqual([bounded.news([long]), bounded.settle()], [[], ["[2] b", "[3] c"]]);
+  const all = known();
+  assert.deepEqual([all.news([long]), all.settle()], [[], ["[1] a", "at x", "[6] f", long]]);
 });
+
+Deno.test("ToldLines holds a bounded number of lines and characters back, the newest", () => {
+  const known = () => {
+    const told = new ToldLines();
+    told.news(["[5] e"]);
+    told.readAnew();
+    return told;
+  };
+  const many = known();
+  for (let index = 0; index < TOLD_LINES_MAX; index++) assert.deepEqual(many.news([`[1] ${index}`]), []);
+  assert.deepEqual(many.news(["[2] a", "[2] b"]), []);
+  assert.deepEqual(many.settle().slice(0, 1), ["[1] 2"]);
+  const long = known();
+  const tenth = "[".padEnd(TOLD_LINES_MAX * TOLD_LINE_CHARS_MAX / 8);
+  for (let index = 0; index < 9; index++) assert.deepEqual(long.news([`${index}${tenth.slice(1)}`]), []);
+  assert.deepEqual(long.settle().map((line) => line[0]).join(""), "12345678");
+});
+
+Deno.test("ToldLines: over a break of a log that grows each line is told once, however its clock is set (property)", () =>
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(9), { maxLength: 30 }),
+      fc.array(fc.tuple(fc.nat(30), fc.nat(30)), { maxLength: 4 }),
+      fc.nat(30),
+      (times, breaks, first) => {
+        const log = times.map((time, index) => `[${time}] ${index}`);
+        const told = new ToldLines();
+        const got = told.news(log.slice(0, first));
+        let atLeast = first;
+        for (const [lost, upTo] of breaks) {
+          told.readAnew();
+          atLeast = Math.max(atLeast, upTo);
+          const from = got.length === 0 ? 0 : Math.min(lost, got.length); // a ring that lost its oldest lines
+          for (const line of log.slice(from, atLeast)) got.push(...told.news([line]));
+          got.push(...told.settle());
+        }
+        assert.deepEqual(got, log.slice(0, atLeast));
+      },
+    ),
+  ));

@@ -65,9 +65,9 @@ Deno.test("log tail --follow goes on until Ctrl-C, its orderly end, and when the
   const limits: unknown[] = [];
   const log: StreamActions["log"] = async ({ limit }, tell, signal) => {
     limits.push(limit);
-    tell({ lines: [`[${asked}] line of run ${++asked}`] });
+    if (asked++ === 0) return tell({ lines: ["[0] line of run 1"] });
     if (asked === 2) {
-      tell({ lines: ["[0] line of run 1", "[3] of another one"] });
+      tell({ lines: ["[0] line of run 1", "[1] line of run 2", "[3] of another one"] });
       tell({ event: "gone", failure: "no way there" });
       tell({ event: "back" });
     }
@@ -85,6 +85,67 @@ Deno.test("log tail --follow goes on until Ctrl-C, its orderly end, and when the
       `${THERE} is back`,
     ]);
     assert.deepEqual(limits, [7, TOLD_LINES_MAX]);
+  }, { streams: { log } });
+});
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+
+Deno.test("log tail --follow: a visor that is back with its clock set back is heard as soon as all that was is told", () => {
+  let asked = 0;
+  const log: StreamActions["log"] = async (_, tell, signal) => {
+    if (++asked === 1) return tell({ lines: ["[5] e"] });
+    tell({ lines: ["[1] a", "[2] b"] });
+    tell({ lines: [] });
+    tell({ lines: ["[3] c"] });
+    await untilAborted(signal);
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout } = await interrupted(600, "log", "tail", "-f", "-n", "1");
+    assert.deepEqual([code, stdout], [0, "[5] e\n[1] a\n[2] b\n[3] c\n"]);
+  }, { streams: { log } });
+});
+
+Deno.test("log tail --follow: what was held back is printed before who said it is gone, or is refused", () => {
+  let asked = 0;
+  const log: StreamActions["log"] = (_, tell) => {
+    switch (++asked) {
+      case 1:
+        tell({ lines: ["[5] e"] });
+        break;
+      case 2:
+        tell({ lines: ["[1] a"] });
+        tell({ event: "gone", failure: "no way there" });
+        break;
+      case 3:
+        tell({ lines: ["[1] b"] });
+        break;
+      default:
+        tell({ lines: ["[1] c"] });
+        return Promise.reject(new LogRefusedError(THERE as PublicKey, 401));
+    }
+    return Promise.resolve();
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout, stderr } = await interrupted(9_000, "log", "tail", THERE, "-f");
+    assert.deepEqual([code, stdout], [4, "[5] e\n[1] a\n[1] b\n[1] c\n"]);
+    assert.match(stderr, /is gone: no way there; waiting for it\n/);
+  }, { streams: { log } });
+});
+
+Deno.test("log tail --follow survives the restart of a visor that had nothing to say", () => {
+  let asked = 0;
+  const log: StreamActions["log"] = async (_, tell, signal) => {
+    tell({ lines: [] });
+    if (++asked === 2) await untilAborted(signal);
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout, stderr } = await interrupted(3_000, "log", "tail", "-f", "-l", "error");
+    assert.deepEqual([code, stdout], [0, ""]);
+    assert.equal(
+      stderr,
+      `the visor is gone: it was stopped; waiting for it\nthe visor is back: ${HERE}\n`,
+    );
   }, { streams: { log } });
 });
 

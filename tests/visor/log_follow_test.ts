@@ -56,8 +56,23 @@ Deno.test("followLog() gives the newest lines of a limit first, and all that com
     assert.deepEqual(texts((await lines.next()).value!), ["6", "7", "8", "9"]);
     const waiting = lines.next();
     await sleep(clock, 1);
+    log.log.info("the last");
     left.abort();
-    assert.equal((await waiting).done, true);
+    log.log.info("too late");
+    assert.deepEqual(texts((await waiting).value!), ["the last"], "it was said before the end");
+    assert.equal((await lines.next()).done, true);
+  }));
+
+Deno.test("followLog() of a log without a line that is meant gives a first pack without one", () =>
+  withLog(async (log, world) => {
+    const left = new AbortController();
+    const lines = followLog(log, { grep: "nothing" }, left.signal);
+    assert.deepEqual(await lines.next(), { value: [], done: false });
+    left.abort();
+    assert.equal((await lines.next()).done, true);
+    const { read, response } = await followed(log, world, "/visor.log?follow=1&grep=nothing");
+    assert.equal(await read(), "\n", "that was all");
+    response.onDone?.();
   }));
 
 Deno.test("followLog() holds a bounded number of lines for who reads slowly, and says how many it left out", () =>
@@ -120,7 +135,7 @@ Deno.test("/visor.log?follow=1 goes on with each line; an empty one notices a ca
   withLog(async (log, world) => {
     log.log.warn("early");
     const { response, left, read } = await followed(log, world, "/visor.log?follow=1&min-level=warn");
-    assert.match((await read())!, /early\n$/);
+    assert.match((await read())!, /^[^\n]*early\n\n$/, "all that was, and its end");
     const startedMs = world.clock.monotonicMs();
     assert.equal(await read(), "\n");
     assert.equal(Math.round(world.clock.monotonicMs() - startedMs), FOLLOW_BEAT_MS);

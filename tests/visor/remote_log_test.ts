@@ -176,3 +176,22 @@ Deno.test("SV-5: over a break the log of another visor is told behind the last l
     );
     await leave();
   }, { configs: { B: { survey_whitelist: [keyOf("A")] } } }));
+
+Deno.test("SV-5: a visor that is back with its clock set back is heard at once, and all that it says", () =>
+  withFleet(394, ["A", "B"], async (fleet) => {
+    await fleet.sleep(2_000);
+    const { told, leave } = follow(fleet, { key: keyOf("B"), limit: 1, minLevel: "info" });
+    await fleet.sleep(10_000);
+    assert.equal(told.splice(0).length, 1);
+    await fleet.stop("B");
+    await fleet.sleep(5_000);
+    assert.match(told.splice(0).at(-1)!, /^\(gone: .+\)$/);
+    fleet.simulation.setSkew("B", -600_000);
+    await fleet.start("B");
+    await fleet.until("it is found again", () => told.includes("(back)"), 90_000);
+    await fleet.sleep(1_000);
+    const [back, started] = told;
+    assert.match(`${back}; ${started}`, /^\(back\); INFO \[skyctl\]: Visor started key=/);
+    assert.equal(new Set(told).size, told.length);
+    await leave();
+  }, { configs: { B: { survey_whitelist: [keyOf("A")] } } }));

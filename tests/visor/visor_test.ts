@@ -105,11 +105,17 @@ Deno.test("a visor ends well within 2 s although its network is silent and calle
         return caller;
       };
       const question = `GET /v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`;
-      // One holds its lease, one never sends the rest of its question, and one reads none of its many answers.
+      const follow = '{"follow":true,"minLevel":"debug"}';
+      // One holds its lease, one never sends the rest of its question, one reads none of its many answers, and one follows
+      // the log and reads none of it.
       const callers = [
         await call(head + body),
         await call(head + body.slice(0, 9)),
         await call(question.repeat(1_000)),
+        await call(
+          `POST /v1/log HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+            `Content-Length: ${follow.length}\r\n\r\n${follow}`,
+        ),
       ];
       await statusThat(running, guest, ({ serving }) => serving.length === 1);
       simulation.blackHole("guest");
