@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Ledger } from "../../lib/base/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
-import { openUptimeStore } from "../../lib/services/store/mod.ts";
+import { DAY_MS, openUptimeStore } from "../../lib/services/store/mod.ts";
 import { archiveYesterday } from "../../lib/services/uptime_tracker/_archive.ts";
 import { BEAT_MS, BEATS_OF_DAY } from "../../lib/services/uptime_tracker/mod.ts";
 import { DAYS_CACHE_MS, Uptimes } from "../../lib/services/uptimes/mod.ts";
@@ -11,9 +11,8 @@ import { pair } from "./service_support.ts";
 
 const MIDNIGHT = Date.UTC(2026, 5, 11);
 
-Deno.test("a day's file waits five minutes for what was held back", async () => {
-  const clock = new VirtualClock({ wallMs: MIDNIGHT - 60_000 });
-  await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
+/** Files that are written once. */
+function folder(): { files: World["files"]; written: Map<string, string> } {
   const written = new Map<string, string>();
   const files = {
     info: (path: string) => Promise.resolve(written.has(path) ? {} : undefined),
@@ -24,7 +23,16 @@ Deno.test("a day's file waits five minutes for what was held back", async () => 
       return Promise.resolve();
     },
   } as unknown as World["files"];
-  const world = { clock, files, outside: <T>(work: () => Promise<T>) => work() };
+  return { files, written };
+}
+
+const outside = <T>(work: () => Promise<T>) => work();
+
+Deno.test("a day's file waits five minutes for what was held back", async () => {
+  const clock = new VirtualClock({ wallMs: MIDNIGHT - 60_000 });
+  await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
+  const { files, written } = folder();
+  const world = { clock, files, outside };
   const uptimes = new Uptimes({ store, clock, beatsOfDay: BEATS_OF_DAY, online: 1_000 });
   const archive = () => archiveYesterday(uptimes, { world, folder: "days" });
   const path = "days/2026-06-10-uptime-data.json";
@@ -47,4 +55,20 @@ Deno.test("a day's file waits five minutes for what was held back", async () => 
     new Map(told.map((visor) => [visor.pk, visor.daily])),
     new Map([[early, daily], [late, daily]]),
   );
+});
+
+Deno.test("no day's file is written while the store's clock and the machine's are not of one day", async () => {
+  const [clock, own] = [MIDNIGHT + 10 * DAYS_CACHE_MS, MIDNIGHT].map((wallMs) =>
+    new VirtualClock({ wallMs })
+  );
+  await using store = await openUptimeStore("memory", { clock: clock!, ledger: new Ledger() });
+  const { files, written } = folder();
+  const uptimes = new Uptimes({ store, clock: own!, beatsOfDay: BEATS_OF_DAY, online: 1_000 });
+  const days: string[] = [];
+  for (const ownMs of [MIDNIGHT + 9 * DAY_MS, MIDNIGHT - 1, MIDNIGHT + DAY_MS, MIDNIGHT]) {
+    own!.setWallMs(ownMs);
+    await archiveYesterday(uptimes, { world: { clock: own!, files, outside }, folder: "days" });
+    days.push([...written.keys()].join());
+  }
+  assert.deepEqual(days, ["", "", "", "days/2026-06-10-uptime-data.json"]);
 });
