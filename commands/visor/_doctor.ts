@@ -1,5 +1,5 @@
 /** What `skyctl visor doctor` does and shows. @module */
-import { describeError, TimedOutError, WorldError } from "../../lib/base/mod.ts";
+import { describeError, shellWord, TimedOutError, WorldError } from "../../lib/base/mod.ts";
 import { WarningsError } from "../../lib/cli/failure.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, NoVisorError, type VisorFinding } from "../../lib/control/mod.ts";
@@ -60,7 +60,7 @@ async function examine(io: Io, home: string, deployment: string | undefined): Pr
     severity: "warning",
     text: `No visor runs with home ${home}`,
     cause: "what only a running one knows is left out",
-    next: `skyctl visor run --home ${home}`,
+    next: `skyctl visor run --home ${shellWord(home)}`,
   };
   const configFile = `${home}/visor.json`;
   const files = await examineHome(world, { home, configFile });

@@ -19,6 +19,7 @@ export * from "./memory_pair.ts";
 export * from "./one_line.ts";
 export * from "./present.ts";
 export * from "./scope.ts";
+export * from "./shell_word.ts";
 export * from "./write_queue.ts";
 export * from "./until_aborted.ts";
 export * from "./told_lines.ts";

@@ -1,18 +1,22 @@
 /** The facts of a running visor. @module */
 import { describeError } from "../../base/mod.ts";
 import type { NetworkClient } from "../../directory/mod.ts";
-import type { World } from "../../runtime/mod.ts";
+import { sleep, type World } from "../../runtime/mod.ts";
 import type { Visor } from "../visor.ts";
-import type { Entry } from "../../dmsg/mod.ts";
 import type { PresenceState } from "../presence/mod.ts";
-import { CLOCK_NOTED_MS, type OtherClock } from "./clock.ts";
+import { signedTimes } from "./clock.ts";
+import { type KeyFacts, type PostedEntry, whoPublished } from "./key.ts";
 import { looked } from "./looked.ts";
 import type { PresenceFacts, VisorFacts } from "./running.ts";
 
+/** An entry of ours may be in the discovery before its answer is here: it is waited for so long. */
+export const POST_ANSWER_MS = 2_000;
+
 export async function gatherFacts(
   visor: Visor,
-  { world, sessionsWanted, clocks, signal }: {
+  { world, configFile, sessionsWanted, clocks, signal }: {
     readonly world: Pick<World, "clock" | "network">;
+    readonly configFile: string;
     readonly sessionsWanted: number;
     /** Those of services that answered, asked for after the looks: each look tells one anew. */
     readonly clocks: NetworkClient["clocks"];
@@ -29,14 +33,14 @@ export async function gatherFacts(
       signal,
       (ended) => addressResolver.resolve(type, publicKey, ended),
     );
-  const [publishedServers, registered, stcpr, udp, servers] = await Promise.all([
+  const [published, registered, stcpr, udp, servers] = await Promise.all([
     looked(
       "A look at the own entry",
       clock,
       signal,
       async (ended) => {
         const entry = await dmsg.discovery.published(publicKey, ended);
-        return entry === undefined ? undefined : entry.client?.delegatedServers ?? [];
+        return entry && { sequence: entry.sequence, servers: entry.client?.delegatedServers ?? [] };
       },
     ),
     transportDiscovery && looked(
@@ -54,22 +58,30 @@ export async function gatherFacts(
       (ended) => dmsg.discovery.allServers(ended),
     ),
   ]);
-  const { entry, lastFailure, dmsg: { sessions }, warnings } = present(visor);
+  const posted = "value" in published ? published.value : undefined;
+  if (publishedBy(visor, posted) === "another") await sleep(clock, POST_ANSWER_MS, signal);
+  const { uptimeMs, warnings, dmsg: { entry, lastFailure } } = visor.status(); // now, after the looks
+  const { sessions, ...ends } = dmsg.status();
   return {
     publicKey,
+    configFile,
+    uptimeMs,
     wallMs: clock.wallMs(),
-    clocks: [
-      ...[...clocks.recent()].map(([name, aheadMs]) => ({ name, aheadMs })).sort((a, b) =>
-        a.name < b.name ? -1 : 1
-      ),
-      ...("value" in servers ? aheadIn(servers.value, clock.wallMs()) : []),
-    ],
+    clocks: [...clocks.recent()].map(([name, aheadMs]) => ({ name, aheadMs })).sort((a, b) =>
+      a.name < b.name ? -1 : 1
+    ),
+    signed: "value" in servers ? signedTimes(servers.value, clock.wallMs()) : [],
     sessionsWanted,
-    sessions,
+    sessions: sessions.map(({ remote }) => remote),
+    oldestSessionMs: sessions.length === 0
+      ? undefined
+      : Math.max(...sessions.map(({ uptimeMs }) => uptimeMs)),
+    ends,
+    publishedBy: publishedBy(visor, posted),
     lastSessionFailure: lastFailure,
     entryFailure: entry.failure,
     isPublished: entry.published,
-    publishedServers,
+    publishedServers: "value" in published ? { value: published.value?.servers } : published,
     warnings,
     carrierFailures: [...transports.carrierFailures].map(([type, error]) => ({
       type,
@@ -99,14 +111,14 @@ export async function gatherFacts(
   };
 }
 
-/** An entry proves that its server's clock was past that time; one that is not of later than now says nothing. */
-function aheadIn(entries: readonly Entry[], nowMs: number): OtherClock[] {
-  return entries
-    .map(({ static: server, timestamp }) => ({
-      name: `dmsg server ${server}`,
-      aheadMs: Number(timestamp / 1_000_000n) - nowMs,
-    }))
-    .filter(({ aheadMs }) => aheadMs >= CLOCK_NOTED_MS);
+/** Whose an entry is, by what this visor has published until now. */
+function publishedBy({ dmsg }: Visor, posted: PostedEntry | undefined): KeyFacts["publishedBy"] {
+  const { entry, sessions } = dmsg.status();
+  return whoPublished(posted, {
+    sequence: entry?.sequence,
+    failure: entry?.failure,
+    servers: sessions.map(({ remote }) => remote),
+  });
 }
 
 function presenceFacts({ services, heartbeat }: PresenceState): PresenceFacts[] {
@@ -122,15 +134,4 @@ function presenceFacts({ services, heartbeat }: PresenceState): PresenceFacts[] 
       failure: heartbeat.failure,
     }]),
   ];
-}
-
-/** What its status says now, after the looks. */
-function present(visor: Visor) {
-  const { dmsg: { entry, lastFailure }, warnings } = visor.status();
-  return {
-    entry,
-    lastFailure,
-    warnings,
-    dmsg: { sessions: visor.dmsg.sessions().map(({ remote }) => remote) },
-  };
 }

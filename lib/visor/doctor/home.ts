@@ -1,5 +1,5 @@
 /** The files of a visor, whether it runs or not. @module */
-import { describeError } from "../../base/mod.ts";
+import { describeError, shellWord } from "../../base/mod.ts";
 import type { World } from "../../runtime/mod.ts";
 import { type Finding, okUnless } from "./finding.ts";
 
@@ -28,7 +28,7 @@ export async function examineHome(
       severity: "warning",
       text: `There is no home ${home} yet`,
       cause: "no visor was ever run with it",
-      next: `skyctl visor run --home ${home}`,
+      next: `skyctl visor run --home ${shellWord(home)}`,
     }];
   }
   for (const path of await world.outside(() => keyFiles(files, home, configFile))) {
@@ -38,7 +38,7 @@ export async function examineHome(
       severity: "error",
       text: `${path} holds a secret key, and others on this machine can open it`,
       cause: `its mode is ${(file.mode & 0o777).toString(8).padStart(4, "0")}, not 0600`,
-      next: `chmod 600 ${path}`,
+      next: `chmod 600 ${shellWord(path)}`,
     });
   }
   try {
@@ -51,7 +51,7 @@ export async function examineHome(
       severity: "error",
       text: `Nothing can be written in ${home}: log, uptime and configuration are lost`,
       cause: describeError(error),
-      next: `df -h ${home}; ls -ld ${home}`,
+      next: `df -h ${shellWord(home)}; ls -ld ${shellWord(home)}`,
     });
   }
   return okUnless("files", `key files are their owner's alone, and ${home} takes what is written`, findings);

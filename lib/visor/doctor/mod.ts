@@ -15,6 +15,7 @@ export * from "./clock.ts";
 export * from "./finding.ts";
 export * from "./gather.ts";
 export * from "./home.ts";
+export * from "./key.ts";
 export * from "./looked.ts";
 export * from "./running.ts";
 export * from "./stopped.ts";

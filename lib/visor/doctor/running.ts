@@ -6,11 +6,12 @@
  *
  * @module
  */
-import type { VisorWarning } from "../../control/mod.ts";
+import { shellWord } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import { addressFindings, type BindingFacts } from "./addresses.ts";
-import { clockFindings, type OtherClock } from "./clock.ts";
+import { type ClockFacts, clockFindings } from "./clock.ts";
 import { type Finding, okUnless } from "./finding.ts";
+import { type KeyFacts, keyFindings, refusalFindings } from "./key.ts";
 import type { Looked } from "./looked.ts";
 
 /** A transport is registered within 5 s, and pinged within 10 s of its beginning: a younger one is left alone. */
@@ -31,11 +32,10 @@ export interface TransportFacts {
 }
 
 /** Everything that is judged. A look that the deployment has no service for is undefined. */
-export interface VisorFacts {
+export interface VisorFacts extends ClockFacts, KeyFacts {
   readonly publicKey: PublicKey;
-  readonly wallMs: number;
-  /** Of services that were asked, and of dmsg servers whose entries are of a later time than now. */
-  readonly clocks: readonly OtherClock[];
+  /** The visor's configuration, absolute. */
+  readonly configFile: string;
   readonly sessionsWanted: number;
   /** Servers with a session now. */
   readonly sessions: readonly PublicKey[];
@@ -44,7 +44,6 @@ export interface VisorFacts {
   readonly isPublished: boolean;
   /** Servers that the entry in the discovery names; undefined: there is no entry. */
   readonly publishedServers: Looked<readonly PublicKey[] | undefined>;
-  readonly warnings: readonly VisorWarning[];
   /** Types that do not accept, and why. */
   readonly carrierFailures: readonly { readonly type: string; readonly failure: string }[];
   readonly types: readonly string[];
@@ -75,13 +74,14 @@ export function judge(facts: VisorFacts): Finding[] {
     ...clockFindings(facts),
     ...discovery(facts),
     ...sessions(facts),
-    ...key(facts),
+    ...keyFindings(facts),
     ...entry(facts),
     ...ports(facts),
     ...addresses(facts),
     ...registration(facts),
     ...presence(facts),
     ...transports(facts),
+    ...refusalFindings(facts),
     ...others(facts),
   ];
 }
@@ -126,21 +126,9 @@ function sessions({ sessions, sessionsWanted, lastSessionFailure }: VisorFacts):
   );
 }
 
-function key({ warnings }: VisorFacts): Finding[] {
-  return okUnless(
-    "key",
-    "no other process uses this visor's key",
-    warnings.filter(({ code }) => code === "DUPLICATE_KEY")
-      .map(({ text, hint }) => ({
-        severity: "error",
-        text,
-        cause: "two processes run with one secret key: of one home copied, or a key given twice",
-        next: hint,
-      })),
-  );
-}
-
-function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorFacts): Finding[] {
+function entry(
+  { publicKey, isPublished, entryFailure, publishedServers, publishedBy, sessions }: VisorFacts,
+): Finding[] {
   if ("failure" in publishedServers) {
     return [{
       check: "entry",
@@ -164,8 +152,10 @@ function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorF
       ? [{
         severity: "error" as const,
         text: "The discovery's entry names no server that this visor has a session with: nobody reaches it",
-        cause: entryFailure ?? `named: ${named.join(", ")}`,
-        next: "skyctl dmsg entry, and skyctl dmsg sessions",
+        cause: publishedBy === "another"
+          ? "another process with this visor's key has published it"
+          : entryFailure ?? `named: ${named.join(", ")}`,
+        next: `skyctl dmsg entry ${publicKey}; skyctl dmsg sessions`,
       }]
       : stale.length > 0
       ? [{
@@ -184,7 +174,7 @@ function entry({ isPublished, entryFailure, publishedServers, sessions }: VisorF
   ]);
 }
 
-function ports({ carrierFailures, types }: VisorFacts): Finding[] {
+function ports({ carrierFailures, types, configFile }: VisorFacts): Finding[] {
   return okUnless(
     "ports",
     `transports of ${types.join(", ")} can come in`,
@@ -192,9 +182,25 @@ function ports({ carrierFailures, types }: VisorFacts): Finding[] {
       severity: "warning",
       text: `Transports of type ${type} cannot come in`,
       cause: failure,
-      next: `free its port, or give it another one in the configuration: transport.${type}`,
+      next: otherPort(type, configFile),
     })),
   );
+}
+
+/** Where the port of a type is configured, with one that may do. */
+const PORT_FIELDS: Readonly<Record<string, string>> = {
+  stcpr: "transport.stcpr_port 0",
+  sudph: "transport.sudph_port 0",
+  stcp: "skywire-tcp.listening_address :7778",
+};
+
+function otherPort(type: string, configFile: string): string {
+  const field = PORT_FIELDS[type];
+  return field === undefined
+    ? "skyctl log tail -m transport"
+    : `free its port, or give it another one for its next start: skyctl conf set ${field} -c ${
+      shellWord(configFile)
+    }`;
 }
 
 function addresses({ bindings, ownAddresses, carrierFailures }: VisorFacts): Finding[] {
@@ -266,7 +272,7 @@ function transports({ transports }: VisorFacts): Finding[] {
 
 /** What the status warns of, where no check above has it. */
 function others({ warnings }: VisorFacts): Finding[] {
-  const checks = { LOG_NOT_WRITTEN: "files", SESSION_REFUSED: "sessions" } as const;
+  const checks = { LOG_NOT_WRITTEN: "files" } as const;
   return warnings.flatMap(({ code, text, hint }): Finding[] => {
     const check = checks[code as keyof typeof checks];
     return check === undefined

@@ -9,7 +9,7 @@ import { type DmsgNetwork, joinNetwork } from "../../directory/mod.ts";
 import { generateKeyPair, type PublicKey } from "../../crypto/mod.ts";
 import { silentLog } from "../../base/mod.ts";
 import { renderSocketAddress, type SocketAddress, type World } from "../../runtime/mod.ts";
-import { clockFindings } from "./clock.ts";
+import { clockFindings, signedTimes } from "./clock.ts";
 import { type Finding, okUnless } from "./finding.ts";
 import { looked } from "./looked.ts";
 
@@ -60,6 +60,7 @@ export async function examineStopped(
       ...taken,
       ...clockFindings({
         clocks: [...client.clocks.recent()].map(([name, aheadMs]) => ({ name, aheadMs })),
+        signed: "value" in servers ? signedTimes(servers.value, world.clock.wallMs()) : [],
         wallMs: world.clock.wallMs(),
       }),
     ];
