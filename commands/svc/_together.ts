@@ -64,6 +64,11 @@ async function planOf(
   for (const field of filed?.passedOver ?? []) {
     io.note(`${options.config}: ${field} is passed over: skyctl has nothing of the kind`);
   }
+  for (const field of filed?.otherMetrics ?? []) {
+    io.note(
+      `${options.config}: ${field} is passed over: services of one process have one listener for metrics`,
+    );
+  }
   const services = chosen(filed, names, options);
   const isElsewhere = !services.some(({ type }) => type === "dmsg-discovery");
   const given = options.deployment === undefined

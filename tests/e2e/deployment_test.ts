@@ -77,9 +77,15 @@ Deno.test("services of a file: the environment's mode beats it, and what is not 
       `${folder}/services.json`,
       JSON.stringify({
         services: [
-          { type: "dmsg-discovery", addr: "127.0.0.1:0", testing: true, mode: "dual" },
+          {
+            type: "dmsg-discovery",
+            addr: "127.0.0.1:0",
+            testing: true,
+            mode: "dual",
+            metrics_addr: "127.0.0.1:0",
+          },
           { type: "tpd", addr: "127.0.0.1:0", testing: true, entry_timeout: "2m", pprof_addr: ":6060" },
-          { type: "rf", addr: "127.0.0.1:0" },
+          { type: "rf", addr: "127.0.0.1:0", metrics_addr: "127.0.0.1:2122" },
         ],
       }),
     );
@@ -88,6 +94,7 @@ Deno.test("services of a file: the environment's mode beats it, and what is not 
       { SKYWIRE_SVC_MODE: " HTTP " },
     );
     await running.talk(/services\[1\]\.pprof_addr is passed over/);
+    await running.talk(/services\[2\]\.metrics_addr is passed over: .* one listener/);
     for (const name of ["dmsg-discovery", "transport-discovery", "route-finder"]) {
       const event = await running.event("listening");
       assert.deepEqual([event.service, event.mode, event.dmsg], [name, "http", undefined]);

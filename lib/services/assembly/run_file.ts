@@ -22,11 +22,12 @@ import {
 } from "../../deployment/mod.ts";
 import { type DmsgNetwork, networkOfFile, type ServiceAddress } from "../../directory/mod.ts";
 import { parseDmsgUrl } from "../../dmsg/mod.ts";
-import type { SocketAddress } from "../../runtime/mod.ts";
+import { renderSocketAddress, type SocketAddress } from "../../runtime/mod.ts";
 import { parseDmsgServerConfig } from "../dmsg_server/mod.ts";
 import { ENTRY_TIMEOUT_MAX_MS, parseServiceMode, type ServiceMode } from "../hosting/mod.ts";
 import { POLL_MAX_MS } from "../route_finder/mod.ts";
 import { blockNetwork } from "../transport_setup/mod.ts";
+import { FIELDS, NOT_OURS } from "./_run_file_fields.ts";
 import type { PlannedService, ServiceSettings } from "./plan.ts";
 import { findServiceType, type ServiceType, type ServiceTypeName, serviceTypeOf } from "./service_types.ts";
 
@@ -50,8 +51,10 @@ export interface RunFile {
     readonly fields: Readonly<Record<string, unknown>>;
     readonly network: DmsgNetwork | undefined;
   };
-  /** Where metrics of the process are asked for. */
+  /** Where metrics of the process are asked for: the first `metrics_addr`. */
   readonly metricsAddress?: SocketAddress;
+  /** The fields that name another place for them, which is none then. */
+  readonly otherMetrics: readonly string[];
   /** Fields that are passed over: `services[0].pprof_addr`. */
   readonly passedOver: readonly string[];
 }
@@ -71,14 +74,14 @@ export async function parseRunFile(
 ): Promise<RunFile> {
   const top = parseConfigText(text, file);
   const passedOver: string[] = [];
-  const reading = { file, passedOver, everywhere, metrics: [] };
+  const reading: Reading = { file, passedOver, everywhere, metrics: [] };
   if (Array.isArray(top["services"])) {
     refuseUnknown(top, new Set(["services"]), new Fields(file, top, ""));
     const services = new Fields(file, top, "").list("services").map((fields, index) => {
       const type = typeOf(fields, fields.text("type") ?? "");
       return readService(fields, (top["services"] as object[])[index]!, type, reading);
     });
-    return { services: numbered(services), metricsAddress: reading.metrics[0], passedOver };
+    return { services: numbered(services), ...metricsOf(reading), passedOver };
   }
   const [name, fields] = deploymentIn(top, file);
   const at = name === SOLE ? "" : name;
@@ -106,7 +109,7 @@ export async function parseRunFile(
   return {
     services: numbered([...withUrls, ...servers]),
     deployment: { name, fields: rest, network: networkIn(rest, name, file) },
-    metricsAddress: reading.metrics[0],
+    ...metricsOf(reading),
     passedOver,
   };
 }
@@ -143,8 +146,8 @@ interface Reading {
   readonly file: string;
   readonly passedOver: string[];
   readonly everywhere: string;
-  /** Every `metrics_addr`: a process has one, the first. */
-  readonly metrics: SocketAddress[];
+  /** Every `metrics_addr`, with its field. */
+  readonly metrics: { readonly field: string; readonly address: SocketAddress }[];
   readonly redis?: string | undefined;
   readonly poolSize?: number | undefined;
 }
@@ -180,7 +183,7 @@ function readService(
     return text ? fields.address(field, text, everywhere) : undefined;
   };
   const metrics = address("metrics_addr");
-  if (metrics !== undefined) reading.metrics.push(metrics);
+  if (metrics !== undefined) reading.metrics.push({ field: `${fields.path}.metrics_addr`, address: metrics });
   const redis = fields.text("redis") || (serviceTypeOf(type).isKeeping ? reading.redis : undefined);
   const testing = fields.boolean("testing");
   const entryTimeoutMs = fields.has("entry_timeout")
@@ -296,6 +299,16 @@ function modeOf(fields: Fields, text: string): ServiceMode {
   }
 }
 
+/** A process has one listener for them. Several may name it. */
+function metricsOf({ metrics }: Reading): Pick<RunFile, "metricsAddress" | "otherMetrics"> {
+  const [first, ...rest] = metrics.map(({ field, address }) => ({
+    field,
+    text: renderSocketAddress(address),
+  }));
+  const otherMetrics = rest.filter(({ text }) => text !== first!.text).map(({ field }) => field);
+  return { metricsAddress: metrics[0]?.address, otherMetrics };
+}
+
 /** Of several of one type each has a name of its own. */
 function numbered(services: readonly FiledService[]): FiledService[] {
   const seen = new Map<string, number>();
@@ -335,59 +348,6 @@ function refuseUnknown(content: object, known: ReadonlySet<string>, fields: Fiel
     }
   }
 }
-
-/** What Skywire's services have and ours do not. */
-const NOT_OURS = [
-  "pprof_addr",
-  "pprof",
-  "log_level",
-  "tag",
-  "test_environment",
-  "enable_cxo",
-  "uptime_db",
-] as const;
-
-const FIELDS: ReadonlySet<string> = new Set([
-  ...NOT_OURS,
-  "survey_whitelist",
-  "metrics_addr",
-  "type",
-  "name",
-  "public_key",
-  "secret_key",
-  "keyfile",
-  "addr",
-  "redis",
-  "redis_pool_size",
-  "entry_timeout",
-  "testing",
-  "mode",
-  "whitelist_keys",
-  "store_data_path",
-  "store",
-  "dmsg",
-  "public_url",
-  "proxy_headers",
-  "requests_per_minute",
-  "lists_per_minute",
-  "udp_addr",
-  "public_udp_address",
-  "private_addr",
-  "archive",
-  "auth",
-  "official_servers",
-  "geoip",
-  "transport_discovery",
-  "poll",
-  "local_address",
-  "public_address",
-  "health_endpoint_address",
-  "max_sessions",
-  "auth_passphrase",
-  "discovery",
-  "discovery_dmsg",
-  "servers",
-]);
 
 /** To one Redis; a pool takes fewer by itself. */
 const CONNECTIONS_MAX = 65_535;

@@ -197,6 +197,37 @@ Deno.test("a file of 2026 for a whole deployment, durations as text, with server
   }
 });
 
+Deno.test("of several places for metrics the first counts, and every other one is named", async () => {
+  const of = async (...addresses: (string | undefined)[]) => {
+    const services = addresses.map((metrics_addr, at) => ({
+      type: ["tpd", "ar", "rf", "sd"][at],
+      metrics_addr,
+    }));
+    const { metricsAddress, otherMetrics, passedOver } = await parse({ services });
+    assert.deepEqual(passedOver, []);
+    return { port: metricsAddress?.port, otherMetrics };
+  };
+  assert.deepEqual(await of(undefined, ""), { port: undefined, otherMetrics: [] });
+  assert.deepEqual(await of(undefined, ":2121"), { port: 2121, otherMetrics: [] });
+  assert.deepEqual(await of(":2121", "0.0.0.0:2121", ":2121"), { port: 2121, otherMetrics: [] }, "one place");
+  assert.deepEqual(await of(undefined, ":2122", ":2121", "127.0.0.1:2122"), {
+    port: 2122,
+    otherMetrics: ["services[2].metrics_addr", "services[3].metrics_addr"],
+  });
+  const { metricsAddress, otherMetrics } = await parse({
+    prod: {
+      services: {
+        transport_discovery: { metrics_addr: ":2121" },
+        address_resolver: { metrics_addr: ":2122" },
+      },
+    },
+  });
+  assert.deepEqual([metricsAddress?.port, otherMetrics], [
+    2121,
+    ["prod.services.address_resolver.metrics_addr"],
+  ]);
+});
+
 Deno.test("what cannot be is refused with its field", async () => {
   const cases: [value: unknown, expected: RegExp][] = [
     ["", /not JSON/],
