@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shellWord } from "../../base/mod.ts";
 import { type PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, Fields, parseConfigText } from "../../deployment/mod.ts";
 import { type JsonNode, parseJsonTree } from "../../deployment/edit/mod.ts";
@@ -82,11 +83,6 @@ const ORDER = ["error", "warning", "note"];
 /** A remedy is for this file, which may not be that of the home. */
 function inFile(file: string): string {
   return ` -c ${shellWord(file)}`;
-}
-
-/** As a shell takes it for one word. */
-function shellWord(file: string): string {
-  return /^[\w./:@%+-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
 }
 
 function findingOf(error: unknown, severity: Finding["severity"], file: string, remedy?: string): Finding {
