@@ -1,5 +1,6 @@
 /** Questions and answers of a service, free of the server that carries them. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
+import type { BodyReader } from "../../http/mod.ts";
 import type { RefusalReason } from "./refusals.ts";
 
 /** A request as a service sees it. */
@@ -17,11 +18,13 @@ export interface Question {
   readonly remote: string;
 }
 
-/** An answer whose body is complete. */
+/** An answer whose body is complete, or made while it is sent. */
 export interface Answer {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
+  /** What is sent instead of the body, where that is long: in parts, for each who asks anew. */
+  readonly parts?: () => BodyReader;
   /** Why it refuses, where the status does not say so; not sent. */
   readonly refused?: RefusalReason;
 }

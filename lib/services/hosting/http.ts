@@ -36,7 +36,7 @@ export function handlerOf(
     }, failures);
     counts?.refusals.count(answer);
     counts?.requests.count({ method: request.method, path, status: answer.status });
-    return answer;
+    return answer.parts === undefined ? answer : { ...answer, body: answer.parts() };
   };
 }
 

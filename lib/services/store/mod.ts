@@ -39,6 +39,7 @@ export {
   dayOf,
   type DayOfVisor,
   type SeenVisor,
+  SLOT_BYTES,
   slotOf,
   SLOTS_OF_DAY,
   type UptimesOf,

@@ -27,19 +27,22 @@ import {
   answerUptimes,
   ASKED_KEYS_MAX,
   dailyOf,
+  jsonList,
   keysIn,
+  type ListText,
   REGISTRATION_BEATS_OF_DAY,
   rendererOf,
   timelinesOf,
   type ToldVisor,
   Uptimes,
+  wholeText,
 } from "../uptimes/mod.ts";
 import { readAboutTransport, type UptimeStores } from "./_beats.ts";
 import type { Listing } from "./_listing.ts";
 import { LIST_BYTES_MAX, UPTIME_LISTS_MS } from "./settings.ts";
 
-/** A transport with what was counted of it. */
-interface ToldTransport extends Omit<ToldVisor<string>, "key" | "version"> {
+/** A transport with uptimes. */
+interface CountedTransport {
   readonly id: string;
   readonly type: string;
   readonly edges: readonly [PublicKey, PublicKey];
@@ -57,12 +60,13 @@ interface Wanted {
 /** Uptimes of visors as this service counts them. */
 export function uptimesOfVisors(
   { visors }: Pick<UptimeStores, "visors">,
-  { clock, listing }: { readonly clock: Pick<Clock, "monotonicMs">; readonly listing: Listing },
+  { clock, listing }: { readonly clock: Clock; readonly listing: Listing },
 ): Uptimes {
   return new Uptimes({
     store: visors,
     clock,
     beatsOfDay: REGISTRATION_BEATS_OF_DAY,
+    keptMs: UPTIME_LISTS_MS,
     online: async () => {
       const { online } = await listing.live();
       return ({ key }) => online.has(key);
@@ -71,10 +75,10 @@ export function uptimesOfVisors(
 }
 
 export class UptimeRoutes {
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #clock: Clock;
   readonly #visors: Uptimes;
   readonly #transports: Uptimes<string>;
-  /** Answers about everybody, by their question. */
+  /** Answers about everybody, by what is asked: of each kind of question there are a few, in whatever words. */
   readonly #kept = new Map<
     string,
     { readonly answer: Promise<Answer>; readonly untilMs: number; readonly today: string }
@@ -82,10 +86,7 @@ export class UptimeRoutes {
 
   constructor(
     stores: UptimeStores,
-    { clock, listing }: {
-      readonly clock: Pick<Clock, "monotonicMs">;
-      readonly listing: Listing;
-    },
+    { clock, listing }: { readonly clock: Clock; readonly listing: Listing },
   ) {
     this.#clock = clock;
     this.#visors = uptimesOfVisors(stores, { clock, listing });
@@ -93,6 +94,7 @@ export class UptimeRoutes {
       store: stores.transports,
       clock,
       beatsOfDay: REGISTRATION_BEATS_OF_DAY,
+      keptMs: UPTIME_LISTS_MS,
       online: async () => {
         const { byId } = await listing.live();
         return ({ key }) => byId.has(key);
@@ -125,23 +127,28 @@ export class UptimeRoutes {
       case "metrics/uptime":
         if (rest !== "") return await this.#transportsOf({ ids: idsIn(rest), version: "v2", edges: true });
         return await this.#keep("totals", () => this.#totals());
-      case "version":
-        return await this.#keep(
-          `version ${queryValue(query, "on") ?? ""}`.slice(0, 16),
-          () => this.#counts(query),
-        );
+      case "version": {
+        const wanted = wantedState(query);
+        return await this.#keep(`version ${wanted}`, () => this.#counts(wanted));
+      }
       default:
         return await this.#versions(rest, query);
     }
   }
 
+  /** Answers about everybody that are kept. */
+  get kept(): number {
+    return this.#kept.size;
+  }
+
   /** All that there is about transports: for lists that tell of those which ended, too. */
-  async transports(ids?: readonly string[]): Promise<ToldTransport[]> {
-    return (await this.#transports.told(ids)).map(({ key: id, version: about = "", ...told }) => ({
-      ...told,
-      ...readAboutTransport(about),
-      id,
-    }));
+  async transports(ids?: readonly string[]): Promise<CountedTransport[]> {
+    if (ids !== undefined) return (await this.#transports.told(ids)).map(aboutOf);
+    const all: CountedTransport[] = [];
+    for await (const part of this.#transports.parts()) {
+      for (const each of part) all.push(aboutOf(each));
+    }
+    return all;
   }
 
   async #postedUptimes(question: Question): Promise<Answer> {
@@ -171,54 +178,59 @@ export class UptimeRoutes {
   }
 
   async #transportsOf({ ids, keys, type, edges, version }: Wanted): Promise<Answer> {
-    const all = ids === undefined && keys === undefined;
-    const list = async () => {
-      const own = keys && new Set<string>(keys);
-      const told = (await this.transports(ids)).filter((each) =>
-        (type === undefined || each.type === type) &&
-        (own === undefined || each.edges.some((key) => own.has(key)))
-      );
-      return json(`${goJson(told.map((each) => renderTransport(each, { edges, version })))}\n`);
+    const own = keys && new Set<string>(keys);
+    const isAll = type === undefined && own === undefined;
+    const list: ListText<ToldVisor<string>> = {
+      ...jsonList((each: ToldVisor<string>) => renderTransport(each, { edges, version })),
+      isWanted: (each) => {
+        if (isAll) return true;
+        const about = aboutOf(each);
+        return (type === undefined || about.type === type) &&
+          (own === undefined || about.edges.some((key) => own.has(key)));
+      },
     };
-    return all && type === undefined
-      ? await this.#keep(`transports ${knownVersion(version)} ${edges}`, list)
-      : await list();
+    if (ids !== undefined) return json(wholeText(list, await this.#transports.told(ids)));
+    const answer = () => this.#transports.answer(() => list);
+    return isAll ? await this.#keep(`transports ${knownVersion(version)} ${edges}`, answer) : await answer();
   }
 
   async #totals(): Promise<Answer> {
-    const told = await this.transports();
     const byType: Record<string, number> = {};
-    for (const { type } of told) byType[type] = (byType[type] ?? 0) + 1;
-    const online = told.filter(({ isOnline }) => isOnline).length;
-    return json(`${JSON.stringify({ total_transports: told.length, online, by_type: byType })}\n`);
+    let [total, online] = [0, 0];
+    for await (const part of this.#transports.parts()) {
+      for (const { version: about = "", isOnline } of part) {
+        const { type } = readAboutTransport(about);
+        byType[type] = (byType[type] ?? 0) + 1;
+        total++;
+        if (isOnline) online++;
+      }
+    }
+    return json(`${JSON.stringify({ total_transports: total, online, by_type: byType })}\n`);
   }
 
-  async #counts(query: string): Promise<Answer> {
+  async #counts(wanted: boolean | undefined): Promise<Answer> {
     const counts: Record<string, number> = {};
-    for (const { version = "unknown" } of await this.#seen(query)) {
-      counts[version] = (counts[version] ?? 0) + 1;
+    for await (const part of this.#visors.parts()) {
+      for (const { version = "unknown", isOnline } of part) {
+        if (wanted === undefined || wanted === isOnline) counts[version] = (counts[version] ?? 0) + 1;
+      }
     }
     return json(`${goJson(counts)}\n`);
   }
 
   async #versions(keys: string, query: string): Promise<Answer> {
     const withState = queryValue(query, "status") === "true";
-    const seen = await this.#seen(query, keys === "" ? undefined : keysIn(keys));
-    const list = seen.map(({ key, version = "", isOnline }) => ({
-      pk: key,
-      version,
-      ...(withState ? { on: isOnline } : {}),
-    }));
-    return json(`${goJson(list)}\n`);
-  }
-
-  /** Of those asked for, or of everybody, who is on (`on=true`), who is not (`on=false`), or both. */
-  async #seen(query: string, keys?: readonly PublicKey[]): Promise<ToldVisor[]> {
-    const told = await this.#visors.told(keys);
-    const on = queryValue(query, "on");
-    return on === "true" || on === "false"
-      ? told.filter(({ isOnline }) => isOnline === (on === "true"))
-      : told;
+    const wanted = wantedState(query);
+    const list: ListText<ToldVisor> = {
+      ...jsonList(({ key, version = "", isOnline }: ToldVisor) => ({
+        pk: key,
+        version,
+        ...(withState ? { on: isOnline } : {}),
+      })),
+      isWanted: ({ isOnline }) => wanted === undefined || wanted === isOnline,
+    };
+    if (keys !== "") return json(wholeText(list, await this.#visors.told(keysIn(keys))));
+    return await this.#visors.answer(() => list);
   }
 
   /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}. */
@@ -230,7 +242,9 @@ export class UptimeRoutes {
     const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS, today };
     this.#kept.set(name, made);
     try {
-      return await made.answer;
+      const answer = await made.answer;
+      if (answer.parts !== undefined && this.#kept.get(name) === made) this.#kept.delete(name); // Uptimes keep long lists
+      return answer;
     } catch (error) {
       if (this.#kept.get(name) === made) this.#kept.delete(name); // the next one asks the store anew
       throw error;
@@ -239,20 +253,31 @@ export class UptimeRoutes {
 }
 
 function renderTransport(
-  { id, isOnline, type, edges: [first, second], days }: ToldTransport,
+  told: ToldVisor<string>,
   { edges, version }: { readonly edges: boolean; readonly version: unknown },
 ): object {
   const known = knownVersion(version);
+  const { id, type, edges: [first, second] } = aboutOf(told);
   return {
     id,
-    on: isOnline,
+    on: told.isOnline,
     type,
     ...(edges ? { edge_a: first, edge_b: second } : {}),
     ...present({
-      daily: known === "v1" ? undefined : dailyOf(days),
-      timeline: known === "v3" ? timelinesOf(days) : undefined,
+      daily: known === "v1" ? undefined : dailyOf(told.days),
+      timeline: known === "v3" ? timelinesOf(told.days) : undefined,
     }),
   };
+}
+
+function aboutOf({ key: id, version: about = "" }: ToldVisor<string>): CountedTransport {
+  return { id, ...readAboutTransport(about) };
+}
+
+/** Who is on (`on=true`), who is not (`on=false`); undefined: both. */
+function wantedState(query: string): boolean | undefined {
+  const on = queryValue(query, "on");
+  return on === "true" || on === "false" ? on === "true" : undefined;
 }
 
 function wantedBy(query: string): Wanted {

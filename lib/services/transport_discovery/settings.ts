@@ -44,7 +44,7 @@ export const ONLINE_TRANSPORTS_MIN = 2;
 export const BEATEN_MAX = 131_072;
 /** Transports with uptimes, forgotten as visors are: as many as live at once. */
 export const TRANSPORTS_KEPT_MAX = 131_072;
-/** Answers about the uptimes of everybody are kept so long: some MB each. */
+/** Short answers about the uptimes of everybody are kept so long, and what is read of everybody for long ones. */
 export const UPTIME_LISTS_MS = 30_000;
 /** Days of measurements in one answer, at most (services.md 3.3). */
 export const METRICS_DAYS_MAX = 35;

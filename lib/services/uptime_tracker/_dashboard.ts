@@ -1,16 +1,15 @@
 /** The page for people: who is up, and was. One document, nothing to load. @module */
 import type { Answer } from "../hosting/mod.ts";
 import { DAY_MS, dayOf } from "../store/mod.ts";
-import type { ToldVisor } from "../uptimes/mod.ts";
+import type { ToldVisor, Uptimes } from "../uptimes/mod.ts";
 
 /** A row of each visor, a column of each of the last `length` days, today first. */
 export function dashboard(
-  visors: readonly ToldVisor[],
+  uptimes: Pick<Uptimes, "answer">,
   { length, nowMs }: { length: number; nowMs: number },
-): Answer {
+): Promise<Answer> {
   const days = Array.from({ length }, (_, ago) => dayOf(nowMs - ago * DAY_MS));
-  const online = visors.filter(({ isOnline }) => isOnline).length;
-  const rows = visors.map(({ key, isOnline, version = "", days: counted }) => {
+  const row = ({ key, isOnline, version = "", days: counted }: ToldVisor) => {
     const percents = new Map(counted.map(({ day, percent }) => [day, percent]));
     const cells = [
       key,
@@ -19,16 +18,10 @@ export function dashboard(
       ...days.map((day) => percents.get(day) ?? ""),
     ];
     return `<tr><td>${cells.join("<td>")}`;
-  });
+  };
   const heads = ["Visor", "Now", "Version", ...days];
-  return {
-    status: 200,
-    headers: [
-      ["Content-Type", "text/html; charset=utf-8"],
-      ["Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"],
-      ["X-Content-Type-Options", "nosniff"],
-    ],
-    body: `<!doctype html>
+  return uptimes.answer((visors) => ({
+    head: `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>Uptimes</title>
@@ -39,15 +32,24 @@ td, th { padding: 0 .8em 0 0; text-align: left; font-variant-numeric: tabular-nu
 td:first-child { font-family: ui-monospace, monospace }
 </style>
 <h1>Uptimes</h1>
-<p>${online} of ${visors.length} visors online. Percent of each day (UTC).
+<p>${
+      visors.filter(({ isOnline }) => isOnline).length
+    } of ${visors.length} visors online. Percent of each day (UTC).
 <table>
 <tr><th>${heads.join("<th>")}
-${rows.join("\n")}
-</table>
 `,
-  };
+    separator: "\n",
+    tail: "\n</table>\n",
+    render: (some) => some.map(row).join("\n"),
+  }), HEADERS);
 }
 
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
+
+const HEADERS: Answer["headers"] = [
+  ["Content-Type", "text/html; charset=utf-8"],
+  ["Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"],
+  ["X-Content-Type-Options", "nosniff"],
+];

@@ -120,7 +120,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   /** Where visors are that are online, as far as it is known. Who is where is not told. */
   async function located(): Promise<Answer> {
     if (places === undefined) return json("[]\n");
-    const isOnline = new Set((await uptimes.told()).filter((visor) => visor.isOnline).map(({ key }) => key));
+    const isOnline = new Set((await uptimes.everybody()).flatMap((visor) => visor.isOnline ? visor.key : []));
     const addresses = await store.addresses(dayOf(await store.nowMs()).slice(0, 7));
     const found = addresses.flatMap(({ key, address }) => {
       const place = isOnline.has(key) ? places.known(address) : undefined;
@@ -132,7 +132,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   async function page({ query }: Question): Promise<Answer> {
     const asked = Number(queryValue(query, "length") ?? DASHBOARD_DAYS);
     const length = Number.isInteger(asked) && asked > 0 ? Math.min(asked, HISTORY_DAYS + 1) : DASHBOARD_DAYS;
-    return dashboard(await uptimes.told(), { length, nowMs: await store.nowMs() });
+    return await dashboard(uptimes, { length, nowMs: await store.nowMs() });
   }
 
   return async (question) => {

@@ -19,7 +19,7 @@ export const BEAT_EARLY_MS = 10_000;
 export const BEATS_OF_DAY = 24 * 60 * 60_000 / BEAT_MS;
 /** A visor is online for so long after its last beat: one interval, and some minute for its way. */
 export const ONLINE_MS = 6 * 60_000;
-/** Counted at once: a list of all for a week is some 15 MB. Those that are known go on. */
+/** Counted at once: a list of all for a week is 14 MB, and 136 MB with timelines. Those that are known go on. */
 export const VISORS_MAX = 50_000;
 /** Days of the page for people when it is not told how many. */
 export const DASHBOARD_DAYS = 6;

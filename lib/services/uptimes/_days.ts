@@ -1,36 +1,30 @@
-/** What was counted by day, as text, read from the store now and then. @module */
+/** What was counted by day: read from the store now and then, some visors at a time. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
-import { DAY_MS, dayOf, type DayOfVisor, SLOTS_OF_DAY, type UptimeStore } from "../store/mod.ts";
-import { DAYS_CACHE_MS, HISTORY_DAYS } from "./settings.ts";
-
-/** Of one visor, the oldest day first. */
-export interface CountedDay {
-  readonly day: string;
-  /** `97.22`. */
-  readonly percent: string;
-  /** {@link SLOTS_OF_DAY} characters. */
-  readonly timeline: string;
-}
-
-export type CountedDays<Key extends string = PublicKey> = ReadonlyMap<Key, readonly CountedDay[]>;
+import { DAY_MS, dayOf, type UptimeStore } from "../store/mod.ts";
+import { PackedDays } from "./_packed_days.ts";
+import { DAYS_CACHE_MS, HISTORY_DAYS, PART_VISORS } from "./settings.ts";
+import { Turns } from "./_turns.ts";
 
 export class DayCache<Key extends string = PublicKey> {
   readonly #store: UptimeStore<Key>;
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #clock: Clock;
   readonly #beatsOfDay: number;
+  /** Of its own: readers of lists, however many, hold up no reading of the store. */
+  readonly #turns: Turns;
   #kept:
-    | { readonly days: Promise<CountedDays<Key>>; readonly untilMs: number; readonly today: string }
+    | { readonly days: Promise<PackedDays<Key>>; readonly untilMs: number; readonly today: string }
     | undefined;
 
-  constructor(store: UptimeStore<Key>, clock: Pick<Clock, "monotonicMs">, beatsOfDay: number) {
+  constructor(store: UptimeStore<Key>, clock: Clock, beatsOfDay: number) {
     this.#store = store;
     this.#clock = clock;
     this.#beatsOfDay = beatsOfDay;
+    this.#turns = new Turns(clock);
   }
 
   /** At most {@link DAYS_CACHE_MS} old, and of today: a day that is over is told whole, or rewards would lack its end. */
-  async days(): Promise<CountedDays<Key>> {
+  async days(): Promise<PackedDays<Key>> {
     const storeNowMs = await this.#store.nowMs();
     const nowMs = this.#clock.monotonicMs();
     const today = dayOf(storeNowMs);
@@ -46,29 +40,18 @@ export class DayCache<Key extends string = PublicKey> {
     }
   }
 
-  async #read(nowMs: number): Promise<CountedDays<Key>> {
-    const rows = await this.#store.days(dayOf(nowMs - HISTORY_DAYS * DAY_MS), dayOf(nowMs));
-    const days = new Map<Key, CountedDay[]>();
-    for (const row of rows) {
-      const known = days.get(row.key);
-      const counted = this.#counted(row);
-      if (known === undefined) days.set(row.key, [counted]);
-      else known.push(counted);
+  async #read(nowMs: number): Promise<PackedDays<Key>> {
+    const names = Array.from(
+      { length: HISTORY_DAYS + 1 },
+      (_, at) => dayOf(nowMs - (HISTORY_DAYS - at) * DAY_MS),
+    );
+    const keys = (await this.#store.visors()).map(({ key }) => key);
+    const days = new PackedDays(keys, names, this.#beatsOfDay);
+    for (let at = 0; at < keys.length; at += PART_VISORS) {
+      if (at > 0) await this.#turns.next();
+      const rows = await this.#store.days(names[0]!, names.at(-1)!, keys.slice(at, at + PART_VISORS));
+      for (const row of rows) days.add(row);
     }
     return days;
   }
-
-  #counted({ day, beats, slots }: DayOfVisor<Key>): CountedDay {
-    const percent = Math.min(100, 100 * beats / this.#beatsOfDay).toFixed(2);
-    return { day, percent, timeline: timelineOf(slots) };
-  }
-}
-
-/** A dot for each slot that is set, a blank for the others. */
-function timelineOf(slots: Uint8Array): string {
-  let text = "";
-  for (let slot = 0; slot < SLOTS_OF_DAY; slot++) {
-    text += (slots[slot >> 3] ?? 0) & (0x80 >> (slot & 7)) ? "." : " ";
-  }
-  return text;
 }

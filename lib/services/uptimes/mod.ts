@@ -15,6 +15,8 @@
  *
  * @module
  */
-export type { CountedDay } from "./_days.ts";
+export type { CountedDay } from "./_packed_days.ts";
+export { type ListText, wholeText } from "./_parts.ts";
+export type { ToldVisor } from "./_told.ts";
 export * from "./settings.ts";
 export * from "./uptimes.ts";

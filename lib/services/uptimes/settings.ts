@@ -4,7 +4,7 @@
 export const HISTORY_DAYS = 7;
 /** Months before this one whose addresses are kept. */
 export const HISTORY_MONTHS = 12;
-/** Figures of days are read anew after it: a list of everybody for a week is some thousands of rows. */
+/** Figures of days are read anew after it: of everybody for a week they are up to 400,000 rows. */
 export const DAYS_CACHE_MS = 5 * 60_000;
 /** Visors register each 90 s; what a registration stands for where they count (services.md 3.3). */
 export const REGISTRATION_BEAT_MS = 90_000;
@@ -12,7 +12,14 @@ export const REGISTRATION_BEAT_MS = 90_000;
 export const REGISTRATION_EARLY_MS = 5_000;
 /** Of a whole day: 960. */
 export const REGISTRATION_BEATS_OF_DAY = 24 * 60 * 60_000 / REGISTRATION_BEAT_MS;
-/** Visors with uptimes: of more the one not seen for longest is forgotten. A list of all for a week is some 15 MB. */
+/** Visors whose days are read from a store, or told of, in one turn of the event loop: some ms of work, at most 0.7 MB. */
+export const PART_VISORS = 256;
+/** What is read of everybody, where they are more than that, is told again for so long. */
+export const LIST_KEPT_MS = 10_000;
+/**
+ * Visors with uptimes: of more the one not seen for longest is forgotten. Of all of them 15 MB of days are in memory; a
+ * list of them for a week is 14 MB, and 136 MB with timelines.
+ */
 export const VISORS_KEPT_MAX = 50_000;
 /** Between two looks at what is too old. */
 export const TIDY_MS = 60 * 60_000;

@@ -13,11 +13,17 @@ import { isVersion } from "../../directory/mod.ts";
 import { type Clock, sleep } from "../../runtime/mod.ts";
 import { type Answer, goJson, json, plain, queryValue, readKey } from "../hosting/mod.ts";
 import { DAY_MS, dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
-import { type CountedDay, DayCache } from "./_days.ts";
+import { DayCache } from "./_days.ts";
+import { type CountedDay, timelineOf } from "./_packed_days.ts";
+import { type ListText, PartsReader, wholeText } from "./_parts.ts";
+import { PackedVisor, type ToldVisor } from "./_told.ts";
+import { Turns } from "./_turns.ts";
 import {
   ASKED_KEYS_MAX,
   HISTORY_DAYS,
   HISTORY_MONTHS,
+  LIST_KEPT_MS,
+  PART_VISORS,
   REGISTRATION_BEAT_MS,
   REGISTRATION_EARLY_MS,
   TIDY_MS,
@@ -27,37 +33,93 @@ import {
 export interface UptimesOptions<Key extends string = PublicKey> {
   readonly store: UptimeStore<Key>;
   /** For how long something is kept; what is today is for the store to say. */
-  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly clock: Clock;
   /** Beats of a visor that is up all day: 100 percent. */
   readonly beatsOfDay: number;
   /** Who is online is found out once for a list: whoever was seen so short a time ago (in ms), or as this decides. */
   readonly online: number | (() => Promise<(visor: SeenVisor<Key>) => boolean>);
+  /** A list of more than {@link PART_VISORS} is told again for so long, in ms. Default {@link LIST_KEPT_MS}. */
+  readonly keptMs?: number;
 }
 
-/** A visor with what was counted, the oldest day first. */
-export interface ToldVisor<Key extends string = PublicKey> extends SeenVisor<Key> {
-  readonly isOnline: boolean;
-  readonly days: readonly CountedDay[];
+/** Everybody, as read last. */
+interface Everybody<Key extends string> {
+  readonly list: readonly ToldVisor<Key>[];
+  readonly untilMs: number;
+  readonly today: string;
 }
 
 export class Uptimes<Key extends string = PublicKey> {
   readonly #options: UptimesOptions<Key>;
   readonly #days: DayCache<Key>;
+  readonly #turns: Turns;
+  #newest: Everybody<Key> | undefined;
+  /** Under way. */
+  #reading: { readonly today: string; readonly everybody: Promise<Everybody<Key>> } | undefined;
 
   constructor(options: UptimesOptions<Key>) {
     this.#options = options;
     this.#days = new DayCache(options.store, options.clock, options.beatsOfDay);
+    this.#turns = new Turns(options.clock);
   }
 
-  /** Everybody who has a day, by key; or those of `keys` who have. Days are up to 5 min old, the rest is of now. */
-  async told(keys?: readonly Key[]): Promise<ToldVisor<Key>[]> {
+  /** Those of `keys` who have a day. Days are up to 5 min old, the rest is of now. */
+  async told(keys: readonly Key[]): Promise<ToldVisor<Key>[]> {
+    return await this.#read(keys);
+  }
+
+  /**
+   * Everybody who has a day, by key. Whoever asks during a reading is told what it finds; a long list is kept for a
+   * moment besides. Whatever is done with all of a long list is done in {@link parts}.
+   */
+  async everybody(): Promise<readonly ToldVisor<Key>[]> {
+    const today = dayOf(await this.nowMs());
+    const known = this.#newest;
+    const isFresh = known !== undefined && known.untilMs > this.#options.clock.monotonicMs() &&
+      known.today === today; // a day that is over is told whole
+    if (isFresh) return known.list;
+    if (this.#reading?.today !== today) this.#reading = { today, everybody: this.#readEverybody(today) };
+    const reading = this.#reading;
+    try {
+      return (await reading.everybody).list;
+    } finally {
+      if (this.#reading === reading) this.#reading = undefined;
+    }
+  }
+
+  /** {@link everybody}, some at a time: between them the event loop goes round. */
+  async *parts(): AsyncGenerator<readonly ToldVisor<Key>[]> {
+    const list = await this.everybody();
+    for (let at = 0; at < list.length; at += PART_VISORS) {
+      if (at > 0) await this.#turns.next();
+      yield list.slice(at, at + PART_VISORS);
+    }
+  }
+
+  /** Of everybody: a short list whole, a long one in parts. `list`: what it is like when everybody is known. */
+  async answer(
+    listOf: (all: readonly ToldVisor<Key>[]) => ListText<ToldVisor<Key>>,
+    headers: Answer["headers"] = json("").headers,
+  ): Promise<Answer> {
+    const all = await this.everybody();
+    const list = listOf(all);
+    if (all.length <= PART_VISORS) return { status: 200, headers, body: wholeText(list, all) };
+    const given = { newest: () => this.#newest!.list, turns: this.#turns, partItems: PART_VISORS };
+    return { status: 200, headers, body: "", parts: () => new PartsReader(list, given) };
+  }
+
+  async #readEverybody(today: string): Promise<Everybody<Key>> {
+    const { clock, keptMs = LIST_KEPT_MS } = this.#options;
+    const list = await this.#read();
+    const untilMs = list.length > PART_VISORS ? clock.monotonicMs() + keptMs : 0;
+    return this.#newest = { list, untilMs, today };
+  }
+
+  async #read(keys?: readonly Key[]): Promise<ToldVisor<Key>[]> {
     const days = await this.#days.days();
     const isOnline = await this.#online();
-    return (await this.#options.store.visors(keys)).map((visor) => ({
-      ...visor,
-      isOnline: isOnline(visor),
-      days: days.get(visor.key) ?? [],
-    }));
+    const visors = await this.#options.store.visors(keys);
+    return visors.map((visor) => new PackedVisor(visor, isOnline(visor), days));
   }
 
   /** The present by the clock that days are counted by, Unix time. Errors: `StoreError`. */
@@ -132,13 +194,28 @@ export async function answerUptimes(uptimes: Uptimes, query: string): Promise<An
   }
   const visors = queryValue(query, "visors");
   const status = queryValue(query, "status");
-  const told = (await uptimes.told(visors ? keysIn(visors) : undefined))
-    .map((visor) => range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor)
-    .filter(({ days, isOnline }) =>
-      (!range.isSet || days.length > 0) && (status === "on" ? isOnline : status !== "off" || !isOnline)
-    );
-  if (told.length === 0 && status === "off") return json("null\n"); // the words of the original
-  return json(`${goJson(told.map(rendererOf(queryValue(query, "v"))))}\n`);
+  const within = (visor: ToldVisor): ToldVisor =>
+    range.isSet ? { ...visor, days: visor.days.filter(({ day }) => range.has(day)) } : visor;
+  const render = rendererOf(queryValue(query, "v"));
+  const list: ListText<ToldVisor> = {
+    ...jsonList((visor: ToldVisor) => render(within(visor))),
+    empty: status === "off" ? "null\n" : undefined, // the words of the original
+    isWanted: (visor) =>
+      (status === "on" ? visor.isOnline : status !== "off" || !visor.isOnline) &&
+      (!range.isSet || visor.days.some(({ day }) => range.has(day))),
+  };
+  if (visors) return json(wholeText(list, await uptimes.told(keysIn(visors))));
+  return await uptimes.answer(() => list);
+}
+
+/** A list as services write it, with a line end. */
+export function jsonList<Item>(render: (item: Item) => object): ListText<Item> {
+  return {
+    head: "[",
+    separator: ",",
+    tail: "]\n",
+    render: (items) => goJson(items.map(render)).slice(1, -1),
+  };
 }
 
 /** `v2`, `v3`, and the first version for everything else. */
@@ -156,7 +233,8 @@ export function renderV2({ key, isOnline, version, days }: ToldVisor): object {
 }
 
 export function renderV3(visor: ToldVisor): object {
-  return { ...renderV2(visor), ...present({ timeline: timelinesOf(visor.days) }) };
+  const { days } = visor; // unpacked once
+  return { ...renderV2({ ...visor, days }), ...present({ timeline: timelinesOf(days) }) };
 }
 
 /** Percents by day; undefined for no day at all. */
@@ -166,7 +244,7 @@ export function dailyOf(days: readonly CountedDay[]): object | undefined {
 
 /** Timelines by day; undefined for no day at all. */
 export function timelinesOf(days: readonly CountedDay[]): object | undefined {
-  return byDay(days, ({ timeline }) => timeline);
+  return byDay(days, ({ slots }) => timelineOf(slots));
 }
 
 /** Undefined for no day at all: the member is left out. */
