@@ -309,6 +309,12 @@ const COMPLIANCE: Readonly<Record<string, (under: TimedStores) => Promise<void>>
     const last = MIDNIGHT + 9 * intervalMs;
     assert.equal(await other.beat({ ...beat, atMs: last, agoMs: 3 * intervalMs }), "seen");
     assert.deepEqual((await store.visors()).map(({ lastSeenMs }) => lastSeenMs), [last], "seen later, too");
+    assert.equal(await other.beat({ ...beat, key: bob, atMs: last, agoMs: -60_000 }), "counted");
+    assert.deepEqual(
+      (await store.visors([bob])).map(({ lastSeenMs }) => lastSeenMs),
+      [last],
+      "none is yet to come",
+    );
     assert.equal(await store.beat({ ...beat, atMs: last + intervalMs / 3 }), "seen");
     assert.equal(await store.beat({ ...beat, atMs: last - 3 * intervalMs }), "counted"); // that one is
   },

@@ -188,7 +188,7 @@ function argumentsOf(
     string
   >,
 ): (string | number)[] {
-  const when = [Math.max(0, Math.ceil(agoMs)), intervalMs, earlyMs];
+  const when = [Math.ceil(agoMs), intervalMs, earlyMs];
   const told = [version, address].flatMap((text) => text === undefined ? [0, ""] : [1, text]);
   return [key, ...when, ...told, visorsMax, makesRoom ? 1 : 0];
 }
