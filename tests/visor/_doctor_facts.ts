@@ -270,9 +270,9 @@ export const FAULTS: readonly (readonly [Partial<VisorFacts>, string, RegExp])[]
     /^$/,
   ],
   [
-    { publishedBy: "another", publishedServers: { value: [key("its")] } },
-    "error key, error entry",
-    /published an entry under this visor's key .*\n.*because: another process with this visor's key has published it/,
+    { publishedBy: "another", sessions: [one], publishedServers: { value: [key("its")] } },
+    "warning sessions, error key, error entry",
+    /because: another process with this visor's key takes them over.*\n.*published an entry under this visor's key .*\n.*because: another process with this visor's key has published it/,
   ],
   [
     { carrierFailures: [{ type: "stcp", failure: "Address in use" }], configFile: "/my home/visor.json" },

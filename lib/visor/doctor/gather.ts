@@ -5,7 +5,7 @@ import { sleep, type World } from "../../runtime/mod.ts";
 import type { Visor } from "../visor.ts";
 import type { PresenceState } from "../presence/mod.ts";
 import { signedTimes } from "./clock.ts";
-import { type KeyFacts, type PostedEntry, whoPublished } from "./key.ts";
+import { type KeyFacts, whoPublished } from "./key.ts";
 import { looked } from "./looked.ts";
 import type { PresenceFacts, VisorFacts } from "./running.ts";
 
@@ -58,8 +58,8 @@ export async function gatherFacts(
       (ended) => dmsg.discovery.allServers(ended),
     ),
   ]);
-  const posted = "value" in published ? published.value : undefined;
-  if (publishedBy(visor, posted) === "another") await sleep(clock, POST_ANSWER_MS, signal);
+  const posted = "value" in published ? published.value?.sequence : undefined;
+  if (posted !== undefined && publishedBy(visor, posted) !== "us") await sleep(clock, POST_ANSWER_MS, signal);
   const { uptimeMs, warnings, dmsg: { entry, lastFailure } } = visor.status(); // now, after the looks
   const { sessions, ...ends } = dmsg.status();
   return {
@@ -112,13 +112,9 @@ export async function gatherFacts(
 }
 
 /** Whose an entry is, by what this visor has published until now. */
-function publishedBy({ dmsg }: Visor, posted: PostedEntry | undefined): KeyFacts["publishedBy"] {
-  const { entry, sessions } = dmsg.status();
-  return whoPublished(posted, {
-    sequence: entry?.sequence,
-    failure: entry?.failure,
-    servers: sessions.map(({ remote }) => remote),
-  });
+function publishedBy({ dmsg }: Visor, postedSequence: bigint | undefined): KeyFacts["publishedBy"] {
+  const { entry, held: { unansweredPosts } } = dmsg.status();
+  return whoPublished(postedSequence, { sequence: entry?.sequence, unanswered: unansweredPosts });
 }
 
 function presenceFacts({ services, heartbeat }: PresenceState): PresenceFacts[] {

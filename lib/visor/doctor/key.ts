@@ -10,7 +10,6 @@
  * @module
  */
 import type { VisorWarning } from "../../control/mod.ts";
-import type { PublicKey } from "../../crypto/mod.ts";
 import type { DmsgClientStatus } from "../../dmsg/mod.ts";
 import { type Finding, okUnless } from "./finding.ts";
 
@@ -31,29 +30,17 @@ export interface KeyFacts {
   readonly publishedBy: "us" | "another" | undefined;
 }
 
-/** The entry in the discovery, as far as it tells who has posted it. */
-export interface PostedEntry {
-  readonly sequence: bigint;
-  readonly servers: readonly PublicKey[];
-}
-
 /**
- * Who has posted the entry that the discovery has: each post has the next sequence number. One that is newer than the
- * last of ours may be ours, where the answer to that is under way or was lost; then it names our servers.
+ * Who has posted the entry that the discovery has, by its sequence number: each post has the next one, and `own` is of
+ * later than the look. Posts without an answer may be there, or not.
  */
 export function whoPublished(
-  posted: PostedEntry | undefined,
-  own: {
-    readonly sequence: bigint | undefined;
-    readonly failure: string | undefined;
-    readonly servers: readonly PublicKey[];
-  },
+  postedSequence: bigint | undefined,
+  own: { readonly sequence: bigint | undefined; readonly unanswered: number },
 ): KeyFacts["publishedBy"] {
-  if (posted === undefined || own.sequence === undefined) return undefined;
-  if (posted.sequence <= own.sequence) return "us";
-  const isLikeOurs = posted.servers.length === own.servers.length &&
-    posted.servers.every((server) => own.servers.includes(server));
-  return isLikeOurs || own.failure !== undefined ? undefined : "another";
+  if (postedSequence === undefined || own.sequence === undefined) return undefined;
+  if (postedSequence <= own.sequence) return "us";
+  return own.unanswered > 0 ? undefined : "another";
 }
 
 type Wrong = Omit<Finding, "check">;

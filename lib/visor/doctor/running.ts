@@ -11,7 +11,7 @@ import type { PublicKey } from "../../crypto/mod.ts";
 import { addressFindings, type BindingFacts } from "./addresses.ts";
 import { type ClockFacts, clockFindings } from "./clock.ts";
 import { type Finding, okUnless } from "./finding.ts";
-import { type KeyFacts, keyFindings, refusalFindings } from "./key.ts";
+import { type KeyFacts, keyFindings, refusalFindings, rivals } from "./key.ts";
 import type { Looked } from "./looked.ts";
 
 /** A transport is registered within 5 s, and pinged within 10 s of its beginning: a younger one is left alone. */
@@ -101,9 +101,12 @@ function discovery({ publishedServers }: VisorFacts): Finding[] {
   );
 }
 
-function sessions({ sessions, sessionsWanted, lastSessionFailure }: VisorFacts): Finding[] {
+function sessions(facts: VisorFacts): Finding[] {
+  const { sessions, sessionsWanted, lastSessionFailure } = facts;
   const cause = lastSessionFailure ??
-    "none failed of late: they may be on their way, or the network has no more servers";
+    (rivals(facts).length > 0
+      ? "another process with this visor's key takes them over"
+      : "none failed of late: they may be on their way, or the network has no more servers");
   const next = "skyctl dmsg connect-all";
   return okUnless(
     "sessions",
