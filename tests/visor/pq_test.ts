@@ -102,7 +102,10 @@ for (const required of ["visor", "server", "discovery"] as const) {
           assert.equal(visor.status().ready, false);
           const { warnings } = await statusThat(running, alice, ({ uptimeMs }) => uptimeMs > 40_000);
           const refused = warnings.find(({ code }) => code === "SESSION_REFUSED");
-          assert.match(refused!.text, /it may be full, or refuse classical sessions.*SKYWIRE_REQUIRE_PQ/);
+          assert.match(
+            refused!.text,
+            /it may be full, or have a newer one of another process with this key, or refuse classical sessions.*SKYWIRE_REQUIRE_PQ/,
+          );
           assert.match(refused!.hint!, /--post-quantum offer/);
           assert.ok(!warnings.some(({ code }) => code === "DUPLICATE_KEY"), "no second process is made up");
         } else {
