@@ -7,10 +7,11 @@
  * one that is given, whose figures ours are then held against. With the id of its process (on Linux) its CPU time
  * and memory too.
  *
- * A bench file exports {@link Bench} as its default.
+ * A bench file exports {@link Bench} as its default. Whatever way it ends, and this task, nothing that it started stays.
  *
  * @module
  */
+import { endWithStdin, interruption, outputOfGroup } from "./_process_group.ts";
 
 /** One measured figure. */
 export interface BenchRow {
@@ -44,10 +45,12 @@ export interface BenchOptions {
 /** The default export of a bench file. A file that heeds `target` also exports `takesServer = true`. */
 export type Bench = (options: BenchOptions) => Promise<readonly BenchRow[]>;
 
-/** One bench file may take so long, twice that beside another server, and four times beside a peer; then it is killed and counts as failed. */
+/** One bench file may take so long, twice that beside another server, and four times beside a peer; then it is killed with all its roles and counts as failed. */
 const BENCH_TIMEOUT_MS = 120_000;
 /** All of them; what has not begun by then counts as failed, too. */
 const SUITE_TIMEOUT_MS = 350_000;
+/** Exit code of a task that was interrupted, as shells have it. */
+const INTERRUPTED = 130;
 
 /** How many times better than the reference; undefined without one. */
 export function timesBetter({ value, reference, lessIsBetter = false }: BenchRow): number | undefined {
@@ -88,9 +91,11 @@ interface BenchFile {
 
 /** Runs one bench file in this process and prints its rows: what the child of {@link run} does. */
 async function runOne(file: string, options: BenchOptions): Promise<void> {
+  endWithStdin();
   const { default: bench, takesServer = false }: BenchFile = await import(file);
-  if (options.target !== undefined && !takesServer) return console.log("[]");
-  console.log(JSON.stringify(await bench(options)));
+  const isLeftOut = options.target !== undefined && !takesServer;
+  console.log(JSON.stringify(isLeftOut ? [] : await bench(options)));
+  Deno.exit();
 }
 
 async function run(
@@ -103,44 +108,41 @@ async function run(
   const all: BenchRow[] = [];
   let failed = names.length === 0 ? 1 : 0;
   const stretch = options.peer !== undefined ? 4 : options.target !== undefined ? 2 : 1;
+  const interrupted = interruption();
   const endMs = performance.now() + SUITE_TIMEOUT_MS * stretch;
   for (const name of names) {
+    if (interrupted.aborted) return INTERRUPTED;
     const leftMs = Math.min(BENCH_TIMEOUT_MS * stretch, endMs - performance.now());
     if (leftMs <= 0) {
       failed++;
       console.error(`${name}: no time left`);
       continue;
     }
-    const child = new Deno.Command(Deno.execPath(), {
+    const late = AbortSignal.timeout(leftMs);
+    const file = new URL(name, folder).href;
+    const { success, stdout } = await outputOfGroup(Deno.execPath(), {
       args: [
-        "run",
-        "-A",
-        "--v8-flags=--expose-gc",
-        import.meta.filename!,
-        "--one",
-        new URL(name, folder).href,
-        JSON.stringify(options),
+        ...["run", "-A", "--v8-flags=--expose-gc", import.meta.filename!],
+        ...["--one", file, JSON.stringify(options)],
       ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const timer = setTimeout(() => child.kill("SIGKILL"), leftMs); // its roles end with it
-    const { success, stdout } = await child.output();
-    clearTimeout(timer);
+      signal: AbortSignal.any([late, interrupted]),
+    });
     if (!success) {
       failed++;
-      console.error(`${name}: failed`);
+      console.error(
+        `${name}: ${interrupted.aborted ? "interrupted" : late.aborted ? "takes too long" : "failed"}`,
+      );
       continue;
     }
     // A bench may print too: the rows are its last line.
-    const rows: BenchRow[] = JSON.parse(new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!);
+    const rows: BenchRow[] = JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
     if (!isJson && rows.length > 0) {
       console.log(renderRows(rows, { referenceName: options.target === undefined ? "Go" : "other" }));
     }
     all.push(...rows);
   }
   if (isJson) console.log(JSON.stringify(all, null, 2));
+  if (interrupted.aborted) return INTERRUPTED;
   return failed === 0 ? 0 : 1;
 }
 
