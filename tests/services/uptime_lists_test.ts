@@ -98,7 +98,7 @@ Deno.test("beats of a day: none is a day, more than there are in one are all of 
   const slots = new Uint8Array(SLOTS_OF_DAY / 8);
   const days = new PackedDays([keyOf(0)], ["2026-11-18", "2026-11-19", "2026-11-20"], 960);
   days.add({ key: keyOf(0), day: "2026-11-18", beats: 0, slots });
-  days.add({ key: keyOf(0), day: "2026-11-20", beats: 1_000_000, slots: slots.with(35, 1) });
+  days.add({ key: keyOf(0), day: "2026-11-20", beats: 0xffff, slots: slots.with(35, 1) });
   assert.deepEqual(days.of(keyOf(0)), [
     { day: "2026-11-18", percent: "0.00", slots },
     { day: "2026-11-20", percent: "100.00", slots: slots.with(35, 1) },
