@@ -1,23 +1,19 @@
 /** What `skyctl dmsg curl` does. @module */
 import { dirname } from "node:path";
-import { CallerError, PeerError } from "../../lib/base/mod.ts";
+import { CallerError, PeerError, type SkyErrorOptions, TruncatedError } from "../../lib/base/mod.ts";
 import type { Io } from "../../lib/cli/mod.ts";
-import { parsePublicKey } from "../../lib/crypto/mod.ts";
-import { connectToAny } from "../../lib/directory/mod.ts";
-import { dmsgHttpClient, parseDmsgUrl, renderDmsgAddress } from "../../lib/dmsg/mod.ts";
+import { parseDmsgUrl } from "../../lib/dmsg/mod.ts";
 import type { HttpResponse } from "../../lib/http/mod.ts";
-import { TruncatedError } from "../../lib/base/mod.ts";
 import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
-import { type NetworkOptions, withClient } from "../_look_up.ts";
+import { type WayOptions, withWay } from "./_curl_way.ts";
 
-export interface CurlOptions extends NetworkOptions {
+export interface CurlOptions extends WayOptions {
   readonly method?: string | undefined;
   readonly header?: readonly string[] | undefined;
   readonly data?: string | undefined;
   readonly out?: string | undefined;
   readonly include?: boolean | undefined;
   readonly timeout: number;
-  readonly via?: string | undefined;
 }
 
 /** A body that `--json` prints; a larger one belongs into a file. */
@@ -26,8 +22,8 @@ const JSON_BODY_BYTES_MAX = 16 * 1024 * 1024;
 /** The server answered, and not with 2xx. */
 export class HttpStatusError extends PeerError {
   readonly code = "HTTP_STATUS";
-  constructor(readonly status: number, reason: string, url: string) {
-    super(`${url} answered with status ${status}${reason === "" ? "" : ` ${reason}`}`);
+  constructor(readonly status: number, reason: string, url: string, options: SkyErrorOptions = {}) {
+    super(`${url} answered with status ${status}${reason === "" ? "" : ` ${reason}`}`, options);
   }
 }
 
@@ -36,39 +32,30 @@ export class BadHeaderError extends CallerError {
   readonly code = "BAD_HEADER";
 }
 
-/** One request; the body goes where the options say. Errors: `HttpStatusError`, of the dial, of the file. */
+/** One request; the body goes where the options say. Errors: `HttpStatusError`, of the way, of the file. */
 export async function curl(io: Io, text: string, options: CurlOptions): Promise<void> {
-  const { address, path } = parseDmsgUrl(text);
-  const url = `http://${renderDmsgAddress(address)}${path}`;
+  const url = parseDmsgUrl(text);
   const headers = (options.header ?? []).map(parseHeader);
   const world = await io.world();
   const body = await bodyOf(options.data, world);
   if (options.out !== undefined) await checkFolderOf(options.out, world);
   const method = options.method ?? (body === undefined ? "GET" : "POST");
-  await withClient(io, options, {}, async (client) => {
-    const http = options.via === undefined
-      ? client.http
-      : dmsgHttpClient(client.dmsg, world, `skyctl/${io.version}`, { via: parsePublicKey(options.via) });
-    try {
-      // The signal of this exchange: Ctrl-C. The time-out ends with the head.
-      const ended = new AbortController();
-      const end = () => ended.abort(io.signal.reason);
-      io.signal.addEventListener("abort", end, { once: true });
-      const limit = { what: `Request to ${text}`, afterMs: options.timeout, signal: io.signal };
-      const response = await withTimeout(world.clock, limit, async (signal) => {
-        const onLimit = () => ended.abort(signal.reason);
-        signal.addEventListener("abort", onLimit, { once: true });
-        try {
-          await connectToAny(client.dmsg, ended.signal);
-          return await http.send({ url, method, headers, body }, { signal: ended.signal });
-        } finally {
-          signal.removeEventListener("abort", onLimit);
-        }
-      });
-      await deliver(io, world, response, text, options);
-    } finally {
-      if (http !== client.http) await http.close();
-    }
+  await withWay(io, url, options, async (send) => {
+    // The signal of this exchange: Ctrl-C. The time-out ends with the head.
+    const ended = new AbortController();
+    const end = () => ended.abort(io.signal.reason);
+    io.signal.addEventListener("abort", end, { once: true });
+    const limit = { what: `Request to ${text}`, afterMs: options.timeout, signal: io.signal };
+    const response = await withTimeout(world.clock, limit, async (signal) => {
+      const onLimit = () => ended.abort(signal.reason);
+      signal.addEventListener("abort", onLimit, { once: true });
+      try {
+        return await send({ method, headers, body }, ended.signal);
+      } finally {
+        signal.removeEventListener("abort", onLimit);
+      }
+    });
+    await deliver(io, world, response, text, options);
   });
 }
 
@@ -77,7 +64,7 @@ async function deliver(
   world: World,
   response: HttpResponse,
   url: string,
-  { out: given, include, method }: CurlOptions,
+  { out: given, include, method, visor, keyfile }: CurlOptions,
 ): Promise<void> {
   const out = given === "-" ? undefined : given;
   const { status, reason } = response;
@@ -103,7 +90,11 @@ async function deliver(
       await io.emitBytes(view);
     }
   }
-  if (!isGood) throw new HttpStatusError(status, reason, url);
+  if (isGood) return;
+  const isNobody = status === 401 && visor !== true && keyfile === undefined;
+  throw new HttpStatusError(status, reason, url, {
+    hint: isNobody ? "for listed keys alone: --visor asks in the running visor's name" : undefined,
+  });
 }
 
 /** Told before anything is fetched. Errors: `FileNotFoundError`. */

@@ -6,6 +6,7 @@ import {
   examples,
   finished,
   type Io,
+  Option,
   repeated,
 } from "../../lib/cli/mod.ts";
 import { withNetworkOptions } from "../network_options.ts";
@@ -31,6 +32,11 @@ export function curlCommand(io: Io): AnyCommand {
           30_000,
         )
         .option("--via <server>", "through the session with this dmsg server, without any look-up")
+        .addOption(
+          new Option("--visor", "in the running visor's name, through it: whom a node lists may see more")
+            .conflicts(["keyfile", "via", "deployment"]),
+        )
+        .option("--keyfile <file>", "in the name of the secret key in it (default: of a key for this once)")
         .option("-v, --verbose", "log what happens to stderr"),
     )
       .addHelpText(
@@ -41,6 +47,10 @@ export function curlCommand(io: Io): AnyCommand {
           [
             "Post JSON",
             `skyctl dmsg curl -H 'Content-Type: application/json' -d '{"a":1}' dmsg://02ab...cd:8080/api`,
+          ],
+          [
+            "Pages for listed keys, in the visor's name",
+            "skyctl dmsg curl --visor dmsg://02ab...cd/node-info",
           ],
           ["Status and headers for a script", "skyctl dmsg curl --json dmsg://02ab...cd/health | jq .status"],
         ),

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Conn, TimedOutError } from "../base/mod.ts";
-import { bodyLines, HttpClient } from "../http/mod.ts";
+import { bodyLines, HttpClient, type HttpResponse } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
 import { CONTROL_CALLS, type ControlInput, type ControlName, type ControlOutput } from "./schema.ts";
@@ -16,6 +16,8 @@ import {
   type StreamName,
 } from "./streams.ts";
 import { ControlAnswerError, ControlError } from "./errors.ts";
+import { FETCH_PATH, type FetchInput } from "./fetch.ts";
+import { fetchedAnswer } from "./fetched_body.ts";
 import { z } from "zod";
 
 /** One call, its answer included. Calls that reach into the network need more than a look at memory. */
@@ -131,6 +133,40 @@ export class ControlClient {
       timer.cancel();
       signal.removeEventListener("abort", leave);
       left.abort(new DOMException("Nobody reads on", "AbortError"));
+    }
+  }
+
+  /**
+   * One HTTP request over dmsg in the visor's name; resolves with the answer's head. Read the body to its end or discard
+   * it. The signal ends the exchange, body included. Errors as `stream`, also those of reading the body; what fails
+   * on the way to the node is a `ControlError`.
+   */
+  async fetch(input: FetchInput, signal: AbortSignal): Promise<HttpResponse> {
+    const left = new AbortController();
+    const leave = () => left.abort(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    const onDone = () => signal.removeEventListener("abort", leave);
+    try {
+      const response = await this.#http.send({
+        url: this.#origin + FETCH_PATH,
+        method: "POST",
+        headers: this.#headers(),
+        body: JSON.stringify(input),
+      }, { signal: left.signal });
+      if (response.status !== 200) {
+        throw refused("dmsgFetch", response.status, await response.text(ANSWER_BYTES_MAX));
+      }
+      return await fetchedAnswer(input.url, response.bodyReader, {
+        clock: this.#world.clock,
+        leave: (reason) => left.abort(reason),
+        left: () => left.signal.aborted ? left.signal.reason : undefined,
+        onDone,
+        failureOf: (text) => refused("dmsgFetch", 200, text),
+      });
+    } catch (error) {
+      onDone();
+      throw left.signal.aborted ? left.signal.reason : error;
     }
   }
 

@@ -10,6 +10,7 @@
  */
 export * from "./client.ts";
 export * from "./errors.ts";
+export * from "./fetch.ts";
 export * from "./file/mod.ts";
 export type {
   AppSummary,

@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { NODE_CALLS, nodeStatusSchema } from "./node_schema.ts";
+import { FETCH_PATH, fetchHeadSchema, fetchInputSchema } from "./fetch.ts";
 import { CONTROL_STREAMS } from "./streams.ts";
 
 const key = z.string().describe("public key, 66 hex characters");
@@ -189,5 +190,12 @@ export function describeControl(): unknown {
   const streams = Object.entries(CONTROL_STREAMS).map(([name, { path, about, input, line }]) =>
     [name, { method: "POST", path, about, input: z.toJSONSchema(input), line: z.toJSONSchema(line) }] as const
   );
-  return Object.fromEntries<unknown>([...calls, ...streams]);
+  const dmsgFetch = {
+    method: "POST",
+    path: FETCH_PATH,
+    about: "one HTTP request over dmsg in the visor's name; the answer comes in frames, this one first",
+    input: z.toJSONSchema(fetchInputSchema),
+    output: z.toJSONSchema(fetchHeadSchema),
+  };
+  return Object.fromEntries<unknown>([...calls, ...streams, ["dmsgFetch", dmsgFetch]]);
 }

@@ -1,20 +1,21 @@
 /** What each call of the control API does to a visor. @module */
 import { untilAborted } from "../base/mod.ts";
 import { parsePublicKey } from "../crypto/mod.ts";
-import { renderEntry } from "../dmsg/mod.ts";
+import { parseDmsgUrl, renderDmsgAddress, renderEntry } from "../dmsg/mod.ts";
 import type { Clock } from "../runtime/mod.ts";
 import type { ControlActions } from "./control_server.ts";
 import { nodeActions, nodeStreams } from "./_node_actions.ts";
 import { PingPorts } from "./_route_ping.ts";
+import type { FetchAction } from "./_control_fetch.ts";
 import type { StreamActions } from "./_control_streams.ts";
 import { listServers, pingKey } from "./dmsg_tools.ts";
 import type { Visor } from "./visor.ts";
 
-/** Every call and every stream. */
+/** Every call and every stream, and requests in the visor's name. */
 export function controlActions(
   visor: Visor,
   { onStop, clock }: { readonly onStop: () => void; readonly clock: Clock },
-): { readonly actions: ControlActions; readonly streams: StreamActions } {
+): { readonly actions: ControlActions; readonly streams: StreamActions; readonly fetch: FetchAction } {
   const ports = new PingPorts();
   const actions: ControlActions = {
     ...nodeActions(visor.node, { clock, ports }),
@@ -49,5 +50,11 @@ export function controlActions(
       unmount();
     },
   };
-  return { actions, streams };
+  const fetch: FetchAction = async ({ url, body, ...request }, signal) => {
+    const { address, path } = parseDmsgUrl(url);
+    const to = `http://${renderDmsgAddress(address)}${path}`;
+    const bytes = body === undefined ? undefined : Uint8Array.fromBase64(body);
+    return await visor.http.send({ ...request, url: to, body: bytes }, { signal });
+  };
+  return { actions, streams, fetch };
 }

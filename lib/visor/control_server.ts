@@ -14,14 +14,17 @@ import {
   type ControlOutput,
   ControlTokenError,
   describeControl,
+  FETCH_PATH,
+  fetchInputSchema,
   type StreamName,
 } from "../control/mod.ts";
 import { sha256 } from "../crypto/mod.ts";
 import { HttpError } from "../http/mod.ts";
 import { z } from "zod";
+import { type FetchAction, fetched } from "./_control_fetch.ts";
 import { errorOf, type StreamActions, streamed, type StreamedOptions } from "./_control_streams.ts";
 
-export type { StreamActions };
+export type { FetchAction, StreamActions };
 
 /** What each call does. */
 export type ControlActions = {
@@ -35,6 +38,7 @@ export interface ControlHandlerOptions {
   readonly token: string;
   readonly actions: ControlActions;
   readonly streams: StreamActions;
+  readonly fetch: FetchAction;
   /** Aborted when the visor stops: streams end then, in order; that of the log ends itself, behind the last line. */
   readonly stopping: AbortSignal;
   readonly log: Log;
@@ -76,6 +80,12 @@ async function answer(request: Request, options: ControlHandlerOptions): Promise
       { callerSignal, every },
     );
   }
+  if (url.pathname === FETCH_PATH && method === "POST") {
+    const input = parsed(fetchInputSchema, await inputOf(request, url));
+    const { stopping, every, log } = options;
+    const callerSignal = AbortSignal.any([request.signal, stopping]);
+    return fetched((signal) => options.fetch(input, signal), { callerSignal, every, log });
+  }
   const names = Object.keys(CONTROL_CALLS) as ControlName[];
   const name = names.find((each) =>
     CONTROL_CALLS[each].method === method && CONTROL_CALLS[each].path === url.pathname
@@ -88,7 +98,8 @@ async function answer(request: Request, options: ControlHandlerOptions): Promise
 
 /** By which methods a path is a call. */
 function methodsOf(path: string): string[] {
-  const isStream = STREAM_NAMES.some((name) => CONTROL_STREAMS[name].path === path);
+  const isStream = path === FETCH_PATH ||
+    STREAM_NAMES.some((name) => CONTROL_STREAMS[name].path === path);
   const own = path === SCHEMA_PATH ? ["GET"] : isStream ? ["POST"] : [];
   return [
     ...own,

@@ -6,7 +6,12 @@ import { writeControlFile } from "../../lib/control/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { buildTree } from "../../commands/mod.ts";
-import { type ControlActions, controlHandler, type StreamActions } from "../../lib/visor/control_server.ts";
+import {
+  type ControlActions,
+  controlHandler,
+  type FetchAction,
+  type StreamActions,
+} from "../../lib/visor/control_server.ts";
 import { withSimulation } from "../support/world.ts";
 import { FakeTerminal } from "./_fakes.ts";
 import type { RunResult } from "./_run.ts";
@@ -28,6 +33,7 @@ async function loadVerbs(folder: URL): Promise<void> {
   }
 }
 await loadVerbs(new URL("../../commands/", import.meta.url));
+await import("../../lib/cli/progress.ts");
 await import("../../lib/cli/screen.ts");
 
 const HOME = "/home";
@@ -65,8 +71,9 @@ export interface Beside extends AsyncDisposable {
 export function withControlDouble(
   actions: Partial<ControlActions> | undefined,
   test: (double: Double) => Promise<void>,
-  { streams = {}, setUp }: {
+  { streams = {}, fetch = noFetch, setUp }: {
     readonly streams?: Partial<StreamActions>;
+    readonly fetch?: FetchAction;
     readonly setUp?: (world: World) => Promise<Beside>;
   } = {},
 ): Promise<void> {
@@ -79,6 +86,7 @@ export function withControlDouble(
         token: TOKEN,
         actions: (actions ?? {}) as ControlActions,
         streams: streams as StreamActions,
+        fetch,
         stopping: new AbortController().signal,
         log: silentLog,
         every: () => () => {},
@@ -153,6 +161,8 @@ export function withControlDouble(
     });
   });
 }
+
+const noFetch: FetchAction = () => Promise.reject(new TypeError("Nothing is fetched here"));
 
 /** Options end at `--`. */
 function withHome(argv: readonly string[]): string[] {

@@ -59,6 +59,7 @@ function withApi(
         token: TOKEN,
         actions: actions as ControlActions,
         streams: {} as StreamActions,
+        fetch: () => Promise.reject(new Away("Nothing is fetched here")),
         stopping: new AbortController().signal,
         log: silentLog,
         every: () => () => {},
@@ -217,6 +218,7 @@ Deno.test("a caller that leaves before its answer is no failure of the visor", a
     token: TOKEN,
     actions: { visorPing } as ControlActions,
     streams: {} as StreamActions,
+    fetch: () => Promise.reject(new Away("Nothing is fetched here")),
     stopping: new AbortController().signal,
     log: { ...silentLog, error: (message) => void logged.push(message) },
     every: () => () => {},
@@ -288,7 +290,8 @@ Deno.test("GET /v1/schema describes every call", () =>
     const { status, text } = await send("GET", "/v1/schema");
     assert.equal(status, 200);
     const schema = JSON.parse(text);
-    assert.deepEqual(Object.keys(schema), [...Object.keys(CONTROL_CALLS), ...Object.keys(CONTROL_STREAMS)]);
+    const names = [...Object.keys(CONTROL_CALLS), ...Object.keys(CONTROL_STREAMS), "dmsgFetch"];
+    assert.deepEqual(Object.keys(schema), names);
     assert.deepEqual(schema, JSON.parse(JSON.stringify(describeControl())));
     const described = Object.values<Record<string, unknown>>(schema);
     for (const { method, path, about, output, line } of described) {

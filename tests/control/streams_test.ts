@@ -52,6 +52,7 @@ function withStream(
         token: TOKEN,
         actions: {} as ControlActions,
         streams: { visorPingWatch } as StreamActions,
+        fetch: () => Promise.reject(new TypeError("Nothing is fetched here")),
         stopping: stopping.signal,
         log: { ...silentLog, error: (message, fields) => void logged.push(`${message} ${fields?.cause}`) },
         every(intervalMs, tick) {

@@ -5,6 +5,7 @@ import {
   CONTROL_CALLS,
   CONTROL_STREAMS,
   type ControlName,
+  FETCH_PATH,
   readControlFile,
   type StreamName,
 } from "../../../lib/control/mod.ts";
@@ -117,13 +118,16 @@ const control = controlHandler({
       return Promise.resolve();
     }]),
   ) as unknown as ControlHandlerOptions["streams"],
+  fetch: () => Promise.reject(new RefusedCall("FETCHED")),
   stopping: new AbortController().signal,
   log: { ...silentLog, error: (message, fields) => failures.push(`${message} ${fields?.cause}`) },
   every: () => () => {},
 });
 const failures: string[] = [];
 
-const inputs: Record<ControlName | StreamName, string> = {
+type CallName = ControlName | StreamName | "dmsgFetch";
+
+const inputs: Record<CallName, string> = {
   status: "{}",
   stop: "{}",
   doctor: "{}",
@@ -153,15 +157,21 @@ const inputs: Record<ControlName | StreamName, string> = {
   serviceAsk: '{"service":"routeFinder","method":"POST","path":"/routes","body":"{}"}',
   serviceHealth: '{"timeoutMs":2000}',
   visorUptime: "{}",
+  dmsgFetch: '{"url":"dmsg://02ab:80/x","method":"PUT","headers":[["X-Mine","1"]],"body":"aGFs"}',
 };
+
+function wayOf(name: CallName): { readonly method: string; readonly path: string } {
+  if (name === "dmsgFetch") return { method: "POST", path: FETCH_PATH };
+  return name in CONTROL_STREAMS
+    ? { method: "POST", path: CONTROL_STREAMS[name as StreamName].path }
+    : CONTROL_CALLS[name as ControlName];
+}
 
 /** Sends one call, as JSON body or as query; what is refused is refused with a reason, never with a failure of ours. */
 async function call(text: string): Promise<unknown> {
-  const name = /^\w+/.exec(text)?.[0] as ControlName | StreamName;
+  const name = /^\w+/.exec(text)?.[0] as CallName;
   const body = text.slice(name.length + 1);
-  const known = name in CONTROL_STREAMS
-    ? { method: "POST", path: CONTROL_STREAMS[name as StreamName].path }
-    : CONTROL_CALLS[name as ControlName];
+  const known = wayOf(name);
   const headers = { Authorization: `Bearer ${TOKEN}` };
   const url = new URL(`http://127.0.0.1${known.path}`);
   if (known.method === "GET") url.search = body;
@@ -171,7 +181,7 @@ async function call(text: string): Promise<unknown> {
     body: known.method === "GET" ? null : body,
   });
   const response = await control(request);
-  if (response.headers.get("content-type") === "application/x-ndjson") {
+  if (response.headers.get("content-type") !== "application/json") {
     await response.body!.cancel();
     return "serving";
   }
@@ -228,8 +238,7 @@ export const fileTargets: readonly FuzzTarget[] = [
     inputs: (input.startsWith("{") ? jsonMutants : textMutants)([input]).map((text) => `${name} ${text}`),
     feed: call,
     // A GET without members takes whatever its query says: they are unknown, and ignored.
-    refuses: name in CONTROL_STREAMS || CONTROL_CALLS[name as ControlName].method === "POST" ||
-      name === "dmsgEntry",
+    refuses: wayOf(name as CallName).method === "POST" || name === "dmsgEntry",
   })),
   {
     name: "cli/duration",
