@@ -75,8 +75,9 @@ export class Beats {
   }
 
   /**
-   * What a store is told of a beat of a transport, by the store's own clock. One that comes soon after another, in the same slot, is held back
-   * until the next one that is not: told together they count as if each had been told, and cost one write.
+   * What a store is told of a beat of a transport, by the store's own clock. One that comes soon after another, in the
+   * same slot, is held back until the next one that is not: told together they count as if each had been told, and
+   * cost one write.
    */
   #timesToTell(id: string, nowMs: number): number[] {
     const beaten = this.#beaten.get(id);
