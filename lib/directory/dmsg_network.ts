@@ -72,7 +72,7 @@ export function networkOfFile(text: string, file: string, wanted: "prod" | "test
   return network;
 }
 
-/** The network of the deployment file at this path, see {@link networkOfFile}. Errors: those, `FileNotFoundError` and so on. */
+/** The network of the deployment file at this path, see {@link networkOfFile}. Errors: those, and of the files. */
 export async function readNetworkFile(
   files: Pick<Files, "read">,
   path: string,

@@ -36,8 +36,8 @@ export function visorWarnings(
     const { server, postQuantum } = lastRefused;
     warnings.push({
       code: "SESSION_REFUSED",
-      text:
-        `Server ${server} ends this visor's sessions at once: it may be full, or have a newer one of another process with this key` +
+      text: `Server ${server} ends this visor's sessions at once: it may be full, ` +
+        "or have a newer one of another process with this key" +
         (postQuantum ? "" : ", or refuse classical sessions, as this visor's are (SKYWIRE_REQUIRE_PQ)"),
       hint: postQuantum
         ? "wait for room there, or use other servers: skyctl dmsg connect-all"
