@@ -1,7 +1,8 @@
 /** What is written to a path that names no file: pipes, devices, descriptors, links to nothing. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { FileError, systemWorld } from "../../lib/runtime/mod.ts";
+import { WorldError } from "../../lib/base/mod.ts";
+import { FileError, FileNotFoundError, systemWorld } from "../../lib/runtime/mod.ts";
 import { assertNothingAlive } from "../support/world.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -185,26 +186,78 @@ for (
   }
 }
 
+for (const [descriptor, number] of [["/dev/fd/7", 7], ["/proc/$$/fd/7", 7], ["/proc/$$/fd/1", 1]] as const) {
+  Deno.test({
+    name: `write() to a file by its descriptor ${descriptor} is refused: what is there stays, and goes on`,
+    ignore: Deno.build.os !== "linux",
+    fn: () =>
+      inFolder(async (files, at) => {
+        await Deno.writeTextFile(`${at}/file`, "before\n");
+        const command = [Deno.execPath(), "run", "-A", "--no-check", "--config", CONFIG, WRITER, descriptor];
+        const words = command.map((each) => `"${each}"`).join(" ");
+        const line = `exec ${number}>> "${at}/file"; ${words}; echo after >&${number}`;
+        const { stderr } = await new Deno.Command("sh", { args: ["-c", line] }).output();
+        assert.match(
+          text(stderr),
+          /Cannot write to a file by the name of its descriptor: \/proc\/\d+\/fd\/7/,
+        );
+        assert.equal(await Deno.readTextFile(`${at}/file`), "before\nafter\n");
+        assert.deepEqual(await files.list(at), ["file"]);
+      }),
+  });
+}
+
 Deno.test({
-  name: "write() to another descriptor comes behind what is there",
-  ignore: Deno.build.os !== "linux",
+  name: "write() for the owner alone does not go into what another process has open of somebody else",
+  ignore: !IS_LINUX_ROOT,
   fn: () =>
     inFolder(async (files, at) => {
-      await Deno.writeTextFile(`${at}/file`, "before\n");
-      const command = [
-        Deno.execPath(),
-        "run",
-        "-A",
-        "--no-check",
-        "--config",
-        CONFIG,
-        WRITER,
-        "/proc/$$/fd/7",
-      ];
-      const line = `exec 7>> "${at}/file"; ${command.map((each) => `"${each}"`).join(" ")}; echo after >&7`;
-      const { code, stderr } = await new Deno.Command("sh", { args: ["-c", line] }).output();
-      assert.deepEqual([code, text(stderr)], [0, ""]);
-      assert.equal(await Deno.readTextFile(`${at}/file`), "before\nwritten\nafter\n");
-      assert.deepEqual(await files.list(at), ["file"]);
+      await makePipe(`${at}/pipe`);
+      await Deno.chown(`${at}/pipe`, 1234, 5678);
+      const line = `exec 7<> "${at}/pipe"; echo there; read -r _`;
+      await using other = new Deno.Command("sh", { args: ["-c", line], stdin: "piped", stdout: "piped" })
+        .spawn();
+      const said = other.stdout.getReader();
+      await said.read();
+      await Deno.symlink(`/proc/${other.pid}/fd/7`, `${at}/link`);
+      await assert.rejects(files.write(`${at}/link`, bytes("a secret"), { mode: 0o600 }), WorldError);
+      using pipe = await Deno.open(`${at}/pipe`, { read: true, write: true });
+      await pipe.write(bytes("nothing before"));
+      const into = new Uint8Array(64);
+      assert.equal(text(into.subarray(0, (await pipe.read(into))!)), "nothing before");
+      await other.stdin.close();
+      await said.cancel();
+      await other.status;
+      await Deno.remove(`${at}/link`);
+    }),
+});
+
+Deno.test("write() to a path from the root on needs no folder that it is done in", () =>
+  inFolder(async (files, at) => {
+    const { cwd } = Deno;
+    Deno.cwd = () => {
+      throw new Deno.errors.NotFound("it was removed");
+    };
+    try {
+      await files.write(`${at}/file`, bytes("written"));
+      await (await files.tryLock(`${at}/file`))!.release();
+      assert.equal(files.absolute(`${at}/file`), `${at}/file`);
+    } finally {
+      Deno.cwd = cwd;
+    }
+    assert.equal(text(await files.read(`${at}/file`)), "written");
+  }));
+
+Deno.test({
+  name: "write() by a link into a folder that is missing names that folder",
+  ignore: !IS_UNIX,
+  fn: () =>
+    inFolder(async (files, at) => {
+      await Deno.symlink("missing/file", `${at}/link`);
+      await assert.rejects(files.write(`${at}/link`, bytes("x")), (error) => {
+        assert(error instanceof FileNotFoundError);
+        assert(error.path.endsWith("/missing"), error.path);
+        return true;
+      });
     }),
 });

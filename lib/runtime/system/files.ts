@@ -34,7 +34,7 @@ export function systemFiles(ledger: Ledger): Files {
       attempt(path, "make the directory", () => Deno.mkdir(path, { recursive: true, mode: options?.mode })),
     remove: (path) => attempt(path, "remove", () => Deno.remove(path)),
     realPath: (path) => attempt(path, "find", () => Deno.realPath(path)),
-    absolute: (path) => resolve(Deno.cwd(), path),
+    absolute: (path) => resolve(path),
     openRead: (path) => attempt(path, "open", () => openRead(path, ledger)),
     openWrite: (path, options) => openWrite(path, options, ledger),
     tryLock: (path) => attempt(path, "lock", () => tryLock(path, ledger)),

@@ -6,7 +6,7 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import type { Ledger } from "../../base/mod.ts";
-import { FileError } from "../errors.ts";
+import { FileError, FileNotFoundError } from "../errors.ts";
 import type { WritableFile } from "../world.ts";
 
 /** Of links that lead to links; as Linux has it. */
@@ -17,19 +17,27 @@ const DESCRIPTOR = /^(?:\/proc\/(\d+)(?:\/task\/\d+)?|\/dev)\/fd\/(\d+)$/;
 export interface WrittenPlace {
   /** Behind every link; it may be missing. */
   readonly path: string;
-  /** Of a process, this one's own if it says no other; undefined: it is none. */
-  readonly descriptor: { readonly process: number; readonly number: number } | undefined;
+  /** Of standard output or standard error; undefined: it is neither. */
+  readonly descriptor: number | undefined;
 }
 
-/** Follows the links of a path, also one that leads to nothing. Throws what the system does. */
+/**
+ * Follows the links of a path, also one that leads to nothing. Errors: `FileError` for a file by the name of another
+ * descriptor; `FileNotFoundError`; what the system throws.
+ */
 export async function writtenPlace(path: string): Promise<WrittenPlace> {
-  let at = resolve(Deno.cwd(), path);
+  let at = resolve(path); // where it is absolute the working folder, which may be gone, is not asked for
   for (let links = 0; links <= LINKS_MAX; links++) {
-    const name = join(await Deno.realPath(dirname(at)), basename(at));
-    const descriptor = descriptorOf(name);
-    if (descriptor !== undefined) return { path: name, descriptor };
+    const name = join(await folderOf(at), basename(at));
+    const match = DESCRIPTOR.exec(name);
+    if (match !== null) {
+      const [isOurs, descriptor] = [Number(match[1] ?? Deno.pid) === Deno.pid, Number(match[2])];
+      if (isOurs && OWN[descriptor] !== undefined) return { path: name, descriptor };
+      if ((await Deno.stat(name)).isFile) throw refusedDescriptor(name);
+      return { path: name, descriptor: undefined };
+    }
     const target = await linkTarget(name);
-    if (target === undefined) return { path: name, descriptor };
+    if (target === undefined) return { path: name, descriptor: undefined };
     at = resolve(dirname(name), target);
   }
   throw new FileError(`There are more than ${LINKS_MAX} links at ${path}`);
@@ -41,21 +49,21 @@ export function isOwn({ uid }: Deno.FileInfo): boolean {
 }
 
 /**
- * Opens what is there and is no file, or a descriptor, behind what was written there before. With `isForUs` not what
- * somebody else put in its place just now. Errors: `FileError` for a pipe that nobody reads; what the system throws.
+ * Opens what is there and is no file, or one of our descriptors, which stays open. With `isForUs` not what somebody else
+ * put in its place just now. Errors: `FileError`, also for a pipe that nobody reads; what the system throws.
  */
 export async function openInPlace(
   { path, descriptor }: WrittenPlace,
   ledger: Ledger,
   { isForUs }: { readonly isForUs: boolean },
 ): Promise<Pick<WritableFile, "write" | "commit">> {
-  const own = descriptor?.process === Deno.pid ? OWN[descriptor.number] : undefined;
+  const own = descriptor === undefined ? undefined : OWN[descriptor];
   // By its handle: opened by its name it would be another one, that begins where the file does.
   if (own !== undefined) return { write: (bytes) => writeAll(own, bytes), commit: () => Promise.resolve() };
   const file = await openReadPipe(path);
   try {
-    const { isFile, ...found } = await file.stat();
-    if (descriptor === undefined && (isFile || isForUs && !isOwn(found as Deno.FileInfo))) {
+    const found = await file.stat();
+    if (descriptor === undefined && (found.isFile || isForUs && !isOwn(found))) {
       throw new FileError(`Something else is in the place of ${path} now`, { hint: "try again" });
     }
   } catch (error) {
@@ -97,10 +105,21 @@ async function openReadPipe(path: string): Promise<Deno.FsFile> {
   }
 }
 
-function descriptorOf(name: string): WrittenPlace["descriptor"] {
-  const match = DESCRIPTOR.exec(name);
-  if (match === null) return undefined;
-  return { process: match[1] === undefined ? Deno.pid : Number(match[1]), number: Number(match[2]) };
+/** What is opened by such a name begins where the file does, and whoever has it open does not go on behind it. */
+function refusedDescriptor(name: string): FileError {
+  const hint = "let standard output be that file, and name /dev/stdout";
+  return new FileError(`Cannot write to a file by the name of its descriptor: ${name}`, { hint });
+}
+
+/** Behind every link. Errors: `FileNotFoundError`. */
+async function folderOf(path: string): Promise<string> {
+  const folder = dirname(path);
+  try {
+    return await Deno.realPath(folder);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new FileNotFoundError(folder, { what: "folder", cause });
+  }
 }
 
 async function linkTarget(name: string): Promise<string | undefined> {
