@@ -88,8 +88,8 @@ export class Sqlite {
     let database: DatabaseSync | undefined;
     let unlock: (() => void) | undefined;
     try {
-      if (path !== undefined && !NO_FILE.test(path)) makePrivateFile(path);
-      this.#database = database = new DatabaseSync(path ?? ":memory:");
+      if (path !== undefined && path !== IN_MEMORY) makePrivateFile(path);
+      this.#database = database = new DatabaseSync(path ?? IN_MEMORY);
       const file = database.prepare("PRAGMA database_list").get()!.file as string;
       if (file !== "") this.#unlock = unlock = lockFile(this.#file = file);
       this.#commitHolder(file); // tables could not be made meanwhile
@@ -255,8 +255,8 @@ export class Sqlite {
   }
 }
 
-/** Names that SQLite reads as something other than a path. */
-const NO_FILE = /^(?::memory:$|file:)/;
+/** SQLite's name for no file. It reads one that begins with `file:` as a URL: settings may not name such. */
+const IN_MEMORY = ":memory:";
 /** Later than every clock: for what has no end. */
 export const NO_END_MS = Number.MAX_SAFE_INTEGER;
 /** SQLite's own page size, set so that the bound above is exact. */

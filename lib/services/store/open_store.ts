@@ -27,7 +27,7 @@ type StoreWorld = Pick<World, "clock" | "ledger">;
 /**
  * Opens the store that `name` says: `memory`, a `redis://` or `rediss://` URL, else the path of a SQLite file.
  * Rejects with `StoreError`; with `StoreInUseError` for a file that another process has; with `InvalidStoreNameError`
- * for another kind of URL, and for nothing.
+ * for another kind of URL, `file:` among them, and for nothing.
  */
 export function openEntryStore(
   name: string,
@@ -108,11 +108,14 @@ async function open<S>(
   return await redis(await import("./redis/mod.ts"), { url: name, poolSize, clock, ledger });
 }
 
-/** SQLite takes an empty name for a file that is gone at the end; a URL may hold a password, so it is not shown. */
+/**
+ * SQLite takes an empty name for a file that is gone at the end, and `file:` for the start of a URL, whose path we do not
+ * know: its file would be readable by everybody. A URL may hold a password, so it is not shown.
+ */
 function fileOf(name: string): string {
-  const unknown = name === "" ? "Nothing" : /^([a-z][a-z0-9+.-]+):\/\//i.exec(name)?.[1];
+  const unknown = name === "" ? "Nothing" : /^(file(?=:)|[a-z][a-z0-9+.-]+(?=:\/\/))/i.exec(name)?.[1];
   if (unknown === undefined) return name;
   throw new InvalidStoreNameError(`${unknown} is no kind of store`, {
-    hint: "name memory, a file, or redis://host:port",
+    hint: "name memory, the path of a file, or redis://host:port",
   });
 }

@@ -1,8 +1,11 @@
 /** Who may read the files of a store: its owner alone, unless they were there already. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../../lib/base/mod.ts";
+import { makePrivateFile } from "../../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../../lib/runtime/simulated/mod.ts";
 import {
+  InvalidStoreNameError,
   openBindingStore,
   openEntryStore,
   openServiceStore,
@@ -97,13 +100,65 @@ testModes(
   async (folder, world) => {
     await assert.rejects(openBindingStore(`${folder}/none/store.db`, world), StoreError);
     await assert.rejects(openBindingStore(folder, world), StoreError);
-    for (const name of ["memory", ":memory:", "file::memory:"]) {
+    for (const name of ["memory", ":memory:"]) {
       await using store = await openBindingStore(name, world);
       assert.equal(await store.nonces.take(alice, 0), true);
     }
     assert.deepEqual(await modesIn(folder), {});
-    for (const name of [":memory:", "file::memory:"]) {
-      await assert.rejects(Deno.lstat(name), Deno.errors.NotFound);
-    }
+    await assert.rejects(Deno.lstat(":memory:"), Deno.errors.NotFound);
   },
 );
+
+testModes(
+  "what SQLite would read as a URL is no name of a store, and makes no file",
+  async (folder, world) => {
+    for (const open of OPENS) {
+      for (const before of ["file:", "FILE:", "file://"]) {
+        const named = open(`${before}${folder}/store.db`, world);
+        await assert.rejects(named, (error: Error) => {
+          assert.ok(error instanceof InvalidStoreNameError);
+          assert.match(error.message, /^file is no kind of store$/i);
+          return true;
+        });
+      }
+      await assert.rejects(open("file::memory:", world), InvalidStoreNameError);
+    }
+    assert.deepEqual(await modesIn(folder), {});
+  },
+);
+
+testModes("a path may have a colon in it", async (folder, world) => {
+  for (const name of ["file:store.db", "file.db:1"]) {
+    await using _ = await openBindingStore(`${folder}/${name}`, world);
+    assert.equal((await modesIn(folder))[name], "600");
+  }
+});
+
+testModes(
+  "a file that is there is not opened: the locks that this process has on it stay",
+  async (folder) => {
+    const path = `${folder}/store.db`;
+    using database = new DatabaseSync(path);
+    database.exec("BEGIN EXCLUSIVE");
+    assert.equal(await othersSay(path), "database is locked");
+    makePrivateFile(path);
+    assert.equal(await othersSay(path), "database is locked");
+    database.exec("COMMIT");
+    assert.equal(await othersSay(path), "free");
+  },
+);
+
+/** What another process hears that would write to a data base. */
+async function othersSay(path: string): Promise<string> {
+  const code = `
+    const { DatabaseSync } = await import("node:sqlite");
+    try {
+      new DatabaseSync(${JSON.stringify(path)}).exec("BEGIN IMMEDIATE");
+      console.log("free");
+    } catch (error) {
+      console.log(error.message);
+    }`;
+  const args = ["eval", "--no-config", code];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
