@@ -175,6 +175,20 @@ onRedis("RedisEntryStore drops no member whose entry came back meanwhile", async
   assert.deepEqual(await redis.client.smembers("one:clients"), [key(3)], "under its own prefix");
 });
 
+onRedis(
+  "RedisEntryStore shortens what others stored without an end, unless it is a server's",
+  async (redis) => {
+    await using under = await inRedis(redis);
+    for (const at of [1, 2]) await redis.client.set(key(at), stored(key(at), { delegatedServers: [] }).text);
+    await redis.client.sadd("clients", key(1), key(2));
+    await redis.client.sadd("servers", key(2));
+    await under.store.shortenClients(100_000);
+    const leftMs = await redis.client.pttl(key(1));
+    assert.ok(leftMs > 50_000 && leftMs <= 100_000, `${leftMs} ms left`);
+    assert.equal(await redis.client.pttl(key(2)), -1);
+  },
+);
+
 onRedis("RedisEntryStore connects anew after its connection was cut", async (redis) => {
   await using under = await inRedis(redis);
   await under.store.put(stored(key(1), { delegatedServers: [] }), first);

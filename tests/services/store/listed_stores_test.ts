@@ -43,6 +43,67 @@ onRedis("services behind a prefix are shortened, of every type, and nobody else'
   assert.deepEqual(world.ledger.live(), {});
 });
 
+onRedis("which types there are is asked of an index, whatever else is in the Redis", async (redis) => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  {
+    await using store = await openServiceStore(redis.url, world);
+    await redis.client.eval("for at = 1, 20000 do redis.call('SET', 'foreign:' .. at, 'x') end", 0);
+    for (const type of ["vpn", "visor"]) await store.put({ publicKey: alice, port: 1, type }, forEver);
+    await store.put({ publicKey: alice, port: 1, type: "short" }, { ...forEver, ttlMs: 50_000 });
+    const asked = async (ttlMs: number) => {
+      await redis.client.call("CONFIG", "RESETSTAT");
+      await store.shorten(ttlMs);
+      const stats = String(await redis.client.info("commandstats"));
+      return Object.fromEntries(
+        [...stats.matchAll(/^cmdstat_(\w+):calls=(\d+)/gm)].map(([, name, calls]) => [name, Number(calls)]),
+      );
+    };
+    const first = await asked(100_000);
+    assert.deepEqual([first.scan, first.keys], [undefined, undefined]);
+    assert.equal(first.pexpire, 2, "what ends before is left alone");
+    const { zrange, pexpire, scan } = await asked(200_000);
+    assert.deepEqual([zrange, pexpire, scan], [1, undefined, undefined], "where none lives longer, no more");
+  }
+  assert.deepEqual(world.ledger.live(), {});
+});
+
+onRedis("a type is known until the last of its services has ended or was removed", async (redis) => {
+  const world = { clock: new VirtualClock(), ledger: new Ledger() };
+  {
+    await using store = await openServiceStore(redis.url, world);
+    const known = () => redis.client.zrange("skyctl:service-discovery:types", 0, "-1");
+    const put = (publicKey: typeof alice, type: string, ttlMs: number) =>
+      store.put({ publicKey, port: 1, type }, { ttlMs, typesMax: 9 });
+    await put(alice, "a", 100_000);
+    await put(bob, "a", 0);
+    await put(alice, "a", 100_000); // which another lives longer than
+    await put(alice, "b", 0);
+    await put(alice, "c", 300_000);
+    assert.deepEqual(await known(), ["c", "a", "b"]);
+    await store.remove("b", [alice]);
+    await store.remove("a", [alice]);
+    assert.deepEqual(await known(), ["c", "a"]);
+    await store.shorten(200_000);
+    await redis.age(150_000);
+    await put(alice, "d", 100_000);
+    assert.deepEqual((await known()).sort(), ["a", "c", "d"]);
+    await redis.age(60_000);
+    await put(alice, "d", 100_000);
+    assert.deepEqual(await known(), ["d"], "those that have ended are cleared away in passing");
+    await redis.age(100_000);
+    assert.deepEqual(await redis.client.keys("*"), []);
+    await put(bob, "e", 100_000);
+    await put(alice, "e", 0);
+    await store.remove("e", [alice]);
+    await redis.age(100_000);
+    assert.deepEqual(await known(), []);
+    await put(bob, "e", 0);
+    await store.remove("e", [bob]);
+    assert.deepEqual(await redis.client.keys("*"), []);
+  }
+  assert.deepEqual(world.ledger.live(), {});
+});
+
 const forEver = { ttlMs: 0, typesMax: 9 };
 
 Deno.test("both can share a file with each other, and keep everything over a restart but what has ended", async () => {

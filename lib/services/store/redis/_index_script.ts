@@ -8,6 +8,7 @@
  *     now                     ms
  *     keep(key, text, ttl)    a record; ttl 0: for ever
  *     enter(index, member, ttl)
+ *     enterUntil(index, member, ends)   a time, as ZRANGE gives it
  *     leave(index, member)
  *     live(index)             members that have not ended
  *     seal()                  at the end: how long each index that was entered lives
@@ -25,9 +26,12 @@ local function digits(number) return string.format('%.0f', number) end
 local function keep(key, text, ttl)
   if ttl == 0 then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', digits(ttl)) end
 end
-local function enter(index, member, ttl)
-  redis.call('ZADD', index, ttl == 0 and '${NO_END_MS}' or digits(now + ttl), member)
+local function enterUntil(index, member, ends)
+  redis.call('ZADD', index, ends, member)
   entered[index] = true
+end
+local function enter(index, member, ttl)
+  enterUntil(index, member, ttl == 0 and '${NO_END_MS}' or digits(now + ttl))
 end
 local function leave(index, member) redis.call('ZREM', index, member) end
 local function live(index)

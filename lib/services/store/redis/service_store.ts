@@ -15,6 +15,7 @@ export interface RedisServiceStoreOptions extends RedisOptions {
 
 // service:<type>:<key>     string  `block {record}`, with its time to live; block is `-` where there is none
 // type:<type>              index   of keys
+// types                    index   of types, each until the last of its keys
 // of:<key>                 index   of types
 // at:<block>               index   of `type key`
 
@@ -26,6 +27,12 @@ local function enterAll(type, key, block, ttl)
   enter(P .. 'type:' .. type, key, ttl)
   enter(P .. 'of:' .. key, type, ttl)
   if block ~= '-' then enter(P .. 'at:' .. block, type .. ' ' .. key, ttl) end
+end
+local function sealAll(type)
+  local last = redis.call('ZREVRANGE', P .. 'type:' .. type, 0, 0, 'WITHSCORES')[2]
+  if last then enterUntil(P .. 'types', type, last) else leave(P .. 'types', type) end
+  live(P .. 'types')
+  seal()
 end
 `;
 
@@ -44,7 +51,7 @@ elseif before ~= block then
 end
 keep(place(type, key), block .. ' ' .. json, ttl)
 enterAll(type, key, block, ttl)
-seal()
+sealAll(type)
 return 1
 `;
 
@@ -60,6 +67,7 @@ for at = 2, #ARGV do
   if block then leave(P .. 'at:' .. block, type .. ' ' .. key) end
   count = count + redis.call('DEL', place(type, key))
 end
+sealAll(type)
 return count
 `;
 
@@ -75,7 +83,7 @@ for at = 3, #ARGV do
     enterAll(type, key, block, ttl)
   end
 end
-seal()
+sealAll(type)
 return 0
 `;
 
@@ -88,8 +96,7 @@ const SCRIPTS = {
 };
 const PREFIX = prefixOf("service-discovery");
 const TYPE = `${PREFIX}type:`;
-/** Keys that Redis looks at in one step for indexes of types. */
-const SCANNED_KEYS = 1_000;
+const TYPES = `${PREFIX}types`;
 
 export class RedisServiceStore implements ServiceStore {
   readonly nonces: RedisNonces;
@@ -141,32 +148,19 @@ export class RedisServiceStore implements ServiceStore {
   async shorten(ttlMs: number): Promise<void> {
     if (ttlMs === 0) return;
     const ms = wholeMs(ttlMs);
-    for (const type of await this.#types()) {
-      await eachLasting(
-        this.#pool,
-        { index: `${TYPE}${type}`, ms },
-        (keys) => this.#pool.run("shortenServices", PREFIX, type, ms, ...keys),
-      );
-    }
+    await eachLasting(this.#pool, { index: TYPES, ms }, async (types) => {
+      for (const type of types) {
+        await eachLasting(
+          this.#pool,
+          { index: `${TYPE}${type}`, ms },
+          (keys) => this.#pool.run("shortenServices", PREFIX, type, ms, ...keys),
+        );
+      }
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool[Symbol.asyncDispose]();
-  }
-
-  /** All there are services of. No list of them is kept: this looks at every key of the Redis. */
-  async #types(): Promise<Set<string>> {
-    const before = `${this.#pool.place.prefix}${TYPE}`; // which has none of the characters that mean something there
-    const types = new Set<string>();
-    let cursor = "0";
-    do {
-      const [next, keys] = await this.#pool.ask((redis) =>
-        redis.scan(cursor, "MATCH", `${before}*`, "COUNT", SCANNED_KEYS)
-      );
-      for (const key of keys) types.add(key.slice(before.length));
-      cursor = next;
-    } while (cursor !== "0");
-    return types;
   }
 }
 
