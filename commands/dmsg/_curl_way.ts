@@ -1,5 +1,5 @@
 /** In whose name `skyctl dmsg curl` asks, and how: through the running visor, or by a client of its own. @module */
-import { CallerError } from "../../lib/base/mod.ts";
+import { CallerError, shellWord } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { ControlClient, FETCH_BODY_BYTES_MAX, readControlFile } from "../../lib/control/mod.ts";
 import { type KeyPair, parsePublicKey, readKeyPair } from "../../lib/crypto/mod.ts";
@@ -83,7 +83,7 @@ async function ownKeys(io: Io, file: string, options: NetworkOptions): Promise<K
   const mode = (await files.info(file))?.mode ?? 0;
   if ((mode & 0o077) !== 0) {
     throw new KeyFileOpenError(`Others may read the secret key in ${file}: its mode is ${mode.toString(8)}`, {
-      hint: `chmod 600 ${file}`,
+      hint: `chmod 600 ${shellWord(file)}`,
     });
   }
   const keys = await readKeyPair({ files }, file);

@@ -52,6 +52,13 @@ const FREQUENT_REFRESH_MS = 2 * (OWN_ENTRY_CHECK_MS + OWN_ENTRY_CHECK_JITTER_MS)
 export const SEQUENCE_RETRY_FIRST_MS = 100;
 export const SEQUENCE_RETRY_MAX_MS = 2_000;
 
+/**
+ * That another process posts under our key is told for so long after it was last seen, and until a look or a post shows
+ * the entry to be still ours. While that process lives it is seen again far sooner: one of ours takes its place again
+ * within 40 s, one that never looks posts anew each 5 min, and our next look comes within 40 s of either.
+ */
+export const DUPLICATE_TOLD_MS = 10 * 60_000;
+
 /** What an entry says, without its numbers and signature. */
 export type EntryContent = Pick<Entry, "client" | "clientType" | "server">;
 
@@ -78,7 +85,7 @@ export interface PublisherStatus {
   readonly sequence?: bigint;
   readonly publishedAtMs?: number;
   readonly failure?: string;
-  /** Another process posts under the same key: when that was last seen, Unix ms. */
+  /** Another process posts under the same key: when that was last seen, Unix ms. It lapses: `DUPLICATE_TOLD_MS`. */
   readonly duplicateSeenMs?: number;
 }
 
@@ -93,7 +100,8 @@ export class EntryPublisher {
   #isLost = false; // the discovery was seen without the last entry
   #publishedAtMs: number | undefined; // wall
   #failure: string | undefined;
-  #duplicateSeenMs: number | undefined;
+  #duplicateSeenMs: number | undefined; // wall
+  #duplicateToldUntilMs = 0; // monotonic
   readonly #loop: Promise<void>;
 
   constructor(options: PublisherOptions) {
@@ -209,7 +217,8 @@ export class EntryPublisher {
       log.debug("Own entry not looked up", { cause: describeError(error) });
       return;
     }
-    if (this.#isLost) log.info("The discovery does not have the last entry; posting it anew");
+    if (!this.#isLost) return this.#noteOurs();
+    log.info("The discovery does not have the last entry; posting it anew");
   }
 
   /** Waits until nothing changed for {@link PUBLISH_QUIET_MS}. */
@@ -274,6 +283,7 @@ export class EntryPublisher {
     this.#lastPostedMs = clock.monotonicMs();
     this.#planCheck();
     this.#publishedAtMs = clock.wallMs();
+    this.#noteOurs();
     onChange?.();
   }
 
@@ -287,9 +297,17 @@ export class EntryPublisher {
   #noteDuplicate(): void {
     const { log, local, world: { clock } } = this.#options;
     this.#duplicateSeenMs = clock.wallMs();
+    this.#duplicateToldUntilMs = clock.monotonicMs() + DUPLICATE_TOLD_MS;
     log.warn("Another process publishes an entry under the same key; stop one of the two", {
       key: local.publicKey,
     });
+  }
+
+  /** Nobody has posted since our last post. Without such an answer a duplicate stays told: it may well live. */
+  #noteOurs(): void {
+    if (this.#options.world.clock.monotonicMs() >= this.#duplicateToldUntilMs) {
+      this.#duplicateSeenMs = undefined;
+    }
   }
 
   /** The iteration after `before`; its time is later, too, even when this clock was set back. */

@@ -163,6 +163,8 @@ Deno.test("dmsg curl --keyfile: a file that others may read, the running visor's
       open.stderr,
       /Others may read the secret key in \/own\.key: its mode is 640\nHint: chmod 600 \/own\.key/,
     );
+    await files.write("/my own.key", utf8(`${secretKey.reveal()}\n`), { mode: 0o640 });
+    assert.match((await refused("/my own.key")).stderr, /\nHint: chmod 600 '\/my own\.key'/);
     const none = await refused("/none.key");
     assert.match(none.stderr, /No such file: \/none\.key/);
     await files.write("/no.key", utf8("x"), { mode: 0o600 });

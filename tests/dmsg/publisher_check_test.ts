@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { Scope } from "../../lib/base/mod.ts";
 import { ENTRY_CACHE_MS } from "../../lib/dmsg/discovery.ts";
 import { type Entry, signEntry, verifyEntry } from "../../lib/dmsg/entry.ts";
-import { EntryPublisher, OWN_ENTRY_CHECK_JITTER_MS, OWN_ENTRY_CHECK_MS } from "../../lib/dmsg/_publisher.ts";
+import {
+  DUPLICATE_TOLD_MS,
+  EntryPublisher,
+  OWN_ENTRY_CHECK_JITTER_MS,
+  OWN_ENTRY_CHECK_MS,
+} from "../../lib/dmsg/_publisher.ts";
 import { sleep } from "../../lib/runtime/mod.ts";
 import { clientAt, type DmsgNetworkUnderTest, inNetwork, key, pair } from "./client_support.ts";
 
@@ -101,6 +106,87 @@ Deno.test("EntryPublisher takes its place again after another process with its k
     const stored = (await network.discovery.stored("a"))!;
     assert.deepEqual([stored.sequence, stored.client!.delegatedServers], [8n, [key("s1")]]);
     assert.notEqual(publisher.status().duplicateSeenMs, undefined);
+  }));
+
+/** Another process posts as the next after whatever is stored. */
+async function postForeign(network: DmsgNetworkUnderTest): Promise<void> {
+  const { sequence, timestamp } = (await network.discovery.stored("a"))!;
+  const next = { ...clientAt("a", ["s9"]), sequence: sequence + 1n, timestamp: timestamp + 1n };
+  network.discovery.put(signEntry(next, pair("a").secretKey));
+}
+
+const isDuplicate = (publisher: EntryPublisher) => publisher.status().duplicateSeenMs !== undefined;
+
+for (const refreshMs of [REFRESH_MS, 60_000]) {
+  Deno.test(`EntryPublisher, ${refreshMs / 60_000} min: a duplicate that posts each 5 min never lapses, and one that ended does`, () =>
+    withPublished(10, async ({ network, publisher, sleep }) => {
+      const seenWithinMs = Math.max(CHECK_MS_MAX, Math.min(refreshMs, 60_000)) + 1_000;
+      for (let round = 0; round < 6; round++) {
+        await postForeign(network);
+        await sleep(seenWithinMs);
+        for (let ms = seenWithinMs; ms < 5 * 60_000; ms += 10_000) {
+          assert.ok(isDuplicate(publisher), `round ${round}, ${ms} ms`);
+          await sleep(10_000);
+        }
+      }
+      const untilMs = publisher.status().duplicateSeenMs! + DUPLICATE_TOLD_MS;
+      await sleep(untilMs - network.world("a").clock.wallMs() - 1);
+      assert.ok(isDuplicate(publisher), "a look before it was over ends nothing");
+      await sleep(seenWithinMs);
+      assert.ok(!isDuplicate(publisher));
+    }, { refreshMs }));
+}
+
+Deno.test("EntryPublisher: of two with one key that both live each tells of the other one without a break", () =>
+  withPublished(13, async ({ network, publisher, sleep }) => {
+    const scope = new Scope();
+    const twin = new EntryPublisher({
+      world: network.world("b"),
+      local: pair("a"),
+      log: network.log("b"),
+      scope,
+      discovery: network.discovery,
+      content: () => ({ client: { delegatedServers: [key("s9")] } }),
+      same: (a, b) => JSON.stringify(a.client) === JSON.stringify(b.client),
+      refreshMs: REFRESH_MS,
+    });
+    try {
+      twin.nudge();
+      await sleep(3 * CHECK_MS_MAX);
+      for (let ms = 0; ms < 4 * DUPLICATE_TOLD_MS; ms += 5_000) {
+        assert.deepEqual([isDuplicate(publisher), isDuplicate(twin)], [true, true], `${ms} ms`);
+        await sleep(5_000);
+      }
+    } finally {
+      scope.end();
+      await twin.remove();
+      await scope[Symbol.asyncDispose]();
+    }
+  }));
+
+Deno.test("EntryPublisher keeps a duplicate told of while the discovery does not answer", () =>
+  withPublished(11, async ({ network, publisher, sleep }) => {
+    await postForeign(network);
+    await sleep(CHECK_MS_MAX + 1_000);
+    network.discovery.before = () => {
+      throw new Error("no discovery");
+    };
+    await sleep(3 * DUPLICATE_TOLD_MS);
+    assert.ok(isDuplicate(publisher), "nobody knows");
+    network.discovery.before = () => {};
+    await sleep(CHECK_MS_MAX + 1_000);
+    assert.ok(!isDuplicate(publisher));
+  }));
+
+Deno.test("EntryPublisher tells anew of a duplicate that comes back", () =>
+  withPublished(12, async ({ network, publisher, sleep }) => {
+    for (let time = 1; time <= 2; time++) {
+      assert.ok(!isDuplicate(publisher));
+      await postForeign(network);
+      await sleep(CHECK_MS_MAX + 1_000);
+      assert.ok(isDuplicate(publisher), `time ${time}`);
+      await sleep(DUPLICATE_TOLD_MS + CHECK_MS_MAX);
+    }
   }));
 
 Deno.test("EntryPublisher takes an entry whose content was changed under its signature for lost", () =>

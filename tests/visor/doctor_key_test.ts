@@ -1,5 +1,10 @@
 /** Whether another process uses a visor's key: what the doctor knows of it, and from when on. */
 import assert from "node:assert/strict";
+import {
+  DUPLICATE_TOLD_MS,
+  OWN_ENTRY_CHECK_JITTER_MS,
+  OWN_ENTRY_CHECK_MS,
+} from "../../lib/dmsg/_publisher.ts";
 import { visorWarnings } from "../../lib/visor/_warnings.ts";
 import {
   type Finding,
@@ -13,6 +18,8 @@ import {
 import { one, two, WELL, wrong } from "./_doctor_facts.ts";
 import { type Fleet, pairOf, withFleet } from "./_fleet.ts";
 import { startVisor } from "./_nodes.ts";
+
+const CHECK_MS_MAX = OWN_ENTRY_CHECK_MS + OWN_ENTRY_CHECK_JITTER_MS + 1_000;
 
 const ended = (livedMs: number, server = one) => ({ server, postQuantum: false, livedMs, atMs: 0 });
 const NO_ENDS = { shortLives: 0, lastEnded: undefined, lastRefused: undefined };
@@ -91,6 +98,11 @@ const CASES: readonly (readonly [string, Partial<KeyFacts>, RegExp])[] = [
     /^unknown key: .*\nunknown sessions: /,
   ],
   [
+    "one server goes away, and another one, that is full, refuses",
+    { warnings: [REFUSED], ends: { shortLives: 1, lastEnded: ended(200), lastRefused: ended(200) } },
+    new RegExp(`^unknown key: .*server ${one} ended a session after 0\\.2 s.*\nunknown sessions: `),
+  ],
+  [
     "the status has it",
     { warnings: [REFUSED, DUPLICATE], ends: { ...NO_ENDS, lastRefused: ended(500) } },
     /^error key: Another process; two processes run with one secret key.*$/,
@@ -114,7 +126,7 @@ Deno.test("of its key and of full servers a visor says what is known, and what i
     assert.match(sayings(findings), expected, name);
     assert(findings.every(({ severity, next }) => severity === "ok" || next !== undefined), name);
   }
-  assert.equal(CASES.length, 15);
+  assert.equal(CASES.length, 16);
 });
 
 Deno.test("whoPublished() knows another's entry by a number that this visor did not give yet", () => {
@@ -179,6 +191,22 @@ for (const [seed, sessions] of [[901, 1], [902, 1], [903, 1], [904, 2], [905, 2]
       await twin.close();
     }, { configs: { A: config } }));
 }
+
+Deno.test("a second visor with the key has stopped: soon after, the first one says that all is well again", () =>
+  withFleet(908, ["A"], async (fleet) => {
+    await fleet.sleep(90_000);
+    const { visor } = fleet.running("A");
+    const keySaid = async () =>
+      sayings(await visor.examine(new AbortController().signal)).match(/^.* key: .*$/m)?.[0];
+    const twin = await startTwin(fleet, {});
+    await fleet.sleep(60_000);
+    await twin.close();
+    assert.match((await keySaid())!, /^error key: Another process publishes/);
+    await fleet.sleep(DUPLICATE_TOLD_MS - 120_000);
+    assert.match((await keySaid())!, /^error key: /, "it may come back");
+    await fleet.sleep(120_000 + CHECK_MS_MAX);
+    assert.match((await keySaid())!, /^ok key: no other process/);
+  }));
 
 Deno.test("an entry of the own whose answer is slow is no other process's", () =>
   withFleet(907, ["A"], async (fleet) => {

@@ -64,8 +64,10 @@ export function rivals(
       next: NEXT,
     }];
   }
-  // It ended one at once, and let the next one live: so it was not for want of room.
-  if (shortLives > 0 && lastRefused !== undefined && lastRefused.server === lastEnded?.server) {
+  // It ended one at once, and let a later one live for a while: so it was not for want of room.
+  const hasLetLive = lastRefused !== undefined && lastEnded !== undefined &&
+    lastEnded.server === lastRefused.server && lastEnded.livedMs > lastRefused.livedMs;
+  if (shortLives > 0 && hasLetLive) {
     return [{
       severity: "error",
       text:
