@@ -34,6 +34,12 @@ export async function readConfigIfAny(
   }
 }
 
+/** Whether it is a pipe or a device: to read one that this very process writes to would take for ever. */
+export async function isStream(io: Io, file: string): Promise<boolean> {
+  const info = await (await io.world()).files.info(file);
+  return info !== undefined && !info.isFile && !info.isDirectory;
+}
+
 /** What is read once cannot be read again, and changed. Errors: `ConfigError` for a pipe or a device. */
 export async function refuseNoFile(io: Io, file: string): Promise<void> {
   const { files } = await io.world();

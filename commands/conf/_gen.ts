@@ -31,7 +31,7 @@ import {
 import { withService } from "../_ask_service.ts";
 import type { PostQuantumOptions } from "../post_quantum_option.ts";
 import { DEPLOYMENT_VARIABLE } from "./_deployment_variable.ts";
-import { readConfigIfAny } from "./_file.ts";
+import { isStream, readConfigIfAny, refuseNoFile } from "./_file.ts";
 
 /** The variable that names a SKYENV file. */
 const SKYENV_VARIABLE = "SKYENV";
@@ -88,7 +88,8 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
     io.note("--bestproto: nothing has to be chosen, services are named over dmsg and over HTTP");
   }
   const file = fileOf(io, options, resolved);
-  const isDropped = options.force === true && options.regen !== true;
+  if (options.regen === true) await refuseNoFile(io, file);
+  const isDropped = options.regen !== true && (options.force === true || await isStream(io, file));
   const old = isDropped ? undefined : await readConfigIfAny(io, file);
   const isWritten = options.stdout !== true;
   if (isWritten && old !== undefined && options.regen !== true) throw new ConfigExistsError(file);

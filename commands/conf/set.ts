@@ -20,7 +20,7 @@ export function setCommand(io: Io): AnyCommand {
         "after",
         examples(
           ["More dmsg sessions", "skyctl conf set dmsg.sessions_count 4"],
-          ["The first app starts with the visor", "skyctl conf set launcher.apps[0].auto_start true"],
+          ["The first app starts with the visor", "skyctl conf set 'launcher.apps[0].auto_start' true"],
           ["Who may read the log", "skyctl conf set user_survey_whitelist 02ab...cd,03ef...01"],
         ),
       )

@@ -1,6 +1,6 @@
 /** `conf set` and `conf gen -r` as processes: at once, and on files of somebody else. */
 import assert from "node:assert/strict";
-import { skyctl } from "./_run.ts";
+import { RUN_ARGUMENTS, skyctl } from "./_run.ts";
 
 const SAMPLE = Deno.readTextFileSync(
   new URL("../vectors/deployment/visor-config-2024-http.json", import.meta.url),
@@ -81,6 +81,35 @@ Deno.test({
       const folder = await skyctl(["conf", "set", "log_level", "debug", "-c", at, "--home", at], at);
       assert.equal(folder.code, 2);
       assert.match(folder.stderr, /it is a folder, and no file/);
+    }),
+});
+
+Deno.test({
+  name: "conf gen -o /dev/stdout into a pipe writes it there without reading it, and -r is refused",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFile(async (at) => {
+      const piped = async (...more: string[]) => {
+        const late = new AbortController();
+        const timer = setTimeout(() => late.abort(), 60_000); // it would wait for its own words for ever
+        const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [...RUN_ARGUMENTS, "conf", "gen", "--nofetch", "-o", "/dev/stdout", "--home", at, ...more],
+          cwd: at,
+          stdin: "null",
+          env: { NO_COLOR: "1" },
+          signal: late.signal,
+        }).output();
+        clearTimeout(timer);
+        return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+      };
+      const made = await piped("-w");
+      assert.deepEqual([made.code, made.stderr], [0, ""]);
+      assert.match(JSON.parse(made.stdout).sk, /^[0-9a-f]{64}$/);
+      for (const more of [[], ["--stdout"], ["-f"]]) {
+        const { code, stdout, stderr } = await piped("-r", ...more);
+        assert.deepEqual([code, stdout], [2, ""], more.join());
+        assert.match(stderr, /\/dev\/stdout: it is a pipe or a device, and no file/);
+      }
     }),
 });
 

@@ -96,11 +96,11 @@ function remedyOf(field: string, file: string): string {
   if (field === "") return "correct it; skyctl conf gen makes a new one";
   const row = rowOf(field);
   if (row !== undefined) {
-    return `skyctl conf set ${field} VALUE${inFile(file)}, where VALUE is ${row.type.rule}`;
+    return `skyctl conf set ${shellWord(field)} VALUE${inFile(file)}, where VALUE is ${row.type.rule}`;
   }
   // What is around fields.
   if (field.includes("[")) return "remove it, or write an object there";
-  return `remove it, or empty it: skyctl conf set ${field} '{}' --force${inFile(file)}`;
+  return `remove it, or empty it: skyctl conf set ${shellWord(field)} '{}' --force${inFile(file)}`;
 }
 
 /** Whether `pk` is the one of `sk`. What is no key at all is told of the fields. */
@@ -187,24 +187,26 @@ function* betweenFields(config: VisorConfig, file: string, mode: number): Genera
   for (const [index, { type }] of node.persistentTransports.entries()) {
     if (BUILT_IN.includes(type)) continue;
     const why = NETWORK_TRANSPORT_TYPES.includes(type) ? "is not built in" : "is no type of a transport";
+    const field = `persistent_transports[${index}].type`;
     yield {
       severity: "warning",
-      field: `persistent_transports[${index}].type`,
+      field,
       problem: `value ${JSON.stringify(type.slice(0, 80))}: it ${why}, and the transport is never made`,
-      remedy: `skyctl conf set persistent_transports[${index}].type TYPE${
-        inFile(file)
-      }, where TYPE is one of ${BUILT_IN.join(", ")}`,
+      remedy: `skyctl conf set ${shellWord(field)} TYPE${inFile(file)}, where TYPE is one of ${
+        BUILT_IN.join(", ")
+      }`,
     };
   }
   const ports = new Map<number, string>();
   for (const [index, { name, port, binary, args }] of apps.entries()) {
     const other = ports.get(port);
     if (other !== undefined && port !== 0) {
+      const field = `launcher.apps[${index}].port`;
       yield {
         severity: "warning",
-        field: `launcher.apps[${index}].port`,
+        field,
         problem: `value ${port}: ${other} has it too, and only one of them can listen`,
-        remedy: `skyctl conf set launcher.apps[${index}].port PORT${inFile(file)}`,
+        remedy: `skyctl conf set ${shellWord(field)} PORT${inFile(file)}`,
       };
     }
     ports.set(port, name);

@@ -8,12 +8,12 @@ import { type PublicKey, SecretKey } from "../../crypto/mod.ts";
 import { ConfigError, parseConfigText } from "../../deployment/mod.ts";
 import { applyEdits, type Edit, parseJsonPath, setValueEdit } from "../../deployment/edit/mod.ts";
 import { pathIn, refuseOtherKind, whatever } from "../config/mod.ts";
-import { checkConfig } from "./check.ts";
+import { checkConfig, type Finding } from "./check.ts";
 import { nearestField, rowOf } from "./known_fields.ts";
-import { shownAt } from "./show.ts";
+import { namesPasscode, shownAt } from "./show.ts";
 
-/** A secret key in the place of another value, or most of one (public keys have 66 digits); arguments with a passcode. */
-const SECRET_SHAPE = /(?<![0-9a-f])(?![0-9a-f]{66}(?![0-9a-f]))[0-9a-f]{48,}|passcode/i;
+/** A secret key in the place of another value, or most of one (public keys have 66 digits). */
+const SECRET_SHAPE = /(?<![0-9a-f])(?![0-9a-f]{66}(?![0-9a-f]))[0-9a-f]{48,}/i;
 /** In the place of a secret key: the visor makes one at every start. */
 const NO_SECRET_KEY = /^0+$/;
 /** As Go writes that there is none. */
@@ -64,7 +64,7 @@ export function setField(
   if (path === undefined || (row === undefined && !force)) throw new UnknownFieldError(named);
   const value = (row?.type ?? whatever()).fromText(given);
   if (value === undefined) {
-    const isHidden = row?.type.isSecret === true || SECRET_SHAPE.test(given);
+    const isHidden = row?.type.isSecret === true || SECRET_SHAPE.test(given) || namesPasscode(given);
     const shown = isHidden ? "(not shown)" : JSON.stringify(given.slice(0, 80));
     throw new ConfigError(file, field, `value ${shown}: it must be ${row?.type.rule}`);
   }
@@ -76,13 +76,21 @@ export function setField(
     after = applyEdits(after, [setValueEdit(after, ["pk"], publicKey, file)]);
     edits = [{ start: 0, end: text.length, text: after }];
   }
-  const known = new Set(checkConfig(text, file).map((finding) => `${finding.field} ${finding.problem}`));
-  const worse = checkConfig(after, file).find(({ severity, field: at, problem }) =>
-    (severity === "error" || (at === field && severity === "warning" && !isNone)) &&
-    !known.has(`${at} ${problem}`)
+  const isGiven = (at: string) => at === field || isBelow(at, field);
+  // Items of a list may have moved: what was wrong of one is nothing new then.
+  const saying = ({ severity, field: at, problem }: Finding) =>
+    `${severity === "warning" && isBelow(at, field) ? at.replace(/\[\d+\]/g, "[]") : at} ${problem}`;
+  const known = new Set(checkConfig(text, file).map(saying));
+  const worse = checkConfig(after, file).find((finding) =>
+    (finding.severity === "error" || (finding.severity === "warning" && isGiven(finding.field) && !isNone)) &&
+    !known.has(saying(finding))
   );
   if (worse !== undefined) {
-    throw new ConfigError(file, worse.field, worse.problem, { hint: worse.remedy });
+    // The remedy of a file that has it already would empty what this one has there.
+    const isAround = isGiven(worse.field) && rowOf(worse.field) === undefined;
+    throw new ConfigError(file, worse.field, worse.problem, {
+      hint: isAround ? "it takes an object; skyctl conf show --all lists the fields in it" : worse.remedy,
+    });
   }
   return {
     field,
@@ -91,6 +99,10 @@ export function setField(
     after: shownAt(parseConfigText(after, file), path),
     isChanged: after !== text,
   };
+}
+
+function isBelow(at: string, field: string): boolean {
+  return at.startsWith(`${field}.`) || at.startsWith(`${field}[`);
 }
 
 function publicKeyOf(secret: string, file: string): PublicKey {

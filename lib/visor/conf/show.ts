@@ -149,10 +149,16 @@ function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
   }, value);
 }
 
+/** Whether a text has the name of a passcode in it: marks may stand within a word. */
+export function namesPasscode(text: string): boolean {
+  return /passcode/i.test(text.replace(/["'\\]/g, ""));
+}
+
 /** Arguments of 2026 are one text. */
 function shownText(text: string): string {
-  const words = /passcode/i.test(text) ? splitWords(text) : [];
-  if (words === undefined) return HIDDEN; // a quotation mark is open: nobody knows where the passcode ends
+  const words = splitWords(text) ?? [];
+  // A quotation mark is open: nobody knows where a passcode ends.
+  if (words.length === 0 && namesPasscode(text)) return HIDDEN;
   const shown = shownArguments(words);
   const isSame = shown.every((word, index) => word === words[index]);
   return (isSame ? text : shown.map(quoted).join(" ")).replace(SECRET_SHAPE, HIDDEN);

@@ -103,13 +103,13 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     },
     "error launcher.apps[1].port",
     /value 99999/,
-    /^skyctl conf set launcher\.apps\[1\]\.port VALUE -c v\.json, where VALUE is a whole number from 0 to 65535$/,
+    /^skyctl conf set 'launcher\.apps\[1\]\.port' VALUE -c v\.json, where VALUE is a whole number from 0 to 65535$/,
   ],
   [
     { dmsg: { servers: [{ static: publicKey, server: { address: "nowhere" } }] } },
     "error dmsg.servers[0].server.address",
     /value "nowhere"/,
-    /^skyctl conf set dmsg\.servers\[0\]\.server\.address VALUE -c v\.json, where VALUE is host:port$/,
+    /^skyctl conf set 'dmsg\.servers\[0\]\.server\.address' VALUE -c v\.json, where VALUE is host:port$/,
   ],
   [
     { dmsg: { servers: [7] } },
@@ -133,7 +133,7 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     { persistent_transports: [{ pk: publicKey, type: "dmsg" }, { pk: publicKey, type: "foo" }] },
     "warning persistent_transports[1].type",
     /value "foo": it is no type of a transport, and the transport is never made/,
-    /conf set persistent_transports\[1\]\.type TYPE -c v\.json, where TYPE is one of stcpr, sudph, stcp, dmsg$/,
+    /conf set 'persistent_transports\[1\]\.type' TYPE -c v\.json, where TYPE is one of stcpr, sudph, stcp, dmsg$/,
   ],
   [
     { persistent_transports: [{ pk: publicKey, type: "squicr" }] },
@@ -171,13 +171,13 @@ const CASES: readonly (readonly [content: object, finding: string, problem: RegE
     { launcher: { apps: [{ name: "skysocks" }, { name: "skysocks" }] } },
     "error launcher.apps[1].name",
     /another app/,
-    /^skyctl conf set launcher\.apps\[1\]\.name VALUE -c v\.json/,
+    /^skyctl conf set 'launcher\.apps\[1\]\.name' VALUE -c v\.json/,
   ],
   [
     { launcher: { apps: [{ name: "skysocks", port: 3 }, { name: "b", binary: "skysocks", port: 3 }] } },
     "warning launcher.apps[1].port",
     /skysocks has it too/,
-    /conf set launcher\.apps\[1\]\.port/,
+    /conf set 'launcher\.apps\[1\]\.port'/,
   ],
   [
     { "skywire-tcp": { listening_address: ":80" }, transport: { stcpr_port: 80 } },

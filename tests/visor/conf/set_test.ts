@@ -143,13 +143,18 @@ Deno.test("setField() of an item that cannot be: the remedy names that very plac
     dmsg: { servers: [{ static: other.publicKey, server: { address: "127.0.0.1:1" } }] },
   });
   const refused: [string, string, string, string][] = [
-    ["launcher.apps[1].port", "99999", SAMPLE, "skyctl conf set launcher.apps[1].port VALUE -c v.json"],
-    ["dmsg.servers[0].server.address", "x", servers, "skyctl conf set dmsg.servers[0].server.address VALUE"],
+    ["launcher.apps[1].port", "99999", SAMPLE, "skyctl conf set 'launcher.apps[1].port' VALUE -c v.json"],
+    [
+      "dmsg.servers[0].server.address",
+      "x",
+      servers,
+      "skyctl conf set 'dmsg.servers[0].server.address' VALUE",
+    ],
     [
       "persistent_transports[0].type",
       "foo",
       transports,
-      "skyctl conf set persistent_transports[0].type TYPE",
+      "skyctl conf set 'persistent_transports[0].type' TYPE",
     ],
   ];
   for (const [field, given, text, remedy] of refused) {
@@ -163,6 +168,49 @@ Deno.test("setField() of an item that cannot be: the remedy names that very plac
   assert.equal(set("persistent_transports[0].type", "dmsg", transports).isChanged, true);
 });
 
+Deno.test("setField() refuses what a part of the value is warned of, as it does of the part alone", () => {
+  const pk = other.publicKey;
+  const list = (...types: string[]) => JSON.stringify(types.map((type) => ({ pk, type })));
+  const at = (text: string) => `{"persistent_transports":${text}}`;
+  const refused = (field: string, given: string, text = "{}") => {
+    let refusal: unknown;
+    assert.throws(() => set(field, given, text), (error) => (refusal = error) instanceof ConfigError);
+    return (refusal as ConfigError).field;
+  };
+  assert.equal(refused("persistent_transports", list("foo")), "persistent_transports[0].type");
+  assert.equal(refused("persistent_transports", list("dmsg", "foo")), "persistent_transports[1].type");
+  const apps = JSON.stringify(["skysocks", "b"].map((name) => ({ name, binary: "skysocks", port: 3 })));
+  assert.equal(refused("launcher.apps", apps), "launcher.apps[1].port");
+  assert.equal(set("persistent_transports", list("stcpr", "dmsg"), "{}").isChanged, true);
+  // What was there before may move.
+  const moved = set("persistent_transports", list("dmsg", "foo"), at(list("foo")));
+  assert.equal(moved.text, at(list("dmsg", "foo")));
+  assert.equal(
+    refused("persistent_transports", list("bar", "foo"), at(list("foo"))),
+    "persistent_transports[0].type",
+  );
+  assert.equal(set("log_level", "debug", at(list("foo"))).isChanged, true, "of another field");
+});
+
+Deno.test("setField() of what is around fields: the remedy of a wrong value does not empty the good one", () => {
+  const refused: [string, string, string][] = [
+    ["dmsg", "3", "dmsg"],
+    ["transport.log_store", '"x"', "transport.log_store"],
+    ["transport", '{"log_store": 3}', "transport.log_store"],
+    ["launcher.apps[0]", "3", "launcher.apps[0]"],
+  ];
+  for (const [field, given, at] of refused) {
+    assert.throws(() => set(field, given, SAMPLE, true), (error) => {
+      assert(error instanceof ConfigError, String(error));
+      assert.deepEqual([error.field, error.hint], [
+        at,
+        "it takes an object; skyctl conf show --all lists the fields in it",
+      ]);
+      return true;
+    });
+  }
+});
+
 Deno.test("setField() never repeats a secret that it refuses", () => {
   const secret = other.secretKey.reveal();
   const given: [string, string][] = [
@@ -171,6 +219,7 @@ Deno.test("setField() never repeats a secret that it refuses", () => {
     ["tarnsport", secret],
     ["launcher.apps[2].args", `["--passcode","${secret.slice(0, 9)}"`],
     ["launcher.apps[2].args", `--passcode '${secret.slice(0, 9)}`],
+    ["launcher.apps[2].args", `--pass"code" '${secret.slice(0, 9)}`],
   ];
   for (const [field, text] of given) {
     assert.throws(() => set(field, text), (error: Error & { hint?: string }) => {

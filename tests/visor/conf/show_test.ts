@@ -109,6 +109,10 @@ const TEXTS: readonly (readonly [args: string, shown: string])[] = [
   ["'--passcode=hunter 2'", "--passcode=***"],
   ["--passcode '' --direct", "--passcode '' --direct"],
   ["--passcode 'hunter2", "[hidden]"],
+  [`app skysocks --pass"code" hunter3`, "app skysocks --passcode ***"],
+  [`--pass''code=hunter3 --direct`, "--passcode=*** --direct"],
+  [`--pass"code hunter3`, "[hidden]"],
+  ["--note 'it is open", "--note 'it is open"],
   ["--srv 'a  b'   --direct", "--srv 'a  b'   --direct"],
 ];
 
