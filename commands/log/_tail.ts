@@ -35,16 +35,14 @@ export async function tailLog(io: Io, home: string, input: StreamInput<"log">): 
     for await (const event of events) {
       if ("lines" in event) {
         const { lines } = event;
-        emitLines(io, lines.length > 0 ? printed.news(lines) : printed.settle()); // none: all that was is told
+        // None: all that was is told. Until then what is held back may be old, also when one of the two is gone.
+        emitLines(io, lines.length > 0 ? printed.news(lines) : printed.settle());
         continue;
       }
-      if (event.event === "gone" || event.event === "visorGone") emitLines(io, printed.settle());
       io.note(noteOf(event, input.key));
     }
   } catch (error) {
-    if (isAbort(error) && io.signal.aborted) return;
-    emitLines(io, printed.settle());
-    throw error;
+    if (!(isAbort(error) && io.signal.aborted)) throw error;
   }
 }
 

@@ -9,6 +9,9 @@ import { isMeant, linesOf, type LogQuery } from "./_log_query.ts";
 /** Lines that wait for a reader that is slow; further ones are left out, and counted. */
 export const FOLLOWED_LINES_MAX = 4_096;
 
+/** The header of an answer with a followed log that has an empty line behind all that was, and what it says. */
+export const LOG_END_HEADER = ["sw-log-end", "empty-line"] as const;
+
 /** Where lines come from; a `LogFile` is one. */
 export interface LogSource {
   readonly ring: LogRing;

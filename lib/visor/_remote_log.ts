@@ -10,6 +10,7 @@ import type { PublicKey } from "../crypto/mod.ts";
 import { bodyLinePacks, type HttpClient, type HttpResponse } from "../http/mod.ts";
 import { type Clock, sleep, type Timer, withTimeout } from "../runtime/mod.ts";
 import { LogRefusedError } from "./errors.ts";
+import { LOG_END_HEADER } from "./_log_follow.ts";
 import { isMeant, linesOf, type LogQuery } from "./_log_query.ts";
 
 /** Longer than any line of ours: fields are short. */
@@ -24,10 +25,10 @@ export const SERVICE_LOG_PAUSE_FACTOR = 10;
 export const SERVICE_LOG_LOOK_MS = 30_000;
 /** Between two tries to reach whose log is followed. */
 export const FOLLOW_RETRY_MS = 2_000;
-/** A visor that does not say where that which was ends, as ours do, has said it when it is silent for so long. */
-export const SETTLE_QUIET_MS = 1_000;
-/** And at last after so long, however much it says. */
-export const SETTLE_MS_MAX = 5_000;
+/** A visor that does not mark where that which was ends, as ours do, has said it when it is silent for so long. */
+export const SETTLE_QUIET_MS = 30_000;
+/** And at last after so long, however much it says: of a slow link's minutes enough. */
+export const SETTLE_MS_MAX = 10 * 60_000;
 
 export interface RemoteLogOptions {
   /** HTTP over dmsg with this visor's key. */
@@ -39,8 +40,8 @@ export interface RemoteLogOptions {
 
 /**
  * Tells the lines that are asked for; with `follow` those that come, too, until the signal: who goes is waited for, and
- * no line is told twice; an empty pack is behind all that was, each time that it is read. Errors: `LogRefusedError`,
- * `LimitError`, those of the first dial.
+ * no line is told twice; an empty pack is behind all that was, each time that it is read to its end. Errors:
+ * `LogRefusedError`, `LimitError`, those of the first dial.
  */
 export async function tellRemote(
   key: PublicKey,
@@ -105,29 +106,33 @@ class RemoteLog {
     }
   }
 
-  /** Until a visor ends its answer in order, or the peer fails; all that it said is told then. */
+  /** Until a visor ends its answer in order, or the peer fails. */
   async #followOnce(query: LogQuery): Promise<void> {
+    const { signal } = this.#options;
+    const response = await this.#visorLog(query, signal, { follow: "1" });
+    if (response === undefined) return await this.#followService(query);
+    this.#isThere();
     try {
-      await this.#readOn(query);
+      await this.#followVisor(response);
     } finally {
-      this.#quiet?.cancel();
-      this.#tell(this.#told.settle());
+      this.#quiet?.cancel(); // after a break what is held back may be old: it is read anew
     }
   }
 
-  async #readOn(query: LogQuery): Promise<void> {
-    const { clock, signal } = this.#options;
-    const response = await this.#visorLog(query, signal, { follow: "1" });
-    if (response !== undefined) {
-      this.#isThere();
-      this.#settleWhenQuiet();
-      for await (const lines of bodyLinePacks(response.bodyReader, LINE_CHARS_MAX)) {
-        this.#tell(this.#told.news(lines.filter(this.#isWanted)));
-        if (lines.includes("")) this.#settle(); // a beat: behind all that was
-        else this.#settleWhenQuiet();
-      }
-      return;
+  async #followVisor({ headers, bodyReader }: HttpResponse): Promise<void> {
+    const [name, emptyLine] = LOG_END_HEADER;
+    const hasMark = headers.get(name) === emptyLine;
+    if (!hasMark) this.#settleWhenQuiet();
+    for await (const lines of bodyLinePacks(bodyReader, LINE_CHARS_MAX)) {
+      this.#tell(this.#told.news(lines.filter(this.#isWanted)));
+      if (hasMark && lines.includes("")) this.#settle();
+      if (!hasMark && lines.some((line) => line !== "")) this.#settleWhenQuiet(); // a beat is silence
     }
+    if (!hasMark) this.#settle();
+  }
+
+  async #followService(query: LogQuery): Promise<void> {
+    const { clock, signal } = this.#options;
     const look = { what: `A look at the log of ${this.#key}`, afterMs: SERVICE_LOG_LOOK_MS, signal };
     for (;;) {
       const startedMs = clock.monotonicMs();

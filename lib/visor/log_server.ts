@@ -7,9 +7,9 @@
 import type { Log, LogRing } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { refusalOfStranger, withDebug } from "../dmsg/mod.ts";
-import type { RawHandler, RawRequest, RawResponse } from "../http/mod.ts";
+import type { HeaderPairs, RawHandler, RawRequest, RawResponse } from "../http/mod.ts";
 import { FileNotFoundError, type World } from "../runtime/mod.ts";
-import { followLog, type LogSource } from "./_log_follow.ts";
+import { followLog, LOG_END_HEADER, type LogSource } from "./_log_follow.ts";
 import type { Survey } from "./_survey.ts";
 import { linesOf, type LogQuery, LogQueryError, parseLogQuery } from "./_log_query.ts";
 
@@ -112,7 +112,7 @@ function follow(
   let isFirst = true;
   return {
     status: 200,
-    headers: TEXT_HEADERS,
+    headers: [...TEXT_HEADERS, LOG_END_HEADER],
     body: {
       async read() {
         next ??= lines.next();
@@ -136,7 +136,7 @@ function follow(
   };
 }
 
-const TEXT_HEADERS: RawResponse["headers"] = [["Content-Type", "text/plain; charset=utf-8"]];
+const TEXT_HEADERS: HeaderPairs = [["Content-Type", "text/plain; charset=utf-8"]];
 const JSON_HEADERS: RawResponse["headers"] = [["Content-Type", "application/json"]];
 
 function text(status: number, body: string): RawResponse {

@@ -106,30 +106,56 @@ Deno.test("log tail --follow: a visor that is back with its clock set back is he
   }, { streams: { log } });
 });
 
-Deno.test("log tail --follow: what was held back is printed before who said it is gone, or is refused", () => {
+Deno.test("log tail --follow: a break within what was prints no old line, be it of the visor, of whose log it is, or the last", () => {
   let asked = 0;
   const log: StreamActions["log"] = (_, tell) => {
     switch (++asked) {
       case 1:
-        tell({ lines: ["[5] e"] });
+        tell({ lines: ["[8] h"] });
         break;
       case 2:
-        tell({ lines: ["[1] a"] });
+        tell({ lines: ["[0] a", "[1] b"] });
         tell({ event: "gone", failure: "no way there" });
+        tell({ event: "back" });
+        tell({ lines: ["[7] g", "[8] h", "[9] new"] });
         break;
       case 3:
-        tell({ lines: ["[1] b"] });
+        tell({ lines: ["[0] a", "[1] b"] });
         break;
       default:
-        tell({ lines: ["[1] c"] });
+        tell({ lines: ["[7] g", "[0] a"] });
         return Promise.reject(new LogRefusedError(THERE as PublicKey, 401));
     }
     return Promise.resolve();
   };
   return withControlDouble({}, async ({ interrupted }) => {
     const { code, stdout, stderr } = await interrupted(9_000, "log", "tail", THERE, "-f");
-    assert.deepEqual([code, stdout], [4, "[5] e\n[1] a\n[1] b\n[1] c\n"]);
+    assert.deepEqual([code, stdout], [4, "[8] h\n[9] new\n"]);
     assert.match(stderr, /is gone: no way there; waiting for it\n/);
+  }, { streams: { log } });
+});
+
+Deno.test("log tail --follow: what a break held back is printed once all that was is told, once", () => {
+  let asked = 0;
+  const log: StreamActions["log"] = async (_, tell, signal) => {
+    switch (++asked) {
+      case 1:
+        return tell({ lines: ["[8] h"] });
+      case 2:
+        return tell({ lines: ["[1] a", "[1] b"] }); // its visor is stopped: the next one tells them once more
+      default:
+        tell({ lines: ["[1] a", "[1] b"] });
+        tell({ event: "gone", failure: "no way there" }); // what it told already, it does not tell again
+        tell({ event: "back" });
+        tell({ lines: ["[1] c"] });
+        tell({ lines: [] });
+        tell({ lines: ["[1] d"] });
+        await untilAborted(signal);
+    }
+  };
+  return withControlDouble({}, async ({ interrupted }) => {
+    const { code, stdout } = await interrupted(9_000, "log", "tail", THERE, "-f");
+    assert.deepEqual([code, stdout], [0, "[8] h\n[1] a\n[1] b\n[1] c\n[1] d\n"]);
   }, { streams: { log } });
 });
 

@@ -136,6 +136,11 @@ Deno.test("/visor.log?follow=1 goes on with each line; an empty one notices a ca
     log.log.warn("early");
     const { response, left, read } = await followed(log, world, "/visor.log?follow=1&min-level=warn");
     assert.match((await read())!, /^[^\n]*early\n\n$/, "all that was, and its end");
+    assert.deepEqual(
+      response.headers,
+      [["Content-Type", "text/plain; charset=utf-8"], ["sw-log-end", "empty-line"]],
+      "it says that it marks it",
+    );
     const startedMs = world.clock.monotonicMs();
     assert.equal(await read(), "\n");
     assert.equal(Math.round(world.clock.monotonicMs() - startedMs), FOLLOW_BEAT_MS);
@@ -153,6 +158,7 @@ Deno.test("/visor.log is the file itself: what an earlier run wrote, too; raw=1 
     log.log.warn("now");
     await sleep(world.clock, 10);
     const { response: filtered } = await followed(log, world, "/visor.log?grep=now");
+    assert.equal(filtered.headers!.length, 1, "no mark without follow");
     assert.match(String(filtered.body), /^[^\n]* WARN \[skyctl\]: now\n$/);
     const { response: raw } = await followed(log, world, "/skywire.log?raw=1&grep=nothing");
     assert.match(String(raw.body), /^of an earlier run\n\n\[.*now\n$/);
