@@ -5,8 +5,11 @@
  * process, and ends with it ({@link endWithStdin}): so nothing stays where this process is killed. Windows has no
  * such groups: there the program itself is ended, and what it started by its own care.
  *
+ * A program that does not do so itself is run by this file, which is one, too: {@link inGroup}.
+ *
  * @module
  */
+import { fileURLToPath } from "node:url";
 
 /** What a program printed, and whether it succeeded. */
 export interface GroupOutput {
@@ -14,17 +17,31 @@ export interface GroupOutput {
   readonly stdout: string;
 }
 
+/** How a program is run. */
+export interface GroupOptions {
+  readonly args: readonly string[];
+  readonly signal: AbortSignal;
+  /** Default: that of this process. */
+  readonly cwd?: string;
+  /** Beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Nothing of what it says on stderr is shown. */
+  readonly isQuiet?: boolean;
+}
+
 /** Runs a program to its end, or until `signal`. What it started is killed when this resolves. */
 export async function outputOfGroup(
   command: string,
-  { args, signal }: { readonly args: readonly string[]; readonly signal: AbortSignal },
+  { args, signal, cwd, env, isQuiet = false }: GroupOptions,
 ): Promise<GroupOutput> {
   if (signal.aborted) return { success: false, stdout: "" };
   const child = new Deno.Command(command, {
     args: [...args],
+    cwd,
+    env: { ...env },
     stdin: "piped",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: isQuiet ? "null" : "inherit",
     detached: HAS_GROUPS,
   }).spawn();
   const end = () => endGroup(child);
@@ -38,6 +55,15 @@ export async function outputOfGroup(
     signal.removeEventListener("abort", end);
     await child.stdin.close().catch(() => {}); // nobody reads it any more
   }
+}
+
+/**
+ * Arguments for a Deno that is the first of a group and has another one run `args`, so that this ends with the process
+ * that started it. Where there are no groups, `args`: an end would reach the first one alone.
+ */
+export function inGroup(args: readonly string[]): string[] {
+  if (!HAS_GROUPS) return [...args];
+  return ["run", "-A", "--no-config", "--no-check", fileURLToPath(import.meta.url), ...args];
 }
 
 /** In such a program: it ends, with its group, when the process that started it is gone. Its end is `Deno.exit` then. */
@@ -78,3 +104,9 @@ function killIfAny(pid: number): void {
 }
 
 const HAS_GROUPS = Deno.build.os !== "windows";
+
+if (import.meta.main) {
+  endWithStdin();
+  const child = new Deno.Command(Deno.execPath(), { args: Deno.args, stdin: "null" }).spawn();
+  Deno.exit((await child.status).code);
+}

@@ -7,12 +7,14 @@
  * found, or is found more than once without an `occurrence`, is an error: the mutant has gone stale.
  *
  * The table goes to stderr, with the tests that were to catch each mutant, and a summary of each requirement; the
- * results as JSON go to stdout. Exit code 1 when a mutant survived or is stale.
+ * results as JSON go to stdout. Exit code 1 when a mutant survived or is stale, 130 when it was interrupted: what is
+ * known by then is told. Whatever way tests end, also those that hang, nothing that they started stays.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { BadArgumentError, parseTask, runTask } from "./_arguments.ts";
+import { inGroup, interruption, outputOfGroup } from "./_process_group.ts";
 
 /** One mutant, as it stands in `tests/mutants/*.json`. */
 export interface Mutant {
@@ -50,6 +52,8 @@ export type RunTests = (folder: string, mutant: Pick<Mutant, "tests" | "filter">
 
 /** Longer than any suite here; a mutant may make a loop endless, and that counts as seen. */
 const RUN_MAX_MS = 180_000;
+/** Exit code of a task that was interrupted, as shells have it. */
+const INTERRUPTED = 130;
 
 /** The source with the mutant in it, or why it cannot be put there. */
 export function applyMutant(
@@ -100,12 +104,13 @@ function whatIsWrong(entry: unknown): string | undefined {
   )[0];
 }
 
-/** Tries each mutant in `folder`, which is changed and put back. One at a time. */
+/** Tries each mutant in `folder`, which is changed and put back. One at a time, until `signal`. */
 export async function tryMutants(
-  { folder, mutants, runTests, onResult = () => {} }: {
+  { folder, mutants, runTests, signal, onResult = () => {} }: {
     readonly folder: string;
     readonly mutants: readonly Mutant[];
     readonly runTests: RunTests;
+    readonly signal?: AbortSignal;
     readonly onResult?: (result: MutantResult) => void;
   },
 ): Promise<MutantResult[]> {
@@ -114,6 +119,7 @@ export async function tryMutants(
   for (const mutant of mutants) {
     const startedMs = performance.now();
     const { verdict, detail } = await tryMutant(mutant);
+    if (signal?.aborted) break; // its tests failed because they were ended
     const { row, file, tests, filter } = mutant;
     const tookMs = Math.round(performance.now() - startedMs);
     const result = { row, file, verdict, detail, tests, filter, tookMs };
@@ -145,31 +151,35 @@ export async function tryMutants(
   }
 }
 
-/** `deno test` on the tests of one mutant. Types are not checked: a mutant that only types catch proves no test. */
-export const runDenoTest: RunTests = async (folder, { tests, filter }) => {
-  const args = [
-    "test",
-    "-A",
-    "--no-check",
-    "--quiet",
-    "--fail-fast",
-    "--sanitize-ops",
-    "--sanitize-resources",
-  ];
-  if (filter !== undefined) args.push(`--filter=${filter}`);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...args, ...tests],
-    cwd: folder,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), RUN_MAX_MS);
-  const { success, stdout } = await child.output();
-  clearTimeout(timer);
-  return success && !/\| 0 passed/.test(new TextDecoder().decode(stdout));
-};
+/**
+ * `deno test` on the tests of one mutant, until `signal`, and for {@link RUN_MAX_MS} at most. Types are not checked: a
+ * mutant that only types catch proves no test.
+ */
+export function runDenoTest(
+  { signal, runMaxMs = RUN_MAX_MS }: { readonly signal?: AbortSignal; readonly runMaxMs?: number } = {},
+): RunTests {
+  return async (folder, { tests, filter }) => {
+    const args = [
+      "test",
+      "-A",
+      "--no-check",
+      "--quiet",
+      "--fail-fast",
+      "--sanitize-ops",
+      "--sanitize-resources",
+    ];
+    if (filter !== undefined) args.push(`--filter=${filter}`);
+    const late = AbortSignal.timeout(runMaxMs);
+    const { success, stdout } = await outputOfGroup(Deno.execPath(), {
+      args: inGroup([...args, ...tests]),
+      signal: signal === undefined ? late : AbortSignal.any([late, signal]),
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+      isQuiet: true,
+    });
+    return success && !/\| 0 passed/.test(stdout);
+  };
+}
 
 /** What no test reads: not worth copying. */
 const NOT_COPIED = [".git", "dist", "doc", "cov", ".work", "node_modules"];
@@ -271,17 +281,20 @@ async function run(args: string[]): Promise<number> {
   const project = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, "");
   const mutants = await loadMutants(project, filter);
   if (mutants.length === 0) throw new BadArgumentError(`${filter}: no row, file or list of mutants has it`);
+  const interrupted = interruption();
   const folder = await Deno.makeTempDir({ prefix: "skyctl-mutants-" });
   try {
     await copyTree(project, folder);
     const results = await tryMutants({
       folder,
       mutants,
-      runTests: runDenoTest,
+      runTests: runDenoTest({ signal: interrupted }),
+      signal: interrupted,
       onResult: (result) => console.error(renderResult(result)),
     });
     console.error(renderSummary(results));
     console.log(JSON.stringify(results, null, 2));
+    if (interrupted.aborted) return INTERRUPTED;
     return results.length > 0 && results.every(({ verdict }) => verdict === "killed") ? 0 : 1;
   } finally {
     await Deno.remove(folder, { recursive: true });

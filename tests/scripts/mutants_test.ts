@@ -85,7 +85,7 @@ Deno.test("tryMutants() on a planted project kills what a test sees, and reports
     await copyTree(planted, copy);
     await assert.rejects(Deno.stat(`${copy}/dist`), Deno.errors.NotFound);
     const mutants = await loadMutants(copy);
-    const results = await tryMutants({ folder: copy, mutants, runTests: runDenoTest });
+    const results = await tryMutants({ folder: copy, mutants, runTests: runDenoTest() });
     assert.deepEqual(results.map(({ row, verdict }) => [row, verdict]), [
       ["X-1", "killed"],
       ["X-2", "survived"],
