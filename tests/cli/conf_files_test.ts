@@ -91,7 +91,7 @@ Deno.test({
     withFile(async (at) => {
       const piped = async (...more: string[]) => {
         const late = new AbortController();
-        const timer = setTimeout(() => late.abort(), 60_000); // it would wait for its own words for ever
+        const timer = setTimeout(() => late.abort(), 30_000); // it would wait for its own words for ever
         const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
           args: [...RUN_ARGUMENTS, "conf", "gen", "--nofetch", "-o", "/dev/stdout", "--home", at, ...more],
           cwd: at,
