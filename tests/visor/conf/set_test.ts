@@ -220,6 +220,7 @@ Deno.test("setField() never repeats a secret that it refuses", () => {
     ["launcher.apps[2].args", `["--passcode","${secret.slice(0, 9)}"`],
     ["launcher.apps[2].args", `--passcode '${secret.slice(0, 9)}`],
     ["launcher.apps[2].args", `--pass"code" '${secret.slice(0, 9)}`],
+    ["launcher.apps[2].args", `["--pass''code","${secret.slice(0, 9)}"`],
   ];
   for (const [field, text] of given) {
     assert.throws(() => set(field, text), (error: Error & { hint?: string }) => {
