@@ -29,6 +29,10 @@ export class ManyVisors {
     return Promise.resolve(this.clock.wallMs());
   }
 
+  presentMs(): Promise<number> {
+    return this.nowMs();
+  }
+
   clockAheadMs(): Promise<number> {
     return Promise.resolve(0);
   }

@@ -1,12 +1,14 @@
 /** archiveYesterday(): the file of a day is written once, and not before the day is surely over for everybody. */
 import assert from "node:assert/strict";
 import { Ledger } from "../../lib/base/mod.ts";
+import type { PublicKey } from "../../lib/crypto/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import { VirtualClock } from "../../lib/runtime/simulated/mod.ts";
 import { DAY_MS, openUptimeStore } from "../../lib/services/store/mod.ts";
 import { archiveYesterday } from "../../lib/services/uptime_tracker/_archive.ts";
 import { BEAT_MS, BEATS_OF_DAY } from "../../lib/services/uptime_tracker/mod.ts";
-import { DAYS_CACHE_MS, Uptimes } from "../../lib/services/uptimes/mod.ts";
+import { DAYS_CACHE_MS, PART_VISORS, Uptimes } from "../../lib/services/uptimes/mod.ts";
+import { keyOf, soon } from "./many_visors.ts";
 import { pair } from "./service_support.ts";
 
 const MIDNIGHT = Date.UTC(2026, 5, 11);
@@ -55,6 +57,23 @@ Deno.test("a day's file waits five minutes for what was held back", async () => 
     new Map(told.map((visor) => [visor.pk, visor.daily])),
     new Map([[early, daily], [late, daily]]),
   );
+});
+
+Deno.test("a day's file is JSON when hundreds in a row were not up on it", async () => {
+  const clock = new VirtualClock({ wallMs: MIDNIGHT - DAY_MS - 60_000 });
+  await using store = await openUptimeStore("memory", { clock, ledger: new Ledger() });
+  const { files, written } = folder();
+  const uptimes = new Uptimes({ store, clock, beatsOfDay: BEATS_OF_DAY, online: 1_000 });
+  const beat = (keys: PublicKey[]) => store.beats(keys.map((key) => ({ key, intervalMs: BEAT_MS })));
+  const keys = Array.from({ length: 3 * PART_VISORS }, (_, at) => keyOf(at));
+  await beat(keys);
+  clock.setWallMs(MIDNIGHT - 60_000);
+  const there = [...keys.slice(0, 2), ...keys.slice(-2)];
+  await beat(there);
+  clock.setWallMs(MIDNIGHT + DAYS_CACHE_MS);
+  await soon(clock, archiveYesterday(uptimes, { world: { clock, files, outside }, folder: "days" }));
+  const told = JSON.parse(written.get("days/2026-06-10-uptime-data.json")!) as { pk: string }[];
+  assert.deepEqual(told.map(({ pk }) => pk), there);
 });
 
 Deno.test("no day's file is written while the store's clock and the machine's are not of one day", async () => {

@@ -80,7 +80,22 @@ Deno.test("a transport discovery reads many visors once for all that is asked ab
   await ask("/versions");
   await ask("/uptimes", "startDate=1");
   assert.equal(visors.readings, 2, "lists that are not kept are made of a reading that is");
-  assert.equal(told.kept, 1, "numbers of versions: a long list is not kept for longer than what was read");
+  assert.equal(told.kept, 2, "numbers of versions, and one list");
+});
+
+Deno.test("the text of a long list is kept as long as what was read for it, with timelines it is not", async () => {
+  const { visors, soon, ask, clock, routes: told } = routes();
+  const first = async (query: string) => (await soon((await ask("/uptimes", query)).parts!().read()))!;
+  await ask("/version");
+  await clock.advance(20_000);
+  for (const [version, isKept] of [["v1", true], ["v2", true], ["v3", false]] as const) {
+    assert.equal(await first(`v=${version}`) === await first(`v=${version}`), isKept, version);
+  }
+  assert.deepEqual([visors.readings, told.kept], [2, 4]);
+  await clock.advance(10_000);
+  visors.keys = visors.keys.slice(1);
+  same(await soon(whole(await ask("/uptimes", "v=v1"))), visors.listed("v1"));
+  assert.equal(told.kept, 1, "what is over is given up");
 });
 
 Deno.test("a list in parts goes out over HTTP, to each who asks, and a dashboard likewise", async () => {

@@ -285,6 +285,18 @@ Deno.test("the page for people: days asked for, and nothing of a visor's that co
   }
 });
 
+Deno.test("places and days are those of the store's time, whatever this machine's clock says", async () => {
+  const locate = () => Promise.resolve({ latitude: 52.37, longitude: 4.89, country: "NL" });
+  await using tracker = new UptimeTrackerUnderTest(unlimited, { locate });
+  await tracker.ask("/v4/update", { headers: { ...signed(alice, 0), "X-Real-IP": "203.0.113.7" } });
+  const nowMs = tracker.clock.wallMs();
+  tracker.store.presentMs = () => Promise.resolve(nowMs);
+  tracker.clock.setWallMs(nowMs + 40 * DAY_MS);
+  assert.equal((await tracker.ask("/visors")).body, `[{"lat":52.37,"lon":4.89}]\n`);
+  const today = new Date(nowMs).toISOString().slice(0, 10);
+  assert.match((await tracker.ask("/dashboard?length=1")).body, new RegExp(`<th>${today}\n`));
+});
+
 Deno.test("paths and methods that are none", async () => {
   await using tracker = new UptimeTrackerUnderTest();
   for (const path of ["/", "/v5/update", "/uptime", "/uptime/a/b", "/visor-ips", "/security/nonces/"]) {

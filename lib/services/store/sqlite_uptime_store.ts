@@ -80,6 +80,10 @@ export class SqliteUptimeStore<Key extends string = PublicKey> implements Uptime
     return Promise.resolve(this.#clock.wallMs());
   }
 
+  presentMs(): Promise<number> {
+    return this.nowMs();
+  }
+
   clockAheadMs(): Promise<number> {
     return Promise.resolve(0);
   }

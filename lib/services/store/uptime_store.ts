@@ -82,6 +82,11 @@ export interface UptimeStore<Key extends string = PublicKey> extends Store {
    */
   nowMs(): Promise<number>;
   /**
+   * The same without asking, where it was told a moment ago or cannot be told now: what is counted and what is forgotten
+   * is never by this one.
+   */
+  presentMs(): Promise<number>;
+  /**
    * How far this machine's clock is ahead of that one, below 0: behind it. 0 when it is the same clock, and as far as
    * the time of asking explains the difference.
    */

@@ -48,10 +48,8 @@ export class Beats {
     if (records.length === 0) return await this.alive(key, version);
     await this.#keep(async () => {
       const { visors, transports } = this.#stores;
-      const [nowMs] = await Promise.all([
-        transports.nowMs(),
-        visors.beat({ ...REGISTRATION_BEAT, key, version }),
-      ]);
+      await visors.beat({ ...REGISTRATION_BEAT, key, version });
+      const nowMs = await visors.presentMs(); // as the beat was told: both stores are in one place
       const beats = records.filter(isPeerToPeer).flatMap((record) =>
         this.#timesToTell(record.id, nowMs).map((toldMs) => {
           const about = { key: record.id, agoMs: nowMs - toldMs, version: aboutTransport(record) };

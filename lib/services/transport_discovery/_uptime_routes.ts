@@ -28,10 +28,13 @@ import {
   ASKED_KEYS_MAX,
   dailyOf,
   jsonList,
+  KeptText,
   keysIn,
   type ListText,
   REGISTRATION_BEATS_OF_DAY,
   rendererOf,
+  TEXT_KEPT_BYTES_MAX,
+  TextRoom,
   timelinesOf,
   type ToldVisor,
   Uptimes,
@@ -46,6 +49,14 @@ interface CountedTransport {
   readonly id: string;
   readonly type: string;
   readonly edges: readonly [PublicKey, PublicKey];
+}
+
+interface KeptAnswer {
+  readonly answer: Promise<Answer>;
+  /** Of a long one. */
+  readonly text: KeptText;
+  readonly today: string;
+  untilMs: number;
 }
 
 /** Which transports are wanted, and how much of each is told. */
@@ -79,10 +90,8 @@ export class UptimeRoutes {
   readonly #visors: Uptimes;
   readonly #transports: Uptimes<string>;
   /** Answers about everybody, by what is asked: of each kind of question there are a few, in whatever words. */
-  readonly #kept = new Map<
-    string,
-    { readonly answer: Promise<Answer>; readonly untilMs: number; readonly today: string }
-  >();
+  readonly #kept = new Map<string, KeptAnswer>();
+  readonly #room = new TextRoom(TEXT_KEPT_BYTES_MAX);
 
   constructor(
     stores: UptimeStores,
@@ -116,9 +125,10 @@ export class UptimeRoutes {
         if (isPost) return await this.#postedUptimes(question);
         return /(?:^|&)(?:visors|startDate|endDate|status)=/.test(query)
           ? await answerUptimes(this.#visors, query)
-          : await this.#keep(
-            `uptimes ${knownVersion(queryValue(query, "v"))}`,
-            () => answerUptimes(this.#visors, query),
+          : await this.#keepList(
+            this.#visors,
+            { name: "uptimes", version: queryValue(query, "v") },
+            (kept) => answerUptimes(this.#visors, query, kept),
           );
       case "uptimes/transports":
         return isPost ? await this.#postedTransports(question) : await this.#transportsOf(wantedBy(query));
@@ -145,9 +155,9 @@ export class UptimeRoutes {
   async transports(ids?: readonly string[]): Promise<CountedTransport[]> {
     if (ids !== undefined) return (await this.#transports.told(ids)).map(aboutOf);
     const all: CountedTransport[] = [];
-    for await (const part of this.#transports.parts()) {
+    await this.#transports.inParts((part) => {
       for (const each of part) all.push(aboutOf(each));
-    }
+    });
     return all;
   }
 
@@ -190,31 +200,32 @@ export class UptimeRoutes {
       },
     };
     if (ids !== undefined) return json(wholeText(list, await this.#transports.told(ids)));
-    const answer = () => this.#transports.answer(() => list);
-    return isAll ? await this.#keep(`transports ${knownVersion(version)} ${edges}`, answer) : await answer();
+    const answer = (kept?: KeptText) => this.#transports.answer(() => list, { kept });
+    if (!isAll) return await answer();
+    return await this.#keepList(this.#transports, { name: `transports ${edges}`, version }, answer);
   }
 
   async #totals(): Promise<Answer> {
     const byType: Record<string, number> = {};
     let [total, online] = [0, 0];
-    for await (const part of this.#transports.parts()) {
+    await this.#transports.inParts((part) => {
       for (const { version: about = "", isOnline } of part) {
         const { type } = readAboutTransport(about);
         byType[type] = (byType[type] ?? 0) + 1;
         total++;
         if (isOnline) online++;
       }
-    }
+    });
     return json(`${JSON.stringify({ total_transports: total, online, by_type: byType })}\n`);
   }
 
   async #counts(wanted: boolean | undefined): Promise<Answer> {
     const counts: Record<string, number> = {};
-    for await (const part of this.#visors.parts()) {
+    await this.#visors.inParts((part) => {
       for (const { version = "unknown", isOnline } of part) {
         if (wanted === undefined || wanted === isOnline) counts[version] = (counts[version] ?? 0) + 1;
       }
-    }
+    });
     return json(`${goJson(counts)}\n`);
   }
 
@@ -233,21 +244,49 @@ export class UptimeRoutes {
     return await this.#visors.answer(() => list);
   }
 
-  /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}. */
-  async #keep(name: string, make: () => Promise<Answer>): Promise<Answer> {
+  /** A list of everybody: of a long one the text is kept with what was read for it, but for that with timelines. */
+  async #keepList(
+    uptimes: Pick<Uptimes, "keptUntilMs">,
+    { name, version }: { readonly name: string; readonly version: unknown },
+    make: (kept?: KeptText) => Promise<Answer>,
+  ): Promise<Answer> {
+    const known = knownVersion(version);
+    return await this.#keep(
+      `${name} ${known}`,
+      (text) => make(known === "v3" ? undefined : text),
+      () => known === "v3" ? 0 : uptimes.keptUntilMs,
+    );
+  }
+
+  /** For what is the same for everybody who asks: made once in {@link UPTIME_LISTS_MS}, or `longUntil` if it is long. */
+  async #keep(
+    name: string,
+    make: (text: KeptText) => Promise<Answer>,
+    longUntil: () => number = () => Infinity,
+  ): Promise<Answer> {
     const nowMs = this.#clock.monotonicMs();
-    const today = dayOf(await this.#visors.nowMs()); // a day that is over is told whole, as the days themselves are
+    const today = dayOf(await this.#visors.presentMs()); // a day that is over is told whole, as the days themselves are
     const known = this.#kept.get(name);
     if (known !== undefined && known.untilMs > nowMs && known.today === today) return await known.answer;
-    const made = { answer: make(), untilMs: nowMs + UPTIME_LISTS_MS, today };
+    this.#giveUp((each, of) => of === name || each.untilMs <= nowMs);
+    const text = new KeptText(this.#room);
+    const made: KeptAnswer = { answer: make(text), text, untilMs: nowMs + UPTIME_LISTS_MS, today };
     this.#kept.set(name, made);
     try {
       const answer = await made.answer;
-      if (answer.parts !== undefined && this.#kept.get(name) === made) this.#kept.delete(name); // Uptimes keep long lists
+      if (answer.parts !== undefined) made.untilMs = Math.min(made.untilMs, longUntil());
       return answer;
     } catch (error) {
-      if (this.#kept.get(name) === made) this.#kept.delete(name); // the next one asks the store anew
+      this.#giveUp((each) => each === made); // the next one asks the store anew
       throw error;
+    }
+  }
+
+  #giveUp(isOver: (kept: KeptAnswer, name: string) => boolean): void {
+    for (const [name, kept] of this.#kept) {
+      if (!isOver(kept, name)) continue;
+      kept.text.giveUp();
+      this.#kept.delete(name);
     }
   }
 }

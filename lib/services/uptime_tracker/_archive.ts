@@ -20,12 +20,12 @@ export async function archiveYesterday(
   const path = `${folder}/${yesterday}-uptime-data.json`;
   if (await world.outside(() => files.info(path)) !== undefined) return;
   const parts: string[] = [];
-  for await (const part of uptimes.parts()) {
+  await uptimes.inParts((part) => {
     const visors = part
       .map((visor) => ({ ...visor, days: visor.days.filter(({ day }) => day === yesterday) }))
       .filter(({ days }) => days.length > 0);
     if (visors.length > 0) parts.push(JSON.stringify(visors.map(renderV2)).slice(1, -1));
-  }
+  });
   await world.outside(async () => {
     await files.makeDirectory(folder);
     await files.write(path, new TextEncoder().encode(`[${parts.join()}]\n`));

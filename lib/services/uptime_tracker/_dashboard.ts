@@ -41,7 +41,7 @@ td:first-child { font-family: ui-monospace, monospace }
     separator: "\n",
     tail: "\n</table>\n",
     render: (some) => some.map(row).join("\n"),
-  }), HEADERS);
+  }), { headers: HEADERS });
 }
 
 function escape(text: string): string {

@@ -121,7 +121,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   async function located(): Promise<Answer> {
     if (places === undefined) return json("[]\n");
     const isOnline = new Set((await uptimes.everybody()).flatMap((visor) => visor.isOnline ? visor.key : []));
-    const addresses = await store.addresses(dayOf(await store.nowMs()).slice(0, 7));
+    const addresses = await store.addresses(dayOf(await store.presentMs()).slice(0, 7));
     const found = addresses.flatMap(({ key, address }) => {
       const place = isOnline.has(key) ? places.known(address) : undefined;
       return place?.latitude === undefined ? [] : { lat: place.latitude, lon: place.longitude };
@@ -132,7 +132,7 @@ export function createUptimeTracker(options: UptimeTrackerOptions): ServiceApi {
   async function page({ query }: Question): Promise<Answer> {
     const asked = Number(queryValue(query, "length") ?? DASHBOARD_DAYS);
     const length = Number.isInteger(asked) && asked > 0 ? Math.min(asked, HISTORY_DAYS + 1) : DASHBOARD_DAYS;
-    return await dashboard(uptimes, { length, nowMs: await store.nowMs() });
+    return await dashboard(uptimes, { length, nowMs: await store.presentMs() });
   }
 
   return async (question) => {

@@ -25,7 +25,7 @@ export class DayCache<Key extends string = PublicKey> {
 
   /** At most {@link DAYS_CACHE_MS} old, and of today: a day that is over is told whole, or rewards would lack its end. */
   async days(): Promise<PackedDays<Key>> {
-    const storeNowMs = await this.#store.nowMs();
+    const storeNowMs = await this.#store.presentMs();
     const nowMs = this.#clock.monotonicMs();
     const today = dayOf(storeNowMs);
     if (this.#kept !== undefined && this.#kept.untilMs > nowMs && this.#kept.today === today) {
@@ -48,8 +48,10 @@ export class DayCache<Key extends string = PublicKey> {
     const keys = (await this.#store.visors()).map(({ key }) => key);
     const days = new PackedDays(keys, names, this.#beatsOfDay);
     for (let at = 0; at < keys.length; at += PART_VISORS) {
-      if (at > 0) await this.#turns.next();
-      const rows = await this.#store.days(names[0]!, names.at(-1)!, keys.slice(at, at + PART_VISORS));
+      const some = keys.slice(at, at + PART_VISORS);
+      const isLast = at + PART_VISORS >= keys.length;
+      const read = () => this.#store.days(names[0]!, names.at(-1)!, some);
+      const rows = await this.#turns.run(read, { isLast });
       for (const row of rows) days.add(row);
     }
     return days;

@@ -1,10 +1,11 @@
 /**
  * A list of everybody as text, a part at a time: made when whoever reads it has taken the part before, so that a list
- * of any length takes the memory of one part, and the time of one between two turns of the event loop.
+ * of any length takes the memory of one part, and the time of a few between two turns of the event loop.
  *
  * @module
  */
 import type { BodyReader } from "../../http/mod.ts";
+import type { KeptText, TextPart } from "./_kept_text.ts";
 import type { Turns } from "./_turns.ts";
 
 export interface ListText<Item> {
@@ -29,45 +30,58 @@ export function wholeText<Item>(list: ListText<Item>, items: readonly Item[]): s
  * The text in parts of `partItems`. It goes on behind the last key that it told of in the newest list there is, so
  * that slow readers hold no old ones: nobody is told of twice, nor left out who is there all the while.
  */
-export class PartsReader<Key extends string, Item extends { readonly key: Key }> implements BodyReader {
+export class PartsReader<Item extends { readonly key: string }> implements BodyReader {
   readonly #list: ListText<Item>;
   readonly #newest: () => readonly Item[];
   readonly #turns: Turns;
   readonly #partItems: number;
-  /** Told of so far; undefined: nobody. */
-  #last: Key | undefined;
-  #isBegun = false;
-  #isEnded = false;
+  /** What others made of the same list, as long as it is what this one told. */
+  #kept: KeptText | undefined;
+  /** Parts that were passed. */
+  #place = 0;
+  /** The last of them. */
+  #part: TextPart = { bytes: undefined, last: undefined, isBegun: false, isEnd: false };
 
-  constructor(list: ListText<Item>, { newest, turns, partItems }: {
+  constructor(list: ListText<Item>, { newest, turns, partItems, kept }: {
     /** By key. */
     readonly newest: () => readonly Item[];
     readonly turns: Turns;
     readonly partItems: number;
+    readonly kept?: KeptText | undefined;
   }) {
     this.#list = list;
     this.#newest = newest;
     this.#turns = turns;
     this.#partItems = partItems;
+    this.#kept = kept;
   }
 
   async read(): Promise<Uint8Array | null> {
-    const { head, separator, tail, empty = head + tail, render, isWanted = () => true } = this.#list;
-    while (!this.#isEnded) {
-      await this.#turns.next();
-      const items = this.#newest();
-      const from = this.#last === undefined ? 0 : placeBehind(items, this.#last);
-      const part = items.slice(from, from + this.#partItems);
-      this.#last = part.at(-1)?.key ?? this.#last;
-      const isEnd = this.#isEnded = from + part.length >= items.length;
-      const wanted = part.filter(isWanted);
-      const begins = this.#isBegun ? separator : head;
-      let text = wanted.length === 0 ? "" : begins + render(wanted);
-      this.#isBegun ||= wanted.length > 0;
-      if (isEnd) text += this.#isBegun ? tail : empty;
-      if (text !== "") return new TextEncoder().encode(text);
+    while (!this.#part.isEnd) {
+      const known = () => this.#kept?.part(this.#place);
+      const isLast = (this.#place + 1) * this.#partItems >= this.#newest().length;
+      this.#part = known() ?? await this.#turns.run(() => known() ?? this.#make(), { isLast });
+      this.#place++;
+      if (this.#part.bytes !== undefined) return this.#part.bytes;
     }
     return null;
+  }
+
+  #make(): TextPart {
+    const { head, separator, tail, empty = head + tail, render, isWanted = () => true } = this.#list;
+    const { last, isBegun: wasBegun } = this.#part;
+    const items = this.#newest();
+    const from = last === undefined ? 0 : placeBehind(items, last);
+    const some = items.slice(from, from + this.#partItems);
+    const isEnd = from + some.length >= items.length;
+    const wanted = some.filter(isWanted);
+    const isBegun = wasBegun || wanted.length > 0;
+    let text = wanted.length === 0 ? "" : (wasBegun ? separator : head) + render(wanted);
+    if (isEnd) text += isBegun ? tail : empty;
+    const bytes = text === "" ? undefined : new TextEncoder().encode(text);
+    const part = { bytes, last: some.at(-1)?.key, isBegun, isEnd };
+    if (this.#kept?.add(this.#place, part) !== true) this.#kept = undefined; // what others tell next is not behind this
+    return part;
   }
 }
 

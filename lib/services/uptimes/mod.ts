@@ -15,6 +15,7 @@
  *
  * @module
  */
+export { KeptText, TextRoom } from "./_kept_text.ts";
 export type { CountedDay } from "./_packed_days.ts";
 export { type ListText, wholeText } from "./_parts.ts";
 export type { ToldVisor } from "./_told.ts";

@@ -12,10 +12,14 @@ export const REGISTRATION_BEAT_MS = 90_000;
 export const REGISTRATION_EARLY_MS = 5_000;
 /** Of a whole day: 960. */
 export const REGISTRATION_BEATS_OF_DAY = 24 * 60 * 60_000 / REGISTRATION_BEAT_MS;
-/** Visors whose days are read from a store, or told of, in one turn of the event loop: some ms of work, at most 0.7 MB. */
+/** Of the work of long lists, until whatever else there is has its turn. */
+export const TURN_MS = 5;
+/** Visors whose days are read from a store, or told of, without a look at that: some ms of work, at most 0.7 MB. */
 export const PART_VISORS = 256;
 /** What is read of everybody, where they are more than that, is told again for so long. */
 export const LIST_KEPT_MS = 10_000;
+/** Of the text of long lists that is kept for whoever asks again, together: v1 and v2 of all visors are 19 MB. */
+export const TEXT_KEPT_BYTES_MAX = 32 * 1024 * 1024;
 /**
  * Visors with uptimes: of more the one not seen for longest is forgotten. Of all of them 15 MB of days are in memory; a
  * list of them for a week is 14 MB, and 136 MB with timelines.

@@ -15,6 +15,7 @@ import { type Answer, goJson, json, plain, queryValue, readKey } from "../hostin
 import { DAY_MS, dayOf, type SeenVisor, type UptimeStore } from "../store/mod.ts";
 import { DayCache } from "./_days.ts";
 import { type CountedDay, timelineOf } from "./_packed_days.ts";
+import type { KeptText } from "./_kept_text.ts";
 import { type ListText, PartsReader, wholeText } from "./_parts.ts";
 import { PackedVisor, type ToldVisor } from "./_told.ts";
 import { Turns } from "./_turns.ts";
@@ -44,6 +45,8 @@ export interface UptimesOptions<Key extends string = PublicKey> {
 
 /** Everybody, as read last. */
 interface Everybody<Key extends string> {
+  /** Of the reading, from 1 on. */
+  readonly number: number;
   readonly list: readonly ToldVisor<Key>[];
   readonly untilMs: number;
   readonly today: string;
@@ -53,6 +56,7 @@ export class Uptimes<Key extends string = PublicKey> {
   readonly #options: UptimesOptions<Key>;
   readonly #days: DayCache<Key>;
   readonly #turns: Turns;
+  #readings = 0;
   #newest: Everybody<Key> | undefined;
   /** Under way. */
   #reading: { readonly today: string; readonly everybody: Promise<Everybody<Key>> } | undefined;
@@ -73,7 +77,7 @@ export class Uptimes<Key extends string = PublicKey> {
    * moment besides. Whatever is done with all of a long list is done in {@link parts}.
    */
   async everybody(): Promise<readonly ToldVisor<Key>[]> {
-    const today = dayOf(await this.nowMs());
+    const today = dayOf(await this.presentMs());
     const known = this.#newest;
     const isFresh = known !== undefined && known.untilMs > this.#options.clock.monotonicMs() &&
       known.today === today; // a day that is over is told whole
@@ -87,32 +91,46 @@ export class Uptimes<Key extends string = PublicKey> {
     }
   }
 
-  /** {@link everybody}, some at a time: between them the event loop goes round. */
-  async *parts(): AsyncGenerator<readonly ToldVisor<Key>[]> {
+  /** Does something with {@link everybody}, some at a time: between them others have their turns. */
+  async inParts(work: (part: readonly ToldVisor<Key>[]) => void): Promise<void> {
     const list = await this.everybody();
     for (let at = 0; at < list.length; at += PART_VISORS) {
-      if (at > 0) await this.#turns.next();
-      yield list.slice(at, at + PART_VISORS);
+      const isLast = at + PART_VISORS >= list.length;
+      await this.#turns.run(() => work(list.slice(at, at + PART_VISORS)), { isLast });
     }
   }
 
-  /** Of everybody: a short list whole, a long one in parts. `list`: what it is like when everybody is known. */
+  /**
+   * Of everybody: a short list whole, a long one in parts. `listOf`: what it is like when everybody is known. `kept`: of
+   * the same list, for whoever asked for it before and asks for it after.
+   */
   async answer(
     listOf: (all: readonly ToldVisor<Key>[]) => ListText<ToldVisor<Key>>,
-    headers: Answer["headers"] = json("").headers,
+    { headers = json("").headers, kept }: {
+      readonly headers?: Answer["headers"];
+      readonly kept?: KeptText | undefined;
+    } = {},
   ): Promise<Answer> {
     const all = await this.everybody();
     const list = listOf(all);
     if (all.length <= PART_VISORS) return { status: 200, headers, body: wholeText(list, all) };
-    const given = { newest: () => this.#newest!.list, turns: this.#turns, partItems: PART_VISORS };
+    const given = { newest: () => this.#newest!.list, turns: this.#turns, partItems: PART_VISORS, kept };
     return { status: 200, headers, body: "", parts: () => new PartsReader(list, given) };
+  }
+
+  /** When a long list that was read last is no longer told, by the monotonic clock. */
+  get keptUntilMs(): number {
+    return this.#newest?.untilMs ?? 0;
   }
 
   async #readEverybody(today: string): Promise<Everybody<Key>> {
     const { clock, keptMs = LIST_KEPT_MS } = this.#options;
+    const number = ++this.#readings;
     const list = await this.#read();
     const untilMs = list.length > PART_VISORS ? clock.monotonicMs() + keptMs : 0;
-    return this.#newest = { list, untilMs, today };
+    const everybody = { number, list, untilMs, today };
+    if (number > (this.#newest?.number ?? 0)) this.#newest = everybody; // one of before midnight may end after it
+    return everybody;
   }
 
   async #read(keys?: readonly Key[]): Promise<ToldVisor<Key>[]> {
@@ -120,6 +138,11 @@ export class Uptimes<Key extends string = PublicKey> {
     const isOnline = await this.#online();
     const visors = await this.#options.store.visors(keys);
     return visors.map((visor) => new PackedVisor(visor, isOnline(visor), days));
+  }
+
+  /** As of the store: what a list is of. Errors: `StoreError`. */
+  presentMs(): Promise<number> {
+    return this.#options.store.presentMs();
   }
 
   /** The present by the clock that days are counted by, Unix time. Errors: `StoreError`. */
@@ -130,7 +153,7 @@ export class Uptimes<Key extends string = PublicKey> {
   async #online(): Promise<(visor: SeenVisor<Key>) => boolean> {
     const { online, store } = this.#options;
     if (typeof online === "function") return await online();
-    const nowMs = await store.nowMs();
+    const nowMs = await store.presentMs();
     // Later than now, by more than that: before the clock was set back.
     return ({ lastSeenMs }) => Math.abs(nowMs - lastSeenMs) < online;
   }
@@ -186,8 +209,8 @@ export async function forgetOld(
   });
 }
 
-/** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. */
-export async function answerUptimes(uptimes: Uptimes, query: string): Promise<Answer> {
+/** GET `/uptimes`: query `v`, `visors`, `startDate`, `endDate`, `status`. `kept`: of the same question. */
+export async function answerUptimes(uptimes: Uptimes, query: string, kept?: KeptText): Promise<Answer> {
   const range = readRange(query);
   if ("problem" in range) {
     return { ...plain(`${goJson({ error: range.problem })}\n`, 500), refused: "invalid" };
@@ -205,7 +228,7 @@ export async function answerUptimes(uptimes: Uptimes, query: string): Promise<An
       (!range.isSet || visor.days.some(({ day }) => range.has(day))),
   };
   if (visors) return json(wholeText(list, await uptimes.told(keysIn(visors))));
-  return await uptimes.answer(() => list);
+  return await uptimes.answer(() => list, { kept });
 }
 
 /** A list as services write it, with a line end. */

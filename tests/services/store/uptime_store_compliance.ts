@@ -35,6 +35,7 @@ function timed(store: UptimeStore, setNow: (ms: number) => Promise<void>): Timed
   return {
     nonces: store.nonces,
     nowMs: () => store.nowMs(),
+    presentMs: () => store.presentMs(),
     clockAheadMs: () => store.clockAheadMs(),
     check: () => store.check(),
     visors: (keys) => store.visors(keys),

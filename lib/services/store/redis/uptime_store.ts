@@ -24,7 +24,7 @@ export interface RedisUptimeStoreOptions extends RedisOptions {
   readonly of?: UptimesOf;
   /** Keys whose nonce is kept. */
   readonly noncesMax?: number;
-  /** To look at whether it is that of Redis; without it that is not looked at. */
+  /** To look at whether it is that of Redis, and to know Redis' time in between; without it neither is done. */
   readonly clock?: Pick<Clock, "monotonicMs" | "wallMs">;
   /** Told when it is not, and when it is again. Default: nobody is. */
   readonly log?: Log;
@@ -64,6 +64,10 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
 
   nowMs(): Promise<number> {
     return this.#clockWatch.asking(() => this.#pool.ask(redisNowMs), (nowMs) => nowMs);
+  }
+
+  presentMs(): Promise<number> {
+    return this.#clockWatch.presentMs(() => this.nowMs());
   }
 
   async clockAheadMs(): Promise<number> {
@@ -157,8 +161,9 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
     }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#pool[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+    await this.#clockWatch.settled(); // the pool's end is that of its questions
   }
 
   #members(set: string): Promise<string[]> {
