@@ -28,7 +28,7 @@ export interface WrittenPlace {
 export async function writtenPlace(path: string): Promise<WrittenPlace> {
   let at = resolve(path); // where it is absolute the working folder, which may be gone, is not asked for
   for (let links = 0; links <= LINKS_MAX; links++) {
-    const name = join(await folderOf(at), basename(at));
+    const name = join(await folderOf(at, links === 0 ? path : at), basename(at));
     const match = DESCRIPTOR.exec(name);
     if (match !== null) {
       const [isOurs, descriptor] = [Number(match[1] ?? Deno.pid) === Deno.pid, Number(match[2])];
@@ -111,14 +111,13 @@ function refusedDescriptor(name: string): FileError {
   return new FileError(`Cannot write to a file by the name of its descriptor: ${name}`, { hint });
 }
 
-/** Behind every link. Errors: `FileNotFoundError`. */
-async function folderOf(path: string): Promise<string> {
-  const folder = dirname(path);
+/** Behind every link. Errors: `FileNotFoundError`, with the folder of `told`. */
+async function folderOf(path: string, told: string): Promise<string> {
   try {
-    return await Deno.realPath(folder);
+    return await Deno.realPath(dirname(path));
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new FileNotFoundError(folder, { what: "folder", cause });
+    throw new FileNotFoundError(dirname(told), { what: "folder", cause });
   }
 }
 
