@@ -57,6 +57,15 @@ Deno.test("work that takes no time gives no turn up, and what is alone leaves no
   assert.equal(clock.pendingTimers, 0);
 });
 
+Deno.test("that the loop is round is found out while the work is done, not after it", async () => {
+  const { clock, turns, work } = worked();
+  await turns.run(() => work(TURN_MS), { isLast: false });
+  assert.equal(clock.pendingTimers, 1);
+  await clock.advance(0);
+  await turns.run(() => work(TURN_MS), { isLast: true });
+  assert.equal(clock.pendingTimers, 0, "nobody waited for another one");
+});
+
 Deno.test("a part that fails holds up nobody", async () => {
   const { turns } = worked();
   const fails = turns.run(() => {
