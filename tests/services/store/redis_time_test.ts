@@ -127,15 +127,16 @@ onRedis(
       const address = { hostname: "127.0.0.1", port: 0 };
       const settings = { address, store: redis.url, mode: "http" as const };
       for (const run of [runUptimeTracker, runTransportDiscovery, runServiceDiscovery]) {
-        const warned = Promise.withResolvers<void>();
+        const warned = Promise.withResolvers<string>();
         const sink = ({ level, message }: LogRecord) => {
           if (level === "warn" && message.startsWith("This machine's clock is not that of Redis")) {
-            warned.resolve();
+            warned.resolve("warned");
           }
         };
         await using _ = await run({ world: wrong, log: logTo(sink, () => 0), settings });
         const signalled = (signal: AbortSignal) => unlessAborted(signal, warned.promise);
-        await withTimeout(world.clock, { what: "the warning", afterMs: 5 * SECOND }, signalled);
+        const told = await withTimeout(world.clock, { what: "the warning", afterMs: 5 * SECOND }, signalled);
+        assert.equal(told, "warned");
       }
     }),
 );
