@@ -208,6 +208,19 @@ for (const [descriptor, number] of [["/dev/fd/7", 7], ["/proc/$$/fd/7", 7], ["/p
 }
 
 Deno.test({
+  name: "write() to a descriptor that is not open says so",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    inFolder(async (files) => {
+      await assert.rejects(files.write("/dev/fd/987", bytes("x")), (error) => {
+        assert(error instanceof FileError);
+        assert.match(error.message, /^Nothing is open by the name \/proc\/\d+\/fd\/987$/);
+        return true;
+      });
+    }),
+});
+
+Deno.test({
   name: "write() for the owner alone does not go into what another process has open of somebody else",
   ignore: !IS_LINUX_ROOT,
   fn: () =>

@@ -33,7 +33,7 @@ export async function writtenPlace(path: string): Promise<WrittenPlace> {
     if (match !== null) {
       const [isOurs, descriptor] = [Number(match[1] ?? Deno.pid) === Deno.pid, Number(match[2])];
       if (isOurs && OWN[descriptor] !== undefined) return { path: name, descriptor };
-      if ((await Deno.stat(name)).isFile) throw refusedDescriptor(name);
+      if (await isFileOpen(name)) throw refusedDescriptor(name);
       return { path: name, descriptor: undefined };
     }
     const target = await linkTarget(name);
@@ -102,6 +102,16 @@ async function openReadPipe(path: string): Promise<Deno.FsFile> {
     return await Deno.open(path, { append: true });
   } finally {
     await probe.close();
+  }
+}
+
+/** Whether it is a file that is open by that name. Errors: `FileError` when nothing is. */
+async function isFileOpen(name: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(name)).isFile;
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new FileError(`Nothing is open by the name ${name}`, { cause });
   }
 }
 
