@@ -207,6 +207,19 @@ for (const [descriptor, number] of [["/dev/fd/7", 7], ["/proc/$$/fd/7", 7], ["/p
   });
 }
 
+Deno.test("append() in a folder that is missing names that folder, as write() does", () =>
+  inFolder(async (files, at) => {
+    for (
+      const written of [files.append(`${at}/no/log`, bytes("x")), files.write(`${at}/no/log`, bytes("x"))]
+    ) {
+      await assert.rejects(written, (error) => {
+        assert(error instanceof FileNotFoundError);
+        assert.equal(error.message, `No such folder: ${at}/no`);
+        return true;
+      });
+    }
+  }));
+
 Deno.test({
   name: "write() to a descriptor that is not open says so",
   ignore: Deno.build.os !== "linux",
