@@ -11,6 +11,9 @@
  */
 import { fileURLToPath } from "node:url";
 
+/** Exit code of a task that was interrupted, as shells have it. */
+export const INTERRUPTED = 130;
+
 /** What a program printed, and whether it succeeded. */
 export interface GroupOutput {
   readonly success: boolean;

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { endWithStdin, interruption, outputOfGroup } from "./_process_group.ts";
+import { endWithStdin, INTERRUPTED, interruption, outputOfGroup } from "./_process_group.ts";
 
 /** One measured figure. */
 export interface BenchRow {
@@ -49,8 +49,6 @@ export type Bench = (options: BenchOptions) => Promise<readonly BenchRow[]>;
 const BENCH_TIMEOUT_MS = 120_000;
 /** All of them; what has not begun by then counts as failed, too. */
 const SUITE_TIMEOUT_MS = 350_000;
-/** Exit code of a task that was interrupted, as shells have it. */
-const INTERRUPTED = 130;
 
 /** How many times better than the reference; undefined without one. */
 export function timesBetter({ value, reference, lessIsBetter = false }: BenchRow): number | undefined {

@@ -14,7 +14,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { BadArgumentError, parseTask, runTask } from "./_arguments.ts";
-import { inGroup, interruption, outputOfGroup } from "./_process_group.ts";
+import { inGroup, INTERRUPTED, interruption, outputOfGroup } from "./_process_group.ts";
 
 /** One mutant, as it stands in `tests/mutants/*.json`. */
 export interface Mutant {
@@ -52,8 +52,6 @@ export type RunTests = (folder: string, mutant: Pick<Mutant, "tests" | "filter">
 
 /** Longer than any suite here; a mutant may make a loop endless, and that counts as seen. */
 const RUN_MAX_MS = 180_000;
-/** Exit code of a task that was interrupted, as shells have it. */
-const INTERRUPTED = 130;
 
 /** The source with the mutant in it, or why it cannot be put there. */
 export function applyMutant(

@@ -109,15 +109,7 @@ export class ControlClient {
     const silence = new TimedOutError(`Stream ${name} of the visor`, STREAM_SILENCE_MS);
     let timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
     try {
-      const response = await this.#http.send({
-        url: this.#origin + path,
-        method: "POST",
-        headers: this.#headers(),
-        body: JSON.stringify(input),
-      }, { signal: left.signal });
-      if (response.status !== 200) {
-        throw refused(name, response.status, await response.text(ANSWER_BYTES_MAX));
-      }
+      const response = await this.#begin(name, { path, input, signal: left.signal });
       for await (const text of bodyLines(response.bodyReader, ANSWER_BYTES_MAX)) {
         timer.cancel();
         timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
@@ -148,15 +140,7 @@ export class ControlClient {
     signal.addEventListener("abort", leave, { once: true });
     const onDone = () => signal.removeEventListener("abort", leave);
     try {
-      const response = await this.#http.send({
-        url: this.#origin + FETCH_PATH,
-        method: "POST",
-        headers: this.#headers(),
-        body: JSON.stringify(input),
-      }, { signal: left.signal });
-      if (response.status !== 200) {
-        throw refused("dmsgFetch", response.status, await response.text(ANSWER_BYTES_MAX));
-      }
+      const response = await this.#begin("dmsgFetch", { path: FETCH_PATH, input, signal: left.signal });
       return await fetchedAnswer(input.url, response.bodyReader, {
         clock: this.#world.clock,
         leave: (reason) => left.abort(reason),
@@ -168,6 +152,21 @@ export class ControlClient {
       onDone();
       throw left.signal.aborted ? left.signal.reason : error;
     }
+  }
+
+  /** An answer that comes bit by bit, its body unread. Errors: what the visor says that it refuses. */
+  async #begin(
+    name: string,
+    { path, input, signal }: { readonly path: string; readonly input: unknown; readonly signal: AbortSignal },
+  ): Promise<HttpResponse> {
+    const response = await this.#http.send({
+      url: this.#origin + path,
+      method: "POST",
+      headers: this.#headers(),
+      body: JSON.stringify(input),
+    }, { signal });
+    if (response.status === 200) return response;
+    throw refused(name, response.status, await response.text(ANSWER_BYTES_MAX));
   }
 
   async close(): Promise<void> {

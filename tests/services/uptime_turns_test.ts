@@ -139,7 +139,8 @@ Deno.test("a reader that made a part for itself takes none of what others keep b
   assert.deepEqual(await all(alone, begun), old);
 });
 
-Deno.test("a reading of before midnight that ends last does not replace the list of today", async () => {
+/** Two readings under way, of the days before and after midnight, that end when the test lets them. */
+async function overMidnight() {
   const clock = new VirtualClock({ wallMs: NOON_MS });
   const visors = new ManyVisors(clock, COUNT);
   const held: PromiseWithResolvers<void>[] = [];
@@ -154,6 +155,11 @@ Deno.test("a reading of before midnight that ends last does not replace the list
   clock.setWallMs(NOON_MS + 12 * 3_600_000);
   const late = uptimes.everybody();
   await clock.advance(0);
+  return { clock, held, uptimes, early, late };
+}
+
+Deno.test("a reading of before midnight that ends last does not replace the list of today", async () => {
+  const { clock, held, uptimes, early, late } = await overMidnight();
   const joined = uptimes.everybody();
   held[0]!.resolve();
   await early;
@@ -167,20 +173,7 @@ Deno.test("a reading of before midnight that ends last does not replace the list
 });
 
 Deno.test("the list of today stays though a reading of before midnight ends after it", async () => {
-  const clock = new VirtualClock({ wallMs: NOON_MS });
-  const visors = new ManyVisors(clock, COUNT);
-  const held: PromiseWithResolvers<void>[] = [];
-  const online = async () => {
-    held.push(Promise.withResolvers<void>());
-    await held.at(-1)!.promise;
-    return () => true;
-  };
-  const uptimes = new Uptimes({ store: visors.store, clock, beatsOfDay: 288, online });
-  const early = uptimes.everybody();
-  await clock.advance(0);
-  clock.setWallMs(NOON_MS + 12 * 3_600_000);
-  const late = uptimes.everybody();
-  await clock.advance(0);
+  const { held, uptimes, early, late } = await overMidnight();
   held[1]!.resolve();
   const today = await late;
   held[0]!.resolve();

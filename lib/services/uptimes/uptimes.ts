@@ -74,7 +74,7 @@ export class Uptimes<Key extends string = PublicKey> {
 
   /**
    * Everybody who has a day, by key. Whoever asks during a reading is told what it finds; a long list is kept for a
-   * moment besides. Whatever is done with all of a long list is done in {@link parts}.
+   * moment besides. Whatever is done with all of a long list is done in {@link inParts}.
    */
   async everybody(): Promise<readonly ToldVisor<Key>[]> {
     const today = dayOf(await this.presentMs());
