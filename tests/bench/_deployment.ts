@@ -133,7 +133,6 @@ export class Connection {
   async ask(request: Uint8Array): Promise<Answered> {
     for (let at = 0; at < request.length;) at += await this.#conn.write(request.subarray(at));
     let answer = "";
-    let isChunked = false;
     for (let bodyAt = -1, whole = Infinity; answer.length < whole;) {
       const read = await this.#conn.read(this.#buffer);
       if (read === null) throw new Error(`The service hung up: ${answer.slice(0, 200)}`);
@@ -141,29 +140,14 @@ export class Connection {
       if (bodyAt < 0) {
         bodyAt = answer.indexOf("\r\n\r\n");
         const length = /\r\ncontent-length: ([0-9]+)\r\n/i.exec(answer)?.[1];
-        isChunked = /\r\ntransfer-encoding: chunked\r\n/i.test(answer);
-        if (bodyAt >= 0 && !isChunked) whole = bodyAt + 4 + Number(length ?? 0);
+        if (bodyAt >= 0) whole = bodyAt + 4 + Number(length ?? 0);
       }
-      if (isChunked && answer.endsWith("\r\n0\r\n\r\n")) break;
     }
-    const text = answer.slice(answer.indexOf("\r\n\r\n") + 4);
-    return { status: Number(answer.slice(9, 12)), text: isChunked ? joined(text) : text };
+    return { status: Number(answer.slice(9, 12)), text: answer.slice(answer.indexOf("\r\n\r\n") + 4) };
   }
 
   close(): void {
     this.#conn.close();
-  }
-}
-
-/** A chunked body in one piece; it is ASCII. */
-function joined(chunks: string): string {
-  let text = "";
-  for (let at = 0;;) {
-    const end = chunks.indexOf("\r\n", at);
-    const length = Number.parseInt(chunks.slice(at, end), 16);
-    if (!(length > 0)) return text;
-    text += chunks.slice(end + 2, end + 2 + length);
-    at = end + 2 + length + 2;
   }
 }
 
