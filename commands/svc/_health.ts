@@ -53,14 +53,31 @@ export const HEALTH_COLUMNS = [
   right("dmsg servers"),
   "asked by",
   "address",
-  "because",
+  "note",
 ];
 
 /** The cells of one row. */
 export function healthCells(row: HealthRow): (string | number)[] {
-  const { service, way, isUp, version = "", dmsgServers = "", askedBy, address, failure = "" } = row;
+  const { service, way, isUp, version = "", dmsgServers = "", askedBy, address, failure } = row;
   const by = askedBy === "visor" ? "the visor" : "this command";
-  return [service, way, isUp ? "up" : "down", latencyText(row), version, dmsgServers, by, address, failure];
+  return [
+    service,
+    way,
+    isUp ? "up" : "down",
+    latencyText(row),
+    version,
+    dmsgServers,
+    by,
+    address,
+    failure ?? clockText(row),
+  ];
+}
+
+/** Of a service that is up and counts uptimes wrong; empty of every other. */
+function clockText({ clockAheadMs = 0 }: Pick<HealthRow, "clockAheadMs">): string {
+  if (clockAheadMs === 0) return "";
+  const by = `${Math.round(Math.abs(clockAheadMs) / 1_000)} s`;
+  return `its clock is ${by} ${clockAheadMs > 0 ? "ahead of" : "behind"} that of its store`;
 }
 
 /** `12.3 ms`; empty for what did not answer. */
@@ -68,7 +85,7 @@ export function latencyText({ latencyMs }: Pick<HealthRow, "latencyMs">): string
   return latencyMs === undefined ? "" : `${latencyMs.toFixed(1)} ms`;
 }
 
-/** A table; what is down has its reason in the last column. */
+/** A table; what is down has its reason in the last column, and a clock that is off is told there. */
 export function renderHealth(rows: readonly HealthRow[]): string {
   return renderTable(HEALTH_COLUMNS, rows.map(healthCells));
 }

@@ -174,6 +174,7 @@ export const serviceHealthSchema = z.object({
   latencyMs: z.number().optional(),
   version: z.string().optional(),
   dmsgServers: z.int().optional(),
+  clockAheadMs: z.int().optional(),
   failure: z.string().optional(),
 });
 

@@ -35,6 +35,8 @@ export interface ServiceHealth {
   readonly version?: string;
   /** dmsg servers that the service is connected to now, as it says. */
   readonly dmsgServers?: number;
+  /** How far its clock is ahead of its store's, by which uptimes count; left out where it says that all is well. */
+  readonly clockAheadMs?: number;
   /** Why it is not up. */
   readonly failure?: string;
 }
@@ -157,7 +159,7 @@ export const HEALTH_CHECK_REPLY = gobStruct("HealthCheckReply", {
   Date: gobText,
 });
 
-type Found = Pick<ServiceHealth, "version" | "dmsgServers" | "latencyMs">;
+type Found = Pick<ServiceHealth, "version" | "dmsgServers" | "clockAheadMs" | "latencyMs">;
 
 async function timed(
   { world: { clock }, timeoutMs, signal: ended }: HealthOfOptions,
@@ -212,7 +214,7 @@ async function askSetupNode(
 async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   const { status, text } = await ask({ method: "GET", path: "/health" }, signal);
   if (status !== 200) throw new Error(`it answers ${status}: ${reasonOf(text).slice(0, FAILURE_CHARS_MAX)}`);
-  let said: { build_info?: { version?: unknown }; dmsg_servers?: unknown } | null;
+  let said: { build_info?: { version?: unknown }; dmsg_servers?: unknown; clock_ahead_ms?: unknown } | null;
   try {
     said = JSON.parse(text);
   } catch {
@@ -220,9 +222,11 @@ async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   }
   const version = said?.build_info?.version;
   const servers = said?.dmsg_servers;
+  const aheadMs = said?.clock_ahead_ms;
   return {
     ...(typeof version === "string" ? { version: version.slice(0, VERSION_CHARS_MAX) } : {}),
     ...(Array.isArray(servers) ? { dmsgServers: servers.length } : {}),
+    ...(Number.isSafeInteger(aheadMs) ? { clockAheadMs: aheadMs as number } : {}),
   };
 }
 

@@ -25,6 +25,8 @@ const DOWN = {
   isUp: false,
   failure: "refused",
 } as const;
+const BEHIND = { ...UP, service: "transport-discovery", clockAheadMs: -61_400 };
+const AHEAD = { ...UP, service: "uptime-tracker", clockAheadMs: 7_000 };
 
 /** No file of a deployment: whoever made a client of its own would miss it. */
 const nothing = () =>
@@ -38,7 +40,7 @@ Deno.test("svc health: what a running visor says is the answer, in its name; wha
   const asked: unknown[] = [];
   const answers: Health[] = [
     { rows: [UP], withoutSession: [] },
-    { rows: [UP, DOWN], withoutSession: [] },
+    { rows: [UP, DOWN, BEHIND, AHEAD], withoutSession: [] },
   ];
   return withControlDouble(
     {
@@ -56,8 +58,12 @@ Deno.test("svc health: what a running visor says is the answer, in its name; wha
       assert.match(stdout, /route-finder +dmsg +up +3\.0 ms +the visor/);
       assert.match(stdout, /route-finder +http +down +the visor +http:\/\/rf +refused/);
       assert.match(
+        stdout,
+        /transport-disc.* its clock is 61 s behind that of its store\nuptime-t.* 7 s ahead of that of its/,
+      );
+      assert.match(
         stderr,
-        /1 of 2 ways to the services of the deployment are down: route-finder over http\nHint: /,
+        /1 of 4 ways to the services of the deployment are down: route-finder over http\nHint: /,
       );
       assert.deepEqual(asked, [{ timeoutMs: 2_000 }, { timeoutMs: 5_000 }]);
     },

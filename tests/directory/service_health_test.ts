@@ -22,7 +22,11 @@ const network: DmsgNetwork = {
 const ANSWERS: Readonly<Record<number, { status: number; body: string } | undefined>> = {
   1: {
     status: 200,
-    body: JSON.stringify({ build_info: { version: "v1.3.29" }, dmsg_servers: ["a", "b", "c"] }),
+    body: JSON.stringify({
+      build_info: { version: "v1.3.29" },
+      dmsg_servers: ["a", "b", "c"],
+      clock_ahead_ms: -61_000,
+    }),
   },
   2: {
     status: 503,
@@ -69,6 +73,7 @@ Deno.test("each way of each service has its row, and what is down its reason", (
         ],
       );
       const [disc, tpd, ar, rf] = rows;
+      assert.equal(disc!.clockAheadMs, -61_000);
       assert(disc!.latencyMs! > 0 && disc!.failure === undefined);
       assert.match(tpd!.failure!, /^it answers 503: its store is unavailable$/);
       assert.match(ar!.failure!, /no JSON/);
@@ -107,7 +112,7 @@ Deno.test("healthOf(): a service is asked by one name both ways, as whoever else
       dmsg: { isConnected: true },
       askService: (name: string) => async () => {
         asked.push(name);
-        return { status: 200, text: "{}" };
+        return { status: 200, text: `{"clock_ahead_ms":${asked.length === 1 ? '"7"' : 0.5}}` };
       },
     };
     await simulation.run(async () => {
@@ -116,7 +121,7 @@ Deno.test("healthOf(): a service is asked by one name both ways, as whoever else
         network: { ...network, servers: [], setupNodes: [] },
         timeoutMs: 1_000,
       });
-      assert(rows.every(({ isUp }) => isUp));
+      assert(rows.every(({ isUp, clockAheadMs }) => isUp && clockAheadMs === undefined));
     });
     assert.deepEqual(asked, [
       "dmsg discovery",
