@@ -8,6 +8,7 @@ import { examineHome, examineStopped, type Finding, inOrder } from "../../lib/vi
 import { FileNotFoundError, renderSocketAddress, withTimeout } from "../../lib/runtime/mod.ts";
 import { CONTROL_ADDRESS_DEFAULT } from "../../lib/visor/config/mod.ts";
 import { chosenNetwork, type NetworkOptions } from "../_look_up.ts";
+import { withOptions } from "./_next_steps.ts";
 
 /** What is printed with `--json`. */
 export interface Examination {
@@ -27,7 +28,11 @@ export class VisorUnwellError extends WorldError {
 /** Errors: `VisorUnwellError` for errors, `WarningsError` for warnings alone, once they are shown. */
 export async function runDoctor(io: Io, options: Pick<NetworkOptions, "home" | "deployment">): Promise<void> {
   const home = homeOf(io, options);
-  const examination = await examine(io, home, options.deployment);
+  const examined = await examine(io, home, options.deployment);
+  const findings = examined.findings.map((each) =>
+    each.next === undefined ? each : { ...each, next: withOptions(each.next, options) }
+  );
+  const examination = { ...examined, findings };
   io.emit(examination, renderExamination);
   const count = (severity: string) =>
     examination.findings.filter((each) => each.severity === severity).length;

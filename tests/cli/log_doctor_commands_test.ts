@@ -213,7 +213,7 @@ const ERROR: VisorFinding = {
 
 Deno.test("visor doctor shows each finding with cause and next command; its exit code is by the worst", () => {
   let findings: VisorFinding[] = [FINE];
-  return withControlDouble({ doctor: () => findings, dmsgSessions: () => [] }, async ({ run }) => {
+  return withControlDouble({ doctor: () => findings, dmsgSessions: () => [] }, async ({ run, plain }) => {
     assert.deepEqual(await run("visor", "doctor"), {
       code: 0,
       stdout: "ok       clock  it is right\n",
@@ -227,7 +227,7 @@ Deno.test("visor doctor shows each finding with cause and next command; its exit
         "ok       clock  it is right",
         "WARNING  entry  names a server without a session",
         "                because: 02cd",
-        "                next: skyctl dmsg connect-all",
+        "                next: skyctl dmsg connect-all --home /home",
         "?        clock  it is right",
         "",
       ].join("\n"),
@@ -236,7 +236,12 @@ Deno.test("visor doctor shows each finding with cause and next command; its exit
     findings = [ERROR, WARNING, WARNING];
     const unwell = await run("visor", "doctor", "--json");
     assert.deepEqual([unwell.code, unwell.stderr], [3, "Error: The visor of /home: 1 error, 2 warnings\n"]);
-    assert.deepEqual(JSON.parse(unwell.stdout), { home: "/home", running: true, findings });
+    const told = findings.map((each) =>
+      each === WARNING ? { ...each, next: `${each.next} --home /home` } : each
+    );
+    assert.deepEqual(JSON.parse(unwell.stdout), { home: "/home", running: true, findings: told });
+    const { stdout } = await plain(["visor", "doctor"], { SKYCTL_HOME: "/home" });
+    assert.match(stdout, /next: skyctl dmsg connect-all\n/);
   });
 });
 

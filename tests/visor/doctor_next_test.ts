@@ -8,6 +8,7 @@ import {
   type Finding,
   judge,
 } from "../../lib/visor/doctor/mod.ts";
+import { withOptions } from "../../commands/visor/_next_steps.ts";
 import { visorWarnings } from "../../lib/visor/_warnings.ts";
 import { linesIn, whyRefused } from "../cli/_command_lines.ts";
 import { withControlDouble } from "../cli/_control_double.ts";
@@ -112,6 +113,27 @@ Deno.test("every command line that the doctor says to run is one that the progra
     }
   }
   assert(lines.size >= 15 && checked >= 20, `${lines.size} command lines, ${checked} in the sources`);
+});
+
+Deno.test("what the doctor says to run has the home and the deployment that it was given, wherever they are taken", async () => {
+  const given = { home: "/my home", deployment: "/a/net.json" };
+  const options = { "--home": "'/my home'", "--deployment": "/a/net.json" };
+  const lines = new Set((await allFindings()).flatMap(({ next = "" }) => linesIn(next)));
+  for (const line of lines) {
+    assert.equal(withOptions(line, {}), line);
+    const said = withOptions(line, given);
+    assert.equal(await whyRefused(said), undefined, said);
+    for (const [name, value] of Object.entries(options)) {
+      if (line.includes(name)) continue; // it tells of a home
+      const isTaken = await whyRefused(`${line} ${name} ${value}`) === undefined;
+      assert.equal(said.includes(` ${name} ${value}`), isTaken, said);
+    }
+  }
+  assert.equal(
+    withOptions("wait; skyctl log tail -m x, or skyctl dmsg ping 02: who; skyctl visor run --home /a", given),
+    "wait; skyctl log tail --home '/my home' -m x, or " +
+      "skyctl dmsg ping --home '/my home' --deployment /a/net.json 02: who; skyctl visor run --home /a --deployment /a/net.json",
+  );
 });
 
 async function sources(): Promise<URL[]> {
