@@ -14,7 +14,7 @@ import type { Tiers } from "./tiers.ts";
 export const HOUR_MS = 3_600_000;
 /** What `visor uptime` is about. */
 export const PANEL_HOURS = 24;
-/** Older hours are forgotten: 30 days. */
+/** That are kept: 30 days. */
 export const RETAINED_HOURS = 720;
 /** Format of the file. */
 const FILE_VERSION = 1;
@@ -47,21 +47,20 @@ export class UptimeHistory {
       skynetMs: tiers.skynet ? spanMs : 0,
       skynetWithoutDmsgMs: tiers.skynet && !tiers.dmsg ? spanMs : 0,
     });
-    this.#forget(nowMs);
+    this.#bound(nowMs);
   }
 
   /** Hours of the last `count`, this one among them, oldest first; those in which nothing ran are left out. */
   hours(nowMs: number, count: number): UptimeHour[] {
-    const last = hourOf(nowMs);
     return [...this.#hours.values()]
-      .filter(({ startMs }) => startMs > last - count * HOUR_MS && startMs <= last)
+      .filter(({ startMs }) => isWithin(startMs, nowMs, count))
       .sort((a, b) => a.startMs - b.startMs);
   }
 
   /** Takes over what an earlier run kept. */
   merge(hours: readonly UptimeHour[], nowMs: number): void {
     for (const hour of hours) this.#addTo(hour.startMs, hour);
-    this.#forget(nowMs);
+    this.#bound(nowMs);
   }
 
   /** The content of the file. */
@@ -74,12 +73,15 @@ export class UptimeHistory {
     this.#hours.set(startMs, { startMs, ...plus(this.#hours.get(startMs) ?? NO_TIME, times) });
   }
 
-  /** What is too old, and what lies in the future: a clock that was wrong must not fill the file. */
-  #forget(nowMs: number): void {
-    const last = hourOf(nowMs);
-    for (const startMs of [...this.#hours.keys()]) {
-      if (startMs <= last - RETAINED_HOURS * HOUR_MS || startMs > last) this.#hours.delete(startMs);
-    }
+  /**
+   * The clock may be wrong now, or was: hours out of the 30 days before it, which nobody is shown, go only when there
+   * are too many, the oldest first. So a clock that is behind, or ahead, costs as many hours as it is wrong for.
+   */
+  #bound(nowMs: number): void {
+    const tooMany = this.#hours.size - RETAINED_HOURS;
+    if (tooMany <= 0) return;
+    const hidden = [...this.#hours.keys()].filter((startMs) => !isWithin(startMs, nowMs, RETAINED_HOURS));
+    for (const startMs of hidden.sort((a, b) => a - b).slice(0, tooMany)) this.#hours.delete(startMs);
   }
 }
 
@@ -112,6 +114,12 @@ export function parseUptimeFile(text: string): UptimeHour[] {
     starts.add(startMs);
     return { startMs, runningMs, dmsgMs, skynetMs, skynetWithoutDmsgMs };
   });
+}
+
+/** One of the last `count` hours. */
+function isWithin(startMs: number, nowMs: number, count: number): boolean {
+  const last = hourOf(nowMs);
+  return startMs > last - count * HOUR_MS && startMs <= last;
 }
 
 /** In Unix time. */

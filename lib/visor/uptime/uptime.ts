@@ -51,7 +51,6 @@ export class Uptime implements AsyncDisposable {
   readonly #options: UptimeOptions;
   readonly #history = new UptimeHistory();
   readonly #scope = new Scope();
-  #isLoaded = false;
   #isWritten = true;
   #writtenMs: number;
   #failure: string | undefined;
@@ -81,7 +80,7 @@ export class Uptime implements AsyncDisposable {
   /** Ends the sampling and keeps what there is. Never rejects. */
   async close(): Promise<void> {
     await this.#scope[Symbol.asyncDispose]();
-    if (!this.#isWritten && this.#isLoaded) await this.#write();
+    if (!this.#isWritten) await this.#write();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,7 +118,6 @@ export class Uptime implements AsyncDisposable {
         log.warn("Uptime begins anew", { path, cause: describeError(error) });
       }
     }
-    this.#isLoaded = true;
   }
 
   /** A disk that fails costs samples, never the visor. */

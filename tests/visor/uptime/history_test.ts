@@ -55,12 +55,54 @@ Deno.test("the panel is the last 24 hours, and what is older than 30 days is for
   assert.deepEqual(history.hours(nowMs + 40 * HOUR_MS, PANEL_HOURS), []);
 });
 
-Deno.test("hours of the future, from a clock that was wrong, are neither shown nor kept", () => {
+/** Hours from `fromMs` on, in each of which dmsg was up. */
+function hoursFrom(fromMs: number, count: number): UptimeHistory {
   const history = new UptimeHistory();
-  history.add({ dmsg: true, skynet: true }, { nowMs: T0 + 5 * HOUR_MS, spanMs: MINUTE });
-  assert.deepEqual(history.hours(T0, PANEL_HOURS), []);
-  history.add({ dmsg: true, skynet: true }, { nowMs: T0, spanMs: MINUTE });
-  assert.deepEqual(parseUptimeFile(history.render()).map(({ startMs }) => startMs), [T0]);
+  for (let hour = 0; hour < count; hour++) {
+    history.add({ dmsg: true, skynet: true }, { nowMs: fromMs + hour * HOUR_MS, spanMs: MINUTE });
+  }
+  return history;
+}
+
+const startsOf = (history: UptimeHistory) => parseUptimeFile(history.render()).map(({ startMs }) => startMs);
+
+const YEAR_MS = 8_760 * HOUR_MS;
+for (
+  const [title, wrongMs] of [
+    ["in 1970, as on a board without a clock of its own", 0],
+    ["a year behind", T0 - YEAR_MS],
+    ["a year ahead", T0 + YEAR_MS],
+  ] as const
+) {
+  for (const kept of [RETAINED_HOURS, 48]) {
+    Deno.test(`of ${kept} hours a clock that is ${title} ends none but for its own (VI-4)`, () => {
+      const rightMs = T0 + kept * HOUR_MS; // the hour behind the last of them
+      const history = new UptimeHistory();
+      history.merge(parseUptimeFile(hoursFrom(T0, kept).render()), wrongMs);
+      const before = startsOf(history);
+      assert.equal(before.length, kept);
+      for (let sample = 0; sample < 3; sample++) {
+        history.add({ dmsg: true, skynet: false }, { nowMs: wrongMs, spanMs: MINUTE });
+      }
+      assert.equal(sumOf(history.hours(wrongMs, RETAINED_HOURS)).dmsgMs, 3 * MINUTE); // what is now counts
+      const left = kept === RETAINED_HOURS ? before.slice(1) : before;
+      assert.deepEqual(startsOf(history).filter((startMs) => startMs !== wrongMs), left);
+      history.add({ dmsg: true, skynet: false }, { nowMs: rightMs, spanMs: MINUTE });
+      const shown = history.hours(rightMs, RETAINED_HOURS).map(({ startMs }) => startMs);
+      assert.deepEqual(shown, [...left, rightMs]);
+    });
+  }
+}
+
+Deno.test("hours that a wrong clock left are not shown, and give way to those of now (VI-4)", () => {
+  const history = hoursFrom(T0 + 9_000 * HOUR_MS, 600);
+  for (let hour = 0; hour < RETAINED_HOURS; hour++) {
+    const nowMs = T0 + hour * HOUR_MS;
+    history.add({ dmsg: true, skynet: true }, { nowMs, spanMs: MINUTE });
+    assert.equal(history.hours(nowMs, RETAINED_HOURS).length, hour + 1);
+    assert.equal(startsOf(history).length, Math.min(601 + hour, RETAINED_HOURS));
+  }
+  assert.equal(startsOf(history).at(-1), T0 + (RETAINED_HOURS - 1) * HOUR_MS);
 });
 
 Deno.test("what was kept is read back, and adds to what came since", () => {

@@ -66,6 +66,44 @@ Deno.test("samples survive a restart, and a crash costs at most five minutes (VI
     });
   }));
 
+Deno.test("a clock that is set back while it runs, and at the next start, ends nothing that was counted (VI-4)", () =>
+  withSimulation(6, async (simulation) => {
+    const world = simulation.node("visor");
+    const start = () => startUptime(world, () => ({ dmsg: true, skynet: true }));
+    await simulation.run(async () => {
+      const first = start();
+      await sleep(world.clock, 20 * MINUTE + 1);
+      simulation.setSkew("visor", -400 * 24 * 60 * MINUTE);
+      await sleep(world.clock, 2 * MINUTE);
+      assert.equal(first.report().retained.dmsgMs, 2 * MINUTE, "hours to come are not shown");
+      await first.close();
+      const second = start();
+      await sleep(world.clock, MINUTE + 1);
+      simulation.setSkew("visor", 0);
+      await sleep(world.clock, MINUTE);
+      assert.equal(second.report().retained.dmsgMs, 21 * MINUTE);
+      await second.close();
+    });
+  }));
+
+Deno.test("a machine that slept was not up meanwhile (VI-4)", () =>
+  withSimulation(7, async (simulation) => {
+    const world = simulation.node("visor");
+    let sleptMs = 0;
+    const clock = {
+      ...world.clock,
+      wallMs: () => world.clock.wallMs() + sleptMs,
+      monotonicMs: () => world.clock.monotonicMs() + sleptMs, // as it is where it goes on through a sleep
+    };
+    await simulation.run(async () => {
+      await using uptime = startUptime({ ...world, clock }, () => ({ dmsg: true, skynet: true }));
+      await sleep(world.clock, MINUTE + 1);
+      sleptMs = 5 * 60 * MINUTE; // no timer fires in it
+      await sleep(world.clock, MINUTE);
+      assert.equal(uptime.report().retained.runningMs, 2 * MINUTE);
+    });
+  }));
+
 Deno.test("a file that is broken or far too large costs the history, never the visor", () =>
   withSimulation(3, async (simulation) => {
     const world = simulation.node("visor");
