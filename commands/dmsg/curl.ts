@@ -2,7 +2,6 @@
 import {
   type AnyCommand,
   Command,
-  durationOption,
   examples,
   finished,
   type Io,
@@ -10,6 +9,7 @@ import {
   repeated,
 } from "../../lib/cli/mod.ts";
 import { withNetworkOptions } from "../network_options.ts";
+import { timeoutOption } from "../service_options.ts";
 
 /** The verb. */
 export function curlCommand(io: Io): AnyCommand {
@@ -25,11 +25,8 @@ export function curlCommand(io: Io): AnyCommand {
         .option("-d, --data <body>", "the body: text, or @FILE for a file's content")
         .option("-o, --out <file>", "write the body to a file, put in place when it is complete; - is stdout")
         .option("-i, --include", "print status and header fields before the body")
-        .option(
-          "-t, --timeout <duration>",
-          "for dialling and the answer's head; the body may take longer",
-          durationOption,
-          30_000,
+        .addOption(
+          timeoutOption(30_000, "30s", "for dialling and the answer's head; the body may take longer"),
         )
         .option("--via <server>", "through the session with this dmsg server, without any look-up")
         .addOption(

@@ -8,17 +8,23 @@ export async function keptKeyPair(
   { files, random }: Pick<World, "files" | "random">,
   path: string,
 ): Promise<KeyPair> {
-  const kept = await readKeyPair({ files }, path);
+  const kept = await readKeyPair({ files }, path, {
+    hint: "name a file with a secret key, or one that is missing to have a key made",
+  });
   if (kept !== undefined) return kept;
   const keys = generateKeyPair(random);
   await writeKeyFile(files, path, keys.secretKey);
   return keys;
 }
 
-/** The keys in the file at `path`; undefined when there is none. Errors: `KeyFileError`, of the files. */
+/**
+ * The keys in the file at `path`; undefined when there is none. Errors: `KeyFileError`, which never advises to remove
+ * what it could not read, for it may be another program's only copy; of the files.
+ */
 export async function readKeyPair(
   { files }: Pick<World, "files">,
   path: string,
+  { hint = "name a file with a secret key" }: { readonly hint?: string } = {},
 ): Promise<KeyPair | undefined> {
   let text: string;
   try {
@@ -27,7 +33,6 @@ export async function readKeyPair(
     if (error instanceof FileNotFoundError) return undefined;
     throw error;
   }
-  const hint = `remove ${path} to have a new one made, or put the key back`;
   const secretKey = parseSecretKeyOf(text, path, { hint });
   return { publicKey: secretKey.publicKey, secretKey };
 }

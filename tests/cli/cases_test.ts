@@ -15,6 +15,8 @@ interface Case {
 }
 
 const folder = new URL("./cases/", import.meta.url);
+/** In a help. */
+const BARE_DURATION = /<duration>(?:(?!\n {2}-)[^])*\(default: \d+\)/;
 
 function agrees(actual: string, expected: string | readonly string[], stream: string): void {
   const text = typeof expected === "string" ? expected : expected.join("\n") + "\n";
@@ -42,6 +44,7 @@ for (const name of names.sort()) {
       const result = await skyctl(args, cwd);
       agrees(result.stderr, stderr, "stderr");
       agrees(result.stdout, stdout, "stdout");
+      assert.doesNotMatch(result.stdout, BARE_DURATION, "a default without its unit");
       assert.deepEqual(result.code, code);
       const found: string[] = [];
       for await (const { name: file } of Deno.readDir(cwd)) if (!given.includes(file)) found.push(file);

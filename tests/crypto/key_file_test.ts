@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import {
   InvalidKeyError,
+  keptKeyPair,
   KeyFileError,
   parseSecretKeyOf,
+  readKeyPair,
   SecretKey,
   writeKeyFile,
 } from "../../lib/crypto/mod.ts";
@@ -34,5 +36,27 @@ Deno.test("writeKeyFile() writes one line that only the owner can read", async (
   await writeKeyFile(systemWorld().files, path, SecretKey.parse(SECRET));
   assert.equal(await Deno.readTextFile(path), `${SECRET}\n`);
   assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("keptKeyPair() makes a key once; what is no key stays as it is, and no hint is to remove it", async () => {
+  const folder = await Deno.makeTempDir();
+  const [path, other] = [`${folder}/a.key`, `${folder}/visor.json`];
+  const world = systemWorld();
+  assert.equal(await readKeyPair(world, path), undefined);
+  const made = await keptKeyPair(world, path);
+  assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+  for (const again of [await keptKeyPair(world, path), await readKeyPair(world, path)]) {
+    assert.equal(again?.secretKey.reveal(), made.secretKey.reveal());
+  }
+  const text = JSON.stringify({ sk: SECRET });
+  await Deno.writeTextFile(other, text);
+  const hints = {
+    read: "name a file with a secret key",
+    kept: "name a file with a secret key, or one that is missing to have a key made",
+  };
+  await assert.rejects(readKeyPair(world, other), { code: "KEY_FILE", hint: hints.read });
+  await assert.rejects(keptKeyPair(world, other), { code: "KEY_FILE", hint: hints.kept });
+  assert.equal(await Deno.readTextFile(other), text);
   await Deno.remove(folder, { recursive: true });
 });
