@@ -156,6 +156,20 @@ Deno.test("only a status of exactly 200 raises the number", async () => {
   assert.equal(rig.auth.busy, 0);
 });
 
+Deno.test("a signature that is none is shown to its caller, the first 260 characters of it", async () => {
+  await using rig = new Rig();
+  for (const [text, why] of [["ab", "Invalid signature length"], ["zz", "Invalid signature"]] as const) {
+    for (const chars of [2, 258, 260, 262, 8_000]) {
+      const given = text.repeat(chars / 2);
+      const headers = { ...signed(alice, 0), "SW-Sig": given };
+      const answer = await rig.auth.answer(rig.question(headers), 0, () => assert.fail("it proves nothing"));
+      assert.equal(answer.status, 401);
+      const shown = given.slice(0, 260);
+      assert.ok(answer.body.includes(`error parsing SW-Sig:'${shown}': ${why}`), `${chars}: ${answer.body}`);
+    }
+  }
+});
+
 Deno.test("over dmsg the stream's key is the caller, whatever the headers say, and nothing is counted", async () => {
   await using rig = new Rig();
   for (

@@ -29,15 +29,15 @@ const ttlMs = 60_000;
 Deno.test("the URL of a Redis: what the driver gets, what is shown, number and prefix", () => {
   const cases: [text: string, url: string, shown: string, database: number, prefix: string][] = [
     ["redis://host", "redis://host", "redis://host", 0, ""],
-    ["REDIS://Host:7000/", "redis://Host:7000/", "redis://Host:7000/", 0, ""],
+    ["REDIS://Host:7000/", "redis://Host:7000", "redis://Host:7000/", 0, ""],
     [
       "redis://u:s3cret@host/12?prefix=a.b_c-1",
-      "redis://u:s3cret@host/12",
+      "redis://u:s3cret@host",
       "redis://host/12?prefix=a.b_c-1",
       12,
       "a.b_c-1:",
     ],
-    ["rediss://[::1]:1/0", "rediss://[::1]:1/0", "rediss://[::1]:1/0", 0, ""],
+    ["rediss://[::1]:1/0", "rediss://[::1]:1", "rediss://[::1]:1/0", 0, ""],
   ];
   for (const [text, url, shown, database, prefix] of cases) {
     const isTls = text.startsWith("rediss");

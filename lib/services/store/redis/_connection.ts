@@ -31,7 +31,10 @@ export function channelOf({ prefix, database }: RedisPlace, name: string): strin
   return `${prefix}${name}@${database}`;
 }
 
-/** A connection that knows `scripts`, and never dials by itself again. Rejects with {@link StoreError}. */
+/**
+ * A connection in the data base of `place`, that knows `scripts`, and never dials by itself again. Rejects with
+ * {@link StoreError}.
+ */
 export async function connect(
   place: RedisPlace,
   { scripts = {}, signal, diagnoses = false }: ConnectOptions = {},
@@ -57,8 +60,13 @@ export async function connect(
   try {
     signal?.throwIfAborted();
     await redis.connect();
+    // Not by the driver, which passes over a refusal and goes on in data base 0, which may be another deployment's.
+    if (place.database !== 0) await redis.select(place.database);
   } catch (cause) {
-    if (redis.status !== "end" && !signal?.aborted) redis.disconnect(); // it connected, and was refused for its password, for one
+    if (redis.status !== "end" && !signal?.aborted) {
+      redis.disconnect(); // it connected, and may not select
+      await endOf(redis);
+    }
     const reason = failure ?? cause;
     const isPlain = diagnoses && place.isTls && hintOf(reason) === undefined && await speaksPlainly(place);
     const hint = isPlain
@@ -122,6 +130,14 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /NOPERM|ACL failure|user executing the script can't/,
     "its user may not do that: allow it there, ACL SETUSER NAME ~* &* +@all, or name another one in the URL",
+  ],
+  [
+    /DB index/,
+    "it has no data base of that number: name a lower one, raise `databases` there, or write ?prefix=NAME instead",
+  ],
+  [
+    /^ERR SELECT is not allowed|unknown command.*select/i,
+    "it has no numbers: leave the number out, and tell deployments apart by ?prefix=NAME",
   ],
   [/certificate/i, "its certificate is not trusted here, or is for another host: name the host as it does"],
   [

@@ -2,7 +2,7 @@
 import { InvalidStoreNameError } from "../store.ts";
 
 export interface RedisPlace {
-  /** For the driver: without our settings. Holds the password. */
+  /** For the driver: without our settings and the number. Holds the password. */
   readonly url: string;
   /** Host, port and number, without name and password. */
   readonly shown: string;
@@ -38,7 +38,7 @@ export function parseRedisUrl(text: string): RedisPlace {
   }
   const setting = prefix === undefined ? "" : `?prefix=${prefix}`;
   const shown = `${url.protocol}//${url.host}${url.pathname}${setting}`;
-  url.search = url.hash = "";
+  url.pathname = url.search = url.hash = "";
   return {
     url: url.href,
     shown,
