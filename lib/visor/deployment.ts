@@ -4,6 +4,7 @@
  * @module
  */
 import { present } from "../base/mod.ts";
+import type { PublicKey } from "../crypto/mod.ts";
 import { type DmsgNetwork, embeddedNetwork, type ServiceAddress } from "../directory/mod.ts";
 import { parseDmsgUrl } from "../dmsg/mod.ts";
 import type { ServiceUrlPair, VisorConfig } from "./config/mod.ts";
@@ -17,12 +18,9 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
   const network = dmsgOfConfig(config, embedded);
   const isEmbedded = network.name === embedded.name;
   const { transportDiscovery, addressResolver, routeFinder, configuration, routeSetupNodes } = config.node;
-  const { serviceDiscovery, uptimeTracker, allowLoopbackAddresses } = config.node;
-  const setupNodes = routeSetupNodes.length > 0
-    ? routeSetupNodes
-    : isEmbedded
-    ? embedded.setupNodes
-    : undefined;
+  const { serviceDiscovery, uptimeTracker, transportSetupNodes, allowLoopbackAddresses } = config.node;
+  const nodesOf = (own: readonly PublicKey[], deployed: readonly PublicKey[] | undefined) =>
+    own.length > 0 ? own : isEmbedded ? deployed : undefined;
   return {
     ...network,
     ...present({
@@ -32,7 +30,8 @@ export function networkOfConfig(config: VisorConfig): DmsgNetwork {
       serviceDiscovery: serviceOf(serviceDiscovery, isEmbedded && embedded.serviceDiscovery),
       uptimeTracker: serviceOf(uptimeTracker, isEmbedded && embedded.uptimeTracker),
       conf: serviceOf(configuration, isEmbedded && embedded.conf),
-      setupNodes,
+      setupNodes: nodesOf(routeSetupNodes, embedded.setupNodes),
+      transportSetup: nodesOf(transportSetupNodes, embedded.transportSetup),
       allowLoopbackAddresses: allowLoopbackAddresses || undefined,
     }),
   };

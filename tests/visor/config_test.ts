@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
 import { ConfigError } from "../../lib/deployment/mod.ts";
+import { embeddedNetwork } from "../../lib/directory/mod.ts";
 import {
   APPS_DEFAULT,
   generateConfig,
@@ -306,6 +307,26 @@ Deno.test("networkOfConfig() never mixes deployments: another discovery brings i
   assert.deepEqual(own.discoveryDmsg, { publicKey: other, port: 80 });
   assert.deepEqual(own.servers, [{ publicKey, address: "127.0.0.1:8081" }]);
   assert.deepEqual(at({ servers: [server] }).servers, own.servers);
+});
+
+Deno.test("networkOfConfig() has the nodes that a configuration names, else those of the embedded deployment alone", () => {
+  const at = (config: object) => {
+    const network = networkOfConfig(parseVisorConfig(JSON.stringify(config), "visor.json"));
+    return [network.setupNodes, network.transportSetup];
+  };
+  const { setupNodes, transportSetup } = embeddedNetwork();
+  assert(setupNodes!.length > 0 && transportSetup!.length > 0);
+  const dmsg = { discovery: embeddedNetwork().discoveryHttp };
+  assert.deepEqual(at({}), [setupNodes, transportSetup]);
+  assert.deepEqual(at({ dmsg }), [setupNodes, transportSetup]);
+  assert.deepEqual(at({ dmsg: { discovery: "http://127.0.0.1:9090" } }), [undefined, undefined]);
+  const named = {
+    routing: { route_setup_nodes: [publicKey] },
+    transport: { transport_setup: [other], user_transport_setup: [publicKey] },
+  };
+  for (const discovery of ["http://127.0.0.1:9090", dmsg.discovery]) {
+    assert.deepEqual(at({ dmsg: { discovery }, ...named }), [[publicKey], [other, publicKey]]);
+  }
 });
 
 Deno.test("generateConfig() gives the table's fields in its order, tab-indented, and read back says the same", () => {
