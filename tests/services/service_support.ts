@@ -1,6 +1,6 @@
 /** A service with a clock that tests move, asked without any socket; and recorded exchanges asked of it. */
 import assert from "node:assert/strict";
-import { Ledger, silentLog } from "../../lib/base/mod.ts";
+import { Ledger, type Log, silentLog } from "../../lib/base/mod.ts";
 import { type KeyPair, keyPairFromSeed, SecretKey, sign, toHex } from "../../lib/crypto/mod.ts";
 import { LimitError } from "../../lib/base/mod.ts";
 import { RequestSigner, type TransportLatency, type TransportRecord } from "../../lib/directory/mod.ts";
@@ -148,7 +148,7 @@ export class TransportDiscoveryUnderTest extends UnderTest {
 
   constructor(
     settings: TransportDiscoverySettings = {},
-    { dmsgStatus, noncesMax }: { dmsgStatus?: () => DmsgStatus; noncesMax?: number } = {},
+    { dmsgStatus, noncesMax, log }: { dmsgStatus?: () => DmsgStatus; noncesMax?: number; log?: Log } = {},
   ) {
     super();
     const world = { clock: this.clock };
@@ -160,7 +160,7 @@ export class TransportDiscoveryUnderTest extends UnderTest {
       transports: new SqliteUptimeStore<string>({ ...given, of: "transport_uptime" }),
     };
     const { store, uptimes, feed } = this;
-    this.api = createTransportDiscovery({ store, uptimes, feed, world, settings, dmsgStatus });
+    this.api = createTransportDiscovery({ store, uptimes, feed, world, settings, dmsgStatus, log });
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
@@ -192,10 +192,11 @@ export class ServiceDiscoveryUnderTest extends UnderTest {
 
   constructor(
     settings: ServiceDiscoverySettings = {},
-    { dmsgStatus, locate, reach, watched = (store) => store }: {
+    { dmsgStatus, locate, reach, log, watched = (store) => store }: {
       dmsgStatus?: () => DmsgStatus;
       locate?: Locate;
       reach?: ReachOverDmsg;
+      log?: Log;
       watched?: (store: ServiceStore) => ServiceStore;
     } = {},
   ) {
@@ -205,7 +206,7 @@ export class ServiceDiscoveryUnderTest extends UnderTest {
     this.store = new SqliteServiceStore(given);
     const uptimes = this.uptimes = new SqliteUptimeStore({ ...given, of: "service_uptime" });
     const store = watched(this.store);
-    this.api = createServiceDiscovery({ store, uptimes, world, settings, dmsgStatus, locate, reach });
+    this.api = createServiceDiscovery({ store, uptimes, world, settings, dmsgStatus, locate, reach, log });
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

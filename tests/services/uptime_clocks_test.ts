@@ -28,6 +28,7 @@ Deno.test("a beat that one instance holds back while another one tells of the tr
     const one = () =>
       new Beats({ visors, transports }, {
         transports: { byEdges: () => Promise.resolve([]) },
+        clock,
         log: silentLog,
       });
     const [holding, other] = [one(), one()];
@@ -65,6 +66,7 @@ Deno.test("what was held back before the store's clock was set back is told as o
   await using transports = new SqliteUptimeStore<string>({ clock });
   const beats = new Beats({ visors, transports }, {
     transports: { byEdges: () => Promise.resolve([]) },
+    clock,
     log: silentLog,
   });
   const register = () => beats.registered(alice.publicKey, [transportOf(alice, bob)], undefined);

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { ConnClosedError, describeError, type Log } from "../../base/mod.ts";
+import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { Clock } from "../../runtime/mod.ts";
+import { StoreFailures } from "../hosting/mod.ts";
 import type { BindingStore } from "../store/mod.ts";
 import type { Listener } from "./_binding.ts";
 import type { UdpSession } from "./_udp_session.ts";
@@ -26,10 +27,12 @@ export interface BoundSessionsOptions {
 
 export class BoundSessions {
   readonly #options: BoundSessionsOptions;
+  readonly #failures: StoreFailures;
   readonly #byKey = new Map<PublicKey, UdpSession>();
 
   constructor(options: BoundSessionsOptions) {
     this.#options = options;
+    this.#failures = new StoreFailures(options.log, options.clock, "Sudph bindings cannot be kept");
   }
 
   get size(): number {
@@ -109,7 +112,7 @@ export class BoundSessions {
       await question();
       return true;
     } catch (error) {
-      this.#options.log.warn(`Cannot ${what} a sudph binding`, { key, cause: describeError(error) });
+      this.#failures.tell(error, { act: what, key });
       return false;
     }
   }

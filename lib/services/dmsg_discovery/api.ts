@@ -112,7 +112,7 @@ export function createDmsgDiscovery(
     } catch (error) {
       if (error instanceof LimitError) return TOO_LARGE;
       if (!(error instanceof StoreError)) throw error;
-      failures.tell(error, question.path);
+      failures.tell(error, { path: question.path });
       return UNEXPECTED;
     }
   };

@@ -51,7 +51,7 @@ export async function answerOf(
   } catch (error) {
     if (error instanceof LimitError) return TOO_LARGE;
     if (!(error instanceof StoreError)) throw error;
-    failures.tell(error, question.path);
+    failures.tell(error, { path: question.path });
     return STORE_FAILED;
   }
 }

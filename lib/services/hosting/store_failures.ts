@@ -6,22 +6,26 @@ import type { Clock } from "../../runtime/mod.ts";
 export class StoreFailures {
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #message: string;
   #toldAtMs = -Infinity;
   #untold = 0;
 
-  constructor(log: Log, clock: Pick<Clock, "monotonicMs">) {
+  /** `message` is what fails for it. */
+  constructor(log: Log, clock: Pick<Clock, "monotonicMs">, message = "Store failed") {
     this.#log = log;
     this.#clock = clock;
+    this.#message = message;
   }
 
-  /** Says so, at most each {@link STORE_FAILURES_TOLD_MS}, and how many there were since it last did. */
-  tell(error: unknown, path: string): void {
+  /** Says so, at most each {@link STORE_FAILURES_TOLD_MS}, with what it was about and how many there were since then. */
+  tell(error: unknown, about: Readonly<Record<string, string>> = {}): void {
     this.#untold++;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#toldAtMs < STORE_FAILURES_TOLD_MS) return;
-    this.#log.error("Store failed", {
+    const fields = Object.entries(about).map(([name, text]) => [name, text.slice(0, LOGGED_PATH_CHARS)]);
+    this.#log.error(this.#message, {
       error: describeError(error),
-      path: path.slice(0, LOGGED_PATH_CHARS),
+      ...Object.fromEntries(fields),
       times: this.#untold,
     });
     this.#toldAtMs = nowMs;

@@ -30,6 +30,7 @@ import {
   refusalOfMonitor,
   RequestAuth,
   type ServiceApi,
+  StoreFailures,
 } from "../hosting/mod.ts";
 import { type ServiceStore, StoreError, type UptimeStore } from "../store/mod.ts";
 import {
@@ -90,6 +91,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
   const whitelist = new Set<string>(settings.whitelistKeys);
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
+  const beatFailures = new StoreFailures(log, clock, "Uptimes cannot be kept");
   const listing = new Listing({ store, clock, random, render: renderList });
   const places = locate && new PlaceBook(locate, clock);
   const reachability = reach && new Reachability(reach, { clock, log });
@@ -137,7 +139,7 @@ export function createServiceDiscovery(options: ServiceDiscoveryOptions): Servic
       });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      log.error("Uptimes cannot be kept", { cause: describeError(error) });
+      beatFailures.tell(error);
     }
   }
 

@@ -6,9 +6,11 @@
  *
  * @module
  */
-import { describeError, type Log } from "../../base/mod.ts";
+import type { Log } from "../../base/mod.ts";
 import type { PublicKey } from "../../crypto/mod.ts";
 import type { TransportRecord } from "../../directory/mod.ts";
+import type { Clock } from "../../runtime/mod.ts";
+import { StoreFailures } from "../hosting/mod.ts";
 import { slotOf, StoreError, type TransportStore, type UptimeStore } from "../store/mod.ts";
 import { REGISTRATION_BEAT } from "../uptimes/mod.ts";
 import { BEATEN_MAX, TRANSPORTS_KEPT_MAX } from "./settings.ts";
@@ -23,20 +25,21 @@ export interface UptimeStores {
 export class Beats {
   readonly #stores: UptimeStores;
   readonly #transports: Pick<TransportStore, "byEdges">;
-  readonly #log: Log;
+  readonly #failures: StoreFailures;
   /** When each transport beat last, as the store knows: its other edge registers it as often. */
   readonly #beaten = new Map<string, Beaten>();
 
   constructor(
     stores: UptimeStores,
-    { transports, log }: {
+    { transports, clock, log }: {
       readonly transports: Pick<TransportStore, "byEdges">;
+      readonly clock: Pick<Clock, "monotonicMs">;
       readonly log: Log;
     },
   ) {
     this.#stores = stores;
     this.#transports = transports;
-    this.#log = log;
+    this.#failures = new StoreFailures(log, clock, "Uptimes cannot be kept");
   }
 
   /** `key` has registered `records`, and they are stored. Uptimes that cannot be kept cost nobody a registration. */
@@ -45,31 +48,40 @@ export class Beats {
     records: readonly TransportRecord[],
     version: string | undefined,
   ): Promise<void> {
-    if (records.length === 0) return await this.alive(key, version);
-    await this.#keep(async () => {
-      const { visors, transports } = this.#stores;
-      await visors.beat({ ...REGISTRATION_BEAT, key, version });
-      const nowMs = await visors.presentMs(); // as the beat was told: both stores are in one place
-      const beats = records.filter(isPeerToPeer).flatMap((record) =>
-        this.#timesToTell(record.id, nowMs).map((toldMs) => {
-          const about = { key: record.id, agoMs: nowMs - toldMs, version: aboutTransport(record) };
-          return { ...TRANSPORT_BEAT, ...about };
-        })
-      );
-      if (beats.length === 0) return;
-      await transports.beats(beats);
-      for (const { key: id } of beats) this.#remember(id, nowMs);
-    });
+    try {
+      if (records.length === 0) return await this.alive(key, version);
+      await this.#registered(key, records, version);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#failures.tell(error);
+    }
   }
 
-  /** `key` says that it is there. */
+  /** `key` says that it is there. Rejects with `StoreError` when that cannot be kept: there is nothing else to it. */
   async alive(key: PublicKey, version: string | undefined): Promise<void> {
-    await this.#keep(async () => {
-      const { visors } = this.#stores;
-      if ((await visors.visors([key])).length === 0) return; // it never registered a transport
-      if ((await this.#transports.byEdges([key])).length === 0) return; // or has none now
-      await visors.beat({ ...REGISTRATION_BEAT, key, version });
-    });
+    const { visors } = this.#stores;
+    if ((await visors.visors([key])).length === 0) return; // it never registered a transport
+    if ((await this.#transports.byEdges([key])).length === 0) return; // or has none now
+    await visors.beat({ ...REGISTRATION_BEAT, key, version });
+  }
+
+  async #registered(
+    key: PublicKey,
+    records: readonly TransportRecord[],
+    version: string | undefined,
+  ): Promise<void> {
+    const { visors, transports } = this.#stores;
+    await visors.beat({ ...REGISTRATION_BEAT, key, version });
+    const nowMs = await visors.presentMs(); // as the beat was told: both stores are in one place
+    const beats = records.filter(isPeerToPeer).flatMap((record) =>
+      this.#timesToTell(record.id, nowMs).map((toldMs) => {
+        const about = { key: record.id, agoMs: nowMs - toldMs, version: aboutTransport(record) };
+        return { ...TRANSPORT_BEAT, ...about };
+      })
+    );
+    if (beats.length === 0) return;
+    await transports.beats(beats);
+    for (const { key: id } of beats) this.#remember(id, nowMs);
   }
 
   /**
@@ -92,15 +104,6 @@ export class Beats {
     this.#beaten.delete(id); // and to the end
     this.#beaten.set(id, { toldMs, heldMs: undefined });
     if (this.#beaten.size > BEATEN_MAX) this.#beaten.delete(this.#beaten.keys().next().value!);
-  }
-
-  async #keep(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      this.#log.error("Uptimes cannot be kept", { cause: describeError(error) });
-    }
   }
 }
 

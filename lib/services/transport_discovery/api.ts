@@ -71,7 +71,7 @@ export function createTransportDiscovery(options: TransportDiscoveryOptions): Se
   const startedAtMs = clock.wallMs();
   const auth = new RequestAuth(store.nonces);
   const listing = new Listing(store, clock);
-  const beats = new Beats(uptimes, { transports: store, log });
+  const beats = new Beats(uptimes, { transports: store, clock, log });
   const uptimeRoutes = new UptimeRoutes(uptimes, { clock, listing });
   const metricRoutes = new MetricRoutes({ listing, uptimes: uptimeRoutes });
   const rateLimit = requestsPerMinute === 0 ? undefined : new RateLimit(clock, {

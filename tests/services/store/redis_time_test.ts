@@ -70,7 +70,7 @@ onRedis("a registration asks for no time of its own", async (redis) => {
     of: "transport_uptime",
   });
   const byEdges = () => Promise.resolve([]);
-  const beats = new Beats({ visors, transports }, { transports: { byEdges }, log: silentLog });
+  const beats = new Beats({ visors, transports }, { transports: { byEdges }, clock, log: silentLog });
   const calls = async (command: string) => {
     const told = await redis.client.info("commandstats");
     return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(told)?.[1] ?? 0);

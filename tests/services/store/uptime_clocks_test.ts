@@ -40,6 +40,7 @@ class Instance implements AsyncDisposable {
   ) {
     this.beats = new Beats({ visors, transports }, {
       transports: { byEdges: () => Promise.resolve([]) },
+      clock,
       log: silentLog,
     });
     this.uptimes = new Uptimes({ store: visors, clock, beatsOfDay: 960, online: 2 * REGISTRATION_BEAT_MS });
