@@ -4,11 +4,11 @@
  * @module
  */
 import type { Log, Scope } from "../base/mod.ts";
-import type { ProvenKey, PublicKey } from "../crypto/mod.ts";
+import type { ProvenKey } from "../crypto/mod.ts";
 import { type AnyHandler, HttpClient, type RawHandler, serveHttpConn } from "../http/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { parseDmsgAddress, renderDmsgAddress } from "./address.ts";
-import type { DmsgClient } from "./client.ts";
+import type { DialStreamOptions, DmsgClient } from "./client.ts";
 import { HTTP_PORT } from "./ports.ts";
 import type { DmsgStream } from "./stream.ts";
 
@@ -65,12 +65,15 @@ function serveOne(
   return serveHttpConn(stream, bound, { clock, ledger, remote: caller.remote, log, signal });
 }
 
-/** An HTTP client whose hosts are dmsg addresses: `http://<key>[:<port>]/...`. Close it with its owner. */
+/**
+ * An HTTP client whose hosts are dmsg addresses: `http://<key>[:<port>]/...`; its streams are dialled with `options`. Close
+ * it with its owner.
+ */
 export function dmsgHttpClient(
   client: DmsgClient,
   world: Pick<World, "clock" | "ledger">,
   userAgent: string,
-  { via }: { readonly via?: PublicKey } = {},
+  options: Pick<DialStreamOptions, "via" | "bypassCaches"> = {},
 ): HttpClient {
   return new HttpClient({
     clock: world.clock,
@@ -78,7 +81,7 @@ export function dmsgHttpClient(
     userAgent,
     dial: (authority, signal) => {
       const { publicKey, port } = parseDmsgAddress(authority);
-      return client.dial({ publicKey, port: port === 0 ? HTTP_PORT : port }, { signal, via });
+      return client.dial({ publicKey, port: port === 0 ? HTTP_PORT : port }, { signal, ...options });
     },
   });
 }

@@ -8,7 +8,7 @@ import { nodeActions, nodeStreams } from "./_node_actions.ts";
 import { PingPorts } from "./_route_ping.ts";
 import type { FetchAction } from "./_control_fetch.ts";
 import type { StreamActions } from "./_control_streams.ts";
-import { listServers, pingKey } from "./dmsg_tools.ts";
+import { listServers, overDmsg, pingKey } from "./dmsg_tools.ts";
 import type { Visor } from "./visor.ts";
 
 /** Every call and every stream, and requests in the visor's name. */
@@ -38,11 +38,12 @@ export function controlActions(
     },
     serviceAsk: ({ service, ...question }, signal) => visor.askService(service)(question, signal),
     serviceHealth: ({ timeoutMs }, signal) => visor.serviceHealth({ timeoutMs, signal }),
-    dmsgPing: ({ key, count = 1 }, signal) => pingKey(visor.dmsg, parsePublicKey(key), { count, signal }),
+    dmsgPing: ({ key, count = 1 }, signal) =>
+      overDmsg(visor.dmsg, () => pingKey(visor.dmsg, parsePublicKey(key), { count, signal })),
   };
   const streams: StreamActions = {
     ...nodeStreams(visor.node, { clock, ports }),
-    log: (input, tell, signal) => visor.tellLog(input, tell, signal),
+    log: (input, tell, signal) => overDmsg(visor.dmsg, () => visor.tellLog(input, tell, signal)),
     serve: async (wanted, tell, signal) => {
       const unmount = await visor.mount(wanted);
       tell({ serving: true });
@@ -54,7 +55,8 @@ export function controlActions(
     const { address, path } = parseDmsgUrl(url);
     const to = `http://${renderDmsgAddress(address)}${path}`;
     const bytes = body === undefined ? undefined : Uint8Array.fromBase64(body);
-    return await visor.http.send({ ...request, url: to, body: bytes }, { signal });
+    const sent = { ...request, url: to, body: bytes };
+    return await overDmsg(visor.dmsg, () => visor.http.send(sent, { signal }));
   };
   return { actions, streams, fetch };
 }

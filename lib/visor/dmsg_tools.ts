@@ -5,7 +5,8 @@
  */
 import type { ServerSummary } from "../control/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import { type DmsgClient, DMSGCTRL_PORT, pingOnce } from "../dmsg/mod.ts";
+import { NoServerError } from "../directory/mod.ts";
+import { type DmsgClient, DMSGCTRL_PORT, DmsgError, pingOnce } from "../dmsg/mod.ts";
 import { ConnReader } from "../wire/mod.ts";
 
 /** Every server of the deployment, with what the discovery says of it; seeded ones when it says nothing. */
@@ -22,6 +23,21 @@ export async function listServers(client: DmsgClient, signal?: AbortSignal): Pro
       connected: connected.has(entry.static),
     }))
     .sort((a, b) => (a.server < b.server ? -1 : 1));
+}
+
+/** Nobody can be reached over dmsg now, and nothing is known of whom that was asked of. */
+export function withoutServer(options: ErrorOptions = {}): NoServerError {
+  return new NoServerError("This visor has no session with any dmsg server now", options);
+}
+
+/** As `work`, which asks a peer over dmsg; errors: those of `work`, `NoServerError` where there was no way to any peer. */
+export async function overDmsg<T>(client: DmsgClient, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof DmsgError) || client.isConnected) throw cause;
+    throw withoutServer({ cause });
+  }
 }
 
 /** The result of pinging a key. Times in milliseconds. */

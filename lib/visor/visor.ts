@@ -14,12 +14,11 @@ import {
   joinNetwork,
   type NetworkClient,
   type NetworkService,
-  NoServerError,
   NoServiceError,
   SERVICE_NAMES,
   serviceOfNetwork,
 } from "../directory/mod.ts";
-import { type AskService, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
+import { type AskService, dmsgHttpClient, serveControl, serveDmsgHttp } from "../dmsg/mod.ts";
 import { type HttpServer, serveHttp } from "../http/mod.ts";
 import type { PostQuantumSettings } from "../noise/mod.ts";
 import { AddressInUseError, type SocketAddress, type SocketListener, type World } from "../runtime/mod.ts";
@@ -33,6 +32,7 @@ import { tellLog } from "./_log_stream.ts";
 import { Survey } from "./_survey.ts";
 import { refuseSecondVisor } from "./_one_visor.ts";
 import { ServedFolders } from "./_served_folders.ts";
+import { withoutServer } from "./dmsg_tools.ts";
 import { healthPage, visorStatus } from "./_visor_status.ts";
 import { logServer } from "./log_server.ts";
 import { tiersNow, Uptime, type UptimeReport } from "./uptime/mod.ts";
@@ -192,7 +192,7 @@ export class Visor implements AsyncDisposable {
     { timeoutMs = HEALTH_TIMEOUT_MS, signal }: { timeoutMs: number | undefined; signal: AbortSignal },
   ) {
     const { world, network } = this.#options;
-    if (!this.dmsg.isConnected) throw new NoServerError("This visor has no session with any dmsg server now");
+    if (!this.dmsg.isConnected) throw withoutServer();
     const live = new Set(this.dmsg.sessions().map(({ remote }) => remote));
     const servers = network.servers.filter(({ publicKey }) => live.has(publicKey));
     const rows = await healthOf(this.#network, { world, network, servers, timeoutMs, signal });
@@ -245,15 +245,16 @@ export class Visor implements AsyncDisposable {
   }
 
   /** Its log, or another one's that trusts this visor, for the control API. */
-  tellLog(
+  async tellLog(
     input: StreamInput<"log">,
     tell: (line: StreamLine<"log">) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { world, logFile } = this.#options;
+    const { world, logFile, version } = this.#options;
     const [stopping, stopped] = [this.#stopping.signal, this.#stopped.signal];
-    const options = { world, logFile, own: this.publicKey, http: this.http, stopping, stopped };
-    return tellLog(input, options, tell, signal);
+    // Who waits for another visor to be back dials again and again: what failed before says nothing of now.
+    await using http = dmsgHttpClient(this.dmsg, world, `skyctl/${version}`, { bypassCaches: true });
+    await tellLog(input, { world, logFile, own: this.publicKey, http, stopping, stopped }, tell, signal);
   }
 
   /** How long it was up, as it saw itself. */
