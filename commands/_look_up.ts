@@ -33,6 +33,8 @@ import type { PostQuantumOptions } from "./post_quantum_option.ts";
 export interface NetworkOptions extends PostQuantumOptions {
   readonly home?: string | undefined;
   readonly deployment?: string | undefined;
+  /** In place of `deployment`: a network that is known already. */
+  readonly network?: DmsgNetwork | undefined;
   readonly verbose?: boolean | undefined;
 }
 
@@ -66,7 +68,7 @@ export async function visorOrClient<T>(
   ways: Parameters<typeof lookUp<T>>[2],
   signal: AbortSignal = io.signal,
 ): Promise<T> {
-  if (options.deployment === undefined) {
+  if (options.deployment === undefined && options.network === undefined) {
     try {
       return await withVisor(io, options, ways.visor, signal);
     } catch (error) {
@@ -101,7 +103,7 @@ export async function throughVisor<T>(
   signal: AbortSignal,
   afterMs = VISOR_LOOK_UP_MS,
 ): Promise<T | undefined> {
-  if (options.deployment !== undefined) return undefined;
+  if (options.deployment !== undefined || options.network !== undefined) return undefined;
   const { clock } = await io.world();
   const limit = { what: "Asking the visor", afterMs, signal };
   try {
@@ -179,12 +181,13 @@ export async function chosenNetworkOf(io: Io, options: NetworkOptions): Promise<
   return await chosenNetwork(await io.world(), { ...options, home: homeOf(io, options) });
 }
 
-/** `--deployment`, else the running visor's, else the configuration's, else the embedded production one. */
+/** The network that is known already, else that of `--deployment`, else the running visor's, else the configuration's, else the embedded production one. */
 export async function chosenNetwork(
   world: World,
-  { home, deployment }: NetworkOptions & { readonly home: string },
+  { home, deployment, network }: NetworkOptions & { readonly home: string },
 ): Promise<DmsgNetwork> {
   const { files } = world;
+  if (network !== undefined) return network;
   if (deployment !== undefined) return await readNetworkFile(files, deployment);
   const running = await readControlFile(files, home).catch((error) => {
     if (error instanceof NoVisorError) return undefined;

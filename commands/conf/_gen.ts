@@ -1,20 +1,9 @@
 /** What `skyctl conf gen` does. @module */
-import { CallerError, describeError } from "../../lib/base/mod.ts";
+import { CallerError } from "../../lib/base/mod.ts";
 import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import { generateKeyPair, SecretKey } from "../../lib/crypto/mod.ts";
-import {
-  type Deployment,
-  type Deployments,
-  embeddedDeployments,
-  Fields,
-  mergeDeployments,
-  parseConfigText,
-  parseDeployments,
-  readSecretKey,
-  SOLE_NAME,
-} from "../../lib/deployment/mod.ts";
+import { Fields, parseConfigText, readSecretKey } from "../../lib/deployment/mod.ts";
 import { refuseChanged, whileLocked } from "../../lib/deployment/edit/mod.ts";
-import { ConfigBootstrapperClient } from "../../lib/directory/mod.ts";
 import { refuseOtherKind, renderConfig } from "../../lib/visor/config/mod.ts";
 import {
   checkConfig,
@@ -28,16 +17,13 @@ import {
   resolveSettings,
   type SYSTEMS,
 } from "../../lib/visor/conf/mod.ts";
-import { withService } from "../_ask_service.ts";
-import type { PostQuantumOptions } from "../post_quantum_option.ts";
-import { DEPLOYMENT_VARIABLE } from "./_deployment_variable.ts";
 import { isStream, readConfigIfAny, refuseNoFile } from "./_file.ts";
+import { embeddedOf, servicesOf, type ServicesOptions } from "./_services.ts";
 
 /** The variable that names a SKYENV file. */
 const SKYENV_VARIABLE = "SKYENV";
 
-export interface GenOptions extends PostQuantumOptions {
-  readonly home?: string | undefined;
+export interface GenOptions extends ServicesOptions {
   readonly regen?: boolean | undefined;
   readonly retainhv?: boolean | undefined;
   readonly force?: boolean | undefined;
@@ -48,11 +34,8 @@ export interface GenOptions extends PostQuantumOptions {
   readonly sn?: boolean | undefined;
   /** No answer but the exit code. */
   readonly hide?: boolean | undefined;
-  /** Never the embedded deployment. */
-  readonly nodefaults?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
   readonly os?: typeof SYSTEMS[number] | undefined;
-  readonly timeout: number;
 }
 
 /** There is a configuration, and nobody said what shall become of it. */
@@ -94,13 +77,13 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
   const isWritten = options.stdout !== true;
   if (isWritten && old !== undefined && options.regen !== true) throw new ConfigExistsError(file);
   const raw = old === undefined || options.regen !== true ? undefined : parseConfigText(old.text, file);
-  if (raw !== undefined && options.sn !== true) refuseOtherKind(raw, file);
+  if (raw !== undefined) refuseOtherKind(raw, file, options.sn === true ? "a setup node" : "a visor");
   const names = options.sn === true
     ? { secret: "secret_key", public: "public_key" }
     : { secret: "sk", public: "pk" };
   const keptKey = raw && readSecretKey(new Fields(file, raw, ""), names);
   const secretKey = secretKeyOf(resolved) ?? keptKey ?? generateKeyPair(random).secretKey;
-  const { name, deployment } = await deploymentOf(io, options, resolved);
+  const { name, deployment } = await servicesOf(io, options, resolved, raw && { file, raw });
   const config = options.sn === true
     ? newSetupNodeConfig({ secretKey, settings: resolved.settings, deployment })
     : newConfig({
@@ -197,96 +180,4 @@ export class FaultySettingError extends CallerError {
       hint: remedy,
     });
   }
-}
-
-/** Every source of services was forbidden. */
-export class NoServicesError extends CallerError {
-  readonly code = "NO_SERVICES";
-}
-
-/** Of the files, of the configuration service, or embedded, in this order. */
-async function deploymentOf(
-  io: Io,
-  options: GenOptions,
-  resolved: ResolvedSettings,
-): Promise<{ name: string; deployment: Deployment }> {
-  const { svcconf, dmsgconf, nofetch, url } = resolved.settings;
-  if (svcconf !== undefined || dmsgconf !== undefined) {
-    const read = async (file: string | undefined) => file === undefined ? {} : await deploymentsIn(io, file);
-    const deployments = mergeDeployments(await read(svcconf), await read(dmsgconf));
-    return {
-      name: [svcconf, dmsgconf].filter((file) => file !== undefined).join(" and "),
-      ...oneOf(deployments, resolved),
-    };
-  }
-  const embedded = await embeddedOf(io, resolved);
-  if (nofetch === true) {
-    if (options.nodefaults !== true || io.env(DEPLOYMENT_VARIABLE)) return embedded;
-    throw new NoServicesError(
-      "Neither a file nor the configuration service may tell the services, nor the embedded data",
-      {
-        hint: "give --svcconf FILE, or leave out --nofetch or --nodefaults",
-      },
-    );
-  }
-  try {
-    // The test deployment is no network that a visor of this home is on: it is asked where it says that it is.
-    const addr = url ?? (resolved.settings.testenv === true ? embedded.deployment.conf : undefined);
-    const fetched = await fetchDeployment(io, {
-      ...options,
-      addr,
-      deployment: io.env(DEPLOYMENT_VARIABLE) || undefined,
-    });
-    const deployment = options.nodefaults === true ? fetched : completed(fetched, embedded.deployment);
-    return { name: "the configuration service", deployment };
-  } catch (error) {
-    io.signal.throwIfAborted();
-    if (options.nodefaults === true) throw error;
-    io.note(
-      `warning: the configuration service was not reached, so services are those of ${embedded.name}: ${
-        describeError(error)
-      }`,
-    );
-    return embedded;
-  }
-}
-
-async function fetchDeployment(
-  io: Io,
-  options: GenOptions & { readonly addr: string | undefined; readonly deployment: string | undefined },
-): Promise<Deployment> {
-  return await withService(
-    io,
-    options,
-    "conf",
-    (ask, signal) => new ConfigBootstrapperClient(ask).deployment({ signal }),
-  );
-}
-
-/** What an older service leaves out is taken over from the same deployment, and from no other. */
-function completed(fetched: Deployment, embedded: Deployment): Deployment {
-  const isSame = fetched.dmsgDiscovery === undefined
-    ? fetched.dmsgDiscoveryDmsg === embedded.dmsgDiscoveryDmsg
-    : fetched.dmsgDiscovery === embedded.dmsgDiscovery;
-  if (!isSame) return fetched;
-  return mergeDeployments({ [SOLE_NAME]: fetched }, { [SOLE_NAME]: embedded })[SOLE_NAME]!;
-}
-
-async function embeddedOf(
-  io: Io,
-  resolved: ResolvedSettings,
-): Promise<{ name: string; deployment: Deployment }> {
-  const file = io.env(DEPLOYMENT_VARIABLE) || undefined;
-  const deployments = file === undefined ? embeddedDeployments() : await deploymentsIn(io, file);
-  return { name: file ?? "the embedded deployment", ...oneOf(deployments, resolved) };
-}
-
-async function deploymentsIn(io: Io, file: string): Promise<Deployments> {
-  const { files } = await io.world();
-  return parseDeployments(new TextDecoder().decode(await files.read(file)), file);
-}
-
-function oneOf(deployments: Deployments, { settings }: ResolvedSettings): { deployment: Deployment } {
-  const wanted = settings.testenv === true ? "test" : "prod";
-  return { deployment: deployments[wanted] ?? Object.values(deployments)[0]! };
 }

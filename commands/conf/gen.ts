@@ -16,7 +16,7 @@ const SETTINGS: readonly (readonly [flags: string, about: string])[] = [
   ["-p, --pkg", "paths of a package: /opt/skywire and its like; the file is its skywire.json"],
   ["-u, --user", "paths of a user; the file is ~/skywire-config.json"],
   ["-o, --out <file>", "the file (default: visor.json in the home)"],
-  ["-a, --url <url>", "configuration service: http://host:port or dmsg://key (default: the deployment's)"],
+  ["-a, --url <url>", "configuration service: http://host:port or dmsg://key (default: the network's)"],
   ["-S, --svcconf <file>", "a deployment file in place of the configuration service"],
   ["-D, --dmsgconf <file>", "the same of 2024, with the services over dmsg"],
   ["--nofetch", "the embedded deployment, without asking"],
@@ -78,7 +78,8 @@ export function genCommand(io: Io): AnyCommand {
   const command = new Command("gen")
     .description(
       "Make a visor's configuration in Skywire's own format. Flags beat the environment, and that beats the file that " +
-        "$SKYENV names. Services are those that the configuration service tells, else the embedded ones.",
+        "$SKYENV names. Services are those that the configuration service tells, else the embedded ones; with -r those " +
+        "of the file's own network.",
     )
     .option(
       "-r, --regen",

@@ -76,6 +76,22 @@ export function keyOfDmsgUrl(url: string | undefined): PublicKey | undefined {
   return key === undefined ? undefined : parsePublicKey(key);
 }
 
+/** What tells networks apart. */
+export type Discovery = Pick<Deployment, "dmsgDiscovery" | "dmsgDiscoveryDmsg">;
+
+/** Whether both name one dmsg discovery: by its key where both have it, else by its URL. */
+export function isSameNetwork(one: Discovery, other: Discovery): boolean {
+  const [key, otherKey] = [keyOfDmsgUrl(one.dmsgDiscoveryDmsg), keyOfDmsgUrl(other.dmsgDiscoveryDmsg)];
+  if (key !== undefined && otherKey !== undefined) return key === otherKey;
+  const [url, otherUrl] = [one.dmsgDiscovery, other.dmsgDiscovery];
+  return url !== undefined && otherUrl !== undefined && URL.parse(url)?.href === URL.parse(otherUrl)?.href;
+}
+
+/** Whether it names a dmsg discovery: without one there is no network to join. */
+export function namesDiscovery({ dmsgDiscovery, dmsgDiscoveryDmsg }: Discovery): boolean {
+  return dmsgDiscovery !== undefined || dmsgDiscoveryDmsg !== undefined;
+}
+
 /**
  * The deployment whose discovery has `key`; of several with the same discovery `prod`, else the first.
  * Production and test of 2026 share their services.

@@ -65,7 +65,7 @@ export function networkOfFile(text: string, file: string, wanted: "prod" | "test
   const deployments = parseDeployments(text, file);
   const name = wanted in deployments ? wanted : Object.keys(deployments)[0];
   if (name === undefined) throw new NoDiscoveryError(file);
-  const network = toNetwork(name, deployments[name]!, file);
+  const network = networkOfDeployment(name, deployments[name]!, file);
   if (network.discoveryHttp === undefined && network.discoveryDmsg === undefined) {
     throw new NoDiscoveryError(file);
   }
@@ -83,7 +83,7 @@ export async function readNetworkFile(
 
 /** An embedded deployment. */
 export function embeddedNetwork(name: "prod" | "test" = "prod"): DmsgNetwork {
-  return toNetwork(name, embeddedDeployment(name), undefined);
+  return networkOfDeployment(name, embeddedDeployment(name));
 }
 
 /**
@@ -131,10 +131,12 @@ export type NetworkService = keyof typeof SERVICE_NAMES;
 /** The network that is meant has no such service. */
 export class NoServiceError extends CallerError {
   readonly code = "NO_SERVICE";
-  constructor(service: NetworkService, network: DmsgNetwork) {
-    super(`${network.file ?? `The ${network.name} deployment`} names no ${SERVICE_NAMES[service]}`, {
-      hint: "name it with --addr, or another network with --deployment",
-    });
+  constructor(
+    service: NetworkService,
+    network: DmsgNetwork,
+    { hint = "name it with --addr, or another network with --deployment" }: { readonly hint?: string } = {},
+  ) {
+    super(`${network.file ?? `The ${network.name} deployment`} names no ${SERVICE_NAMES[service]}`, { hint });
   }
 }
 
@@ -145,7 +147,8 @@ export function serviceOfNetwork(network: DmsgNetwork, service: NetworkService):
   return http === undefined && dmsg === undefined ? undefined : present({ http, dmsg });
 }
 
-function toNetwork(name: string, deployment: Deployment, file: string | undefined): DmsgNetwork {
+/** The network of a deployment of this name, which may be one of `file`. */
+export function networkOfDeployment(name: string, deployment: Deployment, file?: string): DmsgNetwork {
   const {
     dmsgServers,
     dmsgDiscovery,

@@ -7,9 +7,11 @@ import {
   DeploymentError,
   embeddedDeployment,
   embeddedDeployments,
+  isSameNetwork,
   keyOfDmsgUrl,
   LIST_MAX,
   mergeDeployments,
+  namesDiscovery,
   parseDeployments,
 } from "../../lib/deployment/mod.ts";
 
@@ -219,4 +221,30 @@ Deno.test("any text is a deployment file or a DeploymentError", () => {
     { seed: 1, numRuns: 300 },
   );
   assert.ok(refused > 50);
+});
+
+Deno.test("isSameNetwork() goes by the key of the discovery where both name it, else by its URL", () => {
+  const [one, other] = [`dmsg://${DISCOVERY_KEY}:80`, `dmsg://${KEY}:80`];
+  const url = "http://dmsgd.skywire.skycoin.com";
+  const cases: readonly [
+    Parameters<typeof isSameNetwork>[0],
+    Parameters<typeof isSameNetwork>[1],
+    boolean,
+  ][] = [
+    [{ dmsgDiscoveryDmsg: one }, { dmsgDiscoveryDmsg: `dmsg://${DISCOVERY_KEY}` }, true],
+    [{ dmsgDiscovery: url, dmsgDiscoveryDmsg: one }, { dmsgDiscovery: "x:", dmsgDiscoveryDmsg: one }, true],
+    [{ dmsgDiscovery: url, dmsgDiscoveryDmsg: one }, { dmsgDiscovery: url, dmsgDiscoveryDmsg: other }, false],
+    [{ dmsgDiscovery: url, dmsgDiscoveryDmsg: one }, { dmsgDiscovery: `${url}/` }, true],
+    [{ dmsgDiscovery: url }, { dmsgDiscovery: "http://another" }, false],
+    [{ dmsgDiscovery: url }, { dmsgDiscoveryDmsg: one }, false],
+    [{}, {}, false],
+  ];
+  for (const [a, b, isSame] of cases) {
+    assert.equal(isSameNetwork(a, b), isSame);
+    assert.equal(isSameNetwork(b, a), isSame);
+  }
+  assert.deepEqual(
+    [{}, { dmsgDiscovery: url }, { dmsgDiscoveryDmsg: one }].map(namesDiscovery),
+    [false, true, true],
+  );
 });

@@ -4,8 +4,8 @@
  * @module
  */
 import type { SecretKey } from "../../crypto/mod.ts";
-import type { Deployment } from "../../deployment/mod.ts";
-import { VISOR_FIELDS, type VisorField } from "./fields.ts";
+import { type Deployment, Fields, namesDiscovery, type Service } from "../../deployment/mod.ts";
+import { readField, VISOR_FIELDS, type VisorField } from "./fields.ts";
 import { type AppConfig, APPS_DEFAULT } from "./node_config.ts";
 
 /** Values of fields, as a file says them. */
@@ -72,6 +72,44 @@ export function valuesOfDeployment(deployment: Deployment, mode: ServiceMode = "
     survey_whitelist: [...surveyWhitelist],
     stun_servers: [...stunServers],
     ...(deployment.allowLoopbackAddresses === true ? { "transport.allow_loopback_addresses": true } : {}),
+  };
+}
+
+/**
+ * The services that a visor's or a route setup node's configuration names itself: the inverse of
+ * `valuesOfDeployment`. Undefined where it names neither a dmsg discovery nor a configuration service. Errors:
+ * `ConfigError`.
+ */
+export function namedServices(
+  raw: Readonly<Record<string, unknown>>,
+  file: string,
+): Deployment | undefined {
+  const ofSetupNode = raw["transport_discovery"];
+  const fields = new Fields(
+    file,
+    ofSetupNode === undefined ? raw : { ...raw, transport: { discovery: ofSetupNode } },
+    "",
+  );
+  const urls: { [url in Service | `${Service}Dmsg`]?: string } = {};
+  for (const [path, overDmsg, service] of SERVICE_FIELDS) {
+    const plain = readField(fields, path);
+    const isDmsg = plain?.startsWith("dmsg:") === true; // as files of 2024 have it
+    const dmsg = readField(fields, overDmsg) ?? (isDmsg ? plain : undefined);
+    if (plain !== undefined && !isDmsg) urls[service] = plain;
+    if (dmsg !== undefined) urls[`${service}Dmsg`] = dmsg;
+  }
+  if (!namesDiscovery(urls) && urls.conf === undefined && urls.confDmsg === undefined) return undefined;
+  return {
+    ...urls,
+    dmsgServers: readField(fields, "dmsg.servers").map((server) => ({
+      publicKey: server.static,
+      address: server["server.address"],
+    })),
+    transportSetup: readField(fields, "transport.transport_setup"),
+    routeSetupNodes: readField(fields, "routing.route_setup_nodes"),
+    surveyWhitelist: readField(fields, "survey_whitelist"),
+    stunServers: fields.words("stun_servers"),
+    ...(readField(fields, "transport.allow_loopback_addresses") ? { allowLoopbackAddresses: true } : {}),
   };
 }
 
