@@ -5,6 +5,9 @@
  *   2. a new session with each delegated server that has none
  *   3. error 202, with the causes
  *
+ * A destination that is a server has no client entry: it is asked over a session with it, and nobody else is
+ * (resolving-proxy.md 3).
+ *
  * @module
  */
 import {
@@ -119,7 +122,9 @@ export class Dialer {
       return false;
     };
     const first = sessions.live().filter((session) => delegated.includes(session.remote));
-    const others = sessions.live().filter((session) => !delegated.includes(session.remote));
+    const others = isServer(search.entry)
+      ? []
+      : sessions.live().filter((session) => !delegated.includes(session.remote));
     for (const session of [...first, ...others]) {
       if (session.isLive && isWanted(session.remote)) yield session;
       if (session.isLive) tried.add(session.remote); // else its server was not asked: perhaps a new session can
@@ -187,7 +192,7 @@ export class Dialer {
       ? 103
       : undefined;
     if (problem !== undefined) search.failures.push(new DmsgError(problem));
-    return entry?.client?.delegatedServers ?? [];
+    return isServer(entry) ? [key] : entry?.client?.delegatedServers ?? [];
   }
 
   async #attempt(
@@ -267,6 +272,11 @@ export class ForeignEntryError extends PeerError {
   constructor(readonly key: PublicKey) {
     super(`The entry that the discovery has of ${key} is not signed by it`);
   }
+}
+
+/** Of a server, and of nothing else. */
+function isServer(entry: Entry | undefined): boolean {
+  return entry?.server !== undefined && entry.client === undefined;
 }
 
 /** False also for a seeded entry, which is our own and never signed. */

@@ -8,6 +8,9 @@
  * A destination that is not here may be at a peer: S then asks its peers one by one, and B is the peer's session.
  * A request that came from a peer goes to no other peer: one hop at most (DS-8).
  *
+ * A destination that is S itself is answered here, where S listens on the port: S has no client entry, and whoever wants
+ * it asks over a session with it (resolving-proxy.md 3).
+ *
  * @module
  */
 import { describeError, type Log } from "../base/mod.ts";
@@ -16,6 +19,8 @@ import { type Clock, withTimeout } from "../runtime/mod.ts";
 import { ConnReader, ipBytes } from "../wire/mod.ts";
 import { spliceStreams, type YamuxStream } from "../yamux/mod.ts";
 import { LIVENESS_MARKER, readObject } from "./_exchange.ts";
+import { STREAM_HANDSHAKE_TIMEOUT_MS } from "./_initiate.ts";
+import type { OwnStreams } from "./_own_streams.ts";
 import { answerAnnounce } from "./_peer_announce.ts";
 import type { PeerLinks } from "./_peer_links.ts";
 import { DmsgError } from "./errors.ts";
@@ -48,6 +53,8 @@ export interface RelayOptions {
   readonly session: (key: PublicKey) => Session | undefined;
   /** Other servers; none: a server by itself. */
   readonly peers?: PeerLinks;
+  /** Streams to the server's own key; none: it takes none. */
+  readonly own?: OwnStreams;
   readonly signal: AbortSignal;
 }
 
@@ -108,7 +115,12 @@ async function answer(
     return undefined;
   }
   const caller: Caller = { stream, reader, from, signed, request };
-  const to = options.session(request.destination.publicKey);
+  const { publicKey, port } = request.destination;
+  if (publicKey === local.publicKey && options.own?.takes(port)) {
+    await answerOwn(caller, options.own, options);
+    return undefined;
+  }
+  const to = options.session(publicKey);
   if (to === undefined) return await forwardToPeer(caller, options);
   const place = peers?.isPeer(from) ? takePlace(from, peers) : undefined;
   try {
@@ -195,6 +207,19 @@ async function forward(
     onward.close();
     throw error;
   }
+}
+
+/** A stream to the server itself, to its end: where it came over a peer, it has a place so long. */
+async function answerOwn(
+  { stream, reader, from, signed, request }: Caller,
+  own: OwnStreams,
+  { clock, peers, signal }: RelayOptions,
+): Promise<void> {
+  using _place = peers?.isPeer(from) ? takePlace(from, peers) : undefined;
+  const limit = { what: `Stream request of ${from.remote}`, afterMs: STREAM_HANDSHAKE_TIMEOUT_MS, signal };
+  const asked = { stream, reader, session: from, signed, request };
+  await bounded(stream, clock, limit, () => own.accept(asked));
+  await stream.closed;
 }
 
 async function answerIpLookup(

@@ -4,7 +4,7 @@
  * @module
  */
 import { describeError, type Log, withPrefix } from "../base/mod.ts";
-import type { KeyPair } from "../crypto/mod.ts";
+import type { KeyPair, PublicKey } from "../crypto/mod.ts";
 import { kkResponder, noiseConn, PostQuantum, PqRequiredError } from "../noise/mod.ts";
 import { withTimeout, type World } from "../runtime/mod.ts";
 import { ConnReader, withDeadlines } from "../wire/mod.ts";
@@ -13,7 +13,14 @@ import { LIVENESS_MARKER, readObject } from "./_exchange.ts";
 import { STREAM_HANDSHAKE_TIMEOUT_MS } from "./_initiate.ts";
 import type { PortTable } from "./_port_table.ts";
 import { DmsgError } from "./errors.ts";
-import { checkStreamRequest, encodeStreamResponse, parseSignedObject, signObject } from "./objects.ts";
+import {
+  checkStreamRequest,
+  encodeStreamResponse,
+  parseSignedObject,
+  type SignedObject,
+  signObject,
+  type StreamRequest,
+} from "./objects.ts";
 import type { Session } from "./session.ts";
 import { DmsgStream } from "./stream.ts";
 
@@ -65,8 +72,6 @@ export async function respondToStream(
 }
 
 async function answer(stream: YamuxStream, session: Session, options: RespondOptions): Promise<void> {
-  const { world, local, log, ports, readIdleMs } = options;
-  const { postQuantum = new PostQuantum({ random: world.random, log }) } = options;
   const reader = new ConnReader(stream);
   const object = await readObject(reader, session.opener);
   if (object === undefined) {
@@ -76,6 +81,29 @@ async function answer(stream: YamuxStream, session: Session, options: RespondOpt
   }
   const signed = parseSignedObject(object);
   const request = checkStreamRequest(signed);
+  await acceptRequest({ stream, reader, session, signed, request }, session.remote, options);
+}
+
+/** A request for a stream that has come on a mux stream, and is good in itself. */
+export interface StreamAsked {
+  readonly stream: YamuxStream;
+  readonly reader: ConnReader;
+  readonly session: Session;
+  readonly signed: SignedObject;
+  readonly request: StreamRequest;
+}
+
+/**
+ * Answers a request, and hands the stream to the listener of its port; `server` is the one that carries it. Errors:
+ * DmsgError 303, 306 and 401, `PqRequiredError`, those of the handshake; nothing was answered then, or not all of it.
+ */
+export async function acceptRequest(
+  { stream, reader, session, signed, request }: StreamAsked,
+  server: PublicKey,
+  options: Omit<RespondOptions, "timeoutMs" | "signal">,
+): Promise<void> {
+  const { world, local, log, ports, readIdleMs } = options;
+  const { postQuantum = new PostQuantum({ random: world.random, log }) } = options;
   if (request.destination.publicKey !== local.publicKey) throw new DmsgError(303);
   const listener = ports.listener(request.destination.port);
   if (listener === undefined) throw new DmsgError(306);
@@ -102,7 +130,7 @@ async function answer(stream: YamuxStream, session: Session, options: RespondOpt
     const guarded = withDeadlines(conn, world.clock, { readIdleMs });
     const remote = { publicKey: result.remote, port: request.source.port };
     listener.deliver(
-      new DmsgStream(guarded, request.destination, remote, session.remote, hybrid.isHybrid),
+      new DmsgStream(guarded, request.destination, remote, server, hybrid.isHybrid),
     );
     delivered = true;
   } finally {

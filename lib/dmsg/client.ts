@@ -12,6 +12,7 @@ import { PostQuantum, type PostQuantumSettings } from "../noise/mod.ts";
 import type { World } from "../runtime/mod.ts";
 import { Dialer, type DialStreamOptions } from "./_dialer.ts";
 import { pingServer } from "./_liveness.ts";
+import { endOf } from "./_ended.ts";
 import { PortTable } from "./_port_table.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { respondToStream, STREAM_READ_IDLE_MS } from "./_respond.ts";
@@ -173,6 +174,11 @@ export class DmsgClient implements AsyncDisposable {
 
   get publicKey(): PublicKey {
     return this.local.publicKey;
+  }
+
+  /** Settles with the failure that ended the client, or undefined after an orderly close. */
+  get ended(): Promise<unknown> {
+    return endOf(this.#scope);
   }
 
   /** The clock that the client lives by. */

@@ -16,12 +16,16 @@ import {
   type SocketListener,
   type World,
 } from "../runtime/mod.ts";
+import { endOf } from "./_ended.ts";
+import { OwnStreams } from "./_own_streams.ts";
 import { PeerLinks, type PeerLinkStatus, type PeerSettings } from "./_peer_links.ts";
 import { EntryPublisher, type PublisherStatus } from "./_publisher.ts";
 import { PublisherGroup } from "./_publisher_group.ts";
 import { relayStream } from "./_relay.ts";
+import { STREAM_READ_IDLE_MS } from "./_respond.ts";
 import type { YamuxStream } from "../yamux/mod.ts";
 import type { Discovery } from "./discovery.ts";
+import type { Listener } from "./listener.ts";
 import { acceptSession, type Session, type SessionStatus } from "./session.ts";
 
 export { PEER_LINKS_MAX, type PeerLinkStatus, type PeerServer, type PeerSettings } from "./_peer_links.ts";
@@ -93,6 +97,7 @@ export class DmsgServer implements AsyncDisposable {
   readonly #sessions = new Map<PublicKey, Session>();
   readonly #relaying = new Set<Promise<void>>();
   readonly #peers: PeerLinks;
+  readonly #own: OwnStreams;
   /** Connections whose handshake is under way, oldest first, with the time at which each was accepted. */
   readonly #handshakes = new Map<SocketConn, number>();
   #handshakeEnded: (() => void) | undefined;
@@ -109,6 +114,14 @@ export class DmsgServer implements AsyncDisposable {
       ...options.postQuantum,
       random: options.world.random,
       log: this.#log,
+    });
+    this.#own = new OwnStreams({
+      world: options.world,
+      local: this.local,
+      log: this.#log,
+      postQuantum: this.#postQuantum,
+      readIdleMs: STREAM_READ_IDLE_MS,
+      scope: this.#scope,
     });
     this.#peers = new PeerLinks({
       world: options.world,
@@ -140,13 +153,17 @@ export class DmsgServer implements AsyncDisposable {
     return listener.address;
   }
 
+  /**
+   * Takes streams to the server's own key on a dmsg port: of its clients, and of what peers forward. Errors: 400 when
+   * the port is taken, 200 when the server has ended.
+   */
+  listenOn(port: number): Listener {
+    return this.#own.listen(port);
+  }
+
   /** Settles with the failure that ended the data plane, or undefined after an orderly close. */
   get ended(): Promise<unknown> {
-    const { signal } = this.#scope;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve(this.#scope.failure);
-      signal.addEventListener("abort", () => resolve(this.#scope.failure), { once: true });
-    });
+    return endOf(this.#scope);
   }
 
   get publicKey(): PublicKey {
@@ -300,6 +317,7 @@ export class DmsgServer implements AsyncDisposable {
       log: this.#log,
       session: (key) => this.#sessions.get(key),
       peers: this.#peers,
+      own: this.#own,
       signal,
     }).finally(() => this.#relaying.delete(relayed));
     this.#relaying.add(relayed);
