@@ -1,14 +1,22 @@
 /** SV-5 over dmsg: every service, the setup node, a dmsg server and visors, asked by whom they trust and by others. */
 import assert from "node:assert/strict";
 import { LogRing, logTo, silentLog } from "../../lib/base/mod.ts";
-import { keyPairFromSeed, type PublicKey } from "../../lib/crypto/mod.ts";
-import { joinNetwork, renderDeploymentFile } from "../../lib/directory/mod.ts";
+import { type KeyPair, keyPairFromSeed, type PublicKey } from "../../lib/crypto/mod.ts";
+import {
+  joinNetwork,
+  type KnownServer,
+  networkOfFile,
+  renderDeploymentFile,
+} from "../../lib/directory/mod.ts";
+import type { World } from "../../lib/runtime/mod.ts";
 import { parseDmsgServerConfig, runDmsgServer } from "../../lib/services/dmsg_server/mod.ts";
 import { attachService } from "../../lib/services/hosting/mod.ts";
 import { runSetupNode } from "../../lib/services/setup_node/mod.ts";
 import { runTransportDiscovery } from "../../lib/services/transport_discovery/mod.ts";
 import { HttpClient } from "../../lib/http/mod.ts";
+import { withSimulation } from "../support/world.ts";
 import { type Fleet, keyOf, withFleet } from "../visor/_fleet.ts";
+import { HOST, planOf, startAssembly, until } from "./assembly/support.ts";
 import { inNet, key, pair, PORT } from "./dmsg_server/support.ts";
 
 const keysOf = (name: string) => keyPairFromSeed(new TextEncoder().encode(name));
@@ -64,9 +72,8 @@ Deno.test("SV-5: services and a setup node open their debug endpoints to the dep
 Deno.test("SV-5: services of a deployment without a whitelist, and its visors, refuse strangers", () =>
   withFleet(381, ["A", "B"], async (fleet) => {
     await fleet.sleep(5_000);
-    const keys = fleet.network.services().filter(({ name }) => !name.startsWith("dmsg-server"))
-      .map(({ publicKey }) => publicKey as PublicKey);
-    assert(keys.length >= 5);
+    const keys = fleet.network.services().map(({ publicKey }) => publicKey as PublicKey);
+    assert(keys.length >= 6);
     let refused = 0;
     for (const key of [...keys, keyOf("A")]) {
       const [status, text] = await asked(fleet, "B", key, "/debug/log");
@@ -101,8 +108,7 @@ Deno.test("SV-5: a visor's log and profiles are for the keys of its survey white
     );
   }, { configs: { B: { survey_whitelist: [keyOf("A")] } } }));
 
-Deno.test("a deployment file says who is in the survey whitelist, and keeps it", async () => {
-  const { networkOfFile } = await import("../../lib/directory/mod.ts");
+Deno.test("a deployment file says who is in the survey whitelist, and keeps it", () => {
   const key = keyOf("A");
   const text = JSON.stringify({
     local: { dmsg_discovery: "http://127.0.0.1:1", dmsg_servers: [], survey_whitelist: [key] },
@@ -112,55 +118,116 @@ Deno.test("a deployment file says who is in the survey whitelist, and keeps it",
   assert.deepEqual(networkOfFile(renderDeploymentFile(network), "again.json").surveyWhitelist, [key]);
 });
 
-Deno.test("SV-5: a dmsg server that is on dmsg itself has them on its own port 80, beside its health", () =>
-  inNet(383, async (net) => {
-    const reader = pair("reader");
-    const stranger = pair("stranger");
-    const ring = new LogRing();
-    await using _discovery = await net.discovery("dd", ["s1"]);
-    const config = parseDmsgServerConfig(
-      JSON.stringify({
-        public_address: `s1:${PORT}`,
-        health_endpoint_address: "none",
-        discovery_dmsg: `dmsg://${key("dd")}:80`,
-        survey_whitelist: [reader.publicKey],
-      }),
-      "server.json",
-    );
-    const running = await runDmsgServer({
-      world: net.world("s1"),
-      log: logTo(({ message }) => ring.push(message), () => 0, undefined, ring),
-      keys: pair("s1"),
-      version: "1",
-      config,
-    });
-    await net.registered(running, 120_000);
-    for (const [local, status] of [[reader, 200], [stranger, 401]] as const) {
-      const client = joinNetwork({
-        world: net.world("observer"),
-        local,
-        network: {
-          name: "net",
-          file: undefined,
-          servers: [{ publicKey: key("s1"), address: `s1:${PORT}` }],
-          discoveryHttp: "http://dd:9090",
-          discoveryDmsg: undefined,
-        },
-        log: silentLog,
-        userAgent: "skyctl/1",
-        publish: false,
+/** What a client of this key is answered by the dmsg server `server`, which it finds in a deployment's discovery. */
+async function askedServer(
+  world: World,
+  local: KeyPair,
+  { server, through, discovery }: {
+    readonly server: PublicKey;
+    readonly through: KnownServer;
+    readonly discovery: string;
+  },
+): Promise<AsyncDisposable & { ask(path: string): Promise<[number, string]> }> {
+  const client = joinNetwork({
+    world,
+    local,
+    network: {
+      name: "net",
+      file: undefined,
+      servers: [through],
+      discoveryHttp: discovery,
+      discoveryDmsg: undefined,
+    },
+    log: silentLog,
+    userAgent: "skyctl/1",
+    publish: false,
+    sessionsMin: 1,
+  });
+  await client.dmsg.whenReady();
+  return {
+    async ask(path) {
+      const response = await client.http.send({ url: `http://${server}${path}` });
+      return [response.status, await response.text(1 << 20)];
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+}
+
+for (
+  const [index, [registration, whitelist]] of ([
+    ["dmsg", [key("reader")]],
+    ["http", [key("reader")]],
+    ["http", []],
+  ] as const).entries()
+) {
+  const whom = whitelist.length === 0 ? "itself alone" : "whom it trusts";
+  Deno.test(`SV-5: a dmsg server that registers over ${registration} has them on its own port 80 for ${whom}, beside its health`, () =>
+    inNet(383 + index, async (net) => {
+      const ring = new LogRing();
+      await using _discovery = await net.discovery("dd", ["s1"]);
+      await using _through = await net.server("s2", {
+        discovery: "http://dd:9090",
+        registration: "http",
       });
-      await client.dmsg.whenReady();
-      const ask = async (path: string) => {
-        const response = await client.http.send({ url: `http://${key("s1")}${path}` });
-        return [response.status, await response.text(1 << 20)] as const;
-      };
-      const [code, text] = await ask("/debug/log");
-      assert.equal(code, status);
-      assert.match(text, status === 200 ? /Session established/ : /^401 Unauthorized$/);
-      assert.equal((await ask("/debug/pprof/heap"))[0], status);
-      assert.equal((await ask("/health"))[0], 200);
-      await client.close();
-    }
-    await running.close();
+      const config = parseDmsgServerConfig(
+        JSON.stringify({
+          public_address: `s1:${PORT}`,
+          health_endpoint_address: "none",
+          discovery: "http://dd:9090",
+          discovery_dmsg: `dmsg://${key("dd")}:80`,
+          registration,
+          survey_whitelist: whitelist,
+        }),
+        "server.json",
+      );
+      const running = await runDmsgServer({
+        world: net.world("s1"),
+        log: logTo(({ message }) => ring.push(message), () => 0, undefined, ring),
+        keys: pair("s1"),
+        version: "1",
+        config,
+      });
+      await net.registered(running, 120_000);
+      const isTrusted = (by: PublicKey) => by === key("s1") || whitelist.some((listed) => listed === by);
+      let refusals = 0;
+      for (const by of ["reader", "stranger", ...(registration === "http" ? ["s1"] : [])]) {
+        await using asker = await askedServer(net.world("observer"), pair(by), {
+          server: key("s1"),
+          through: { publicKey: key("s2"), address: `s2:${PORT}` },
+          discovery: "http://dd:9090",
+        });
+        const [code, text] = await asker.ask("/debug/log");
+        if (isTrusted(key(by))) assert.match(text, /Session established/);
+        else assert.deepEqual([code, text, ++refusals], [401, "401 Unauthorized", refusals]);
+        assert.equal((await asker.ask("/debug/pprof/heap"))[0], isTrusted(key(by)) ? 200 : 401);
+        const [status, health] = await asker.ask("/health");
+        assert.deepEqual([status, JSON.parse(health).public_key], [200, key("s1")]);
+      }
+      assert.equal(refusals, whitelist.length === 0 ? 2 : 1);
+      await running.close();
+    }));
+}
+
+Deno.test("SV-5: the dmsg servers of an assembly are asked like its services, and by the same whitelist", () =>
+  withSimulation(386, async (simulation) => {
+    const world = simulation.node("core", { address: HOST });
+    const observer = simulation.node("observer");
+    await simulation.run(async () => {
+      const plan = planOf(["dmsg-discovery", "dmsg-server"]);
+      await using assembly = await startAssembly(world, plan, { surveyWhitelist: [key("reader")] });
+      await until(world, () => assembly.services.every((service) => service.isReady()), 60_000);
+      const { discoveryHttp, servers } = networkOfFile(assembly.deployment, "deployment.json");
+      assert.ok(servers.length > 0);
+      for (const { publicKey } of servers) {
+        for (const [by, status] of [["reader", 200], ["stranger", 401]] as const) {
+          await using asker = await askedServer(observer, pair(by), {
+            server: publicKey,
+            through: servers[0]!,
+            discovery: discoveryHttp!,
+          });
+          assert.equal((await asker.ask("/debug/log"))[0], status, by);
+          assert.equal((await asker.ask("/health"))[0], 200);
+        }
+      }
+    });
   }));

@@ -1,5 +1,6 @@
 /**
- * A dmsg server that runs: sessions, registration, `/health`, and on dmsg port 80 the debug endpoints besides (SV-5).
+ * A dmsg server that runs: sessions, registration, `/health`, and on its own dmsg port 80 the debug endpoints besides
+ * (SV-5), however it registers.
  *
  * @module
  */
@@ -7,16 +8,24 @@ import { ConnClosedError, type Log } from "../../base/mod.ts";
 import type { KeyPair } from "../../crypto/mod.ts";
 import { askOver, tcpHttpClient } from "../../directory/mod.ts";
 import {
-  type DmsgClient,
   DmsgServer,
+  HTTP_PORT,
   HttpDiscovery,
   type Registration,
+  renderDmsgAddress,
   type SessionStatus,
+  withDebug,
 } from "../../dmsg/mod.ts";
-import { type HttpClient, type HttpServer, type RawHandler, serveHttp } from "../../http/mod.ts";
+import {
+  type HttpClient,
+  type HttpServer,
+  type RawHandler,
+  serveHttp,
+  serveHttpOver,
+} from "../../http/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
 import type { SocketAddress, World } from "../../runtime/mod.ts";
-import { noticed, serveOverDmsg } from "../hosting/mod.ts";
+import { CLOSE_REQUESTS_MS, HANDLER_END_MS, noticed } from "../hosting/mod.ts";
 import type { DmsgServerConfig } from "./config.ts";
 import { checkServerDeployments } from "./deployments.ts";
 import { startTransit } from "./transit.ts";
@@ -65,13 +74,11 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
     postQuantum,
   });
   const handler = healthHandler(server, { startedAtMs, version });
-  const { surveyWhitelist } = config;
-  const { client } = registrar;
-  const side = client && serveOverDmsg({ client, world, handler, log, surveyWhitelist });
+  const pages = servePages(server, handler, options);
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= (async () => {
-      await side?.[Symbol.asyncDispose]();
+      await pages.close(); // over sessions that are still there
       await server.close(); // first: it takes the entries back over the registrar's clients
       await registrar[Symbol.asyncDispose]();
       await http?.close();
@@ -94,10 +101,9 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
       ...(healthEnded === undefined
         ? []
         : [healthEnded.then(() => planeEnded("The HTTP server of /health"))]),
-      ...(side === undefined ? [] : [
-        // An orderly close ends it first, and is told by the server's own end.
-        side.closed.then(() => closing === undefined ? planeEnded("The dmsg side") : server.ended),
-      ]),
+      ...(registrar.ended === undefined
+        ? []
+        : [registrar.ended.then((cause) => planeEnded("The dmsg side", cause))]),
     ]);
     const transitSessions = () => registrar.sessions();
     return { server, address, health, transitSessions, ended, close, [Symbol.asyncDispose]: close };
@@ -111,8 +117,8 @@ export async function runDmsgServer(options: RunDmsgServerOptions): Promise<Runn
 interface Registrar extends AsyncDisposable {
   readonly registrations: readonly Registration[];
   sessions(): SessionStatus[];
-  /** Has the server's key; absent when the server is not on dmsg itself. */
-  readonly client?: DmsgClient;
+  /** The end of the client over which it registers; absent when it registers over HTTP. */
+  readonly ended?: Promise<unknown>;
 }
 
 function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDmsgServerOptions): Registrar {
@@ -128,7 +134,7 @@ function dmsgRegistrar({ world, log, config, keys, version, postQuantum }: RunDm
   });
   return {
     registrations: transit.registrations,
-    client: transit.client,
+    ended: transit.client.ended,
     sessions: () => transit.client.sessions(),
     [Symbol.asyncDispose]: () => transit[Symbol.asyncDispose](),
   };
@@ -156,8 +162,23 @@ function httpRegistrar({ world, log, config, version }: RunDmsgServerOptions): R
   };
 }
 
-function planeEnded(plane: string): ConnClosedError {
-  return new ConnClosedError(undefined, `${plane} ended by itself`);
+function planeEnded(plane: string, cause?: unknown): ConnClosedError {
+  return new ConnClosedError(cause, `${plane} ended by itself`);
+}
+
+/** On the server's own key: the debug endpoints for whom its whitelist names, the rest for everybody. */
+function servePages(
+  server: DmsgServer,
+  handler: RawHandler,
+  { world, log, keys, config }: RunDmsgServerOptions,
+): HttpServer {
+  const trusted = { own: keys.publicKey, whitelist: new Set(config.surveyWhitelist) };
+  return serveHttpOver(
+    server.listenOn(HTTP_PORT),
+    { raw: withDebug(handler, { world, log, ...trusted }) },
+    ({ remote }) => renderDmsgAddress(remote),
+    { world, log, closeMs: CLOSE_REQUESTS_MS, handlerEndMs: HANDLER_END_MS },
+  );
 }
 
 /** 503 once sessions are accepted no more: never healthy over a dead data plane (DS-7). */
