@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Conn, TimedOutError } from "../base/mod.ts";
+import { type Conn, shellWord, TimedOutError } from "../base/mod.ts";
 import { bodyLines, HttpClient, type HttpResponse } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
@@ -22,6 +22,19 @@ import { z } from "zod";
 
 /** One call, its answer included. Calls that reach into the network need more than a look at memory. */
 export const CONTROL_TIMEOUT_MS = 60_000;
+/** A call that the visor answers from memory: a process that takes longer is stopped, or busy with one thing. */
+export const MEMORY_CALL_TIMEOUT_MS = 10_000;
+const FROM_MEMORY: ReadonlySet<ControlName> = new Set<ControlName>([
+  "status",
+  "stop",
+  "dmsgSessions",
+  "transports",
+  "routeRules",
+  "routeGroups",
+  "visorUptime",
+  "counters",
+  "apps",
+]);
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
 const errorBody = z.object({
@@ -64,7 +77,7 @@ export class ControlClient {
     return new ControlClient(await readControlFile(world.files, home), home, world);
   }
 
-  /** One call. Errors: `NoVisorError` when nobody answers, `ControlError`, `ControlAnswerError`, timed out. */
+  /** One call. Errors: `NoVisorError` when nobody answers, `ControlError`, `ControlAnswerError`, `TimedOutError`. */
   async call<Name extends ControlName>(
     name: Name,
     input: ControlInput<Name>,
@@ -73,8 +86,9 @@ export class ControlClient {
     const { method, path, output } = CONTROL_CALLS[name];
     const query = method === "GET" ? new URLSearchParams(input as Record<string, string>).toString() : "";
     const url = this.#origin + path + (query === "" ? "" : `?${query}`);
-    const limit = { what: `Call ${name} of the visor`, afterMs: CONTROL_TIMEOUT_MS, signal };
-    return await withTimeout(this.#world.clock, limit, async (ended) => {
+    const what = `Call ${name} of the visor`;
+    const afterMs = FROM_MEMORY.has(name) ? MEMORY_CALL_TIMEOUT_MS : CONTROL_TIMEOUT_MS;
+    const answered = withTimeout(this.#world.clock, { what, afterMs, signal }, async (ended) => {
       const response = await this.#http.send({
         url,
         method,
@@ -89,6 +103,12 @@ export class ControlClient {
         hint: "stop it, and run one of this version",
       });
     });
+    try {
+      return await answered;
+    } catch (error) {
+      if (!(error instanceof TimedOutError) || signal?.aborted) throw error;
+      throw new TimedOutError(what, afterMs, { hint: `skyctl visor doctor --home ${shellWord(this.#home)}` });
+    }
   }
 
   /**
