@@ -3,7 +3,13 @@ import type { Io } from "../../lib/cli/mod.ts";
 import { renderTable } from "../../lib/cli/table.ts";
 import { readNetworkFile } from "../../lib/directory/mod.ts";
 import { renderConfig } from "../../lib/visor/config/mod.ts";
-import { type Origin, showConfig, type ShownField, UnknownFieldError } from "../../lib/visor/conf/mod.ts";
+import {
+  fieldsAt,
+  type Origin,
+  showConfig,
+  type ShownField,
+  UnknownFieldError,
+} from "../../lib/visor/conf/mod.ts";
 import { configFileOf, type ConfigFileOptions, readConfigIfAny } from "./_file.ts";
 import { previewOf } from "./_gen.ts";
 
@@ -56,7 +62,7 @@ function originOf(origins: ReadonlyMap<string, Origin>, { field }: ShownField): 
 function choose(fields: readonly ShownField[], wanted: readonly string[], isAll: boolean): ShownField[] {
   if (wanted.length === 0) return fields.filter(({ isUsed }) => isAll || isUsed);
   return wanted.flatMap((name) => {
-    const within = fields.filter(({ field }) => field === name || field.startsWith(`${name}.`));
+    const within = fieldsAt(fields, name);
     if (within.length === 0) throw new UnknownFieldError(name);
     return within;
   });

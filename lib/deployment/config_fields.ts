@@ -41,7 +41,8 @@ export function parseJsonText(text: string, file: string): unknown {
     return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {
     // The parser's own message may quote the secret key.
-    throw new ConfigError(file, "", `it is not JSON${placeOfProblem(text)}`, {
+    const problem = text.trim() === "" ? "it is empty" : `it is not JSON${placeOfProblem(text)}`;
+    throw new ConfigError(file, "", problem, {
       hint: "correct it, or move it away and start again to have a new one made",
     });
   }

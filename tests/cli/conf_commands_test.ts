@@ -225,7 +225,17 @@ Deno.test("conf show, set and check on a recorded file of Skywire's: values, one
     assert(!all.stdout.includes(JSON.parse(SAMPLE).sk));
     const flagged = await run("conf", "show", "log_level", "--log-level", "debug", "--origin");
     assert.match(flagged.stdout, /log_level\s+flag\s+debug/);
-    assert.equal((await run("conf", "show", "nothing")).code, 2);
+    const nothing = await run("conf", "show", "nothing");
+    assert.deepEqual([nothing.code, nothing.stderr], [
+      2,
+      `Error: No field is called "nothing"\nHint: skyctl conf show --all lists the fields\n`,
+    ]);
+    assert.match((await run("conf", "show", "launcher.apps[2].name")).stdout, /\[2\]\.name +skysocks\n$/);
+    const beyond = await run("conf", "show", "launcher.apps[9]");
+    assert.match(
+      beyond.stderr,
+      /^Error: No field is called "launcher\.apps\[9\]"\nHint: is launcher\.apps mea/,
+    );
     const set = await run("conf", "set", "dmsg.sessions_count", "5");
     assert.equal(set.stdout, `dmsg.sessions_count is 5 now in ${FILE}, was 2\n`);
     assert.match(set.stderr, /^a running visor takes it at its next start: skyctl visor stop/);

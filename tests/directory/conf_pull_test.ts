@@ -257,7 +257,7 @@ Deno.test("confPull() of a file without a list, of no JSON, or of none at all as
       const [path, content, kind, message] of [
         ["/none.json", "{}\n", NoServerArrayError, "no dmsg_servers array found in /none.json"],
         ["/broken.json", '{"dmsg_servers": [', ConfigError, /^\/broken\.json: it is not JSON/],
-        ["/empty.json", "", ConfigError, /^\/empty\.json: it is not JSON/],
+        ["/empty.json", "", ConfigError, /^\/empty\.json: it is empty$/],
       ] as const
     ) {
       await world.files.write(path, utf8(content));

@@ -13,9 +13,13 @@ import {
   parseVisorConfig,
   pathIn,
   readAt,
+  readField,
   refuseOtherKind,
+  SERVICE_INTERVAL_MS_DEFAULT,
+  SERVICE_INTERVAL_MS_MIN,
   type VisorConfig,
 } from "../config/mod.ts";
+import { PRESENCE_LIFE_MS } from "../doctor/mod.ts";
 import { isObject, leavesOf, nearestField, rowOf, TABLE } from "./known_fields.ts";
 
 /** One thing that is wrong, or may be. */
@@ -184,6 +188,7 @@ function* betweenFields(config: VisorConfig, file: string, mode: number): Genera
       remedy: `skyctl conf set transport.stcpr_port 0${inFile(file)}`,
     };
   }
+  yield* intervalOf(config, file);
   for (const [index, { type }] of node.persistentTransports.entries()) {
     if (BUILT_IN.includes(type)) continue;
     const why = NETWORK_TRANSPORT_TYPES.includes(type) ? "is not built in" : "is no type of a transport";
@@ -220,6 +225,24 @@ function* betweenFields(config: VisorConfig, file: string, mode: number): Genera
       };
     }
   }
+}
+
+/** What a registration does not go by, or not in time: the visor starts with it all the same. */
+function* intervalOf({ raw }: VisorConfig, file: string): Generator<Finding> {
+  const field = "launcher.heartbeat_interval";
+  const ms = readField(new Fields(file, raw, ""), field);
+  const isTooLong = ms >= PRESENCE_LIFE_MS;
+  if (!isTooLong && (ms === 0 || ms >= SERVICE_INTERVAL_MS_MIN)) return; // 0 is the default
+  const { heartbeat_interval: said } = raw["launcher"] as Readonly<Record<string, unknown>>;
+  const why = isTooLong
+    ? `the service discovery forgets a service after ${PRESENCE_LIFE_MS / 1_000}s`
+    : `the visor registers every ${SERVICE_INTERVAL_MS_MIN / 1_000}s all the same`;
+  yield {
+    severity: "warning",
+    field,
+    problem: `value ${JSON.stringify(said)}: ${why}`,
+    remedy: `skyctl conf set ${field} ${SERVICE_INTERVAL_MS_DEFAULT / 1_000}s${inFile(file)}`,
+  };
 }
 
 /** JSON lets a name stand twice in an object; every program takes the last, and nobody sees that. */

@@ -22,12 +22,11 @@ const NO_PUBLIC_KEY = "0".repeat(66);
 /** No field has this name. */
 export class UnknownFieldError extends CallerError {
   readonly code = "UNKNOWN_FIELD";
-  constructor(readonly field: string) {
+  /** `otherwise` is the hint where no name is near. */
+  constructor(readonly field: string, otherwise = "skyctl conf show --all lists the fields") {
     const meant = nearestField(field);
     super(`No field is called ${JSON.stringify(field.slice(0, 200))}`, {
-      hint: meant === undefined
-        ? "skyctl conf show --all lists the fields; --force sets any"
-        : `is ${meant} meant?`,
+      hint: meant === undefined || meant === field ? otherwise : `is ${meant} meant?`,
     });
   }
 }
@@ -61,7 +60,9 @@ export function setField(
   const field = pathIn(raw, named);
   const path = parseJsonPath(field);
   const row = rowOf(field);
-  if (path === undefined || (row === undefined && !force)) throw new UnknownFieldError(named);
+  if (path === undefined || (row === undefined && !force)) {
+    throw new UnknownFieldError(named, "skyctl conf show --all lists the fields; --force sets any");
+  }
   const value = (row?.type ?? whatever()).fromText(given);
   if (value === undefined) {
     const isHidden = row?.type.isSecret === true || SECRET_SHAPE.test(given) || namesPasscode(given);

@@ -4,11 +4,12 @@
  * @module
  */
 import { parseConfigText, splitWords } from "../../deployment/mod.ts";
+import { parseJsonPath } from "../../deployment/edit/mod.ts";
 import type { DmsgNetwork, ServiceAddress } from "../../directory/mod.ts";
 import { shownArguments } from "../apps/mod.ts";
 import { parseVisorConfig, pathIn } from "../config/mod.ts";
 import { networkOfConfig } from "../deployment.ts";
-import { isObject, leavesOf, rowOf, TABLE } from "./known_fields.ts";
+import { currentName, isObject, leavesOf, rowOf, TABLE } from "./known_fields.ts";
 
 /** Where a value came from. Later ones win over earlier ones. */
 export const ORIGINS = ["default", "deployment", "file", "SKYENV", "environment", "flag"] as const;
@@ -68,6 +69,31 @@ export function showConfig(
     shown.push({ field, value: shownValue(field, value), origin: "file", isUsed: false });
   }
   return shown;
+}
+
+/**
+ * What a path names as people write it: the fields at and below it, else the part of one that it leads to
+ * (`launcher.apps[0].port`), else a field with what holds without it. Empty: nothing is called so.
+ */
+export function fieldsAt(fields: readonly ShownField[], named: string): ShownField[] {
+  const name = currentName(named);
+  const within = fields.filter(({ field }) => `${currentName(field)}.`.startsWith(`${name}.`));
+  if (within.length > 0) return within;
+  const row = rowOf(name);
+  const field = fields.map(({ field }) => currentName(field)).find((around) =>
+    name.startsWith(around) && /^[.[]/.test(name.slice(around.length))
+  );
+  const byDefault: ShownField[] = row === undefined
+    ? []
+    : [{ field: named, value: row.type.absent ?? null, origin: "default", isUsed: row.isUsed }];
+  if (field === undefined) return Object.hasOwn(TABLE, name) ? byDefault : [];
+  const [path, before] = [parseJsonPath(name), parseJsonPath(field)];
+  if (path === undefined || before === undefined) return [];
+  const around = fields.find((each) => currentName(each.field) === field)!;
+  const rest = path.slice(before.length);
+  const value = valueAt(around.value, rest);
+  if (value !== undefined) return [{ ...around, field: named, value }];
+  return isObject(valueAt(around.value, rest.slice(0, -1))) ? byDefault : []; // the item is there
 }
 
 /** Null and empty texts say nothing: the default holds. */

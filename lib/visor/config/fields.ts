@@ -231,7 +231,7 @@ export const VISOR_FIELDS = {
   "launcher.display_node_ip": used(flag(), "the service discovery shows its addresses to everybody", false),
   "launcher.heartbeat_interval": used(
     period("90s", SERVICE_INTERVAL_MS_DEFAULT),
-    "between two registrations at the service discovery; at least 5s",
+    "between two registrations at the service discovery: from 5s to below 300s",
   ),
 
   survey_whitelist: used(keys(), "who may read log, uptime and survey over dmsg port 80"),

@@ -304,6 +304,30 @@ Deno.test("checkConfig(): pk is the one of sk, or the command that makes it so i
   assert(!secret!.includes(base.sk));
 });
 
+Deno.test("checkConfig() says of an interval which one holds, or that it is too long; setField() refuses both", () => {
+  const problem = (heartbeat_interval: unknown) =>
+    check({ launcher: { heartbeat_interval } }).map(({ severity, problem }) => `${severity}: ${problem}`);
+  const [short, long] = [
+    "the visor registers every 5s all the same",
+    "the service discovery forgets a service after 300s",
+  ];
+  assert.deepEqual(problem("1ns"), [`warning: value "1ns": ${short}`]);
+  assert.deepEqual(problem(4_999_000_000), [`warning: value 4999000000: ${short}`]);
+  assert.deepEqual(problem("500h"), [`warning: value "500h": ${long}`]);
+  assert.deepEqual(problem("5m"), [`warning: value "5m": ${long}`]);
+  for (const good of [0, "0s", "", null, "5s", "90s", "4m59s"]) {
+    assert.deepEqual(problem(good), [], `${good}`);
+  }
+  for (const given of ["1ns", "500h"]) {
+    const [{ remedy } = assert.fail()] = check({ launcher: { heartbeat_interval: given } });
+    assert.equal(remedy, "skyctl conf set launcher.heartbeat_interval 90s -c v.json");
+    assert.throws(
+      () => setField(JSON.stringify(base), "v.json", { field: "launcher.heartbeat_interval", given }),
+      (error) => error instanceof ConfigError && error.hint === remedy,
+    );
+  }
+});
+
 /** What is in the file, and what it is called. */
 const OTHERS: readonly (readonly [name: string, content: object, kind: RegExp])[] = [
   ["a bare deployment", { dmsg_discovery: "http://127.0.0.1:1", dmsg_servers: [] }, /a deployment file/],

@@ -236,6 +236,11 @@ Deno.test("setField() of a field that nobody knows needs to be told so, and says
     assert.equal(error.hint, "is dmsg.sessions_count meant?");
     return true;
   });
+  assert.throws(() => set("mine.own", "3"), (error) => {
+    assert(error instanceof UnknownFieldError);
+    assert.equal(error.hint, "skyctl conf show --all lists the fields; --force sets any");
+    return true;
+  });
   const forced = (given: string) => JSON.parse(set("mine.own", given, SAMPLE, true).text).mine.own;
   assert.deepEqual(["3", "[1]", "text", '"3"'].map(forced), [3, [1], "text", "3"]);
 });

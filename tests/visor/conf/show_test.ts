@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../../lib/crypto/mod.ts";
 import { ConfigError } from "../../../lib/deployment/mod.ts";
 import { networkOfFile } from "../../../lib/directory/mod.ts";
-import { showConfig, shownAt, shownValue } from "../../../lib/visor/conf/mod.ts";
+import { fieldsAt, showConfig, shownAt, shownValue } from "../../../lib/visor/conf/mod.ts";
 import { VISOR_FIELDS } from "../../../lib/visor/config/mod.ts";
 
 const { secretKey, publicKey } = keyPairFromSeed(new TextEncoder().encode("shown"));
@@ -146,4 +146,49 @@ Deno.test("shownAt() shows a part as the whole would be shown", () => {
     null,
     null,
   ]);
+});
+
+Deno.test("fieldsAt() gives the fields that a path names, or the part of one", () => {
+  const content = {
+    launcher: {
+      apps: [{ name: "a", args: ["--passcode", "hunter2"] }, { name: "b", port: 7, more: { x: [1] } }],
+    },
+    "skywire-tcp": { pk_table: { [publicKey]: "127.0.0.1:1" } },
+    hypervisors: [publicKey, other],
+    dmsgpty: { dmsg_port: 21 },
+    own: { of: [{ me: 1 }] },
+  };
+  const fields = showConfig(JSON.stringify(content), "v.json");
+  const at = (path: string) =>
+    fieldsAt(fields, path).map(({ field, value, origin }) => [field, value, origin]);
+  const one = (path: string) => at(path).map(([field, ...rest]) => (assert.equal(field, path), rest)).flat();
+  assert.deepEqual(at("launcher.display_node_ip"), [["launcher.display_node_ip", false, "default"]]);
+  assert(
+    at("launcher").length > 3 && at("launcher").every(([field]) => String(field).startsWith("launcher.")),
+  );
+  assert.deepEqual(one("launcher.apps[0]"), [{ name: "a", args: ["--passcode", "***"] }, "file"]);
+  assert.deepEqual(one("launcher.apps[0].args[1]"), ["***", "file"]);
+  assert.deepEqual(one("launcher.apps[1].port"), [7, "file"]);
+  assert.deepEqual(one("launcher.apps[0].port"), [0, "default"]);
+  assert.deepEqual(one("launcher.apps[1].more.x[0]"), [1, "file"]);
+  assert.deepEqual(one(`skywire-tcp.pk_table.${publicKey}`), ["127.0.0.1:1", "file"]);
+  assert.deepEqual(one("hypervisors[1]"), [other, "file"]);
+  assert.deepEqual(one("own.of[0].me"), [1, "file"]);
+  assert.deepEqual(at("pty.dmsg_port"), [["dmsgpty.dmsg_port", 21, "file"]], "under its name of 2024");
+  assert.deepEqual(one("rewards.enable"), [false, "default"]);
+  assert.deepEqual(one("survey_client_sk"), [null, "default"]);
+  for (
+    const none of [
+      "launcher.apps[2]",
+      "launcher.apps[2].port",
+      "launcher.apps[0].colour",
+      "launcher.apps[x]",
+      "launch",
+      "hypervisors[2]",
+      "hypervisors.0",
+      "rewards.enable.x",
+      "own.",
+      "",
+    ]
+  ) assert.deepEqual(at(none), [], none);
 });
