@@ -92,10 +92,11 @@ export function transportsElsewhere(
     return await new TransportDiscoveryClient(reached.ask).all(signal);
   };
   const polled = polledTransports({ list, clock: world.clock, log, everyMs: pollMs });
-  return Promise.resolve((graph) => {
+  return Promise.resolve((graph, lives) => {
     reached = reach();
-    const following = polled(graph);
+    const following = polled(graph, lives);
     return {
+      list: () => following.list?.(),
       async [Symbol.asyncDispose]() {
         await following[Symbol.asyncDispose]();
         await reached.close();

@@ -18,6 +18,14 @@ export function routeFinderCommand(io: Io): AnyCommand {
         new Option("--poll <duration>", "between two readings of that list").argParser(durationOption)
           .default(5_000, "5s"),
       )
+      .addOption(
+        new Option(
+          "--entry-timeout <duration>",
+          "life of transports at that discovery: an older list is not used; 0: it is",
+        )
+          .argParser(durationOption)
+          .default(5 * 60_000, "5m"),
+      )
       .addHelpText(
         "after",
         examples(

@@ -230,11 +230,12 @@ async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   };
 }
 
-/** Why a service is not well, as it says: of a health that it tells all the same, the state of its store. */
+/** Why a service is not well, as it says: of a health that it tells all the same, the state of its store or its list. */
 function reasonOf(text: string): string {
   try {
-    const { store } = JSON.parse(text);
-    return typeof store === "string" ? `its store is ${store}` : text;
+    const { store, list } = JSON.parse(text);
+    if (typeof store === "string") return `its store is ${store}`;
+    return typeof list === "string" ? `its list of transports is ${list}` : text;
   } catch {
     return text; // no JSON, or null
   }

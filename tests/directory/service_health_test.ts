@@ -34,6 +34,7 @@ const ANSWERS: Readonly<Record<number, { status: number; body: string } | undefi
   },
   3: { status: 200, body: "<html>" },
   4: undefined,
+  5: { status: 503, body: JSON.stringify({ list: "too old", list_age_ms: 3_665_000 }) },
 };
 
 Deno.test("each way of each service has its row, and what is down its reason", () =>
@@ -83,6 +84,25 @@ Deno.test("each way of each service has its row, and what is down its reason", (
       }
       silence.resolve({ status: 200 });
       await Promise.all(servers.map((server) => server.close()));
+    });
+  }));
+
+Deno.test("a route finder whose list is too old is down, and says so", () =>
+  withSimulation(3, async (simulation) => {
+    const [here, there] = [simulation.node("here"), simulation.node("there")];
+    await simulation.run(async () => {
+      const listener = await here.network.listen({ hostname: "0.0.0.0", port: 5 });
+      const server = serveHttp(listener, { raw: () => ANSWERS[5]! }, { world: here, closeMs: 0 });
+      const rows = await checkHealth({
+        world: there,
+        network: { ...network, routeFinder: { http: "http://here:5" } },
+        log: silentLog,
+        userAgent: "test/1",
+        timeoutMs: 2_000,
+      });
+      const { isUp, failure } = rows.find(({ service }) => service === "route-finder")!;
+      assert.deepEqual([isUp, failure], [false, "it answers 503: its list of transports is too old"]);
+      await server.close();
     });
   }));
 

@@ -107,12 +107,14 @@ function keeping(
   name: string,
   { folder, testing, redis, redisPoolSize, entryTimeoutMs }: PlanDefaults,
 ): ServiceSettings {
+  const lives = entryTimeoutMs === undefined ? {} : { entryTimeoutMs };
+  if (type === "route-finder") return lives; // of transports: so long a list of them is used
   if (!serviceTypeOf(type).isKeeping) return {};
   const store = testing === true ? "memory" : redis ?? `${folder}/${name}.db`;
   return {
     store,
     ...(redisPoolSize === undefined ? {} : { redisPoolSize }),
-    ...(entryTimeoutMs === undefined ? {} : { entryTimeoutMs }),
+    ...lives,
   };
 }
 

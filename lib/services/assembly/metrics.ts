@@ -16,7 +16,8 @@ export type MeteredService =
     StartedService,
     "dmsgSessions" | "isReady" | "kept" | "refused" | "requests"
   >
-  & { readonly plan: { readonly name: string } };
+  & { readonly plan: { readonly name: string } }
+  & Partial<Pick<StartedService, "list">>;
 
 export interface MetricsOptions {
   readonly services: () => readonly MeteredService[];
@@ -101,6 +102,16 @@ export async function renderMetrics({ services, process, log }: MetricsOptions):
         ({ service, labels }) => sample(labels, service.isReady() ? 1 : 0),
       ),
     ),
+    family(
+      "skyctl_list_age_seconds",
+      "gauge",
+      "Since a route finder read the list of the transport discovery last; +Inf: never.",
+      all.flatMap(({ service, labels }) => {
+        const list = service.list?.();
+        if (list === undefined) return [];
+        return sample(labels, list.ageMs === undefined ? "+Inf" : list.ageMs / 1_000);
+      }),
+    ),
     family("process_resident_memory_bytes", "gauge", "Memory of the process.", [
       sample({}, figures.residentBytes),
     ]),
@@ -117,7 +128,7 @@ export async function renderMetrics({ services, process, log }: MetricsOptions):
 /** Labels and value, without the name. */
 type Sample = string;
 
-function sample(labels: Readonly<Record<string, string>>, value: number): Sample {
+function sample(labels: Readonly<Record<string, string>>, value: number | "+Inf"): Sample {
   const pairs = Object.entries(labels).map(([name, text]) => `${name}="${escaped(text)}"`);
   return `${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`;
 }

@@ -30,6 +30,8 @@ export interface StartedService {
   requests(): readonly RequestCount[];
   /** Errors: `StoreError`. */
   kept(): Promise<KeptCounts>;
+  /** How old the list is that it reads of another service; undefined where it reads none. */
+  list?(): { readonly ageMs?: number | undefined } | undefined;
   /** May be repeated. */
   close(): Promise<void>;
 }
@@ -37,7 +39,9 @@ export interface StartedService {
 /** A service with the common planes. */
 export function startedService(
   plan: PlannedService,
-  running: RunningService & { readonly udpAddress?: SocketAddress | undefined },
+  running: RunningService & Pick<StartedService, "list"> & {
+    readonly udpAddress?: SocketAddress | undefined;
+  },
   publicKey: PublicKey | undefined,
 ): StartedService {
   const { title, dmsgPort } = serviceTypeOf(plan.type);
@@ -62,6 +66,7 @@ export function startedService(
     refused: () => running.refused(),
     requests: () => running.requests(),
     kept: () => running.kept(),
+    list: () => running.list?.(),
     close: () => {
       isClosing = true;
       return running.close();

@@ -32,6 +32,11 @@ export interface HealthFacts {
    * more than `CLOCK_DIFFERENCE_MAX_MS` either way.
    */
   readonly clockAheadMs?: number;
+  /**
+   * The list that the service reads of another one, and works with: how old it is. What was not read yet, or so long
+   * ago that it is not used any more, makes the status 503.
+   */
+  readonly list?: { readonly state: "unread" | "read" | "too old"; readonly ageMs?: number | undefined };
 }
 
 /** {@link health} of a service that can do nothing without its store, which is asked; and so is that of its uptimes. */
@@ -52,7 +57,7 @@ export async function healthOver(
 export function health(
   { serviceName, startedAtMs, build = UNSTAMPED, dmsg, publicKey, udpAddress, udp, ...facts }: HealthFacts,
 ): Answer {
-  const { refused = {}, store, clockAheadMs = 0 } = facts;
+  const { refused = {}, store, clockAheadMs = 0, list } = facts;
   const text = JSON.stringify({
     build_info: build,
     started_at: new Date(startedAtMs).toISOString(),
@@ -65,8 +70,11 @@ export function health(
     refused: Object.keys(refused).length === 0 ? undefined : refused,
     store,
     clock_ahead_ms: Math.abs(clockAheadMs) > CLOCK_DIFFERENCE_MAX_MS ? Math.round(clockAheadMs) : undefined,
+    list: list?.state,
+    list_age_ms: list?.ageMs === undefined ? undefined : Math.round(list.ageMs),
   });
-  return json(text, store === undefined ? 200 : 503);
+  const isWell = store === undefined && (list === undefined || list.state === "read");
+  return json(text, isWell ? 200 : 503);
 }
 
 const UNSTAMPED: BuildInfo = { version: "unknown", commit: "unknown", date: "unknown" };

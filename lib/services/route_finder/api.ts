@@ -19,6 +19,7 @@ import {
   type RefusalCounts,
   type ServiceApi,
 } from "../hosting/mod.ts";
+import type { ListState } from "./source.ts";
 import { parseRoutesRequest, REQUEST_BYTES_MAX, type RoutesRequest } from "./_request.ts";
 
 export interface RouteFinderOptions {
@@ -29,6 +30,8 @@ export interface RouteFinderOptions {
   readonly dmsgStatus?: () => DmsgStatus | undefined;
   /** The same: what was refused so far. */
   readonly refused?: () => RefusalCounts;
+  /** The same: how old what the graph has is, where a list is read for it. */
+  readonly list?: () => ListState | undefined;
 }
 
 /** Paths for a pair when the request names no number. */
@@ -38,7 +41,7 @@ export const PATHS_MAX = 20;
 
 /** Answers questions. Holds nothing that needs a close. */
 export function createRouteFinder(
-  { graph, clock, build, dmsgStatus, refused }: RouteFinderOptions,
+  { graph, clock, build, dmsgStatus, refused, list }: RouteFinderOptions,
 ): ServiceApi {
   const startedAtMs = clock.wallMs();
   return async (question) => {
@@ -52,6 +55,7 @@ export function createRouteFinder(
           build,
           dmsg: dmsgStatus?.(),
           refused: refused?.(),
+          list: list?.(),
         });
       case "/routes":
         if (method !== "POST") return allowing("POST");

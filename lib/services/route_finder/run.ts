@@ -5,17 +5,23 @@ import type { SocketAddress, World } from "../../runtime/mod.ts";
 import {
   type AttachService,
   type BuildInfo,
+  checkEntryTimeout,
   type RunningService,
   runService,
   type ServiceMode,
 } from "../hosting/mod.ts";
 import { createRouteFinder } from "./api.ts";
-import type { GraphSource } from "./source.ts";
+import type { GraphSource, ListState } from "./source.ts";
 
 export interface RouteFinderSettings {
   /** Where plain HTTP listens; port 0 takes any free one. */
   readonly address: SocketAddress;
   readonly mode: ServiceMode;
+  /**
+   * Life of transports at the discovery whose list is read: an older list is used no more. 0: they do not expire, nor
+   * does the list. Default: that of a discovery of which nothing else is said.
+   */
+  readonly entryTimeoutMs?: number;
   /** What `/health` says about the program. */
   readonly build?: BuildInfo;
 }
@@ -30,13 +36,21 @@ export interface RunRouteFinderOptions {
   readonly dmsg?: AttachService;
 }
 
+export interface RunningRouteFinder extends RunningService {
+  /** How old the list of transports is that it reads; undefined where it reads none. */
+  list(): ListState | undefined;
+}
+
 /** Starts a route finder; it answers when this resolves. Errors: those of `runService`. */
 export async function runRouteFinder(
   { world, log, settings, transports, dmsg }: RunRouteFinderOptions,
-): Promise<RunningService> {
+): Promise<RunningRouteFinder> {
+  const { address, mode, build, entryTimeoutMs } = settings;
+  if (entryTimeoutMs !== undefined) checkEntryTimeout(entryTimeoutMs);
   const graph = new TransportGraph();
-  const { address, mode, build } = settings;
-  return await runService({
+  const feed = transports(graph, { entryTimeoutMs });
+  const list = () => feed.list?.();
+  const service = await runService({
     world,
     log,
     name: "route finder",
@@ -44,8 +58,9 @@ export async function runRouteFinder(
     address,
     dmsg,
     api: (dmsgStatus, refused) =>
-      createRouteFinder({ graph, clock: world.clock, build, dmsgStatus, refused }),
+      createRouteFinder({ graph, clock: world.clock, build, dmsgStatus, refused, list }),
     kept: () => Promise.resolve({ transports: graph.size }),
-    holds: transports(graph),
+    holds: feed,
   });
+  return Object.assign(service, { list });
 }

@@ -139,7 +139,7 @@ export class ResolverNode extends ServiceNode<RunningAddressResolver> {
   }
 }
 
-/** Reads the transport discovery's list again and again, and goes on with the last one while it cannot. */
+/** Reads the transport discovery's list again and again, and goes on with the last one for a while when it cannot. */
 export class RouteFinderNode extends ServiceNode<{ close(): Promise<void> }> {
   protected override async run(world: World): Promise<{ close(): Promise<void> }> {
     const client = tcpHttpClient(world, USER_AGENT);

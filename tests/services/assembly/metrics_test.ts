@@ -80,6 +80,7 @@ Deno.test("the text is Prometheus' own, and a store that fails costs its own fig
     kept: () => Promise.resolve({ transports: 3 }),
     refused: () => ({ nonce: 4 }),
     requests: () => [{ method: "GET", route: "/health", status: 200, count: 5 }],
+    list: () => ({ ageMs: 1_500 }),
   };
   const failing: MeteredService = {
     ...service,
@@ -87,8 +88,11 @@ Deno.test("the text is Prometheus' own, and a store that fails costs its own fig
     kept: () => Promise.reject(new StoreError("no store")),
     refused: () => ({}),
     requests: () => [],
+    list: () => ({}),
   };
-  const text = await renderMetrics({ services: () => [service, failing], process: figures, log: silentLog });
+  const without = { ...failing, plan: { name: "d" }, kept: () => Promise.resolve({}), list: () => undefined };
+  const all = [service, failing, without];
+  const text = await renderMetrics({ services: () => all, process: figures, log: silentLog });
   assert.equal(
     text.split("\n").filter((line) => !line.startsWith("#")).join("\n"),
     [
@@ -97,8 +101,12 @@ Deno.test("the text is Prometheus' own, and a store that fails costs its own fig
       String.raw`skyctl_entries{service="a\"b",kind="transports"} 3`,
       String.raw`skyctl_dmsg_sessions{service="a\"b"} 2`,
       `skyctl_dmsg_sessions{service="c"} 2`,
+      `skyctl_dmsg_sessions{service="d"} 2`,
       String.raw`skyctl_ready{service="a\"b"} 0`,
       `skyctl_ready{service="c"} 0`,
+      `skyctl_ready{service="d"} 0`,
+      String.raw`skyctl_list_age_seconds{service="a\"b"} 1.5`,
+      `skyctl_list_age_seconds{service="c"} +Inf`,
       "process_resident_memory_bytes 1000",
       "process_heap_bytes 500",
       "process_cpu_seconds_total 1.5",

@@ -27,6 +27,18 @@ Deno.test("each type in the mode and with the key that it needs", () => {
   assert.deepEqual(planned("route-finder", place).address, { hostname: "127.0.0.1", port: 9092 });
 });
 
+Deno.test("a route finder has the life of transports that the run or its file says, and no store", async () => {
+  const read = () => Promise.reject(new Error("nothing is read"));
+  const file = JSON.stringify({
+    services: [{ type: "route-finder" }, { type: "route-finder", name: "other", entry_timeout: "10s" }],
+  });
+  const { services } = await parseRunFile(file, "f", { read });
+  const lives = (more: Parameters<typeof planOfFiled>[1]) =>
+    planOfFiled(services, more).map(({ settings: { entryTimeoutMs, store } }) => [entryTimeoutMs, store]);
+  assert.deepEqual(lives({}), [[undefined, undefined], [10_000, undefined]]);
+  assert.deepEqual(lives({ entryTimeoutMs: 0 }), [[0, undefined], [10_000, undefined]]);
+});
+
 Deno.test("a mode that a file gives to a setup node is its mode, or is refused; a dmsg server has none", async () => {
   const of = async (...services: object[]) => {
     const read = () => Promise.reject(new Error("nothing is read"));

@@ -106,6 +106,52 @@ Deno.test("a route finder on an empty network says so, and learns by reading the
     });
   }));
 
+Deno.test("its list is in the health, with the life that is set; a list that is too old is 503", () =>
+  withSystemWorld(async (world) => {
+    for (
+      const [entryTimeoutMs, list, status, told] of [
+        [undefined, { state: "unread" }, 503, ["unread", undefined]],
+        [0, { state: "read", ageMs: 1_234.5 }, 200, ["read", 1_235]],
+        [10_000, { state: "too old", ageMs: 15_000 }, 503, ["too old", 15_000]],
+        [10_000, undefined, 200, [undefined, undefined]],
+      ] as const
+    ) {
+      let given: unknown;
+      await using finder = await runRouteFinder({
+        world,
+        log: silentLog,
+        settings: {
+          address: ANY_PORT,
+          mode: "http",
+          ...(entryTimeoutMs === undefined ? {} : { entryTimeoutMs }),
+        },
+        transports: (_, lives) => {
+          given = lives?.entryTimeoutMs;
+          return { list: () => list, [Symbol.asyncDispose]: () => Promise.resolve() };
+        },
+      });
+      assert.equal(given, entryTimeoutMs);
+      assert.deepEqual(finder.list(), list);
+      await using http = tcpHttpClient(world, "test/1");
+      const answer = await http.fetch({ url: `http://${renderSocketAddress(finder.address!)}/health` });
+      const health = JSON.parse(await new Response(answer.body).text());
+      assert.deepEqual([answer.status, [health.list, health.list_age_ms]], [status, told]);
+      assert.equal(health.service_name, "route-finder");
+    }
+  }));
+
+Deno.test("a life that transports cannot have is refused before anything is read", () =>
+  withSystemWorld(async (world) => {
+    for (const entryTimeoutMs of [-1, 999, NaN, Infinity]) {
+      const settings = { address: ANY_PORT, mode: "http" as const, entryTimeoutMs };
+      const transports = () => assert.fail("it is read");
+      await assert.rejects(
+        runRouteFinder({ world, log: silentLog, settings, transports }),
+        InvalidServiceSettingError,
+      );
+    }
+  }));
+
 Deno.test("mode dmsg needs a key; what feeds the graph is ended when a start fails", () =>
   withSystemWorld(async (world) => {
     for (const mode of ["dmsg", "dual"] as const) {
