@@ -44,7 +44,8 @@ export async function runEligible(io: Io, options: EligibleOptions): Promise<voi
     });
   }
   const visors = input === undefined ? await asked(io, options) : await readDaily(world, input);
-  const eligible = eligibleOn(visors, { day, percentMin, source: input ?? "The transport discovery" });
+  const source = input ?? "The transport discovery";
+  const eligible = eligibleOn(visors, { day, percentMin, source, isFile: input !== undefined });
   const list = eligible.map((visor) => dailyJson(visor, day));
   const lines = dailyLines(eligible, { day, percentMin });
   if (output !== undefined) {

@@ -11,8 +11,8 @@
  */
 import { CallerError, present, type SkyErrorOptions } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
-import { asObject, keyOf, member } from "./_answers.ts";
-import { readUptime, UPTIME_DAYS_MAX, type VisorUptime } from "./uptime_tracker_client.ts";
+import { keyOf } from "./_answers.ts";
+import { isDay, readUptimes, UPTIME_DAYS_MAX, type VisorUptime } from "./visor_uptimes.ts";
 
 /** What a visor needs more of than this, in percent of a day. */
 export const REWARD_PERCENT_MIN = 75;
@@ -37,11 +37,13 @@ export class BadDailyUptimesError extends CallerError {
 export class NoUptimeOfDayError extends CallerError {
   readonly code = "NO_UPTIME_OF_DAY";
   /** With the days that `source` has, in their order. */
-  constructor(source: string, day: string, days: readonly string[] = []) {
+  constructor(source: string, day: string, { days, isFile }: { days: readonly string[]; isFile: boolean }) {
     super(`${source} has no uptime of ${day}, of any visor`, {
-      hint: days.length === 0
-        ? "services keep seven days before today; name a file of that day with --input"
-        : `it has ${spanOf(days)}: name a day with --date, or a file of that day with --input`,
+      hint: days.length > 0
+        ? `it has ${spanOf(days)}: name a day with --date, or a file of that day with --input`
+        : isFile
+        ? "no day is in it: name a file of that day with --input"
+        : "services keep seven days before today; name a file of that day with --input",
     });
   }
 }
@@ -59,11 +61,13 @@ export interface EligibleVisor extends VisorUptime {
 /** Visors with more than `percentMin` of `day`. Errors: `NoUptimeOfDayError` where nobody has any of it. */
 export function eligibleOn(
   visors: readonly VisorUptime[],
-  { day, percentMin = REWARD_PERCENT_MIN, source }: {
+  { day, percentMin = REWARD_PERCENT_MIN, source, isFile = false }: {
     readonly day: string;
     readonly percentMin?: number;
     /** As errors call it. */
     readonly source: string;
+    /** `source` is one, and no service. */
+    readonly isFile?: boolean;
   },
 ): EligibleVisor[] {
   const seen = visors.flatMap((visor) => {
@@ -72,7 +76,7 @@ export function eligibleOn(
   });
   if (seen.length === 0) {
     const days = new Set(visors.flatMap(({ daily }) => [...daily.keys()]));
-    throw new NoUptimeOfDayError(source, day, [...days].sort());
+    throw new NoUptimeOfDayError(source, day, { days: [...days].sort(), isFile });
   }
   return seen.filter(({ percent }) => percent > percentMin).sort((one, other) =>
     one.publicKey < other.publicKey ? -1 : 1
@@ -108,20 +112,7 @@ export function dailyLines(
 
 /** Reads a file of either form, by what it begins with. Errors: `BadDailyUptimesError`. */
 export function parseDailyUptimes(text: string, file: string): VisorUptime[] {
-  const visors = /^\s*(?:\[|\{|null)/.test(text) ? parseJson(text, file) : parseLines(text, file);
-  const seen = new Set<PublicKey>();
-  for (const { publicKey } of visors) {
-    if (seen.has(publicKey)) throw new BadDailyUptimesError(file, `visor ${publicKey} is in it twice`);
-    seen.add(publicKey);
-  }
-  return visors;
-}
-
-/** True for a day of the calendar, `2026-06-10`. */
-export function isDay(text: string): boolean {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
-  const ms = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text);
+  return /^\s*(?:\[|\{|null)/.test(text) ? parseJson(text, file) : parseLines(text, file);
 }
 
 function parseJson(text: string, file: string): VisorUptime[] {
@@ -132,22 +123,7 @@ function parseJson(text: string, file: string): VisorUptime[] {
     throw new BadDailyUptimesError(file, "it is no JSON", { cause });
   }
   if (!Array.isArray(list)) throw new BadDailyUptimesError(file, "it is no list of visors");
-  return list.map((item: unknown, index) => {
-    const visor = readUptime(item);
-    if (visor === undefined) throw new BadDailyUptimesError(file, `item ${index} is no visor`);
-    const days = Object.keys(asObject(member(item, "daily")) ?? {});
-    const isOther = member(item, "daily") !== undefined && asObject(member(item, "daily")) === undefined;
-    if (isOther || days.length > UPTIME_DAYS_MAX) {
-      throw new BadDailyUptimesError(file, `item ${index}: daily must have at most ${UPTIME_DAYS_MAX} days`);
-    }
-    const wrong = days.find((day) => !isDay(day) || !visor.daily.has(day));
-    if (wrong === undefined) return visor;
-    const shown = JSON.stringify(wrong.slice(0, SHOWN_CHARS));
-    throw new BadDailyUptimesError(
-      file,
-      `item ${index}: ${shown} must be a date with a percent from 0 to 100`,
-    );
-  });
+  return readUptimes(list, (problem) => new BadDailyUptimesError(file, problem));
 }
 
 function parseLines(text: string, file: string): VisorUptime[] {
@@ -171,6 +147,3 @@ function parseLines(text: string, file: string): VisorUptime[] {
   }
   return [...days].map(([publicKey, daily]) => ({ publicKey, isOnline: false, daily, timeline: new Map() }));
 }
-
-/** Of what is wrong, in a message. */
-const SHOWN_CHARS = 40;

@@ -49,3 +49,4 @@ export * from "./tcp_http.ts";
 export * from "./transport_discovery_client.ts";
 export * from "./transport_record.ts";
 export * from "./uptime_tracker_client.ts";
+export * from "./visor_uptimes.ts";

@@ -6,19 +6,9 @@
  */
 import type { PublicKey } from "../crypto/mod.ts";
 import type { AskService } from "../dmsg/mod.ts";
-import { asObject, keyOf, listOf, member, refused } from "./_answers.ts";
-
-/** One visor as it is counted. */
-export interface VisorUptime {
-  readonly publicKey: PublicKey;
-  /** Now. */
-  readonly isOnline: boolean;
-  readonly version?: string;
-  /** Percent of each day (UTC, `2026-06-10`) that it was seen, 0 to 100. */
-  readonly daily: ReadonlyMap<string, number>;
-  /** Of each day, 288 characters: a dot for five minutes in which it was seen, else a blank. */
-  readonly timeline: ReadonlyMap<string, string>;
-}
+import { listOf, refused } from "./_answers.ts";
+import { ServiceAnswerError } from "./errors.ts";
+import { readUptimes, type VisorUptime } from "./visor_uptimes.ts";
 
 /** Whose uptimes are wanted. */
 export interface FindUptimes {
@@ -30,10 +20,11 @@ export interface FindUptimes {
 
 /** Keys in one question: 17 KB of a URL. */
 export const UPTIME_KEYS_MAX = 256;
-/** Days of one visor that are read; trackers keep eight. */
-export const UPTIME_DAYS_MAX = 400;
 
-/** Errors of each call: `ServiceUnreachableError`, `ServiceRefusedError`, `ServiceAnswerError`. */
+/**
+ * Errors of each call: `ServiceUnreachableError`, `ServiceRefusedError`, `ServiceAnswerError`. A list decides about money:
+ * one that is wrong anywhere is refused whole, as a file is.
+ */
 export class UptimeTrackerClient {
   readonly #ask: AskService;
   readonly #name: string;
@@ -53,13 +44,14 @@ export class UptimeTrackerClient {
     return true;
   }
 
-  /** Uptimes by day; at most {@link UPTIME_KEYS_MAX} keys go in one question. */
+  /** Uptimes by day, each visor once; at most {@link UPTIME_KEYS_MAX} keys go in one question. */
   async uptimes({ keys, timeline = false }: FindUptimes = {}, signal?: AbortSignal): Promise<VisorUptime[]> {
     const version = timeline ? "v3" : "v2";
     if (keys === undefined) return await this.#list(`/uptimes?v=${version}`, signal);
     const found: VisorUptime[] = [];
-    for (let at = 0; at < keys.length; at += UPTIME_KEYS_MAX) {
-      const some = keys.slice(at, at + UPTIME_KEYS_MAX).join(",");
+    const wanted = [...new Set(keys)];
+    for (let at = 0; at < wanted.length; at += UPTIME_KEYS_MAX) {
+      const some = wanted.slice(at, at + UPTIME_KEYS_MAX).join(",");
       found.push(...await this.#list(`/uptimes?v=${version}&visors=${some}`, signal));
     }
     return found;
@@ -68,39 +60,9 @@ export class UptimeTrackerClient {
   async #list(path: string, signal: AbortSignal | undefined): Promise<VisorUptime[]> {
     const answer = await this.#ask({ method: "GET", path, isLarge: true }, signal);
     if (answer.status !== 200) throw refused(this.#name, "its list", answer);
-    return listOf(this.#name, answer).flatMap((item) => readUptime(item) ?? []);
+    return readUptimes(
+      listOf(this.#name, answer),
+      (problem) => new ServiceAnswerError(`The ${this.#name} answered with a list that is wrong: ${problem}`),
+    );
   }
-}
-
-/** Reads one visor of a list of any version; undefined for what is none. Days that are none are passed over. */
-export function readUptime(value: unknown): VisorUptime | undefined {
-  const publicKey = keyOf(member(value, "pk") ?? member(value, "key"));
-  const isOnline = member(value, "on") ?? member(value, "online") ?? false;
-  if (publicKey === undefined || typeof isOnline !== "boolean") return undefined;
-  const version = member(value, "version");
-  return {
-    publicKey,
-    isOnline,
-    ...(typeof version === "string" && version !== "" ? { version } : {}),
-    daily: daysOf(member(value, "daily"), percentOf),
-    timeline: daysOf(member(value, "timeline"), slotsOf),
-  };
-}
-
-function daysOf<T>(value: unknown, read: (text: unknown) => T | undefined): Map<string, T> {
-  const days = new Map<string, T>();
-  for (const [day, text] of Object.entries(asObject(value) ?? {}).slice(0, UPTIME_DAYS_MAX)) {
-    const known = /^\d{4}-\d{2}-\d{2}$/.test(day) ? read(text) : undefined;
-    if (known !== undefined) days.set(day, known);
-  }
-  return days;
-}
-
-function percentOf(text: unknown): number | undefined {
-  const percent = typeof text === "string" && /^\d{1,3}(?:\.\d+)?$/.test(text) ? Number(text) : NaN;
-  return percent <= 100 ? percent : undefined;
-}
-
-function slotsOf(text: unknown): string | undefined {
-  return typeof text === "string" && /^[. ]{288}$/.test(text) ? text : undefined;
 }

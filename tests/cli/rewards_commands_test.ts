@@ -113,6 +113,7 @@ Deno.test("rewards eligible: files and days that are none", async () => {
   const two = ["2026-06-10", "2026-06-09"].map((day) => `${always.publicKey} ${day} 97.22\n`);
   await Deno.writeTextFile(`${home}/two.txt`, two.join(""));
   await Deno.writeTextFile(`${home}/empty.json`, "[]");
+  await Deno.writeTextFile(`${home}/empty.txt`, "");
   await Deno.writeFile(`${home}/none.txt`, new Uint8Array([0xff, 0xfe]));
   const failures: [string[], number, RegExp][] = [
     [["-d", "2026-06-10", "-i", `${home}/bad.txt`], 2, /bad\.txt: line 1 is no key[^]*Hint: /],
@@ -123,7 +124,8 @@ Deno.test("rewards eligible: files and days that are none", async () => {
       /good\.txt has no uptime of 2026-06-11[^]*it has 2026-06-10: .*--date/,
     ],
     [["-i", `${home}/two.txt`], 2, /it has days from 2026-06-09 to 2026-06-10: .*--date.*--input/],
-    [["-i", `${home}/empty.json`], 2, /services keep seven days before today; .*--input/],
+    [["-i", `${home}/empty.json`], 2, /Hint: no day is in it: name a file of that day with --input\n$/],
+    [["-i", `${home}/empty.txt`], 2, /empty\.txt has no uptime of [^]*Hint: no day is in it: /],
     [["-d", "2126-06-11", "-i", `${home}/good.txt`], 2, /good\.txt has no uptime of 2126-06-11/],
     [["-d", "2126-06-11"], 2, /2126-06-11 has not begun: today is 20[0-9-]{8}, in UTC[^]*Hint: .*clock/],
     [["-d", "2026-02-30", "-i", `${home}/good.txt`], 2, /No calendar has 2026-02-30/],

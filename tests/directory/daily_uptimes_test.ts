@@ -38,9 +38,16 @@ Deno.test("SV-7: eligible is more than the minimum of the day, by key; exactly t
     (error: NoUptimeOfDayError) => {
       assert.equal(error.code, "NO_UPTIME_OF_DAY");
       assert.match(error.message, /x\.json has no uptime of 2026-06-08/);
+      assert.match(error.hint!, /^it has days from 2026-06-09 to 2026-06-10: /);
       return true;
     },
   );
+  for (const [isFile, hint] of [[true, /^no day is in it: .*--input$/], [false, /^services keep/]] as const) {
+    assert.throws(
+      () => eligibleOn([], { day: DAY, source: "x", isFile }),
+      ({ hint: told }: NoUptimeOfDayError) => hint.test(told!),
+    );
+  }
 });
 
 Deno.test("what is written of a list is what was read, in the schema and the text of the daily JSON", () => {

@@ -133,8 +133,10 @@ Deno.test("recorded lists of 2024 and 2025 are read: services, null, uptimes of 
 
 Deno.test("many keys go in questions of 256; a service that counts nobody says so", async () => {
   const log: Question[] = [];
-  await new UptimeTrackerClient(saying("[]", 200, log)).uptimes({ keys: Array(600).fill(alice.publicKey) });
+  const keys = Array.from({ length: 600 }, (_, index) => pair(`visor ${index}`).publicKey);
+  await new UptimeTrackerClient(saying("[]", 200, log)).uptimes({ keys: [...keys, ...keys.slice(0, 9)] });
   assert.deepEqual(log.map(({ path }) => path.split(",").length), [UPTIME_KEYS_MAX, UPTIME_KEYS_MAX, 88]);
+  assert.equal(new Set(log.flatMap(({ path }) => path.split("&visors=")[1]!.split(","))).size, 600);
   for (const status of [404, 405]) {
     assert.equal(await new UptimeTrackerClient(saying("", status)).heartbeat(), false);
   }
@@ -221,7 +223,7 @@ Deno.test("what a liar answers is a typed error, or passed over", async () => {
     address: 1,
   }]);
   assert.deepEqual(await new ServiceDiscoveryClient(saying(mixed)).find({ type: "vpn" }), []);
-  assert.deepEqual(await new UptimeTrackerClient(saying(mixed)).uptimes(), []);
+  await assert.rejects(new UptimeTrackerClient(saying(mixed)).uptimes(), ServiceAnswerError);
   const days = {
     "2026-06-10": "97.22",
     "2026-06-11": "101.00",
@@ -240,6 +242,32 @@ Deno.test("what a liar answers is a typed error, or passed over", async () => {
     ["2026-06-10"],
     undefined,
   ]);
+});
+
+Deno.test("a list of uptimes that is wrong anywhere is refused whole, and says where: it decides who is paid", async () => {
+  const visor = (daily: unknown, publicKey = bob.publicKey) => ({ pk: publicKey, on: true, daily });
+  const good = visor({ "2026-06-10": "97.22" }, alice.publicKey);
+  const wrong: [unknown, RegExp][] = [
+    [good, new RegExp(`visor ${alice.publicKey} is in it twice`)],
+    [visor({ "2026-06-10": "97.22", "2026-06-11": "100.01" }), /item 1: "2026-06-11" must be a date with a/],
+    [visor({ "2026-06-10": 97 }), /item 1: "2026-06-10"/],
+    [visor({ "2026-02-30": "1.00" }), /item 1: "2026-02-30"/],
+    [visor([]), /item 1: daily/],
+    [visor(Object.fromEntries(Array.from({ length: 401 }, (_, day) => [day, "1"]))), /at most 400 days/],
+    [{ pk: "x", on: true }, /item 1 is no visor/],
+  ];
+  for (const [item, problem] of wrong) {
+    const client = new UptimeTrackerClient(saying(JSON.stringify([good, item])), "transport discovery");
+    await assert.rejects(client.uptimes(), (error) => {
+      assert.ok(error instanceof ServiceAnswerError);
+      assert.match(error.message, /^The transport discovery answered with a list that is wrong: /);
+      assert.match(error.message, problem);
+      return true;
+    });
+  }
+  const without = saying(JSON.stringify([good, visor(null), visor(undefined, pair("carol").publicKey)]));
+  const read = await new UptimeTrackerClient(without).uptimes();
+  assert.deepEqual(read.map(({ daily }) => daily.size), [1, 0, 0]);
 });
 
 Deno.test("services over plain HTTP: one client for all of a kind, ended together", () =>
