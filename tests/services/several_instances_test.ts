@@ -247,6 +247,45 @@ onRedisInTheWorld(
 );
 
 onRedisInTheWorld(
+  "a Redis that takes no writes: /health says why at once, nobody is told that he is registered, and it is over at once",
+  async (redis, world) => {
+    const settings = settingsOn(redis);
+    await using transports = await runTransportDiscovery({ world, log, settings });
+    await using addresses = await runAddressResolver({ world, log, settings });
+    await using offers = await runServiceDiscovery({ world, log, settings });
+    await using tracker = await runUptimeTracker({ world, log, settings });
+    await using entries = await runDmsgDiscovery({ world, log, settings });
+    await using client = tcpHttpClient(world, "test/1");
+    const healths = () =>
+      Promise.all([transports, addresses, offers, tracker, entries].map(async (service) => {
+        const answer = await client.fetch({ url: `${originOf(service)}/health` });
+        return [answer.status, JSON.parse(await answer.text()).store];
+      }));
+    const register = (to: KeyPair) =>
+      asTransports(
+        world,
+        { local: alice, service: transports },
+        (asked) => asked.register([transportOf(alice, to)]),
+      );
+    const faults = [
+      ["full", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]],
+      ["read-only", ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]],
+    ] as const;
+    await register(bob);
+    for (const [state, [begin, ...asked], [end, ...told]] of faults) {
+      assert.deepEqual(await healths(), Array(5).fill([200, undefined]));
+      await redis.client.call(begin, ...asked);
+      assert.deepEqual(await healths(), Array(5).fill([503, state]));
+      await assert.rejects(register(carol), ServiceRefusedError);
+      assert.deepEqual(await healths(), Array(5).fill([503, state]));
+      await redis.client.call(end, ...told);
+    }
+    assert.deepEqual(await healths(), Array(5).fill([200, undefined]));
+    await register(carol);
+  },
+);
+
+onRedisInTheWorld(
   "a Redis that goes away: 5xx, /health says why, and all is well when it is back",
   async (redis, world) => {
     const settings = settingsOn(redis);

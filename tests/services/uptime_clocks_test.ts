@@ -112,5 +112,9 @@ for (const [what, start] of Object.entries(SERVICES)) {
     }
     const gone = () => Promise.reject(new StoreError("gone"));
     assert.deepEqual(await health(gone), [503, "unavailable", undefined]);
+    for (const state of ["full", "read-only", "unwritable"] as const) {
+      service.store.check = () => Promise.reject(new StoreError("as it is", { state }));
+      assert.deepEqual(await health(() => Promise.resolve(0)), [503, state, undefined]);
+    }
   });
 }

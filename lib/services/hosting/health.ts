@@ -1,6 +1,12 @@
 /** What `/health` says (services.md 1.1): computed when it is asked, never remembered. @module */
 import type { PublicKey } from "../../crypto/mod.ts";
-import { CLOCK_DIFFERENCE_MAX_MS, type Store, StoreError, type UptimeStore } from "../store/mod.ts";
+import {
+  CLOCK_DIFFERENCE_MAX_MS,
+  type Store,
+  StoreError,
+  type StoreState,
+  type UptimeStore,
+} from "../store/mod.ts";
 import { type Answer, json } from "./answers.ts";
 import type { RefusalCounts } from "./refusals.ts";
 import type { BuildInfo } from "./settings.ts";
@@ -25,8 +31,8 @@ export interface HealthFacts {
   readonly udp?: object;
   /** What the service refused so far; left out while that is nothing. */
   readonly refused?: RefusalCounts;
-  /** The store cannot be asked: nothing works but this answer, whose status is 503 then. */
-  readonly store?: "unavailable";
+  /** What is wrong with the store: what needs it, or needs to write to it, fails, and the status of this is 503. */
+  readonly store?: StoreState;
   /**
    * How far this machine's clock is ahead of that of the store by which uptimes are counted; left out while it is no
    * more than `CLOCK_DIFFERENCE_MAX_MS` either way.
@@ -50,7 +56,7 @@ export async function healthOver(
     return health({ ...facts, clockAheadMs: await uptimes?.clockAheadMs() });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    return health({ ...facts, store: "unavailable" });
+    return health({ ...facts, store: error.state });
   }
 }
 

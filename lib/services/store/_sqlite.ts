@@ -13,6 +13,7 @@ import type { Ledger } from "../../base/mod.ts";
 import { type Clock, makePrivateFile } from "../../runtime/mod.ts";
 import { lockFile } from "./_sqlite_lock.ts";
 import { StoreError, StoreInUseError } from "./store.ts";
+import { WriteTrial } from "./_write_trial.ts";
 
 export interface SqliteOptions {
   /** A file, made when missing; undefined: in memory. */
@@ -70,6 +71,7 @@ export class Sqlite {
   readonly #release: StatementSync;
   readonly #rollbackTo: StatementSync;
   readonly #alive: StatementSync;
+  readonly #trial: WriteTrial;
   /** The file, whatever path leads to it; undefined: in memory, where a commit costs next to nothing. */
   readonly #file: string | undefined;
   #batch: Batch | undefined;
@@ -109,6 +111,7 @@ export class Sqlite {
       this.#release = this.#database.prepare("RELEASE step");
       this.#rollbackTo = this.#database.prepare("ROLLBACK TO step");
       this.#alive = this.#database.prepare("SELECT count(*) FROM sqlite_schema");
+      this.#trial = new WriteTrial(this.#database, clock);
     } catch (cause) {
       database?.close();
       unlock?.();
@@ -155,22 +158,27 @@ export class Sqlite {
    * not be done by halves does them in a {@link transaction}. Rejects with `StoreError`.
    */
   write<T>(work: () => T): Promise<T> {
-    if (this.#file === undefined) return this.ask(work);
     let batch: Batch | undefined;
     try {
+      if (this.#file === undefined) return Promise.resolve(work());
       batch = this.#batch ?? this.#beginBatch(this.#file);
       const result = work();
       return batch.committed.then(() => result);
     } catch (cause) {
       // A full disk, for one, undoes everything that is not committed.
       if (batch !== undefined && !this.#database.isTransaction) this.#endBatch(batch, cause);
+      this.#trial.doubt();
       return Promise.reject(this.#failed(cause));
     }
   }
 
-  /** Rejects with `StoreError` when it cannot be asked: it is closed, its file is gone bad. */
+  /** Rejects with `StoreError` when it cannot be asked, as it is closed or its file gone bad, or takes no writes. */
   check(): Promise<void> {
-    return this.ask(() => void this.#alive.get());
+    return this.ask(() => {
+      this.#alive.get();
+      if (this.#file !== undefined) this.#commitHolder(this.#file); // a trial takes nobody's writes with it
+      this.#trial.run();
+    });
   }
 
   /** All of `work`, or nothing of it. Within {@link write}. */
@@ -241,6 +249,7 @@ export class Sqlite {
     this.#batch = undefined;
     holders.delete(this.#file!);
     if (cause !== undefined) {
+      this.#trial.doubt();
       try {
         for (const count of this.#recounts) count();
       } catch {
@@ -251,6 +260,7 @@ export class Sqlite {
   }
 
   #failed(cause: unknown): StoreError {
+    if (cause instanceof StoreError) return cause;
     return new StoreError(`Cannot use ${this.#name}`, { cause });
   }
 }

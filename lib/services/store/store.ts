@@ -2,7 +2,10 @@
 import { CallerError, type SkyErrorOptions, WorldError } from "../../base/mod.ts";
 
 export interface Store extends AsyncDisposable {
-  /** Asks for nothing. Rejects with {@link StoreError} when the store cannot be asked now. */
+  /**
+   * Asks for nothing, and finds out whether writes are taken. Rejects with {@link StoreError} when the store cannot be
+   * asked now, or takes none.
+   */
   check(): Promise<void>;
 }
 
@@ -23,10 +26,19 @@ export class StoreInUseError extends WorldError {
   }
 }
 
+/** What is wrong with a store: it cannot be asked; or it can be, and takes no writes. */
+export type StoreState = "unavailable" | "full" | "read-only" | "unwritable";
+
 /** The store cannot be opened or asked: no such folder, no Redis there, disk full. */
 export class StoreError extends WorldError {
   readonly code = "STORE_UNAVAILABLE";
-  constructor(message: string, options: SkyErrorOptions = {}) {
+  /** As `Store.check` found it; of every other failure `unavailable`. */
+  readonly state: StoreState;
+  constructor(
+    message: string,
+    { state = "unavailable", ...options }: SkyErrorOptions & { readonly state?: StoreState } = {},
+  ) {
     super(message, options);
+    this.state = state;
   }
 }

@@ -6,6 +6,7 @@
  *     P                       the prefix of the service
  *     DATABASE                its number, for channels: these are the same in all data bases of a Redis
  *     now                     ms
+ *     grows()                 before the first write of a script that adds: Redis refuses when it is full
  *     keep(key, text, ttl)    a record; ttl 0: for ever
  *     enter(index, member, ttl)
  *     enterUntil(index, member, ends)   a time, as ZRANGE gives it
@@ -23,6 +24,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local entered = {}
 local function digits(number) return string.format('%.0f', number) end
+-- Whether there is room is asked of a script's first write alone, and not of one that clears away.
+local function grows() redis.call('SET', P .. 'never', '', 'XX') end
 local function keep(key, text, ttl)
   if ttl == 0 then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', digits(ttl)) end
 end

@@ -11,7 +11,7 @@
 import type { Redis } from "ioredis";
 import type { Ledger } from "../../../base/mod.ts";
 import type { Clock } from "../../../runtime/mod.ts";
-import { StoreError } from "../store.ts";
+import { StoreError, type StoreState } from "../store.ts";
 import { connect, endOf, type Scripts, storeError } from "./_connection.ts";
 import { parseRedisUrl, type RedisPlace } from "./_redis_url.ts";
 
@@ -101,9 +101,20 @@ export class RedisPool implements AsyncDisposable {
     return this.ask((redis) => (redis as unknown as Commands)[name]!(prefix, ...given));
   }
 
-  /** Rejects with {@link StoreError} when Redis does not answer. */
+  /** Rejects with {@link StoreError} when Redis does not answer, or takes no writes. */
   async check(): Promise<void> {
-    await this.ask((redis) => redis.ping());
+    let isConnected = false;
+    try {
+      await this.ask((redis) => {
+        isConnected = true;
+        return redis.set(NEVER_A_KEY, "", "XX"); // refused as any write is; else nothing comes of it
+      });
+    } catch (error) {
+      const state = isConnected && error instanceof StoreError ? stateOf(error.cause) : undefined;
+      if (state === undefined) throw error;
+      const { cause, hint } = error as StoreError;
+      throw new StoreError("Cannot write to the Redis store", { cause, hint, state });
+    }
   }
 
   /** What was asked is answered first, for at most {@link CLOSE_MS}. May be repeated. */
@@ -192,5 +203,20 @@ function isSilence(cause: unknown): boolean {
 function closed(): StoreError {
   return new StoreError("Cannot use the Redis store: it is closed");
 }
+
+/** What is wrong with a Redis that answers and takes no writes, by what it says; undefined for every other failure. */
+function stateOf(cause: unknown): StoreState | undefined {
+  const text = cause instanceof Error ? cause.message : "";
+  return REFUSALS.find(([words]) => words.test(text))?.[1];
+}
+
+const REFUSALS: readonly (readonly [RegExp, StoreState])[] = [
+  [/^OOM /, "full"],
+  [/^MISCONF .*No space left/, "full"],
+  [/^READONLY /, "read-only"],
+  [/^(MISCONF|NOREPLICAS|NOPERM) /, "unwritable"],
+];
+/** Nothing is ever stored there. */
+const NEVER_A_KEY = "skyctl:never";
 
 type Commands = Record<string, (prefix: string, ...given: (string | number)[]) => Promise<unknown>>;

@@ -79,6 +79,7 @@ for at = 9, #ARGV, 6 do
   end
 end
 
+grows()
 if #changed > 0 and owner ~= '-' then
   if live(P .. 'of:' .. owner) + fresh > ownerMax then return false end
   if block ~= '-' and live(P .. 'at:' .. block) + fresh > blockMax then return false end

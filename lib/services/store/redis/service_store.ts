@@ -41,6 +41,7 @@ const PUT = `
 ${SERVICE}
 local type, key, ttl, json, block = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[6]
 local before = blockOf(type, key)
+grows()
 if not before then
   if live(P .. 'of:' .. key) >= tonumber(ARGV[5]) then return 0 end
   if block ~= '-' and live(P .. 'at:' .. block) >= tonumber(ARGV[7]) then return 0 end
