@@ -11,8 +11,9 @@ import { StoreFailures } from "../hosting/mod.ts";
 import type { BindingStore } from "../store/mod.ts";
 import type { Listener } from "./_binding.ts";
 import type { UdpSession } from "./_udp_session.ts";
+import { BINDING_TTL_MS } from "./settings.ts";
 
-/** A heartbeat renews a binding when this share of its life is over: a write for each would be many. */
+/** A heartbeat renews a binding when this share of its life is over, or of the default one: a write for each would be many. */
 const RENEWED_AFTER_SHARE = 0.2;
 
 export interface BoundSessionsOptions {
@@ -66,12 +67,13 @@ export class BoundSessions {
     session.close(new ConnClosedError(undefined, "A newer session of the key with another instance"));
   }
 
-  /** A sign of life: what is bound lives on. */
+  /** A sign of life: what is bound lives on, and is there again where the store has lost it. */
   async renew(session: UdpSession): Promise<void> {
     const { clock, ttlMs } = this.#options;
     const storedAtMs = session.bound?.storedAtMs;
+    const lifeMs = Math.min(ttlMs || Infinity, BINDING_TTL_MS); // however long it is, a store may lose it sooner
     const isFresh = storedAtMs !== undefined &&
-      (ttlMs === 0 || clock.monotonicMs() - storedAtMs < ttlMs * RENEWED_AFTER_SHARE);
+      clock.monotonicMs() - storedAtMs < lifeMs * RENEWED_AFTER_SHARE;
     if (!isFresh) await this.#put(session);
   }
 
