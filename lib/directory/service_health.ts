@@ -226,8 +226,13 @@ async function askHealth(ask: AskService, signal: AbortSignal): Promise<Found> {
   return {
     ...(typeof version === "string" ? { version: version.slice(0, VERSION_CHARS_MAX) } : {}),
     ...(Array.isArray(servers) ? { dmsgServers: servers.length } : {}),
-    ...(Number.isSafeInteger(aheadMs) ? { clockAheadMs: aheadMs as number } : {}),
+    ...(isDifference(aheadMs) ? { clockAheadMs: aheadMs } : {}),
   };
+}
+
+/** Whether two clocks can be so far from each other: whole milliseconds, and one of them may never have been set. */
+function isDifference(aheadMs: unknown): aheadMs is number {
+  return Number.isInteger(aheadMs) && Math.abs(aheadMs as number) <= CLOCK_AHEAD_MAX_MS;
 }
 
 /** Why a service is not well, as it says: of a health that it tells all the same, the state of its store or its list. */
@@ -260,6 +265,8 @@ const NAMES = [
 ] as const;
 
 const SETUP_NODE = "setup-node";
+/** A century: a clock that begins in 1970 is told of, until 2070; what says more is no clock. */
+const CLOCK_AHEAD_MAX_MS = 36_525 * 24 * 60 * 60_000;
 /** Of a version in a table. */
 const VERSION_CHARS_MAX = 64;
 /** Of an answer that is no health. */

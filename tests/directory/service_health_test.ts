@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/mod.ts";
 import { addressesOf, checkHealth, type DmsgNetwork, healthOf } from "../../lib/directory/mod.ts";
 import { serveHttp } from "../../lib/http/mod.ts";
+import type { Simulation } from "../../lib/runtime/simulated/mod.ts";
 import { withSimulation } from "../support/world.ts";
 import { pair } from "../services/service_support.ts";
 
@@ -124,6 +125,48 @@ Deno.test("a network's services by their names in commands", () => {
   });
   assert.deepEqual([name, address.dmsg!.port], ["transport-setup", 48]);
 });
+
+/** The first service's health where each answers so. */
+async function healthBy(here: ReturnType<Simulation["node"]>, answer: { status: number; text: string }) {
+  const client = { dmsg: { isConnected: true }, askService: () => () => Promise.resolve(answer) };
+  const [row] = await healthOf(client as unknown as Parameters<typeof healthOf>[0], {
+    world: here,
+    network: { ...network, servers: [], setupNodes: [] },
+    timeoutMs: 1_000,
+  });
+  return row!;
+}
+
+Deno.test("a clock is told of by a number that can be the difference of two, and by no other", () =>
+  withSimulation(3, async (simulation) => {
+    const here = simulation.node("here");
+    const century = 36_525 * 24 * 60 * 60_000;
+    const told = [-61_000, century, -century];
+    const untold = ['"7"', 0.5, century + 1, -century - 1, Number.MAX_SAFE_INTEGER, "1e308", null, "{}"];
+    await simulation.run(async () => {
+      const aheads = [];
+      for (const said of [...told, ...untold]) {
+        const { isUp, clockAheadMs } = await healthBy(here, {
+          status: 200,
+          text: `{"clock_ahead_ms":${said}}`,
+        });
+        assert.equal(isUp, true);
+        aheads.push(clockAheadMs);
+      }
+      assert.deepEqual(aheads, [...told, ...untold.map(() => undefined)]);
+    });
+  }));
+
+Deno.test("what is wrong with a store is the reason why a service is down", () =>
+  withSimulation(4, async (simulation) => {
+    const here = simulation.node("here");
+    await simulation.run(async () => {
+      for (const store of ["full", "read-only", "unwritable"]) {
+        const { isUp, failure } = await healthBy(here, { status: 503, text: JSON.stringify({ store }) });
+        assert.deepEqual([isUp, failure], [false, `it answers 503: its store is ${store}`]);
+      }
+    });
+  }));
 
 Deno.test("healthOf(): a service is asked by one name both ways, as whoever else asks it", () =>
   withSimulation(2, async (simulation) => {
