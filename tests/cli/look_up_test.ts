@@ -1,6 +1,7 @@
 /** CL-4: the running visor, else a client over dmsg, else plain HTTP; and whose answer ends the chain. */
 import assert from "node:assert/strict";
-import { WorldError } from "../../lib/base/mod.ts";
+import { CallerError, WorldError } from "../../lib/base/mod.ts";
+import { ControlCallError, ControlTokenError } from "../../lib/control/mod.ts";
 import { DmsgError } from "../../lib/dmsg/mod.ts";
 import type { ControlActions } from "../../lib/visor/control_server.ts";
 import { withControlDouble } from "./_control_double.ts";
@@ -12,14 +13,22 @@ const ID = "e2973841-33a2-0ed6-90cb-e777a6615a73";
 class Unreachable extends WorldError {
   readonly code = "SERVICE_UNREACHABLE";
 }
+class NoService extends CallerError {
+  readonly code = "NO_SERVICE";
+}
+
+const failingWith = (error: Error): Partial<ControlActions> => ({
+  serviceAsk: () => Promise.reject(error),
+  dmsgServers: () => Promise.reject(error),
+});
 
 /** What a visor may say for which the next way is tried. */
 const NEXT_WAY: readonly (readonly [what: string, actions: Partial<ControlActions> | undefined])[] = [
   ["no visor runs", undefined],
-  ["the visor reaches nobody", {
-    serviceAsk: () => Promise.reject(new Unreachable("Cannot reach it")),
-    dmsgServers: () => Promise.reject(new Unreachable("Cannot reach it")),
-  }],
+  ["the visor reaches nobody", failingWith(new Unreachable("Cannot reach it"))],
+  ["the visor is told of no such service", failingWith(new NoService("It names none"))],
+  ["the visor is an older one", failingWith(new ControlCallError("POST", "/v1/x", []))],
+  ["the visor has started anew", failingWith(new ControlTokenError())],
   ["the visor does not answer", {
     serviceAsk: (_, signal) =>
       new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
@@ -67,6 +76,43 @@ Deno.test("tp disc: what the service refuses the visor stays refused, and nobody
     },
     { setUp: network("both") },
   ));
+
+Deno.test("tp disc: what the visor refuses for another reason is the end", () =>
+  withControlDouble(
+    failingWith(
+      new class extends CallerError {
+        readonly code = "CONTROL_INPUT";
+      }("The path is none"),
+    ),
+    async ({ run }) => {
+      const { code, stderr } = await run("tp", "disc", "-p", THERE);
+      assert.equal(code, 2);
+      assert.match(stderr, /The path is none/);
+    },
+    { setUp: network("both") },
+  ));
+
+Deno.test("tp disc --addr: a service elsewhere is asked itself, whatever the running visor knows", () => {
+  let asked = 0;
+  return withControlDouble(
+    {
+      serviceAsk: () => {
+        asked++;
+        return { status: 200, text: "[]" };
+      },
+    },
+    async ({ run }) => {
+      assert.equal((await run("tp", "disc", "-p", THERE)).code, 0);
+      for (const addr of ["http://127.0.0.1:9", `dmsg://${OTHER}`]) {
+        const { code, stderr } = await run("tp", "disc", "-p", THERE, "-a", addr);
+        assert.equal(code, 3, addr);
+        assert.match(stderr, /Cannot reach the transport discovery/);
+      }
+      assert.equal(asked, 1);
+    },
+    { setUp: network("none") },
+  );
+});
 
 for (const [what, actions] of NEXT_WAY) {
   Deno.test(`tp disc and dmsg servers, when ${what}: over dmsg, by a client that nobody hears of`, () =>
