@@ -1,6 +1,6 @@
 /** Where a new configuration has its services from. @module */
 import { CallerError, describeError, present, SkyError } from "../../lib/base/mod.ts";
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
 import {
   ConfigError,
   type Deployment,
@@ -66,27 +66,38 @@ export async function servicesOf(
   const own = old && ownOf(old, { isNeeded: !isTold });
   const services = isTold
     ? await toldServices(io, options, resolved)
-    : await askedServices(io, options, resolved, own && { file: old.file, deployment: own });
-  if (own !== undefined && !isSameNetwork(own, services.deployment)) {
-    const [before, now] = [own, services.deployment].map(discoveryOf);
+    : await askedServices(io, options, resolved, own);
+  if (own !== undefined && !isSameNetwork(own.deployment, services.deployment)) {
+    const [before, now] = [own, services].map(discoveryOf);
     io.note(
-      `warning: ${old!.file} is of the network of ${before}, and the new configuration of that of ${now}`,
+      `warning: ${own.file} is of the network of ${before}, and the new configuration of that of ${now}`,
     );
   }
   return services;
+}
+
+/** The network that an old configuration names. */
+interface OwnNetwork {
+  readonly file: string;
+  readonly deployment: Deployment;
+  /** It says itself where its configuration service is. */
+  readonly namesService: boolean;
 }
 
 /** What a configuration names itself; where its network is the embedded one, completed from that, as a visor does. */
 function ownOf(
   { file, raw }: OldConfig,
   { isNeeded }: { readonly isNeeded: boolean },
-): Deployment | undefined {
+): OwnNetwork | undefined {
   try {
     const named = namedServices(raw, file);
     if (named === undefined) return undefined;
-    return namesDiscovery(named)
-      ? completed(named, embeddedDeployment())
-      : merged(named, embeddedDeployment());
+    const complete = namesDiscovery(named) ? completed : merged;
+    return {
+      file,
+      deployment: complete(named, embeddedDeployment()),
+      namesService: named.conf !== undefined || named.confDmsg !== undefined,
+    };
   } catch (error) {
     if (isNeeded || !(error instanceof ConfigError)) throw error;
     return undefined; // what is faulty there is made anew
@@ -118,14 +129,11 @@ async function askedServices(
   io: Io,
   options: ServicesOptions,
   resolved: ResolvedSettings,
-  own: { readonly file: string; readonly deployment: Deployment } | undefined,
+  own: OwnNetwork | undefined,
 ): Promise<Services> {
   const embedded = await embeddedOf(io, resolved);
   try {
-    const way = await wayToAsk(io, options, resolved, {
-      embedded: embedded.deployment,
-      own: own?.deployment,
-    });
+    const way = await wayToAsk(io, options, resolved, embedded.deployment, own);
     const told = await fetchDeployment(io, way);
     const deployment = options.nodefaults === true ? told : completed(told, embedded.deployment);
     return { name: "the configuration service", deployment };
@@ -155,7 +163,8 @@ async function wayToAsk(
   io: Io,
   options: ServicesOptions,
   { settings: { url, testenv } }: ResolvedSettings,
-  { embedded, own }: { readonly embedded: Deployment; readonly own: Deployment | undefined },
+  embedded: Deployment,
+  own: OwnNetwork | undefined,
 ): Promise<Way> {
   const deployment = io.env(DEPLOYMENT_VARIABLE) || undefined;
   // The test deployment is no network that a visor of this home is on: it is asked where it says that it is.
@@ -163,9 +172,17 @@ async function wayToAsk(
   if (addr !== undefined || deployment !== undefined || own === undefined) {
     return { ...options, addr, deployment };
   }
-  const network = networkOfDeployment("configured", own);
+  if (!own.namesService && await isMadeByVisor(io, options, own)) return options;
+  const network = networkOfDeployment("configured", own.deployment);
   const home = await chosenNetworkOf(io, options).catch(() => undefined); // a faulty one is not this one
   return home !== undefined && isAnsweredBy(home, network) ? options : { ...options, network };
+}
+
+/** A visor's first start names the embedded network, whatever `--deployment` it has: then it is asked where it is. */
+async function isMadeByVisor(io: Io, options: ServicesOptions, own: OwnNetwork): Promise<boolean> {
+  const { files } = await io.world();
+  const isOfHome = files.absolute(own.file) === files.absolute(`${homeOf(io, options)}/visor.json`);
+  return isOfHome && isSameNetwork(own.deployment, embeddedDeployment());
 }
 
 /** Whether who asks within `home` asks the configuration service of `network`: a running visor can do it. */
@@ -242,6 +259,6 @@ function oneOf(
   return deployment;
 }
 
-function discoveryOf({ dmsgDiscovery, dmsgDiscoveryDmsg }: Deployment): string | undefined {
-  return dmsgDiscovery ?? dmsgDiscoveryDmsg;
+function discoveryOf({ deployment }: { readonly deployment: Deployment }): string | undefined {
+  return deployment.dmsgDiscovery ?? deployment.dmsgDiscoveryDmsg;
 }

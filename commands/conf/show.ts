@@ -37,7 +37,7 @@ export function showCommand(io: Io): AnyCommand {
         "after",
         examples(
           ["Which value holds, and why?", "skyctl conf show --origin"],
-          ["One part of it", "skyctl conf show dmsg launcher.apps"],
+          ["One part of it", "skyctl conf show dmsg 'launcher.apps[0]'"],
         ),
       )
       .action(async (fields, options) => {

@@ -287,6 +287,27 @@ Deno.test("conf gen -r asks through the running visor of the home where the file
   });
 });
 
+Deno.test("conf gen -r of what a visor's first start made asks that visor, wherever it is", () => {
+  let asked = 0;
+  return withControlDouble({
+    serviceAsk: () => {
+      asked++;
+      return { status: 200, text: JSON.stringify(B) };
+    },
+  }, async ({ plain, world }) => {
+    const made = { sk: secretKey.reveal(), pk: publicKey, dmsg: { discovery: EMBEDDED } };
+    await put(world, "/home/visor.json", made);
+    const { stderr, stdout } = await plain(["conf", "gen", "-r", "-n"], HOME);
+    assert.match(stderr, /^warning: \/home\/visor\.json is of the network of http:\/\/dmsgd[^\n]*\n$/);
+    assert.deepEqual([JSON.parse(stdout).dmsg.discovery, asked], [B.dmsg_discovery, 1]);
+  }, {
+    setUp: async (world) => {
+      await put(world, "/b.json", B);
+      return { deploymentFile: "/b.json", [Symbol.asyncDispose]: () => Promise.resolve() };
+    },
+  });
+});
+
 Deno.test("conf gen -r --sn takes nothing for a setup node's file but one, and keeps its network", () =>
   withMachine(async ({ gen, world }) => {
     await put(world, "/server.json", {
