@@ -29,7 +29,7 @@ export class StoreInUseError extends WorldError {
 /** What is wrong with a store: it cannot be asked; or it can be, and takes no writes. */
 export type StoreState = "unavailable" | "full" | "read-only" | "unwritable";
 
-/** The store cannot be opened or asked: no such folder, no Redis there, disk full. */
+/** The store cannot be opened, asked or written to: no such folder, no Redis there, disk full. */
 export class StoreError extends WorldError {
   readonly code = "STORE_UNAVAILABLE";
   /** As `Store.check` found it; of every other failure `unavailable`. */
