@@ -45,7 +45,7 @@ function services(down = new Set<string>()): { readonly ask: AskAt; readonly ask
   return { ask: askAt, asked };
 }
 
-function bootstrapper(deployment: Deployment, askAt?: AskAt) {
+function bootstrapper(deployment: Deployment | (() => Deployment), askAt?: AskAt) {
   const clock = new VirtualClock();
   const api = createConfigBootstrapper({ deployment, world: { clock }, ask: askAt });
   return { clock, get: async (path: string) => JSON.parse((await ask(api, { path })).body), api };
@@ -152,4 +152,17 @@ Deno.test("paths and methods that are none", async () => {
     const answer = await ask(api, { path, method: "POST" });
     assert.deepEqual([answer.status, answer.header("allow")], [405, "GET"], path);
   }
+});
+
+Deno.test("what is known later is told from then on, by both routes", async () => {
+  let deployment = deploymentOfDomain("one.example");
+  const { get } = bootstrapper(() => deployment);
+  assert.equal((await get("/")).conf, deployment.conf);
+  deployment = {
+    ...deploymentOfDomain("two.example"),
+    conf: "http://127.0.0.1:9082",
+    transportDiscoveryDmsg: `dmsg://${keyOf("tpd")}:80`,
+  };
+  assert.equal((await get("/")).conf, "http://127.0.0.1:9082");
+  assert.equal((await get("/dmsghttp")).transport_discovery, `${keyOf("tpd")}:80`);
 });

@@ -37,7 +37,7 @@ export interface StartContext {
   readonly network: DmsgNetwork;
   /** Of the transport discovery in this process. */
   readonly transports: TransportSource | undefined;
-  /** What a config bootstrapper tells. */
+  /** What a config bootstrapper tells, as far as it is known by now. */
   readonly told: () => Deployment;
   /** The dmsg discovery runs in this process. */
   readonly isDiscoveryHere: boolean;
@@ -111,7 +111,7 @@ export async function startService(
         await runConfigBootstrapper({
           ...given,
           settings: common,
-          deployment: settings.told ?? context.told(),
+          deployment: settings.told ?? context.told,
           ask: (name: string, { http }: ServiceAddress) => services.askService(name, http!),
           owned: services,
         }),

@@ -10,7 +10,7 @@
  */
 import { describeError, type Log } from "../../base/mod.ts";
 import type { HostedService } from "../../control/mod.ts";
-import { keptKeyPair, type KeyPair, type PublicKey, readKeyPair } from "../../crypto/mod.ts";
+import { keptKeyPair, type KeyPair, type PublicKey } from "../../crypto/mod.ts";
 import { type Deployment, readDeployments } from "../../deployment/mod.ts";
 import {
   type DmsgNetwork,
@@ -21,17 +21,24 @@ import {
 } from "../../directory/mod.ts";
 import { type DmsgAddress, HTTP_PORT, parseDmsgUrl } from "../../dmsg/mod.ts";
 import type { PostQuantumSettings } from "../../noise/mod.ts";
-import { AddressInUseError, renderSocketAddress, sleep, type World } from "../../runtime/mod.ts";
+import { renderSocketAddress, sleep, type World } from "../../runtime/mod.ts";
 import { isLoopbackAddress } from "../../transport/mod.ts";
 import { attachDmsg } from "../dmsg_discovery/mod.ts";
 import type { BuildInfo } from "../hosting/mod.ts";
 import type { TransportSource } from "../transport_discovery/mod.ts";
-import { deploymentText } from "./_deployment_file.ts";
+import { checkKeys, checkPorts, warnOfShortLives } from "./_checks.ts";
+import {
+  deploymentText,
+  type FormerDeployment,
+  keptOf,
+  othersOf,
+  readFormerDeployment,
+} from "./_deployment_file.ts";
 import { LateSide } from "./_late_side.ts";
 import { type Started, startService } from "./_start.ts";
 import { checkPlan, type Listening, listeningOf, type PlannedService } from "./plan.ts";
 import { SERVICE_KINDS, serviceTypeOf } from "./service_types.ts";
-import { publicly, reachable, type StartedService } from "./started.ts";
+import { httpOf, reachable, type StartedService } from "./started.ts";
 
 export interface AssemblyOptions {
   readonly world: World;
@@ -48,12 +55,19 @@ export interface AssemblyOptions {
   readonly surveyWhitelist?: readonly PublicKey[];
   /** Where the deployment file goes; its folder exists. Default: nowhere. */
   readonly file?: string;
+  /**
+   * What that file says of services that do not run here stays in it, where its network begins here: the dmsg discovery
+   * is one of `services`, and neither `network` nor `base` says what else there is. Default: it is written anew.
+   */
+  readonly keepsOthers?: boolean;
   /** What the deployment is called in it. Default `local`. */
   readonly deploymentName?: string;
   /** What else the file shall say: fields of a services object. */
   readonly base?: Readonly<Record<string, unknown>>;
-  /** Other listeners of the process, which no service may collide with. */
+  /** Other listeners that the process will have, which no service may collide with. */
   readonly alsoListening?: readonly Listening[];
+  /** What to do where another program has a port. */
+  readonly portHint?: string;
   /** The post-quantum hybrid: offered or required. */
   readonly postQuantum?: PostQuantumSettings;
   /** Told of each service as soon as it answers. */
@@ -72,6 +86,10 @@ export class Assembly implements AsyncDisposable {
   #late: LateSide | undefined;
   #network: DmsgNetwork | undefined;
   #deployment: string | undefined;
+  /** What a config bootstrapper tells since everything runs. */
+  #toldAll: Deployment | undefined;
+  /** What the deployment file said before. */
+  #former: FormerDeployment | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: AssemblyOptions) {
@@ -139,13 +157,11 @@ export class Assembly implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { world, services, alsoListening = [], file } = this.#options;
+    const { world, log, services, alsoListening = [], file, portHint = PORT_HINT } = this.#options;
     checkPlan(services, alsoListening);
-    // Every key file is read before the first is made: a broken one leaves everything as it was.
-    for (const { key } of services) {
-      if (key !== undefined && "file" in key) await readKeyPair(world, key.file);
-    }
-    await this.#checkPorts(services.flatMap(listeningOf));
+    await checkKeys(world, services);
+    await checkPorts(world, [...services.flatMap(listeningOf), ...alsoListening], portHint);
+    warnOfShortLives(log, services);
     for (const { name, key } of services) {
       if (key === undefined) continue;
       this.#keys.set(
@@ -155,6 +171,7 @@ export class Assembly implements AsyncDisposable {
           : { publicKey: key.secretKey.publicKey, secretKey: key.secretKey },
       );
     }
+    this.#former = await this.#readFormer();
     let transports: TransportSource | undefined;
     for (const { type } of SERVICE_KINDS) {
       for (const plan of services.filter((service) => service.type === type)) {
@@ -168,6 +185,27 @@ export class Assembly implements AsyncDisposable {
     this.#network = this.#networkOf("outside");
     this.#deployment = this.#deploymentText();
     if (file !== undefined) await world.files.write(file, new TextEncoder().encode(this.#deployment));
+    this.#tellKept();
+  }
+
+  /** What the deployment file says of others, where the network is the one that begins here. */
+  async #readFormer(): Promise<FormerDeployment | undefined> {
+    const { world: { files }, log, services, file, keepsOthers = false, network, base } = this.#options;
+    if (file === undefined || !keepsOthers || network !== undefined || base !== undefined) return;
+    const discovery = services.find(({ type }) => type === "dmsg-discovery");
+    if (discovery === undefined) return;
+    const own = this.#keys.get(discovery.name)?.publicKey;
+    const isSame = ({ discoveryDmsg, discoveryHttp }: DmsgNetwork) =>
+      discoveryDmsg === undefined ? discoveryHttp === httpOf(discovery) : discoveryDmsg.publicKey === own;
+    return await readFormerDeployment({ files, log, file, isSame });
+  }
+
+  #tellKept(): void {
+    const { log, file } = this.#options;
+    const kept = this.#former === undefined ? [] : keptOf(this.#former.network, this.#started);
+    if (kept.length > 0) {
+      log.info("The deployment file keeps what runs elsewhere", { file, kept: kept.join(", ") });
+    }
   }
 
   async #startOne(plan: PlannedService, transports: TransportSource | undefined): Promise<Started> {
@@ -209,16 +247,17 @@ export class Assembly implements AsyncDisposable {
     const runsNetwork = this.#options.services.some(({ type }) =>
       type === "dmsg-discovery" || type === "dmsg-server"
     );
-    const base = this.#withReaders(this.#options.network ?? (runsNetwork ? NOTHING : embeddedNetwork()));
+    const base = this.#withReaders(
+      this.#options.network ?? this.#former?.network ?? (runsNetwork ? NOTHING : embeddedNetwork()),
+    );
     const own = this.#started.filter(({ plan }) => plan.type === "dmsg-server").map((
       server,
     ): KnownServer => ({
       publicKey: server.publicKey!,
       address: side === "inside" ? renderSocketAddress(reachable(server.bound!)) : server.address!,
     }));
-    const known = new Set(own.map(({ publicKey }) => publicKey));
+    const servers = [...own, ...othersOf(base.servers, this.#started)];
     const discovery = this.#find("dmsg-discovery");
-    const servers = [...own, ...base.servers.filter(({ publicKey }) => !known.has(publicKey))];
     if (side === "inside") { // by keys and addresses of the network itself: services are found by their entries
       return {
         ...(runsNetwork ? { name, file, surveyWhitelist: base.surveyWhitelist } : base),
@@ -256,21 +295,21 @@ export class Assembly implements AsyncDisposable {
     return { ...network, surveyWhitelist: [...new Set([...network.surveyWhitelist ?? [], ...further])] };
   }
 
-  /** What a config bootstrapper tells that starts last: of itself, too, where its address is known already. */
+  /** What a config bootstrapper tells that starts last: of itself, too, as soon as its address is known. */
   #told(plan: PlannedService): Deployment {
+    if (this.#toldAll !== undefined) return this.#toldAll;
     const network = this.#networkOf("outside");
-    const { address, publicAddress } = plan;
-    const isKnown = plan.mode !== "dmsg" && address !== undefined && address.port !== 0;
-    const http = publicAddress ?? (isKnown ? `http://${publicly(plan, address)}` : undefined);
+    const isUp = this.#started.some((service) => service.plan === plan);
     const keys = this.#keys.get(plan.name);
     const dmsg = keys && plan.mode !== "http" ? { publicKey: keys.publicKey, port: HTTP_PORT } : undefined;
-    return readDeployments(
-      JSON.parse(this.#deploymentText({ ...network, conf: { http, dmsg } })),
-    )[network.name]!;
+    const text = this.#deploymentText(isUp ? network : { ...network, conf: { http: httpOf(plan), dmsg } });
+    const told = readDeployments(JSON.parse(text))[network.name]!;
+    if (isUp) this.#toldAll = told;
+    return told;
   }
 
   #deploymentText(network: DmsgNetwork = this.#networkOf("outside")): string {
-    return deploymentText(network, this.#options.base);
+    return deploymentText(network, this.#options.base ?? this.#former?.fields);
   }
 
   #find(type: PlannedService["type"]): StartedService | undefined {
@@ -279,24 +318,6 @@ export class Assembly implements AsyncDisposable {
 
   #keysOf(type: PlannedService["type"]): PublicKey[] {
     return this.#started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
-  }
-
-  /** Another program's listener is told with the service that wanted its place, before a file is made. */
-  async #checkPorts(listening: readonly Listening[]): Promise<void> {
-    const { network } = this.#options.world;
-    for (const { who, protocol, address } of listening) {
-      if (address.port === 0) continue;
-      try {
-        const bound = protocol === "TCP" ? await network.listen(address) : await network.datagrams(address);
-        bound.close();
-      } catch (error) {
-        if (!(error instanceof AddressInUseError)) throw error;
-        throw new AddressInUseError(address, {
-          cause: new Error(`${who} was to listen there (${protocol})`),
-          hint: "stop the other program, or give --free-ports; --config names a port for each service",
-        });
-      }
-    }
   }
 
   async #closeInTime(): Promise<void> {
@@ -348,6 +369,7 @@ function isLoopback(url: string): boolean {
   return hostname === "localhost" || isLoopbackAddress(hostname);
 }
 
+const PORT_HINT = "stop the other program, or give --free-ports; --config names a port for each service";
 /** Of a process that runs its own. */
 const NOTHING: DmsgNetwork = {
   name: "local",

@@ -95,7 +95,7 @@ export function planned(
 
 /**
  * Refuses plans that cannot run: two services of one name, two listeners at one address, a mode that a service has
- * not, no key where it needs one. Errors: `InvalidServiceSettingError`, which names the services.
+ * not, no key where it needs one, a public address that is none. Errors: `InvalidServiceSettingError`, which names the services.
  */
 export function checkPlan(services: readonly PlannedService[], more: readonly Listening[] = []): void {
   if (services.length === 0) {
@@ -126,6 +126,7 @@ export function checkPlan(services: readonly PlannedService[], more: readonly Li
         },
       );
     }
+    checkTold(service);
     if (key === undefined && needsKey) {
       throw new InvalidServiceSettingError(`The ${title} ${name} needs a secret key, and there is none`, {
         hint: "give it a keyfile",
@@ -136,12 +137,49 @@ export function checkPlan(services: readonly PlannedService[], more: readonly Li
   for (const [index, one] of listening.entries()) {
     const other = listening.slice(index + 1).find((each) => isSame(one, each));
     if (other === undefined) continue;
+    throw collision(one, other);
+  }
+}
+
+/** Refuses what others would be told, and could do nothing with. */
+function checkTold({ name, publicHost, settings: { publicUdpAddress } }: PlannedService): void {
+  if (publicHost !== undefined && !isHost(publicHost)) {
     throw new InvalidServiceSettingError(
-      `${one.who} and ${other.who} would both listen on ${one.protocol} port ${one.address.port}: ` +
-        `${renderSocketAddress(one.address)} and ${renderSocketAddress(other.address)}`,
-      { hint: "give one of them another port" },
+      `Nobody can call this machine ${JSON.stringify(publicHost.slice(0, 80))}`,
+      {
+        hint: "give --public-host a name or an address, without scheme, port and path: net.example",
+      },
     );
   }
+  if (publicUdpAddress === undefined || isPublicPlace(publicUdpAddress)) return;
+  throw new InvalidServiceSettingError(
+    `No visor reaches the UDP side of ${name} at ${JSON.stringify(publicUdpAddress.slice(0, 80))}`,
+    { hint: "give its public UDP address as host:port: ar.example.net:30178" },
+  );
+}
+
+/** Whether it is `host:port`, an IPv6 host in brackets, by which others can reach something. */
+export function isPublicPlace(text: string): boolean {
+  const [, v6, host = "", port] = /^(?:\[([^[\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const isPort = Number(port) > 0 && Number(port) <= 65_535;
+  return isPort && (v6 === undefined ? isHost(host) : v6.includes(":") && isHost(v6));
+}
+
+/** A name or an address by which others can mean one machine. */
+function isHost(text: string): boolean {
+  if (isEverywhere(text)) return false;
+  return text.includes(":")
+    ? URL.canParse(`http://[${text}]`)
+    : /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_.])?$/i.test(text);
+}
+
+/** Two that cannot both be. */
+export function collision(one: Listening, other: Listening): InvalidServiceSettingError {
+  return new InvalidServiceSettingError(
+    `${one.who} and ${other.who} would both listen on ${one.protocol} port ${one.address.port}: ` +
+      `${renderSocketAddress(one.address)} and ${renderSocketAddress(other.address)}`,
+    { hint: "give one of them another port" },
+  );
 }
 
 /** Something that listens somewhere. */

@@ -24,9 +24,9 @@ import { type DmsgNetwork, networkOfFile, type ServiceAddress } from "../../dire
 import { parseDmsgUrl } from "../../dmsg/mod.ts";
 import { renderSocketAddress, type SocketAddress } from "../../runtime/mod.ts";
 import { parseDmsgServerConfig } from "../dmsg_server/mod.ts";
-import { ENTRY_TIMEOUT_MAX_MS, parseServiceMode, type ServiceMode } from "../hosting/mod.ts";
-import { POLL_MAX_MS } from "../route_finder/mod.ts";
+import { parseServiceMode, type ServiceMode } from "../hosting/mod.ts";
 import { blockNetwork } from "../transport_setup/mod.ts";
+import { entryTimeoutOf, nameOf, pollOf, publicPlaceOf, storeOf } from "./_run_file_values.ts";
 import { FIELDS, NOT_OURS } from "./_run_file_fields.ts";
 import type { PlannedService, ServiceSettings } from "./plan.ts";
 import { findServiceType, type ServiceType, type ServiceTypeName, serviceTypeOf } from "./service_types.ts";
@@ -184,16 +184,11 @@ function readService(
   };
   const metrics = address("metrics_addr");
   if (metrics !== undefined) reading.metrics.push({ field: `${fields.path}.metrics_addr`, address: metrics });
-  const redis = fields.text("redis") || (serviceTypeOf(type).isKeeping ? reading.redis : undefined);
   const testing = fields.boolean("testing");
-  const entryTimeoutMs = fields.has("entry_timeout")
-    ? fields.durationMs("entry_timeout", 0, ENTRY_TIMEOUT_MAX_MS)
-    : undefined;
+  const entryTimeoutMs = entryTimeoutOf(fields, type);
   const settings: ServiceSettings = {
     ...given({
-      store: testing
-        ? "memory"
-        : redis ?? (fields.text("store") || fields.text("store_data_path") || undefined),
+      store: testing ? "memory" : storeOf(fields, type, reading),
       redisPoolSize: fields.has("redis_pool_size")
         ? fields.wholeNumber("redis_pool_size", 0, CONNECTIONS_MAX)
         : reading.poolSize,
@@ -210,7 +205,7 @@ function readService(
         ? fields.wholeNumber("lists_per_minute", 0, REQUESTS_MAX)
         : undefined,
       udpAddress: address("udp_addr"),
-      publicUdpAddress: fields.text("public_udp_address") || undefined,
+      publicUdpAddress: publicPlaceOf(fields, "public_udp_address"),
       privateAddress: address("private_addr", "127.0.0.1"),
       archive: fields.text("archive") || undefined,
       passPhrase: fields.text("auth") || undefined,
@@ -221,7 +216,7 @@ function readService(
   const url = fields.url("transport_discovery", ["http:", "https:", "dmsg:"]);
   return given({
     type,
-    name: fields.text("name") || type,
+    name: nameOf(fields) || type,
     key: secretKey !== undefined ? { secretKey } : keyfile === undefined ? undefined : { file: keyfile },
     mode: mode && modes.length > 0 ? modeOf(fields, mode) : undefined,
     address: address("addr") ?? (type === "dmsg-server" ? address("local_address") : undefined),
@@ -237,7 +232,7 @@ function readService(
       : url.startsWith("dmsg:")
       ? { dmsg: parseDmsgUrl(url).address }
       : { http: url },
-    pollMs: fields.has("poll") ? fields.durationMs("poll", 0, POLL_MAX_MS) : undefined,
+    pollMs: pollOf(fields),
     settings,
   }) as FiledService;
 }
@@ -258,7 +253,7 @@ async function readInstance(
   fields: Fields,
   { read, passedOver, everywhere }: Reading & { readonly read: RunFileOptions["read"] },
 ): Promise<FiledService> {
-  const name = `dmsg-server-${fields.text("name") || "1"}`;
+  const name = `dmsg-server-${nameOf(fields) || "1"}`;
   if (fields.has("pprof")) passedOver.push(`${fields.path}.pprof`);
   const port = fields.has("public_port") ? fields.wholeNumber("public_port", 0, 65_535) : undefined;
   const file = fields.text("config_file");

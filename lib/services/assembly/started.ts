@@ -115,6 +115,13 @@ export function publicly({ publicHost }: PlannedService, bound: SocketAddress): 
   return renderSocketAddress({ hostname: publicHost, port: bound.port });
 }
 
+/** Where others will find it by HTTP, as far as that is known before it listens. */
+export function httpOf(plan: PlannedService): string | undefined {
+  const { address, publicAddress, mode } = plan;
+  const isKnown = mode !== "dmsg" && address !== undefined && address.port !== 0;
+  return publicAddress ?? (isKnown ? `http://${publicly(plan, address)}` : undefined);
+}
+
 /** A bound address as this machine reaches it. */
 export function reachable({ hostname, port }: SocketAddress): SocketAddress {
   if (!isEverywhere(hostname)) return { hostname, port };

@@ -20,7 +20,8 @@ import { renderServices } from "./deployment.ts";
 import { type AskAt, OverDmsg } from "./gather.ts";
 
 export interface ConfigBootstrapperOptions {
-  readonly deployment: Deployment;
+  /** What is told; a function is called at each request. */
+  readonly deployment: Deployment | (() => Deployment);
   readonly world: Pick<World, "clock">;
   readonly build?: BuildInfo;
   readonly dmsgStatus?: () => DmsgStatus | undefined;
@@ -34,14 +35,14 @@ export interface ConfigBootstrapperOptions {
 export function createConfigBootstrapper(options: ConfigBootstrapperOptions): ServiceApi {
   const { deployment, world: { clock }, build, dmsgStatus, refused, ask, log = silentLog } = options;
   const startedAtMs = clock.wallMs();
-  const services = json(renderServices(deployment));
-  const overDmsg = new OverDmsg({ deployment, clock, log, ask });
+  const told = typeof deployment === "function" ? deployment : () => deployment;
+  const overDmsg = new OverDmsg({ told, clock, log, ask });
   return async ({ method, path }) => {
     if (!["/", "/dmsghttp", "/health"].includes(path)) return NOT_FOUND;
     if (method !== "GET") return allowing("GET");
     switch (path) {
       case "/":
-        return services;
+        return json(renderServices(told()));
       case "/dmsghttp":
         return json(await overDmsg.text());
       default:

@@ -10,7 +10,7 @@ import { GATHERED_MS, INCOMPLETE_MS } from "./settings.ts";
 export type AskAt = (name: string, address: ServiceAddress) => AskService;
 
 export interface GatherOptions {
-  readonly deployment: Deployment;
+  readonly told: () => Deployment;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly log: Log;
   /** Absent: nobody is asked, and only what the deployment says is told. */
@@ -54,21 +54,21 @@ export class OverDmsg {
   }
 
   async #gather(): Promise<Gathered> {
+    const deployment = this.#options.told();
     const [servers, ...addresses] = await Promise.all([
-      this.#servers(),
-      ...TOLD.map(([, member]) => this.#addressOf(member)),
+      this.#servers(deployment),
+      ...TOLD.map(([, member]) => this.#addressOf(deployment, member)),
     ]);
     const isComplete =
-      TOLD.every(([, member], at) =>
-        addresses[at] !== "" || this.#options.deployment[member] === undefined
-      ) && servers !== null;
+      TOLD.every(([, member], at) => addresses[at] !== "" || deployment[member] === undefined) &&
+      servers !== null;
     const told = TOLD.map(([field], at) => [field, addresses[at]]);
     return { text: JSON.stringify({ dmsg_servers: servers, ...Object.fromEntries(told) }), isComplete };
   }
 
   /** `<key>:<port>`, as the health of each service tells it too. */
-  async #addressOf(member: typeof TOLD[number][1]): Promise<string> {
-    const { deployment, ask, log } = this.#options;
+  async #addressOf(deployment: Deployment, member: typeof TOLD[number][1]): Promise<string> {
+    const { ask, log } = this.#options;
     const known = deployment[`${member}Dmsg`];
     if (known !== undefined) return renderDmsgAddress(parseDmsgUrl(known).address);
     const http = deployment[member];
@@ -84,8 +84,8 @@ export class OverDmsg {
   }
 
   /** Those of the discovery; where it cannot be asked, those of the deployment; null for none. */
-  async #servers(): Promise<object[] | null> {
-    const { deployment, ask, log } = this.#options;
+  async #servers(deployment: Deployment): Promise<object[] | null> {
+    const { ask, log } = this.#options;
     const { dmsgDiscovery: http, dmsgServers } = deployment;
     let servers = dmsgServers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } }));
     try {

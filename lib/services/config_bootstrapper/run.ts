@@ -22,8 +22,8 @@ export interface RunConfigBootstrapperOptions {
     /** What `/health` says about the program. */
     readonly build?: BuildInfo;
   };
-  /** What is told. */
-  readonly deployment: Deployment;
+  /** What is told; by a function where it is not all known yet, with what it gives at each request. */
+  readonly deployment: Deployment | (() => Deployment);
   /** How services are asked for their address over dmsg. Default: nobody is asked. */
   readonly ask?: AskAt;
   /** Ended with the service: what `ask` uses. */

@@ -230,7 +230,8 @@ Deno.test("of several places for metrics the first counts, and every other one i
 
 Deno.test("what cannot be is refused with its field", async () => {
   const cases: [value: unknown, expected: RegExp][] = [
-    ["", /not JSON/],
+    ["", /it is empty/],
+    ["{", /not JSON/],
     ["[]", /no object/],
     [{}, /services: it is missing/],
     [{ services: 7 }, /services: it is missing/],
@@ -246,6 +247,29 @@ Deno.test("what cannot be is refused with its field", async () => {
     [{ services: [{ type: "tpd", secret_key: "x" }] }, /secret_key: .*value not shown/],
     [{ services: [{ type: "tpd", whitelist_keys: ["x"] }] }, /whitelist_keys: .*item 0/],
     [{ services: [{ type: "tpd", redis_pool_size: 1e9 }] }, /redis_pool_size/],
+    [
+      { services: [{ type: "tpd", entry_timeout: 500 }] },
+      /services\[0\]\.entry_timeout: value 500: .*1 s to 366 days, or 0/,
+    ],
+    [{ services: [{ type: "sd", entry_timeout: "999ms" }] }, /services\[0\]\.entry_timeout: /],
+    [{ services: [{ type: "dmsgd", entry_timeout: 0 }] }, /services\[0\]\.entry_timeout: .*1 s to 366 days$/],
+    [{ services: [{ type: "rf", poll: 5 }] }, /services\[0\]\.poll: value 5: .*500 ms to 5 min/],
+    [{ services: [{ type: "rf", poll: "0s" }] }, /services\[0\]\.poll: /],
+    [
+      { services: [{ type: "ar", public_udp_address: "nonsense" }] },
+      /\[0\]\.public_udp_address: .*host:port/,
+    ],
+    [{ services: [{ type: "ar", public_udp_address: ":30178" }] }, /\[0\]\.public_udp_address: .*host:port/],
+    [
+      { services: [{ type: "tpd", redis: "redis://r", store: "x.db" }] },
+      /services\[0\]\.store: .*has redis, too/,
+    ],
+    ...["../../x", "/x", "a/b", "a\\b", "..", ".x", " ", "a\u0000b", "a\nb", "x".repeat(101)].flatMap((
+      name,
+    ): [object, RegExp][] => [
+      [{ services: [{ type: "tpd", name }] }, /services\[0\]\.name: .*files are called by it/],
+      [{ dmsg_server_instances: [{ name }] }, /dmsg_server_instances\[0\]\.name: .*files are called by it/],
+    ]),
     [{ services: { tpx: {} } }, /"tpx" is no type of a service/],
     [{ services: { tpd: { adr: 1 } } }, /services\.tpd\.adr/],
     [{ dmsg_server_instances: [{ public_port: 70_000 }] }, /public_port/],
@@ -258,6 +282,50 @@ Deno.test("what cannot be is refused with its field", async () => {
   }
   await assert.rejects(parse({ services: { tpd: {} }, dmsg_servers: 7 }), DeploymentError);
   await assert.rejects(parse({ dmsg_server_instances: [{ config_file: "x.json" }] }), /x\.json is not read/);
+});
+
+Deno.test("a name that is one, and durations that are not said", async () => {
+  for (const name of ["tpd", "TPD 1", "a.b", "_x", "día", "x".repeat(100), "a..b"]) {
+    const { services: [tpd] } = await parse({ services: [{ type: "tpd", name }] });
+    assert.equal(tpd!.name, name);
+  }
+  const services = [{ type: "tpd", entry_timeout: "", name: "" }, { type: "rf", poll: "" }, {
+    type: "ar",
+    entry_timeout: null,
+    public_udp_address: "ar.example:30178",
+  }, { type: "sd", entry_timeout: 0 }];
+  const [tpd, rf, ar, sd] = (await parse({ services })).services;
+  assert.deepEqual([tpd!.name, tpd!.settings], ["transport-discovery", {}], "nothing is no life for ever");
+  assert.equal(rf!.pollMs, undefined);
+  assert.deepEqual(ar!.settings, { publicUdpAddress: "ar.example:30178" });
+  assert.equal(sd!.settings.entryTimeoutMs, 0);
+});
+
+Deno.test("where a service keeps what it knows: what it says itself comes before the Redis of all", async () => {
+  const file = {
+    redis: "redis://all",
+    services: {
+      transport_discovery: { store: "own.db" },
+      address_resolver: { redis: "redis://own", store_data_path: "/copies" },
+      service_discovery: { store_data_path: "/copies" },
+      uptime_tracker: {},
+      route_finder: {},
+    },
+  };
+  const { services, passedOver } = await parse(file);
+  assert.deepEqual(services.map(({ settings }) => settings.store), [
+    "own.db",
+    "redis://own",
+    "redis://all",
+    "redis://all",
+    undefined,
+  ]);
+  assert.deepEqual(passedOver, [
+    "services.address_resolver.store_data_path",
+    "services.service_discovery.store_data_path",
+  ]);
+  const list = await parse({ services: [{ type: "sd", store_data_path: "sd.db" }] });
+  assert.deepEqual([list.services[0]!.settings.store, list.passedOver], ["sd.db", []]);
 });
 
 Deno.test("what is left open: names, keys and stores in the folder, ports, modes", () => {
