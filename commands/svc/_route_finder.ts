@@ -41,22 +41,29 @@ export async function discoveryElsewhere(
   const { deployment, transportDiscovery: url, poll: pollMs } = options;
   const network = await networkOf(world, deployment);
   const address = url === undefined ? network.transportDiscovery : parseServiceUrl(url);
-  return await transportsElsewhere(io, { world, log, options, network, address, pollMs });
+  const hint = `name it with --transport-discovery http://host:port${addedTo(network)}`;
+  return await transportsElsewhere(io, { world, log, options, network, address, pollMs, hint });
 }
 
 /** The same for any network. Errors: `NoServiceError`, `InvalidServiceSettingError`. */
 export function transportsElsewhere(
   io: Io,
-  { world, log, options, network, address, pollMs }: {
+  { world, log, options, network, address, pollMs, hint }: {
     readonly world: World;
     readonly log: Log;
     readonly options: PostQuantumOptions;
     readonly network: DmsgNetwork;
     readonly address: ServiceAddress | undefined;
     readonly pollMs?: number | undefined;
+    /** What to do where there is no address. Default: for services of one process. */
+    readonly hint?: string | undefined;
   },
 ): Promise<GraphSource> {
-  if (address === undefined) throw new NoServiceError("transportDiscovery", network);
+  if (address === undefined) {
+    throw new NoServiceError("transportDiscovery", network, {
+      hint: hint ?? `run transport-discovery beside the route finder${addedTo(network)}`,
+    });
+  }
   const userAgent = `skyctl/${io.version}`;
   const postQuantum = postQuantumOf(io, world, options);
 
@@ -103,6 +110,11 @@ export function transportsElsewhere(
       },
     };
   });
+}
+
+/** The next step of somebody whose deployment file does not have it yet. */
+function addedTo({ file }: DmsgNetwork): string {
+  return file === undefined ? "" : `, or add it to ${file} as transport_discovery`;
 }
 
 /** The way to the discovery, as long as it is needed. */

@@ -106,8 +106,19 @@ export async function runServiceCommand(
     return {
       services: [service],
       network: choice.network ?? await networkOf(start.world, options.deployment),
+      portHint: `stop the other program, or name another place with ${placesOf(type).join(" or ")}`,
     };
   });
+}
+
+/** The options by which a service and its metrics get another place. */
+function placesOf(type: ServiceTypeName): string[] {
+  const more = type === "address-resolver"
+    ? ["--udp-addr"]
+    : type === "uptime-tracker"
+    ? ["--private-addr"]
+    : [];
+  return ["--addr", ...more, "--metrics"];
 }
 
 /** What a run of services is told of besides the plan. */
@@ -118,10 +129,23 @@ export interface RunOptions extends PostQuantumOptions {
 
 /** The plan, and where metrics are asked for when the options do not say. */
 export type PlannedRun =
-  & Pick<AssemblyOptions, "services" | "network" | "file" | "deploymentName" | "base" | "surveyWhitelist">
+  & Pick<
+    AssemblyOptions,
+    | "services"
+    | "network"
+    | "file"
+    | "keepsOthers"
+    | "deploymentName"
+    | "base"
+    | "surveyWhitelist"
+    | "portHint"
+  >
   & { readonly metricsAddress?: SocketAddress | undefined };
 
-/** Runs services until Ctrl-C. What dies by itself is thrown with its name. */
+/**
+ * Runs services until Ctrl-C. What dies by itself is thrown with its name. Metrics come last: where their place cannot
+ * be theirs, nothing is said of them.
+ */
 export async function runServices(
   io: Io,
   options: RunOptions,
@@ -140,12 +164,24 @@ export async function runServices(
   running.defer(() => {
     if (isUp) io.emitEach({ event: "stopped" }, () => "stopped");
   });
-  const started: StartedService[] = [];
+  const starting = Assembly.start({
+    ...planned,
+    world,
+    log,
+    build: { version: io.version, commit: "unknown", date: "unknown" },
+    userAgent: `skyctl/${io.version}`,
+    alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
+    postQuantum: postQuantumOf(io, world, options),
+    onStarted: (service) => tell(io, service),
+  });
+  const assembly = await startedInTime(io, world, starting);
+  if (assembly === undefined) return;
+  running.use(assembly);
   if (address !== undefined) {
     const metrics = await serveMetrics({
       world,
       address,
-      services: () => started,
+      services: () => assembly.services,
       process: processFigures,
       log,
     });
@@ -156,22 +192,6 @@ export async function runServices(
     const url = `http://${renderSocketAddress(metrics.address)}/metrics`;
     io.emitEach({ event: "metrics", address: url }, () => `metrics on ${url}`);
   }
-  const starting = Assembly.start({
-    ...planned,
-    world,
-    log,
-    build: { version: io.version, commit: "unknown", date: "unknown" },
-    userAgent: `skyctl/${io.version}`,
-    alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
-    postQuantum: postQuantumOf(io, world, options),
-    onStarted: (service) => {
-      started.push(service);
-      tell(io, service);
-    },
-  });
-  const assembly = await startedInTime(io, world, starting);
-  if (assembly === undefined) return;
-  running.use(assembly);
   isUp = true;
   const { file } = planned;
   if (file !== undefined) {

@@ -8,6 +8,7 @@ import {
   completed,
   type FiledService,
   findServiceType,
+  isEverywhere,
   parseRunFile,
   type PlanDefaults,
   type RunFile,
@@ -98,12 +99,21 @@ async function planOf(
         pollMs,
       }),
   };
+  const plan = completed(services, defaults);
+  if (
+    options.publicHost !== undefined && !plan.some(({ address }) => isEverywhere(address?.hostname ?? ""))
+  ) {
+    io.note(
+      "--public-host is passed over: nothing listens on every address of this machine (--host 0.0.0.0)",
+    );
+  }
   await files.makeDirectory(folder, { mode: 0o700 });
   return {
-    services: completed(services, defaults),
+    services: plan,
     network,
     surveyWhitelist: options.survey?.split(",").map((key) => parsePublicKey(key.trim())),
     file: `${folder}/deployment.json`,
+    keepsOthers: true,
     deploymentName: filed?.deployment?.name ?? "local",
     base: filed?.deployment?.fields,
     metricsAddress: filed?.metricsAddress,

@@ -38,7 +38,6 @@ export function addressResolverCommand(io: Io): AnyCommand {
       )
       .action(async (options) => {
         const { parseListenAddress, runServiceCommand } = await import("./_service.ts");
-        const { renderSocketAddress } = await import("../../lib/runtime/mod.ts");
         await runServiceCommand(io, options, "address-resolver", (_start, { address }) => ({
           settings: {
             udpAddress: !options.udp
@@ -46,8 +45,7 @@ export function addressResolverCommand(io: Io): AnyCommand {
               : options.udpAddr === undefined
               ? address
               : parseListenAddress(options.udpAddr, 30_178),
-            publicUdpAddress: options.publicUdpAddress &&
-              renderSocketAddress(parseListenAddress(options.publicUdpAddress, 30_178)),
+            publicUdpAddress: options.publicUdpAddress,
             allowLoopbackAddresses: options.testMode === true,
             believeProxies: options.proxyHeaders,
           },

@@ -90,16 +90,16 @@ export function runCommand(io: Io): AnyCommand {
       await runTogether(io, names.flatMap((name) => name.split(",")).filter((name) => name !== ""), options);
     });
   const verbs = [
-    dmsgDiscoveryCommand(io),
-    serverVerb(),
-    transportDiscoveryCommand(io),
-    addressResolverCommand(io),
-    routeFinderCommand(io),
-    serviceDiscoveryCommand(io),
-    uptimeTrackerCommand(io),
-    configBootstrapperCommand(io),
-    setupNodeCommand(io),
-    transportSetupCommand(io),
+    dmsgDiscoveryCommand(io).aliases(["dmsgd", "dmsg-disc", "disc"]),
+    serverVerb().aliases(["dmsg-srv"]),
+    transportDiscoveryCommand(io).aliases(["tpd"]),
+    addressResolverCommand(io).aliases(["ar"]),
+    routeFinderCommand(io).aliases(["rf"]),
+    serviceDiscoveryCommand(io).aliases(["sd"]),
+    uptimeTrackerCommand(io).aliases(["ut"]),
+    configBootstrapperCommand(io).aliases(["conf", "confbs"]),
+    setupNodeCommand(io).aliases(["sn", "rsn"]),
+    transportSetupCommand(io).aliases(["tsn", "tps"]),
   ];
   const run = finished(command);
   for (const verb of verbs) run.addCommand(verb);

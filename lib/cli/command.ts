@@ -33,7 +33,7 @@ export function noun(name: string, description: string, verbs: readonly AnyComma
 }
 
 /**
- * A command with verbs that can be named together: `run one` runs the verb with its own options, and `run one two`
+ * A command with verbs that can be named together: `run one` runs the verb (by any of its names) with its own options, and `run one two`
  * this command's action with the names in one text, `one,two`. Its own options come before a name, or after several:
  * behind one of them a single name is this command's, too, as `one,`.
  */
@@ -51,7 +51,8 @@ class CommandOfSeveral extends PlainCommand {
   _parseCommand(operands: string[], unknown: string[]): unknown {
     const parse = (PlainCommand.prototype as unknown as { _parseCommand: ParseCommand })._parseCommand;
     const { names, rest } = this.#leadingNames([...operands, ...unknown]);
-    this.#isVerbs = names.length === 1 && this.commands.some((verb) => verb.name() === names[0]);
+    this.#isVerbs = names.length === 1 &&
+      this.commands.some((verb) => verb.name() === names[0] || verb.aliases().includes(names[0]!));
     return names.length === 0 ? parse.call(this, [], rest) : parse.call(this, [names.join(",")], rest);
   }
 

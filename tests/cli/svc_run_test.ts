@@ -1,8 +1,13 @@
 /** runServices(): services until Ctrl-C, or until a plane of any of them dies (DS-7). */
 import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/mod.ts";
 import { ProcessIo } from "../../lib/cli/mod.ts";
-import { sleep } from "../../lib/runtime/mod.ts";
-import { runServices } from "../../commands/svc/_service.ts";
+import { AddressInUseError, sleep, type World } from "../../lib/runtime/mod.ts";
+import { SERVICE_KINDS, type ServiceTypeName } from "../../lib/services/assembly/mod.ts";
+import { InvalidServiceSettingError } from "../../lib/services/hosting/mod.ts";
+import { transportsElsewhere } from "../../commands/svc/_route_finder.ts";
+import { runServiceCommand, runServices } from "../../commands/svc/_service.ts";
+import { runCommand } from "../../commands/svc/run.ts";
 import { Breakable, FOLDER, HOST, keptConnection, planOf, until } from "../services/assembly/support.ts";
 import { withSimulation } from "../support/world.ts";
 import { FakeTerminal } from "./_fakes.ts";
@@ -84,3 +89,86 @@ Deno.test("Ctrl-C ends a start that a part of it holds up, in 2 s", () =>
       await sleep(world.clock, heldMs);
     });
   }));
+
+/** A process on `world`. */
+function processOn(world: World) {
+  const terminal = new FakeTerminal();
+  const makeWorld = () => Promise.resolve(world);
+  return { terminal, io: new ProcessIo({ json: true, version: "1.2.3", terminal, makeWorld }) };
+}
+
+Deno.test("a port that another program has is told with options that the command has", () =>
+  withSimulation(43, async (simulation) => {
+    const world = simulation.node("here", { address: HOST });
+    const { io, terminal } = processOn(world);
+    await simulation.run(async () => {
+      const taken = await world.network.listen({ hostname: HOST, port: HTTP });
+      const options = { addr: `${HOST}:${HTTP}`, logLevel: "error", pq: undefined } as const;
+      const cases: [ServiceTypeName, RegExp][] = [
+        ["transport-discovery", /with --addr or --metrics$/],
+        ["address-resolver", /with --addr or --udp-addr or --metrics$/],
+        ["uptime-tracker", /with --addr or --private-addr or --metrics$/],
+      ];
+      for (const [type, hint] of cases) {
+        await assert.rejects(
+          runServiceCommand(io, options as Parameters<typeof runServiceCommand>[1], type),
+          (error) => error instanceof AddressInUseError && hint.test(error.hint!),
+          type,
+        );
+      }
+      taken.close();
+      assert.equal(terminal.stdout, "");
+    });
+  }));
+
+Deno.test("metrics at a service's own place are refused before anything is said of them", () =>
+  withSimulation(44, async (simulation) => {
+    const world = simulation.node("here", { address: HOST });
+    const { io, terminal } = processOn(world);
+    await simulation.run(async () => {
+      const services = planOf(["transport-discovery"], { mode: "http" });
+      await assert.rejects(
+        runServices(
+          io,
+          { metrics: `${HOST}:${HTTP}`, logLevel: "error" },
+          () => Promise.resolve({ services }),
+        ),
+        InvalidServiceSettingError,
+      );
+      assert.equal(terminal.stdout, "");
+    });
+  }));
+
+Deno.test("a service has its options by each of its names", () => {
+  const { io } = processOn({} as World);
+  const verbs = runCommand(io).commands.map((verb) => [verb.name(), ...verb.aliases()].sort());
+  assert.deepEqual(
+    verbs.sort(),
+    SERVICE_KINDS.map(({ type, aliases }) => [type, ...aliases].sort()).sort(),
+  );
+});
+
+Deno.test("a route finder without a transport discovery is told where to name one", () => {
+  const world = {} as World;
+  const { io } = processOn(world);
+  const network = { name: "own", servers: [], discoveryHttp: undefined, discoveryDmsg: undefined };
+  const start = (file: string | undefined) =>
+    transportsElsewhere(io, {
+      world,
+      log: silentLog,
+      options: {} as Parameters<typeof transportsElsewhere>[1]["options"],
+      network: { ...network, file },
+      address: undefined,
+    });
+  for (
+    const [file, hint] of [
+      [undefined, "run transport-discovery beside the route finder"],
+      [
+        "net.json",
+        "run transport-discovery beside the route finder, or add it to net.json as transport_discovery",
+      ],
+    ] as const
+  ) {
+    assert.throws(() => start(file), { code: "NO_SERVICE", hint });
+  }
+});
