@@ -64,12 +64,16 @@ Deno.test("a transport discovery, an address resolver and a route finder say wha
     });
     const client = tcpHttpClient(world, "test/1");
     type Asked = { method?: string; body?: string; headers?: Record<string, string> };
-    const ask = async ({ address }: typeof finder, path: string, { headers = {}, ...asked }: Asked = {}) => {
+    const ask = async (
+      { address }: Pick<typeof finder, "address">,
+      path: string,
+      { headers = {}, ...asked }: Asked = {},
+    ) => {
       const url = `http://127.0.0.1:${address!.port}${path}`;
       const answer = await client.fetch({ url, ...asked, headers: Object.entries(headers) });
       return { status: answer.status, text: await answer.text() };
     };
-    const healthOf = async (service: typeof finder) =>
+    const healthOf = async (service: Pick<typeof finder, "address">) =>
       JSON.parse((await ask(service, "/health")).text).refused;
     const register = (records: readonly object[], nonce = 0, signer = alice) => {
       const body = JSON.stringify(records);
