@@ -9,7 +9,7 @@ export async function keptKeyPair(
   path: string,
 ): Promise<KeyPair> {
   const kept = await readKeyPair({ files }, path, {
-    hint: "name a file with a secret key, or one that is missing to have a key made",
+    hint: "put the key back, or name another file: with a secret key, or missing to have one made",
   });
   if (kept !== undefined) return kept;
   const keys = generateKeyPair(random);

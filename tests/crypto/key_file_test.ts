@@ -53,7 +53,7 @@ Deno.test("keptKeyPair() makes a key once; what is no key stays as it is, and no
   await Deno.writeTextFile(other, text);
   const hints = {
     read: "name a file with a secret key",
-    kept: "name a file with a secret key, or one that is missing to have a key made",
+    kept: "put the key back, or name another file: with a secret key, or missing to have one made",
   };
   await assert.rejects(readKeyPair(world, other), { code: "KEY_FILE", hint: hints.read });
   await assert.rejects(keptKeyPair(world, other), { code: "KEY_FILE", hint: hints.kept });
