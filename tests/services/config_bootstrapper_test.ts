@@ -22,8 +22,11 @@ const server = pair("server");
 const keyOf = (name: string) => pair(name).publicKey;
 const DOMAIN = deploymentOfDomain("skywire.example");
 
-/** Health and servers of the services of a domain; `down` are the hosts that do not answer. */
-function services(down = new Set<string>()): { readonly ask: AskAt; readonly asked: string[] } {
+/** Health and servers of the services of a domain; `down` do not answer, `unwell` with a status of their own. */
+function services(
+  down = new Set<string>(),
+  unwell: Readonly<Record<string, number>> = {},
+): { readonly ask: AskAt; readonly asked: string[] } {
   const asked: string[] = [];
   const entry = signEntry(
     serverEntry({
@@ -40,7 +43,7 @@ function services(down = new Set<string>()): { readonly ask: AskAt; readonly ask
     const text = path === "/health"
       ? JSON.stringify({ dmsg_address: `${keyOf(host)}:80` })
       : `[${renderEntry(entry)}]`;
-    return Promise.resolve({ status: 200, text });
+    return Promise.resolve({ status: unwell[host] ?? 200, text });
   };
   return { ask: askAt, asked };
 }
@@ -122,6 +125,12 @@ Deno.test("a service that does not answer has an empty text, and is asked again 
   await clock.advance(1);
   assert.equal((await get("/dmsghttp")).uptime_tracker, `${keyOf("ut")}:80`);
   assert.equal(asked.length, 14);
+});
+
+Deno.test("a service that is not well, as while its store is full, is told of all the same; what is no health is not", async () => {
+  const { ask: askAt } = services(undefined, { tpd: 503, ut: 404 });
+  const told = await bootstrapper(DOMAIN, askAt).get("/dmsghttp");
+  assert.deepEqual([told.transport_discovery, told.uptime_tracker], [`${keyOf("tpd")}:80`, ""]);
 });
 
 Deno.test("what the deployment says is asked of nobody; answers of liars are no addresses", async () => {

@@ -75,7 +75,8 @@ export class OverDmsg {
     if (http === undefined || ask === undefined) return "";
     try {
       const { status, text } = await ask(member, { http })({ method: "GET", path: "/health" });
-      const address: unknown = status === 200 ? JSON.parse(text)?.dmsg_address : undefined;
+      const isThere = status === 200 || status === 503; // its store may be full: it is where it was
+      const address: unknown = isThere ? JSON.parse(text)?.dmsg_address : undefined;
       return typeof address === "string" && /^0[23][0-9a-f]{64}:\d{1,5}$/.test(address) ? address : "";
     } catch (error) {
       log.debug("A service is not told of", { service: member, cause: describeError(error) });
