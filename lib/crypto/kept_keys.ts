@@ -3,14 +3,16 @@ import { FileNotFoundError, type World } from "../runtime/mod.ts";
 import { parseSecretKeyOf, writeKeyFile } from "./key_file.ts";
 import { generateKeyPair, type KeyPair } from "./keys.ts";
 
+/** For a file that is no key where one would be made. */
+export const KEPT_KEY_HINT =
+  "put the key back, or name another file: with a secret key, or missing to have one made";
+
 /** The keys in the file at `path`, made at the first use. Errors: `KeyFileError`, of the files. */
 export async function keptKeyPair(
   { files, random }: Pick<World, "files" | "random">,
   path: string,
 ): Promise<KeyPair> {
-  const kept = await readKeyPair({ files }, path, {
-    hint: "put the key back, or name another file: with a secret key, or missing to have one made",
-  });
+  const kept = await readKeyPair({ files }, path, { hint: KEPT_KEY_HINT });
   if (kept !== undefined) return kept;
   const keys = generateKeyPair(random);
   await writeKeyFile(files, path, keys.secretKey);

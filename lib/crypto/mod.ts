@@ -31,7 +31,7 @@ export { HASH_BYTES, hkdf2, hkdfSha256, hmacSha256, sha256 } from "./hash.ts";
 export { fromHex, toHex } from "./hex.ts";
 export * from "./kem.ts";
 export { KeyFileError, parseSecretKeyOf, writeKeyFile } from "./key_file.ts";
-export { keptKeyPair, readKeyPair } from "./kept_keys.ts";
+export { KEPT_KEY_HINT, keptKeyPair, readKeyPair } from "./kept_keys.ts";
 export * from "./keys.ts";
 export { NOISE_DH_BYTES, noiseDh } from "./noise_dh.ts";
 export type { ProvenKey } from "./proven.ts"; // only the type: what makes one is not for everybody

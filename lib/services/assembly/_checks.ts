@@ -1,6 +1,6 @@
 /** What can be seen to be wrong on this machine before anything is made. @module */
 import type { Log } from "../../base/mod.ts";
-import { readKeyPair } from "../../crypto/mod.ts";
+import { KEPT_KEY_HINT, readKeyPair } from "../../crypto/mod.ts";
 import { AddressInUseError, type World } from "../../runtime/mod.ts";
 import { InvalidServiceSettingError } from "../hosting/mod.ts";
 import { REGISTRATION_BEAT_MS } from "../uptimes/mod.ts";
@@ -19,7 +19,7 @@ export async function checkKeys(
   for (const { name, type, mode, key } of services) {
     if (key === undefined) continue;
     const read = "file" in key
-      ? (await readKeyPair(world, key.file, { hint: KEY_HINT }))?.publicKey
+      ? (await readKeyPair(world, key.file, { hint: KEPT_KEY_HINT }))?.publicKey
       : key.secretKey.publicKey;
     if (mode === "http" && type !== "dmsg-server") continue; // nobody is told its key
     const identity = read ?? ("file" in key ? world.files.absolute(key.file) : "");
@@ -88,7 +88,6 @@ export function warnOfShortLives(log: Log, services: readonly PlannedService[]):
   });
 }
 
-const KEY_HINT = "name a file with a secret key, or one that is missing to have a key made";
 /** Services whose entries visors renew. */
 const RENEWED: ReadonlySet<string> = new Set([
   "transport-discovery",
