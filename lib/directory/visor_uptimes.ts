@@ -42,7 +42,7 @@ export function readUptimes(
     const wrong = days.find((day) => !isDay(day) || !visor.daily.has(day));
     if (wrong === undefined) return visor;
     const shown = JSON.stringify(wrong.slice(0, SHOWN_CHARS));
-    throw refuse(`item ${index}: ${shown} must be a date with a percent from 0 to 100`);
+    throw refuse(`item ${index}: ${shown} must be a date with a percent as text`);
   });
 }
 
@@ -77,9 +77,10 @@ function daysOf<T>(value: unknown, read: (text: unknown) => T | undefined): Map<
   return days;
 }
 
+/** Who counts heartbeats, and does not cut, has a little more than 100 of a visor that was up all day. */
 function percentOf(text: unknown): number | undefined {
-  const percent = typeof text === "string" && /^\d{1,3}(?:\.\d+)?$/.test(text) ? Number(text) : NaN;
-  return percent <= 100 ? percent : undefined;
+  const isPercent = typeof text === "string" && /^\d{1,3}(?:\.\d+)?$/.test(text);
+  return isPercent ? Math.min(100, Number(text)) : undefined;
 }
 
 function slotsOf(text: unknown): string | undefined {

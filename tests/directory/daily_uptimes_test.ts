@@ -84,6 +84,14 @@ Deno.test("the lists that a real uptime tracker answered are read, in both of th
   assert.equal(read, 2);
 });
 
+Deno.test("a day of more heartbeats than it has place for is a whole one", () => {
+  const [visor] = parseDailyUptimes(
+    JSON.stringify([{ pk: A, on: true, daily: { [DAY]: "100.35" } }]),
+    "x.json",
+  );
+  assert.equal(visor!.daily.get(DAY), 100);
+});
+
 Deno.test("a file that is wrong anywhere is refused, and says where", () => {
   const many = Object.fromEntries(
     Array.from(
@@ -103,7 +111,9 @@ Deno.test("a file that is wrong anywhere is refused, and says where", () => {
     [item("x"), /item 1: daily/],
     [item(many), /at most 400 days/],
     [item({ [DAY]: 97 }), /item 1: "2026-06-10" must be/],
-    [item({ [DAY]: "100.01" }), /item 1/],
+    [item({ [DAY]: "1000.00" }), /item 1/],
+    [item({ [DAY]: "-1.00" }), /item 1/],
+    [item({ [DAY]: "" }), /item 1/],
     [item({ "2026-02-30": "1.00" }), /item 1: "2026-02-30"/],
     [JSON.stringify([{ pk: A, on: true }, { pk: A, on: true }]), /is in it twice/],
     [`${A} ${DAY}`, /line 1 is no key/],
