@@ -1,5 +1,5 @@
 /** The deployment file by which others join what an assembly runs. @module */
-import { describeError, type Log } from "../../base/mod.ts";
+import { ConfigError } from "../../deployment/mod.ts";
 import {
   type DmsgNetwork,
   type KnownServer,
@@ -34,13 +34,12 @@ export interface FormerDeployment {
 }
 
 /**
- * Reads `file` as it was left; undefined where there is none, where it is of another network than `isSame` means, and,
- * with a line in the log, where it cannot be used. Errors: of the files.
+ * Reads `file` as it was left; undefined where there is none, and where it is of another network than `isSame` means.
+ * Errors: of the files; `ConfigError` for one that cannot be used, so that what was written there by hand is not lost.
  */
-export async function readFormerDeployment({ files, file, log, isSame }: {
+export async function readFormerDeployment({ files, file, isSame }: {
   readonly files: World["files"];
   readonly file: string;
-  readonly log: Log;
   readonly isSame: (network: DmsgNetwork) => boolean;
 }): Promise<FormerDeployment | undefined> {
   let text: string;
@@ -57,12 +56,11 @@ export async function readFormerDeployment({ files, file, log, isSame }: {
     const own: object = top[network.name === "production" ? "prod" : network.name] ?? top;
     const fields = Object.entries(own).filter(([name]) => !OF_A_NETWORK.has(name.replace(/_dmsg$/, "")));
     return { network, fields: Object.fromEntries(fields) };
-  } catch (error) {
-    log.warn("The deployment file cannot be used, and is written anew", {
-      file,
-      cause: describeError(error),
+  } catch (cause) {
+    throw new ConfigError(file, "", "it would be written anew, and cannot be used as it is", {
+      cause,
+      hint: "put it right, or move it away",
     });
-    return undefined;
   }
 }
 

@@ -98,7 +98,8 @@ export class Assembly implements AsyncDisposable {
 
   /**
    * Starts all of it; everything answers when this resolves, sessions come by and by. Errors:
-   * `InvalidServiceSettingError`, `AddressInUseError`, `KeyFileError`, those of the services. Nothing is left
+   * `InvalidServiceSettingError`, `AddressInUseError`, `KeyFileError`, `ConfigError` for a deployment file, those of the
+   * services. Nothing is left
    * open then, and nothing was made when it was the plan.
    */
   static async start(options: AssemblyOptions): Promise<Assembly> {
@@ -190,14 +191,14 @@ export class Assembly implements AsyncDisposable {
 
   /** What the deployment file says of others, where the network is the one that begins here. */
   async #readFormer(): Promise<FormerDeployment | undefined> {
-    const { world: { files }, log, services, file, keepsOthers = false, network, base } = this.#options;
+    const { world: { files }, services, file, keepsOthers = false, network, base } = this.#options;
     if (file === undefined || !keepsOthers || network !== undefined || base !== undefined) return;
     const discovery = services.find(({ type }) => type === "dmsg-discovery");
     if (discovery === undefined) return;
     const own = this.#keys.get(discovery.name)?.publicKey;
     const isSame = ({ discoveryDmsg, discoveryHttp }: DmsgNetwork) =>
       discoveryDmsg === undefined ? discoveryHttp === httpOf(discovery) : discoveryDmsg.publicKey === own;
-    return await readFormerDeployment({ files, log, file, isSame });
+    return await readFormerDeployment({ files, file, isSame });
   }
 
   #tellKept(): void {

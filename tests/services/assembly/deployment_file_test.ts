@@ -125,21 +125,28 @@ Deno.test("the config bootstrapper tells what the file keeps", () =>
     for (const [name, value] of Object.entries(BY_HAND)) assert.deepEqual(told[name], value, name);
   }));
 
-Deno.test("nothing is kept of another network, of a file that is none, or where the caller says what there is", () =>
+Deno.test("a file that cannot be used, and would be written anew, is refused before anything runs, and keeps its bytes", () =>
+  onTwoMachines(async (here) => {
+    await run(here);
+    for (const content of ["{", "[]", {}, { local: BY_HAND }]) {
+      await writeFile(here, content);
+      const before = await here.files.read(file);
+      await assert.rejects(run(here), {
+        code: "CONFIG",
+        message: `${file}: it would be written anew, and cannot be used as it is`,
+        hint: "put it right, or move it away",
+      });
+      assert.deepEqual(await here.files.read(file), before);
+    }
+  }));
+
+Deno.test("nothing is kept of another network, or where the caller says what there is", () =>
   onTwoMachines(async (here) => {
     const { fields: own } = await run(here);
     const other = { ...own, ...BY_HAND, dmsg_discovery_dmsg: `dmsg://${keyOf("other discovery")}:80` };
     for (const content of [{ local: other }, { local: { ...other, dmsg_discovery_dmsg: "" } }]) {
       await writeFile(here, { local: { ...content.local, dmsg_discovery: "http://other.example" } });
       assert.deepEqual(await run(here), { fields: own, told: [] });
-    }
-    for (const content of ["{", "[]", {}, { local: BY_HAND }]) {
-      await writeFile(here, content);
-      const { fields, told } = await run(here);
-      assert.deepEqual(fields, own);
-      assert.deepEqual(told.map(({ level, message }) => [level, message]), [
-        ["warn", "The deployment file cannot be used, and is written anew"],
-      ]);
     }
     const nothing = {
       name: "local",
