@@ -1,7 +1,7 @@
 /**
  * Where a route finder's transports come from: a transport discovery in the same process, which tells each change,
  * or any other one, whose list is read again and again and of which only the difference reaches the graph. A list
- * that is older than its transports can be is used no more.
+ * that is older than its transports can be is no good sign, and one of an hour ago is used no more.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface GraphFeed extends AsyncDisposable {
 /** How old a list of transports is, by the monotonic clock. */
 export type ListState =
   | { readonly state: "unread"; readonly ageMs?: undefined }
-  /** Too old: whatever stood in it may have expired since, and nothing of it is in the graph any more. */
+  /** Too old: whatever stands in it may have expired since; after {@link LIST_KEPT_MS} nothing of it is in the graph. */
   | { readonly state: "read" | "too old"; readonly ageMs: number };
 
 /** The transports of a discovery in this process: all once, and then each change as it happens. */
@@ -61,12 +61,14 @@ export const POLL_MS = 5_000;
 export const POLL_MIN_MS = 500;
 /** Longer, and paths lead over transports that expired long ago. */
 export const POLL_MAX_MS = 5 * 60_000;
+/** A network outlives its discovery, and most of what was read is there for long; a dead one is not told of for ever. */
+export const LIST_KEPT_MS = 60 * 60_000;
 /** Between two lines about lists that cannot be read, from a discovery that comes and goes. */
 export const LIST_FAILURES_TOLD_MS = 60_000;
 
 /**
  * Reads the list of a transport discovery again and again. While that cannot be read the last one stays, as most
- * transports outlive an outage of it, until all of them would have expired. Errors: `InvalidServiceSettingError`.
+ * transports outlive an outage of it: for {@link LIST_KEPT_MS}, or as long as they live there. Errors: `InvalidServiceSettingError`.
  */
 export function polledTransports(options: PolledTransportsOptions): GraphSource {
   const { everyMs = POLL_MS } = options;
@@ -130,16 +132,20 @@ class PolledList implements GraphFeed {
     this.#graph.replaceAll(records.map(graphTransport));
     this.#readAtMs = clock.monotonicMs();
     this.#ending?.cancel();
-    if (this.#ageMaxMs < Infinity) this.#ending = clock.timer(this.#ageMaxMs, () => this.#end());
+    if (this.#ageMaxMs < Infinity) this.#ending = clock.timer(this.#keptMs(), () => this.#end());
     if (this.#isTold) log.info("Transports are read again", { transports: this.#graph.size });
     this.#isTold = false;
+  }
+
+  #keptMs(): number {
+    return Math.max(this.#ageMaxMs, LIST_KEPT_MS);
   }
 
   /** What a list that does not come holds up, too. */
   #end(): void {
     this.#graph.replaceAll([]);
     this.#options.log.error("Transports are too old: there are no routes until they are read", {
-      readMsAgo: Math.round(this.#ageMaxMs),
+      readMsAgo: Math.round(this.#keptMs()),
     });
     this.#isTold = true;
   }

@@ -9,6 +9,7 @@ import {
   createRouteFinder,
   type GraphFeed,
   LIST_FAILURES_TOLD_MS,
+  LIST_KEPT_MS,
   POLL_MAX_MS,
   POLL_MIN_MS,
   POLL_MS,
@@ -84,7 +85,7 @@ const works = () => Promise.resolve([record]);
 const fails = () => Promise.reject(new ServiceUnreachableError("Cannot reach the transport discovery"));
 const NONE = JSON.stringify({ error: { message: "transport not found", code: 404 } });
 
-Deno.test("a list that is older than its transports can be gives no routes, and is told of", async () => {
+Deno.test("a list that is older than its transports can be is told of, and gives no routes after an hour", async () => {
   const first = Promise.withResolvers<readonly TransportRecord[]>();
   await using rig = new Rig({ lives: { entryTimeoutMs: 60_000 }, read: () => first.promise });
   assert.deepEqual(await rig.look(), [503, "unread", undefined, 404, NONE]);
@@ -95,10 +96,15 @@ Deno.test("a list that is older than its transports can be gives no routes, and 
   await rig.clock.advance(60_000 + POLL_MS - 1);
   assert.deepEqual(await rig.look(), [200, "read", 64_999, 200, "a route"]);
   await rig.clock.advance(1);
-  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 404, NONE]);
+  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 200, "a route"]);
+  await rig.clock.advance(LIST_KEPT_MS - 65_001);
+  assert.deepEqual(await rig.look(), [503, "too old", 3_599_999, 200, "a route"]);
+  assert.deepEqual(rig.lines, [FAILS]);
+  await rig.clock.advance(1);
+  assert.deepEqual(await rig.look(), [503, "too old", 3_600_000, 404, NONE]);
   assert.equal(rig.graph.size, 0);
   await rig.clock.advance(3_600_000);
-  assert.deepEqual(await rig.look(), [503, "too old", 3_665_000, 404, NONE]);
+  assert.deepEqual(await rig.look(), [503, "too old", 7_200_000, 404, NONE]);
   assert.deepEqual(rig.lines, [FAILS, TOO_OLD], "not one for each reading");
 
   rig.read = works;
@@ -106,8 +112,8 @@ Deno.test("a list that is older than its transports can be gives no routes, and 
   assert.deepEqual(await rig.look(), [200, "read", 0, 200, "a route"]);
   assert.deepEqual(rig.lines, [FAILS, TOO_OLD, AGAIN]);
   rig.read = fails;
-  await rig.clock.advance(65_000);
-  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 404, NONE]);
+  await rig.clock.advance(LIST_KEPT_MS);
+  assert.deepEqual(await rig.look(), [503, "too old", 3_600_000, 404, NONE]);
   assert.deepEqual(rig.lines, [FAILS, TOO_OLD, AGAIN, FAILS, TOO_OLD]);
 });
 
@@ -116,8 +122,8 @@ Deno.test("a list that never comes grows old like one that cannot be read", asyn
   await rig.clock.advance(0);
   const answer = Promise.withResolvers<readonly TransportRecord[]>();
   rig.read = () => answer.promise;
-  await rig.clock.advance(65_000);
-  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 404, NONE]);
+  await rig.clock.advance(LIST_KEPT_MS);
+  assert.deepEqual(await rig.look(), [503, "too old", 3_600_000, 404, NONE]);
   assert.deepEqual(rig.lines, [TOO_OLD]);
   answer.resolve([record]);
   await rig.clock.advance(0);
@@ -142,10 +148,21 @@ Deno.test("without another word transports live for as long as those of any disc
     await rig.clock.advance(0);
     rig.read = fails;
     await rig.clock.advance(TRANSPORT_TTL_MS + POLL_MS - 1);
-    assert.equal(rig.graph.size, 1);
+    assert.deepEqual((await rig.look()).slice(0, 2), [200, "read"]);
     await rig.clock.advance(1);
-    assert.equal(rig.graph.size, 0);
+    assert.deepEqual((await rig.look()).slice(0, 2), [503, "too old"]);
   }
+});
+
+Deno.test("where transports live for longer than an hour, so does their list", async () => {
+  await using rig = new Rig({ lives: { entryTimeoutMs: 3 * LIST_KEPT_MS } });
+  await rig.clock.advance(0);
+  rig.read = fails;
+  await rig.clock.advance(3 * LIST_KEPT_MS + POLL_MS - 1);
+  assert.deepEqual((await rig.look()).slice(0, 2), [200, "read"]);
+  assert.equal(rig.graph.size, 1);
+  await rig.clock.advance(1);
+  assert.deepEqual((await rig.look()).slice(3), [404, NONE]);
 });
 
 Deno.test("where transports do not expire, nor does their list", async () => {
@@ -178,7 +195,9 @@ Deno.test("a clock that is set makes no list old, nor keeps one young", async ()
   assert.deepEqual(await rig.look(), [200, "read", 1_000, 200, "a route"]);
   rig.clock.setWallMs(WALL_MS - 366 * 24 * 3_600_000);
   await rig.clock.advance(64_000);
-  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 404, NONE]);
+  assert.deepEqual(await rig.look(), [503, "too old", 65_000, 200, "a route"]);
+  await rig.clock.advance(LIST_KEPT_MS - 65_000);
+  assert.deepEqual((await rig.look()).slice(3), [404, NONE]);
 });
 
 Deno.test("a discovery that comes and goes is told of once a minute", async () => {
