@@ -12,7 +12,14 @@
 import { CallerError, present, type SkyErrorOptions } from "../base/mod.ts";
 import type { PublicKey } from "../crypto/mod.ts";
 import { keyOf } from "./_answers.ts";
-import { isDay, readUptimes, UPTIME_DAYS_MAX, type VisorUptime } from "./visor_uptimes.ts";
+import {
+  isDay,
+  PERCENT_MAX,
+  percentOf,
+  readUptimes,
+  UPTIME_DAYS_MAX,
+  type VisorUptime,
+} from "./visor_uptimes.ts";
 
 /** What a visor needs more of than this, in percent of a day. */
 export const REWARD_PERCENT_MIN = 75;
@@ -132,9 +139,10 @@ function parseLines(text: string, file: string): VisorUptime[] {
     if (line.trim() === "") continue;
     const [keyText = "", day = "", percentText = "", ...rest] = line.trim().split(/\s+/);
     const key = keyOf(keyText);
-    const percent = /^\d{1,3}(?:\.\d{1,6})?%?$/.test(percentText) ? Number.parseFloat(percentText) : NaN;
-    if (key === undefined || !isDay(day) || !(percent <= 100) || rest.length > 0) {
-      throw new BadDailyUptimesError(file, `line ${index + 1} is no key, date and percent from 0 to 100`);
+    const percent = percentOf(percentText.replace(/%$/, ""));
+    if (key === undefined || !isDay(day) || percent === undefined || rest.length > 0) {
+      const wanted = `key, date and percent from 0 to ${PERCENT_MAX}`;
+      throw new BadDailyUptimesError(file, `line ${index + 1} is no ${wanted}`);
     }
     const known = days.get(key) ?? new Map<string, number>();
     if (known.has(day)) {

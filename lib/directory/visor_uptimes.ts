@@ -11,6 +11,9 @@ import { asObject, keyOf, member } from "./_answers.ts";
 /** Days of one visor that are read; trackers keep eight. */
 export const UPTIME_DAYS_MAX = 400;
 
+/** Who counts heartbeats, and does not cut, has one or two too many of a visor that was up all day. */
+export const PERCENT_MAX = 101;
+
 /** One visor as it is counted. */
 export interface VisorUptime {
   readonly publicKey: PublicKey;
@@ -42,7 +45,7 @@ export function readUptimes(
     const wrong = days.find((day) => !isDay(day) || !visor.daily.has(day));
     if (wrong === undefined) return visor;
     const shown = JSON.stringify(wrong.slice(0, SHOWN_CHARS));
-    throw refuse(`item ${index}: ${shown} must be a date with a percent as text`);
+    throw refuse(`item ${index}: ${shown} must be a date with a percent from 0 to ${PERCENT_MAX}`);
   });
 }
 
@@ -77,10 +80,10 @@ function daysOf<T>(value: unknown, read: (text: unknown) => T | undefined): Map<
   return days;
 }
 
-/** Who counts heartbeats, and does not cut, has a little more than 100 of a visor that was up all day. */
-function percentOf(text: unknown): number | undefined {
-  const isPercent = typeof text === "string" && /^\d{1,3}(?:\.\d+)?$/.test(text);
-  return isPercent ? Math.min(100, Number(text)) : undefined;
+/** A percent as text, cut at 100; undefined for what is none. */
+export function percentOf(text: unknown): number | undefined {
+  const percent = typeof text === "string" && /^\d{1,3}(?:\.\d+)?$/.test(text) ? Number(text) : NaN;
+  return percent <= PERCENT_MAX ? Math.min(100, percent) : undefined;
 }
 
 function slotsOf(text: unknown): string | undefined {

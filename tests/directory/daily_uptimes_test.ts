@@ -89,7 +89,8 @@ Deno.test("a day of more heartbeats than it has place for is a whole one", () =>
     JSON.stringify([{ pk: A, on: true, daily: { [DAY]: "100.35" } }]),
     "x.json",
   );
-  assert.equal(visor!.daily.get(DAY), 100);
+  const [line] = parseDailyUptimes(`${A} ${DAY} 100.35%`, "x.txt");
+  assert.deepEqual([visor, line].map((each) => each!.daily.get(DAY)), [100, 100]);
 });
 
 Deno.test("a file that is wrong anywhere is refused, and says where", () => {
@@ -111,7 +112,8 @@ Deno.test("a file that is wrong anywhere is refused, and says where", () => {
     [item("x"), /item 1: daily/],
     [item(many), /at most 400 days/],
     [item({ [DAY]: 97 }), /item 1: "2026-06-10" must be/],
-    [item({ [DAY]: "1000.00" }), /item 1/],
+    [item({ [DAY]: "101.01" }), /item 1: "2026-06-10" must be a date with a percent from 0 to 101/],
+    [item({ [DAY]: "750.00" }), /item 1/],
     [item({ [DAY]: "-1.00" }), /item 1/],
     [item({ [DAY]: "" }), /item 1/],
     [item({ "2026-02-30": "1.00" }), /item 1: "2026-02-30"/],
@@ -119,7 +121,8 @@ Deno.test("a file that is wrong anywhere is refused, and says where", () => {
     [`${A} ${DAY}`, /line 1 is no key/],
     [`${A} ${DAY} 97.22\nx ${DAY} 1`, /line 2/],
     [`${A} ${DAY} -1`, /line 1/],
-    [`${A} ${DAY} 101`, /line 1/],
+    [`${A} ${DAY} 101.5`, /line 1 is no key, date and percent from 0 to 101/],
+    [`${A} ${DAY} 97%%`, /line 1/],
     [`${A} ${DAY} 1 2`, /line 1/],
     [`${A} 2026-13-01 1`, /line 1/],
     [`${A} ${DAY} 1\n${A} ${DAY} 1`, /line 2: .* a second time/],

@@ -226,7 +226,7 @@ Deno.test("what a liar answers is a typed error, or passed over", async () => {
   await assert.rejects(new UptimeTrackerClient(saying(mixed)).uptimes(), ServiceAnswerError);
   const days = {
     "2026-06-10": "97.22",
-    "2026-06-11": "1010.00",
+    "2026-06-11": "101.10",
     "2026-06-12": 5,
     "x": "1.00",
     "2026-06-13": "1e1",
@@ -249,7 +249,7 @@ Deno.test("a list of uptimes that is wrong anywhere is refused whole, and says w
   const good = visor({ "2026-06-10": "97.22" }, alice.publicKey);
   const wrong: [unknown, RegExp][] = [
     [good, new RegExp(`visor ${alice.publicKey} is in it twice`)],
-    [visor({ "2026-06-10": "97.22", "2026-06-11": "1000.01" }), /item 1: "2026-06-11" must be a date with a/],
+    [visor({ "2026-06-10": "97.22", "2026-06-11": "101.01" }), /item 1: "2026-06-11" must be a date with a/],
     [visor({ "2026-06-10": 97 }), /item 1: "2026-06-10"/],
     [visor({ "2026-02-30": "1.00" }), /item 1: "2026-02-30"/],
     [visor([]), /item 1: daily/],

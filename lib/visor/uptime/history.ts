@@ -69,8 +69,17 @@ export class UptimeHistory {
     return JSON.stringify({ version: FILE_VERSION, hours }) + "\n";
   }
 
+  /** An hour that a clock showed twice is one all the same. */
   #addTo(startMs: number, times: TierTimes): void {
-    this.#hours.set(startMs, { startMs, ...plus(this.#hours.get(startMs) ?? NO_TIME, times) });
+    const sum = plus(this.#hours.get(startMs) ?? NO_TIME, times);
+    const cut = (ms: number) => Math.min(ms, HOUR_MS);
+    this.#hours.set(startMs, {
+      startMs,
+      runningMs: cut(sum.runningMs),
+      dmsgMs: cut(sum.dmsgMs),
+      skynetMs: cut(sum.skynetMs),
+      skynetWithoutDmsgMs: cut(sum.skynetWithoutDmsgMs),
+    });
   }
 
   /**

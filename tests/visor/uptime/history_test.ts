@@ -94,6 +94,34 @@ for (
   }
 }
 
+Deno.test("an hour that a clock showed twice has 60 min (VI-4)", () => {
+  const history = new UptimeHistory();
+  for (let minute = 0; minute < 90; minute++) {
+    history.add({ dmsg: minute % 2 === 0, skynet: true }, { nowMs: T0, spanMs: MINUTE });
+  }
+  const next = new UptimeHistory();
+  next.merge(parseUptimeFile(history.render()), T0);
+  next.merge(parseUptimeFile(history.render()), T0);
+  assert.deepEqual(next.hours(T0, 1), [
+    {
+      startMs: T0,
+      runningMs: HOUR_MS,
+      dmsgMs: HOUR_MS,
+      skynetMs: HOUR_MS,
+      skynetWithoutDmsgMs: HOUR_MS,
+    },
+  ]);
+  assert.deepEqual(history.hours(T0, 1), [
+    {
+      startMs: T0,
+      runningMs: HOUR_MS,
+      dmsgMs: 45 * MINUTE,
+      skynetMs: HOUR_MS,
+      skynetWithoutDmsgMs: 45 * MINUTE,
+    },
+  ]);
+});
+
 Deno.test("hours that a wrong clock left are not shown, and give way to those of now (VI-4)", () => {
   const history = hoursFrom(T0 + 9_000 * HOUR_MS, 600);
   for (let hour = 0; hour < RETAINED_HOURS; hour++) {
