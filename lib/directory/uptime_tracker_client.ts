@@ -44,15 +44,19 @@ export class UptimeTrackerClient {
     return true;
   }
 
-  /** Uptimes by day, each visor once; at most {@link UPTIME_KEYS_MAX} keys go in one question. */
+  /**
+   * Uptimes by day, each visor once, and nobody who was not asked for: there are services that always list everybody.
+   * At most {@link UPTIME_KEYS_MAX} keys go in one question.
+   */
   async uptimes({ keys, timeline = false }: FindUptimes = {}, signal?: AbortSignal): Promise<VisorUptime[]> {
     const version = timeline ? "v3" : "v2";
     if (keys === undefined) return await this.#list(`/uptimes?v=${version}`, signal);
     const found: VisorUptime[] = [];
     const wanted = [...new Set(keys)];
     for (let at = 0; at < wanted.length; at += UPTIME_KEYS_MAX) {
-      const some = wanted.slice(at, at + UPTIME_KEYS_MAX).join(",");
-      found.push(...await this.#list(`/uptimes?v=${version}&visors=${some}`, signal));
+      const some = new Set(wanted.slice(at, at + UPTIME_KEYS_MAX));
+      const listed = await this.#list(`/uptimes?v=${version}&visors=${[...some].join(",")}`, signal);
+      found.push(...listed.filter(({ publicKey }) => some.has(publicKey)));
     }
     return found;
   }

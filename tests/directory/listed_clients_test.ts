@@ -137,6 +137,11 @@ Deno.test("many keys go in questions of 256; a service that counts nobody says s
   await new UptimeTrackerClient(saying("[]", 200, log)).uptimes({ keys: [...keys, ...keys.slice(0, 9)] });
   assert.deepEqual(log.map(({ path }) => path.split(",").length), [UPTIME_KEYS_MAX, UPTIME_KEYS_MAX, 88]);
   assert.equal(new Set(log.flatMap(({ path }) => path.split("&visors=")[1]!.split(","))).size, 600);
+  // One that always lists everybody: in both answers there is who was asked for in the first, in the second, and never.
+  const everybody = [keys[1]!, keys[299]!, keys[599]!].map((pk) => ({ pk, on: true }));
+  const told = await new UptimeTrackerClient(saying(JSON.stringify(everybody)))
+    .uptimes({ keys: keys.slice(0, 300) });
+  assert.deepEqual(told.map(({ publicKey }) => publicKey), [keys[1], keys[299]]);
   for (const status of [404, 405]) {
     assert.equal(await new UptimeTrackerClient(saying("", status)).heartbeat(), false);
   }
