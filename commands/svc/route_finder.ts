@@ -21,7 +21,7 @@ export function routeFinderCommand(io: Io): AnyCommand {
       .addOption(
         new Option(
           "--entry-timeout <duration>",
-          "life of transports at that discovery: an older list is not used; 0: it is",
+          "life of transports at that discovery: an older list is told of in /health; 0: none is",
         )
           .argParser(durationOption)
           .default(5 * 60_000, "5m"),

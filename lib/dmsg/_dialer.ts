@@ -186,6 +186,8 @@ export class Dialer {
     const { entry } = search;
     const problem = entry === undefined
       ? 100
+      : isServer(entry)
+      ? undefined
       : entry.client === undefined
       ? 102
       : !entry.client.delegatedServers?.length

@@ -64,6 +64,16 @@ Deno.test("a transport discovery whose uptimes cannot be kept says so once in 10
   assert.deepEqual(told(), [["Uptimes cannot be kept", 1], ["Uptimes cannot be kept", 1_000]]);
 });
 
+Deno.test("a fault of the program while uptimes are kept is a failure of the registration, and no outage", async () => {
+  const { log, told } = logOf(new VirtualClock());
+  await using service = new TransportDiscoveryUnderTest({}, { log });
+  const body = JSON.stringify([wireTransport(transportOf(pair("alice"), pair("bob")))]);
+  service.uptimes.visors.beat = () => Promise.reject(new TypeError("a slip"));
+  const register = () => service.askAs(pair("alice"), "/v3/transports/", { method: "POST", body });
+  await assert.rejects(register(), { name: "TypeError", message: "a slip" });
+  assert.deepEqual(told(), []);
+});
+
 Deno.test("a service discovery whose uptimes cannot be kept says so once in 10 s", async () => {
   const { log, told } = logOf(new VirtualClock());
   await using service = new ServiceDiscoveryUnderTest({}, { log });

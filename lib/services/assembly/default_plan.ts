@@ -108,7 +108,7 @@ function keeping(
   { folder, testing, redis, redisPoolSize, entryTimeoutMs }: PlanDefaults,
 ): ServiceSettings {
   const lives = entryTimeoutMs === undefined ? {} : { entryTimeoutMs };
-  if (type === "route-finder") return lives; // of transports: so long a list of them is used
+  if (type === "route-finder") return lives; // of transports: a list of them is good for as long
   if (!serviceTypeOf(type).isKeeping) return {};
   const store = testing === true ? "memory" : redis ?? `${folder}/${name}.db`;
   return {

@@ -40,7 +40,7 @@ export interface HealthFacts {
   readonly clockAheadMs?: number;
   /**
    * The list that the service reads of another one, and works with: how old it is. What was not read yet, or so long
-   * ago that it is not used any more, makes the status 503.
+   * ago that nothing in it need be so any more, makes the status 503.
    */
   readonly list?: { readonly state: "unread" | "read" | "too old"; readonly ageMs?: number | undefined };
 }

@@ -18,8 +18,8 @@ export interface RouteFinderSettings {
   readonly address: SocketAddress;
   readonly mode: ServiceMode;
   /**
-   * Life of transports at the discovery whose list is read: an older list is used no more. 0: they do not expire, nor
-   * does the list. Default: that of a discovery of which nothing else is said.
+   * Life of transports at the discovery whose list is read: an older list is told of in `/health`. 0: they do not
+   * expire, nor does the list. Default: that of a discovery of which nothing else is said.
    */
   readonly entryTimeoutMs?: number;
   /** What `/health` says about the program. */

@@ -35,7 +35,6 @@ export class WriteTrial {
       this.#database.exec(TRIAL);
       this.#goodUntilMs = nowMs + WRITE_TRIAL_EACH_MS;
     } catch (cause) {
-      this.doubt();
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw new StoreError("Cannot write to the store", { cause, state: stateOf(cause) });
     }

@@ -235,10 +235,13 @@ onRedis(
       }
     })();
     const after: number[] = [];
-    await assert.rejects(pool.check(), StoreError); // its connection's end may not be known yet
+    await assert.rejects(pool.check(""), StoreError); // its connection's end may not be known yet
     for (const ms of [0, 25, 0, 49, 1, 99, 1, 200, 400, 800, 999, 1, 1_000]) {
       await clock.advance(ms);
-      await assert.rejects(pool.check(), (error) => error instanceof StoreError && error.hint !== undefined);
+      await assert.rejects(
+        pool.check(""),
+        (error) => error instanceof StoreError && error.hint !== undefined,
+      );
       after.push(dials);
     }
     listener.close();
@@ -247,7 +250,7 @@ onRedis(
     assert.deepEqual(after.map((count) => count - first), [0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7, 8]);
     await using again = await TestRedis.start(redis.port);
     await clock.advance(1_000);
-    await pool.check();
+    await pool.check("");
     assert.equal(await again.client.ping(), "PONG");
   },
 );
@@ -281,6 +284,29 @@ onRedis("a Redis with a password, and one that permits less, say what to do abou
   await using own = await open(at(":s3cret@"));
   await own.check();
 });
+
+onRedis(
+  "a user that is allowed the keys of its service alone can be asked whether it writes",
+  async (redis) => {
+    const services = ["transport-discovery", "address-resolver", "service-discovery", "uptime-tracker"];
+    const opens = [RedisTransportStore, RedisBindingStore, RedisServiceStore, RedisUptimeStore];
+    for (const [at, name] of services.entries()) {
+      const keys = [`~skyctl:${name}:*`, "&*", "+@all"];
+      await redis.client.call("ACL", "SETUSER", `of-${at}`, "on", ">pass", ...keys);
+      await using store = await opens[at]!.open({ url: `redis://of-${at}:pass@127.0.0.1:${redis.port}` });
+      await store.check();
+      await redis.client.call("ACL", "SETUSER", `of-${at}`, "resetkeys", "~other:*");
+      await assert.rejects(store.check(), (error) => (error as StoreError).state === "unwritable");
+    }
+    const rules = ["~02*", "~03*", "~servers", "~clients", "~visorClients", "+@all"];
+    await redis.client.call("ACL", "SETUSER", "of-entries", "on", ">pass", ...rules);
+    await using entries = await RedisEntryStore.open({
+      url: `redis://of-entries:pass@127.0.0.1:${redis.port}`,
+    });
+    await entries.check();
+    assert.deepEqual(await redis.client.keys("*"), [], "nothing is left by it");
+  },
+);
 
 onRedis("rediss:// where no TLS is spoken says so, and tells nobody the password", async (redis) => {
   await redis.client.call("CONFIG", "SET", "requirepass", "s3cret");

@@ -15,6 +15,7 @@ import {
 import { TestRedis } from "../../support/redis.ts";
 import { assertNothingAlive, withSystemWorld } from "../../support/world.ts";
 import { pair, transportOf } from "../service_support.ts";
+import { withRefusingRedis } from "./_refusing_redis.ts";
 import { onRedis } from "./store_under_test.ts";
 
 const [alice, bob] = [pair("alice"), pair("bob")];
@@ -95,26 +96,14 @@ Deno.test("a Redis without numbers says to leave them out", async () => {
       "unknown command 'SELECT', with args beginning with: '5'",
     ]
   ) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const answering = (async () => {
-      for await (const conn of listener) {
-        const bytes = new Uint8Array(4_096);
-        for (let count = await conn.read(bytes); count !== null; count = await conn.read(bytes)) {
-          const commands = new TextDecoder().decode(bytes.subarray(0, count)).matchAll(
-            /^\*[0-9]+\r\n\$[0-9]+\r\n(\w+)/gm,
-          );
-          for (const [, name] of commands) {
-            const answer = name!.toLowerCase() === "select" ? `-ERR ${words}\r\n` : "+OK\r\n";
-            await conn.write(new TextEncoder().encode(answer));
-          }
-        }
-        conn.close();
-      }
-    })();
-    const url = `redis://127.0.0.1:${listener.addr.port}/5`;
-    await assert.rejects(RedisTransportStore.open({ url }), failure(/has no numbers.*prefix=/));
-    listener.close();
-    await answering;
+    await withRefusingRedis(
+      { refused: "select", words: `ERR ${words}` },
+      (place) =>
+        assert.rejects(
+          RedisTransportStore.open({ url: `redis://${place}/5` }),
+          failure(/has no numbers.*prefix=/),
+        ),
+    );
   }
 });
 

@@ -20,6 +20,7 @@ import { RedisPool } from "../../../lib/services/store/redis/_pool.ts";
 import { TestRedis } from "../../support/redis.ts";
 import { pair, transportOf } from "../service_support.ts";
 import { key, stored } from "./store_compliance.ts";
+import { withRefusingRedis } from "./_refusing_redis.ts";
 import { onRedis } from "./store_under_test.ts";
 
 type StoreWorld = { readonly clock: VirtualClock; readonly ledger: Ledger };
@@ -251,7 +252,7 @@ Deno.test("a file that was full when it was opened opens", async () => {
 
 onRedis("a check stores nothing, and changes nothing that is there", async (redis) => {
   await using pool = await RedisPool.open({ url: `${redis.url}/?prefix=ours` });
-  await pool.check();
+  await pool.check("");
   assert.deepEqual(await redis.client.keys("*"), []);
 });
 
@@ -267,11 +268,11 @@ onRedis(
     ) {
       await redis.client.call(begin![0]!, ...begin!.slice(1));
       await assert.rejects(
-        pool.check(),
+        pool.check(""),
         (error) => inState("unwritable")(error) && /^Cannot write to/.test((error as Error).message),
       );
       await redis.client.call(end![0]!, ...end!.slice(1));
-      await pool.check();
+      await pool.check("");
     }
   },
 );
@@ -279,8 +280,25 @@ onRedis(
 onRedis("a Redis that is away, or cannot be dialled, is no more than unavailable", async (redis) => {
   await using pool = await RedisPool.open({ url: redis.url });
   await redis.kill();
-  await assert.rejects(pool.check(), inState("unavailable"));
+  await assert.rejects(pool.check(""), inState("unavailable"));
   await using again = await TestRedis.start(redis.port);
   await again.client.call("CONFIG", "SET", "requirepass", "secret");
-  await assert.rejects(pool.check(), inState("unavailable"));
+  await assert.rejects(pool.check(""), inState("unavailable"));
+});
+
+Deno.test("a Redis whose disk is full is full, and one whose disk is broken unwritable", async () => {
+  for (
+    const [words, state] of [
+      ["MISCONF Errors writing to the AOF file: No space left on device", "full"],
+      ["MISCONF Errors writing to the AOF file: Input/output error", "unwritable"],
+      ["OOM command not allowed when used memory > 'maxmemory'.", "full"],
+      ["READONLY You can't write against a read only replica.", "read-only"],
+      ["ERR something else", "unavailable"],
+    ] as const
+  ) {
+    await withRefusingRedis({ refused: "set", words }, async (place) => {
+      await using pool = await RedisPool.open({ url: `redis://${place}` });
+      await assert.rejects(pool.check(""), inState(state), words);
+    });
+  }
 });

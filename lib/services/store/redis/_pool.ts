@@ -101,13 +101,16 @@ export class RedisPool implements AsyncDisposable {
     return this.ask((redis) => (redis as unknown as Commands)[name]!(prefix, ...given));
   }
 
-  /** Rejects with {@link StoreError} when Redis does not answer, or takes no writes. */
-  async check(): Promise<void> {
+  /**
+   * Rejects with {@link StoreError} when Redis does not answer, or takes no writes to keys with `prefix`: a user may be
+   * allowed these alone.
+   */
+  async check(prefix: string): Promise<void> {
     let isConnected = false;
     try {
       await this.ask((redis) => {
         isConnected = true;
-        return redis.set(NEVER_A_KEY, "", "XX"); // refused as any write is; else nothing comes of it
+        return redis.set(`${prefix}never`, "", "XX"); // refused as any write is; else nothing comes of it
       });
     } catch (error) {
       const state = isConnected && error instanceof StoreError ? stateOf(error.cause) : undefined;
@@ -216,7 +219,5 @@ const REFUSALS: readonly (readonly [RegExp, StoreState])[] = [
   [/^READONLY /, "read-only"],
   [/^(MISCONF|NOREPLICAS|NOPERM) /, "unwritable"],
 ];
-/** Nothing is ever stored there. */
-const NEVER_A_KEY = "skyctl:never";
 
 type Commands = Record<string, (prefix: string, ...given: (string | number)[]) => Promise<unknown>>;

@@ -81,7 +81,7 @@ export class RedisBindingStore implements BindingStore {
   }
 
   check(): Promise<void> {
-    return this.#pool.check();
+    return this.#pool.check(PREFIX);
   }
 
   async put(

@@ -15,6 +15,8 @@ import { type RedisOptions, RedisPool } from "./_pool.ts";
 const SCRIPTS = { ...MEMBER_SCRIPTS, putEntry: PUT, removeEntry: REMOVE, shortenClients: SHORTEN_CLIENTS };
 /** The keys of dmsg, section 9.5, have none. */
 const PREFIX = "";
+/** Of the names of half the entries: public keys begin with it. */
+const KEY_BEGIN = "02";
 
 export class RedisEntryStore implements EntryStore {
   readonly #pool: RedisPool;
@@ -29,7 +31,7 @@ export class RedisEntryStore implements EntryStore {
   }
 
   check(): Promise<void> {
-    return this.#pool.check();
+    return this.#pool.check(KEY_BEGIN);
   }
 
   get(key: PublicKey): Promise<string | undefined> {

@@ -114,7 +114,7 @@ export class RedisServiceStore implements ServiceStore {
   }
 
   check(): Promise<void> {
-    return this.#pool.check();
+    return this.#pool.check(PREFIX);
   }
 
   async put(

@@ -67,7 +67,7 @@ export class RedisTransportStore implements TransportStore {
   }
 
   check(): Promise<void> {
-    return this.#pool.check();
+    return this.#pool.check(PREFIX);
   }
 
   async put(

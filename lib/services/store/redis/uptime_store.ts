@@ -59,7 +59,7 @@ export class RedisUptimeStore<Key extends string = PublicKey> implements UptimeS
   }
 
   check(): Promise<void> {
-    return this.#pool.check();
+    return this.#pool.check(this.#prefix);
   }
 
   nowMs(): Promise<number> {
