@@ -11,6 +11,9 @@ import {
   mergeDeployments,
   namesDiscovery,
   parseDeployments,
+  type Service,
+  SERVICES,
+  type ServiceUrls,
   SOLE_NAME,
 } from "../../lib/deployment/mod.ts";
 import {
@@ -18,9 +21,11 @@ import {
   type DmsgNetwork,
   networkOfDeployment,
   NoDiscoveryError,
+  NoServiceError,
   type ServiceAddress,
   ServiceAnswerError,
   serviceOfNetwork,
+  ServiceUnreachableError,
 } from "../../lib/directory/mod.ts";
 import { namedServices } from "../../lib/visor/config/mod.ts";
 import type { ResolvedSettings } from "../../lib/visor/conf/mod.ts";
@@ -61,12 +66,14 @@ export async function servicesOf(
   resolved: ResolvedSettings,
   old?: OldConfig,
 ): Promise<Services> {
-  const { svcconf, dmsgconf, nofetch } = resolved.settings;
+  const { svcconf, dmsgconf, nofetch, url, testenv } = resolved.settings;
   const isTold = svcconf !== undefined || dmsgconf !== undefined || nofetch === true;
-  const own = old && ownOf(old, { isNeeded: !isTold });
+  const isChosen = testenv === true || Boolean(io.env(DEPLOYMENT_VARIABLE));
+  const { own, fault } = old === undefined ? {} : ownOf(old);
+  if (fault !== undefined && !isTold && !isChosen && url === undefined) throw fault;
   const services = isTold
     ? await toldServices(io, options, resolved)
-    : await askedServices(io, options, resolved, own);
+    : await askedServices(io, options, resolved, { own, fault: isChosen ? undefined : fault });
   if (own !== undefined && !isSameNetwork(own.deployment, services.deployment)) {
     const [before, now] = [own, services].map(discoveryOf);
     io.note(
@@ -80,28 +87,33 @@ export async function servicesOf(
 interface OwnNetwork {
   readonly file: string;
   readonly deployment: Deployment;
-  /** It says itself where its configuration service is. */
-  readonly namesService: boolean;
+  /** Where its configuration service is, if it says that itself. */
+  readonly service: Pick<ServiceUrls, "conf" | "confDmsg"> | undefined;
+}
+
+/** What an old configuration says of its network: nothing, that network, or something faulty. */
+interface OldNetwork {
+  readonly own?: OwnNetwork | undefined;
+  readonly fault?: ConfigError | undefined;
 }
 
 /** What a configuration names itself; where its network is the embedded one, completed from that, as a visor does. */
-function ownOf(
-  { file, raw }: OldConfig,
-  { isNeeded }: { readonly isNeeded: boolean },
-): OwnNetwork | undefined {
+function ownOf({ file, raw }: OldConfig): OldNetwork {
   try {
     const named = namedServices(raw, file);
-    if (named === undefined) return undefined;
+    if (named === undefined) return {};
     const complete = namesDiscovery(named) ? completed : merged;
-    return {
-      file,
-      deployment: complete(named, embeddedDeployment()),
-      namesService: named.conf !== undefined || named.confDmsg !== undefined,
-    };
+    const deployment = complete(named, embeddedDeployment());
+    return { own: { file, deployment, service: namesConf(named) ? named : undefined } };
   } catch (error) {
-    if (isNeeded || !(error instanceof ConfigError)) throw error;
-    return undefined; // what is faulty there is made anew
+    if (!(error instanceof ConfigError)) throw error;
+    return { fault: faultOf(error) };
   }
+}
+
+function faultOf({ file, field, problem }: ConfigError, cause?: unknown): ConfigError {
+  const hint = "correct it, or say which services it shall have instead: -S FILE, or -a URL";
+  return new ConfigError(file, field, problem, { hint, cause });
 }
 
 /** Without asking anybody. */
@@ -129,19 +141,24 @@ async function askedServices(
   io: Io,
   options: ServicesOptions,
   resolved: ResolvedSettings,
-  own: OwnNetwork | undefined,
+  { own, fault }: OldNetwork,
 ): Promise<Services> {
   const embedded = await embeddedOf(io, resolved);
   try {
     const way = await wayToAsk(io, options, resolved, embedded.deployment, own);
-    const told = await fetchDeployment(io, way);
+    const told = await fetchDeployment(io, way, own);
     const deployment = options.nodefaults === true ? told : completed(told, embedded.deployment);
-    return { name: "the configuration service", deployment };
+    return { name: "the configuration service", deployment: completedByOwn(deployment, own) };
   } catch (error) {
     io.signal.throwIfAborted();
     if (options.nodefaults === true || !(error instanceof SkyError)) throw error;
+    // What nobody can ask with is no service that failed.
+    if (error.fault === "caller" && !(error instanceof NoServiceError)) throw error;
+    if (fault !== undefined) throw faultOf(fault, error); // which network it is of is not known
     const isOther = own !== undefined && !isSameNetwork(own.deployment, embedded.deployment);
-    const instead = isOther ? { name: own.file, deployment: own.deployment } : embedded;
+    const instead = isOther
+      ? { name: own.file, deployment: own.deployment }
+      : { ...embedded, deployment: completedByOwn(embedded.deployment, own) };
     const failed = error.fault === "peer"
       ? "told no deployment"
       : error.fault === "world"
@@ -169,12 +186,14 @@ async function wayToAsk(
   const deployment = io.env(DEPLOYMENT_VARIABLE) || undefined;
   // The test deployment is no network that a visor of this home is on: it is asked where it says that it is.
   const addr = url ?? (testenv === true ? embedded.conf : undefined);
-  if (addr !== undefined || deployment !== undefined || own === undefined) {
-    return { ...options, addr, deployment };
+  if (deployment !== undefined) return { ...options, addr, deployment };
+  if (addr === undefined) {
+    if (own === undefined) return options;
+    if (own.service === undefined && await isMadeByVisor(io, options, own)) return options;
   }
-  if (!own.namesService && await isMadeByVisor(io, options, own)) return options;
-  const network = networkOfDeployment("configured", own.deployment);
-  const home = await chosenNetworkOf(io, options).catch(() => undefined); // a faulty one is not this one
+  const network = networkOfDeployment("configured", own?.deployment ?? embedded, own?.file);
+  const home = await chosenNetworkOf(io, options).catch(() => undefined); // a faulty one is not in the way
+  if (addr !== undefined) return { ...options, addr, network: home ?? network };
   return home !== undefined && isAnsweredBy(home, network) ? options : { ...options, network };
 }
 
@@ -199,30 +218,73 @@ function discoveryIn({ discoveryHttp, discoveryDmsg }: Pick<DmsgNetwork, "discov
 }
 
 /** What the service tells, and where it was asked. Errors: `ServiceAnswerError` for what is no deployment, and others. */
-async function fetchDeployment(io: Io, way: Way): Promise<Deployment> {
-  const asked = way.addr === undefined
-    ? serviceOfNetwork(await chosenNetworkOf(io, way), "conf")
-    : parseServiceUrl(way.addr);
+async function fetchDeployment(io: Io, way: Way, own: OwnNetwork | undefined): Promise<Deployment> {
+  const asked = way.addr === undefined ? await configuredService(io, way) : parseServiceUrl(way.addr);
   const told = await withService(
     io,
     way,
     "conf",
     (ask, signal) => new ConfigBootstrapperClient(ask).deployment({ signal }),
-  );
+  ).catch((error) => {
+    if (!(error instanceof ServiceUnreachableError)) throw error;
+    throw new ServiceUnreachableError(error.message, { cause: error.cause, hint: ELSEWHERE }); // no visor is meant
+  });
   if (!namesDiscovery(told)) {
     throw new ServiceAnswerError("The config bootstrapper answered with what is no deployment", {
       cause: new NoDiscoveryError("its answer"),
     });
   }
-  return withAddress(told, asked ?? {});
+  return withAddress(told, asked, own);
 }
 
-/** A service that does not say where it is stays where it was asked. */
-function withAddress(told: Deployment, { http, dmsg }: ServiceAddress): Deployment {
-  const isAnother = (told.conf !== undefined && http !== undefined && told.conf !== http) ||
-    (told.confDmsg !== undefined && dmsg !== undefined && keyOfDmsgUrl(told.confDmsg) !== dmsg.publicKey);
-  if (isAnother) return told;
-  return { ...present({ conf: http, confDmsg: dmsg && `dmsg://${dmsg.publicKey}:${dmsg.port}` }), ...told };
+const ELSEWHERE = "ask another service with -a URL, or name the services with -S FILE";
+
+async function configuredService(io: Io, way: Way): Promise<ServiceAddress> {
+  const network = await chosenNetworkOf(io, way);
+  const service = serviceOfNetwork(network, "conf");
+  if (service === undefined) throw new NoServiceError("conf", network, { hint: ELSEWHERE });
+  return service;
+}
+
+/** A service that does not say where it is stays where the file of its network has it, else where it was asked. */
+function withAddress(
+  told: Deployment,
+  { http, dmsg }: ServiceAddress,
+  own: OwnNetwork | undefined,
+): Deployment {
+  const isOwn = own !== undefined && isSameNetwork(told, own.deployment) && !namesConf(told);
+  const asked = { conf: http, confDmsg: dmsg && `dmsg://${dmsg.publicKey}:${dmsg.port}` };
+  const { conf, confDmsg }: ServiceUrls = (isOwn ? own.service : undefined) ?? asked;
+  const known = present({ conf, confDmsg });
+  return isMoved("conf", known, told) ? told : { ...known, ...told };
+}
+
+function namesConf({ conf, confDmsg }: ServiceUrls): boolean {
+  return conf !== undefined || confDmsg !== undefined;
+}
+
+/** Whether a service is in one way elsewhere than it was: then its other way is not what it was either. */
+function isMoved(service: Service, before: ServiceUrls, now: ServiceUrls): boolean {
+  const [url, urlNow] = [before[service], now[service]];
+  const [key, keyNow] = [before, now].map((urls) => keyOfDmsgUrl(urls[`${service}Dmsg`]));
+  return (key !== undefined && keyNow !== undefined && key !== keyNow) ||
+    (url !== undefined && urlNow !== undefined && URL.parse(url)?.href !== URL.parse(urlNow)?.href);
+}
+
+/**
+ * What an answer about a file's own network leaves open stays as the file has it. Of the embedded network, the embedded
+ * deployment knows it better.
+ */
+function completedByOwn(told: Deployment, own: OwnNetwork | undefined): Deployment {
+  if (own === undefined || isSameNetwork(own.deployment, embeddedDeployment())) return told;
+  if (!isSameNetwork(own.deployment, told)) return told;
+  const moved = SERVICES.map(([, service]) => service).filter((service) =>
+    isMoved(service, own.deployment, told)
+  );
+  const left = Object.fromEntries(
+    moved.flatMap((service) => [[service, undefined], [`${service}Dmsg`, undefined]]),
+  );
+  return merged(told, { ...own.deployment, ...left });
 }
 
 /** What an older service leaves out is taken over from the same deployment, and from no other. */

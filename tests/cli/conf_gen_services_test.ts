@@ -2,68 +2,24 @@
 import assert from "node:assert/strict";
 import { WorldError } from "../../lib/base/mod.ts";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
-import { serveHttp } from "../../lib/http/mod.ts";
-import type { World } from "../../lib/runtime/mod.ts";
-import { type Double, withControlDouble } from "./_control_double.ts";
+import {
+  A,
+  A_CONF,
+  B,
+  B_CONF,
+  DEAD,
+  EMBEDDED,
+  HOME,
+  publicKey,
+  put,
+  read,
+  secretKey,
+  withMachine,
+} from "./_conf_gen_machine.ts";
+import { withControlDouble } from "./_control_double.ts";
 
-const HOME = { SKYCTL_HOME: "/home", HOME: "/users/me" };
-const { publicKey, secretKey } = keyPairFromSeed(new TextEncoder().encode("conf gen services"));
-const EMBEDDED = "http://dmsgd.skywire.skycoin.com";
-const [A_CONF, B_CONF, DEAD] = ["http://127.0.0.1:7001", "http://127.0.0.1:7002", "http://127.0.0.1:7009"];
-const A = { dmsg_discovery: "http://127.0.0.1:7101", conf: A_CONF };
-const B = {
-  dmsg_discovery: "http://127.0.0.1:7102",
-  transport_discovery: "http://127.0.0.1:7202",
-  conf: B_CONF,
-  stun_servers: ["127.0.0.1:3478"],
-  route_setup_nodes: [publicKey],
-  dmsg_servers: [{ static: publicKey, server: { address: "127.0.0.1:7302" } }],
-  allow_loopback_addresses: true,
-};
 /** Answers that are no deployment. */
 const JUNK = ["{}", '{"error":"maintenance"}', '{"stun_servers":[]}', "[]", "so much for JSON"];
-
-// deno-lint-ignore no-explicit-any
-type Loose = any;
-
-const put = ({ files }: World, path: string, content: unknown) =>
-  files.write(path, new TextEncoder().encode(JSON.stringify(content)));
-const read = async ({ files }: World, path: string): Promise<Loose> =>
-  JSON.parse(new TextDecoder().decode(await files.read(path)));
-
-interface Machine extends Pick<Double, "plain" | "world"> {
-  /** Runs `conf gen`. */
-  readonly gen: (...more: string[]) => ReturnType<Double["plain"]>;
-  /** A configuration service at this address, from now on; how often it was asked. */
-  readonly serve: (url: string, answer: () => string) => Promise<() => number>;
-}
-
-/** A machine without a running visor, with the deployments A and B as files, and a file of B's. */
-function withMachine(test: (machine: Machine) => Promise<void>): Promise<void> {
-  return withControlDouble(undefined, async ({ plain, world }) => {
-    await using open = new AsyncDisposableStack();
-    const gen = (...more: string[]) => plain(["conf", "gen", "--timeout", "5s", ...more], HOME);
-    await put(world, "/a.json", A);
-    await put(world, "/b.json", B);
-    assert.equal((await gen("-S", "/b.json", "-o", "/own.json")).code, 0);
-    await test({
-      plain,
-      world,
-      gen,
-      async serve(url, answer) {
-        let asked = 0;
-        const { hostname, port } = new URL(url);
-        const listener = await world.network.listen({ hostname, port: Number(port) });
-        const server = serveHttp(listener, () => {
-          asked++;
-          return new Response(answer());
-        }, { world });
-        open.defer(() => server.close());
-        return () => asked;
-      },
-    });
-  });
-}
 
 Deno.test("conf gen -S and $SKYDEPLOY take no file for a deployment that names no dmsg discovery", () =>
   withMachine(async ({ plain, gen, world }) => {

@@ -20,7 +20,7 @@ import { foldersOf, type SYSTEMS } from "./gen_folders.ts";
 import { generatedHypervisor } from "./gen_hypervisor.ts";
 import { isObject } from "./known_fields.ts";
 import { keepApps, keepOthers } from "./gen_kept.ts";
-import type { ResolvedSettings, SettingName } from "./settings.ts";
+import { type ResolvedSettings, serviceModeOf, type SettingName } from "./settings.ts";
 import type { Origin } from "./show.ts";
 
 export interface NewConfigOptions {
@@ -55,14 +55,7 @@ export function newConfig(options: NewConfigOptions): NewConfig {
       origins.set(path, origin);
     }
   };
-  const mode = settings.dual === true
-    ? "dual"
-    : settings.dmsghttp === true
-    ? "dmsg"
-    : settings.http === true
-    ? "http"
-    : "dual";
-  take(valuesOfDeployment(deployment, mode), "deployment");
+  take(valuesOfDeployment(deployment, serviceModeOf(settings)), "deployment");
   const folders = foldersOf(options);
   if (folders !== undefined) take(folders, given.pkg ?? given.user ?? "flag");
   for (const [name, path, change] of FIELD_OF_SETTING) {

@@ -2,7 +2,7 @@
 import type { SecretKey } from "../../crypto/mod.ts";
 import type { Deployment } from "../../deployment/mod.ts";
 import { valuesOfDeployment } from "../config/mod.ts";
-import type { GenSettings } from "./settings.ts";
+import { type GenSettings, serviceModeOf } from "./settings.ts";
 
 /**
  * Makes it: `{public_key, secret_key, dmsg: {discovery, sessions_count, servers}, transport_discovery, log_level}`, and
@@ -15,7 +15,7 @@ export function newSetupNodeConfig(
     readonly deployment: Deployment;
   },
 ): Record<string, unknown> {
-  const values = valuesOfDeployment(deployment, settings.dmsghttp === true ? "dmsg" : "dual");
+  const values = valuesOfDeployment(deployment, serviceModeOf(settings));
   const url = (path: "dmsg.discovery" | "transport.discovery") =>
     values[path] || values[`${path}_dmsg`] || "";
   return {
@@ -24,7 +24,7 @@ export function newSetupNodeConfig(
     dmsg: {
       discovery: url("dmsg.discovery"),
       sessions_count: settings.minsess ?? 2,
-      servers: settings.http === true ? [] : values["dmsg.servers"],
+      servers: values["dmsg.servers"],
     },
     transport_discovery: url("transport.discovery"),
     log_level: settings.loglvl ?? "info",

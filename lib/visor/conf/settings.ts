@@ -6,6 +6,7 @@
  */
 import { parsePublicKey, type PublicKey } from "../../crypto/mod.ts";
 import { ConfigError } from "../../deployment/mod.ts";
+import type { ServiceMode } from "../config/mod.ts";
 import type { Origin } from "./show.ts";
 import type { SkyenvValues } from "./skyenv.ts";
 
@@ -97,6 +98,13 @@ const WITHOUT_USE = [
 export type SettingName = keyof typeof GEN_SETTINGS;
 /** Settings that were given. */
 export type GenSettings = { readonly [Name in SettingName]?: Kinds[(typeof GEN_SETTINGS)[Name]["kind"]] };
+
+/** How services are to be reached. */
+export function serviceModeOf({ dual, dmsghttp, http }: GenSettings): ServiceMode {
+  if (dual === true) return "dual";
+  if (dmsghttp === true) return "dmsg";
+  return http === true ? "http" : "dual";
+}
 
 /** Settings with who gave them. */
 export interface ResolvedSettings {

@@ -5,13 +5,14 @@
  */
 import type { SecretKey } from "../../crypto/mod.ts";
 import { type Deployment, Fields, namesDiscovery, type Service } from "../../deployment/mod.ts";
+import { NoDiscoveryError } from "../../directory/mod.ts";
 import { readField, VISOR_FIELDS, type VisorField } from "./fields.ts";
 import { type AppConfig, APPS_DEFAULT } from "./node_config.ts";
 
 /** Values of fields, as a file says them. */
 export type FieldValues = { readonly [Path in VisorField]?: unknown };
 
-/** How services are reached: each way that a new configuration names. */
+/** How services are reached: each way that a new configuration names. A service without that way has its other one. */
 export type ServiceMode = "dual" | "dmsg" | "http";
 
 /** The object of a new configuration: what is given, else what the table says, in the table's order. */
@@ -50,21 +51,24 @@ export function appsAsWritten(apps: readonly AppConfig[]): { readonly name: stri
   }));
 }
 
-/** The fields that a deployment fills. What it does not have is left out: empty texts say the same. */
+/**
+ * The fields that a deployment fills. What it does not have is left out: empty texts say the same. Errors:
+ * `NoDiscoveryError`, for who names no dmsg discovery joins the embedded network.
+ */
 export function valuesOfDeployment(deployment: Deployment, mode: ServiceMode = "dual"): FieldValues {
   const urls: Record<string, unknown> = {};
   for (const [path, overDmsg, service] of SERVICE_FIELDS) {
-    const dmsg = mode === "http" ? undefined : deployment[`${service}Dmsg`];
-    const http = mode === "dmsg" && dmsg !== undefined ? undefined : deployment[service];
+    const [http, dmsg] = [deployment[service], deployment[`${service}Dmsg`]];
     if (http === undefined && dmsg === undefined) continue;
-    urls[path] = http ?? "";
-    urls[overDmsg] = dmsg ?? "";
+    urls[path] = mode === "dmsg" && dmsg !== undefined ? "" : http ?? "";
+    urls[overDmsg] = mode === "http" && http !== undefined ? "" : dmsg ?? "";
   }
+  if (!urls["dmsg.discovery"] && !urls["dmsg.discovery_dmsg"]) throw new NoDiscoveryError("the deployment");
   const { dmsgServers, transportSetup, routeSetupNodes, surveyWhitelist, stunServers } = deployment;
   return {
     ...urls,
     // Who asks the discovery over HTTP learns of them there.
-    "dmsg.servers": mode === "http"
+    "dmsg.servers": mode === "http" && urls["dmsg.discovery"] !== ""
       ? []
       : dmsgServers.map(({ publicKey, address }) => ({ static: publicKey, server: { address } })),
     "transport.transport_setup": [...transportSetup],

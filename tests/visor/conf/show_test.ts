@@ -191,4 +191,5 @@ Deno.test("fieldsAt() gives the fields that a path names, or the part of one", (
       "",
     ]
   ) assert.deepEqual(at(none), [], none);
+  assert.deepEqual(fieldsAt([], "launcher.apps[0].port"), [], "of no list there is no item");
 });
