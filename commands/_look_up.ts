@@ -12,6 +12,7 @@ import {
   type ControlInput,
   type ControlName,
   type ControlOutput,
+  doctorHint,
   NoVisorError,
   readControlFile,
 } from "../lib/control/mod.ts";
@@ -61,21 +62,31 @@ export async function lookUp<T>(
   return await withSession(io, options, ways.client, signal);
 }
 
-/** As `lookUp`, for what is done and not only read: a visor that fails at it has failed, whatever the reason. */
+/**
+ * As `lookUp`, for what is done and not only read, in its time: a visor that fails at it has failed, whatever the reason.
+ * Errors: `TimedOutError`, those of the way that is taken.
+ */
 export async function visorOrClient<T>(
   io: Io,
-  options: NetworkOptions,
+  options: Omit<NetworkOptions, "network">,
   ways: Parameters<typeof lookUp<T>>[2],
-  signal: AbortSignal = io.signal,
+  { what, afterMs }: { readonly what: string; readonly afterMs: number },
 ): Promise<T> {
-  if (options.deployment === undefined && options.network === undefined) {
+  const { clock } = await io.world();
+  const limit = { what, afterMs, signal: io.signal };
+  if (options.deployment === undefined) {
+    const hint = doctorHint(homeOf(io, options));
     try {
-      return await withVisor(io, options, ways.visor, signal);
+      return await withTimeout(
+        clock,
+        { ...limit, hint },
+        (ended) => withVisor(io, options, ways.visor, ended),
+      );
     } catch (error) {
       if (!(error instanceof NoVisorError)) throw error;
     }
   }
-  return await withSession(io, options, ways.client, signal);
+  return await withTimeout(clock, limit, (ended) => withSession(io, options, ways.client, ended));
 }
 
 /** A client of our own that has a session, if one can be had in time. */

@@ -40,12 +40,18 @@ export async function* watchedVisor<E>(
       failure = error;
     }
     if (state === "there") {
-      const text = failure === undefined ? "it was stopped" : describeError(failure);
-      yield { event: "visorGone", atMs: clock.wallMs(), failure: text };
+      yield { event: "visorGone", atMs: clock.wallMs(), failure: textOf(failure) };
       state = "gone";
     }
     await sleep(clock, BACK_POLL_MS, signal);
   }
+}
+
+/** Undefined: the stream ended in order. One that is silent may be there, and only stopped. */
+function textOf(failure: unknown): string {
+  if (failure === undefined) return "it was stopped";
+  const text = describeError(failure);
+  return failure instanceof SkyError && failure.hint !== undefined ? `${text} (${failure.hint})` : text;
 }
 
 /** Not what the visor said itself; a token that it does not take is that of the visor before it. */

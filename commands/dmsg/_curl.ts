@@ -1,7 +1,8 @@
 /** What `skyctl dmsg curl` does. @module */
 import { dirname } from "node:path";
 import { CallerError, PeerError, type SkyErrorOptions, TruncatedError } from "../../lib/base/mod.ts";
-import type { Io } from "../../lib/cli/mod.ts";
+import { homeOf, type Io } from "../../lib/cli/mod.ts";
+import { doctorHint } from "../../lib/control/mod.ts";
 import { parseDmsgUrl } from "../../lib/dmsg/mod.ts";
 import type { HttpResponse } from "../../lib/http/mod.ts";
 import { FileNotFoundError, withTimeout, type World } from "../../lib/runtime/mod.ts";
@@ -45,7 +46,8 @@ export async function curl(io: Io, text: string, options: CurlOptions): Promise<
     const ended = new AbortController();
     const end = () => ended.abort(io.signal.reason);
     io.signal.addEventListener("abort", end, { once: true });
-    const limit = { what: `Request to ${text}`, afterMs: options.timeout, signal: io.signal };
+    const hint = options.visor === true ? doctorHint(homeOf(io, options)) : undefined;
+    const limit = { what: `Request to ${text}`, afterMs: options.timeout, signal: io.signal, hint };
     const response = await withTimeout(world.clock, limit, async (signal) => {
       const onLimit = () => ended.abort(signal.reason);
       signal.addEventListener("abort", onLimit, { once: true });

@@ -31,21 +31,17 @@ export function pingCommand(io: Io): AnyCommand {
       )
       .action(async (text, { count, timeout, ...options }) => {
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
-        const { withTimeout } = await import("../../lib/runtime/mod.ts");
         const { pingKey } = await import("../../lib/visor/mod.ts");
         const { connectToAny } = await import("../../lib/directory/mod.ts");
         const { visorOrClient } = await import("../_look_up.ts");
         const key = parsePublicKey(text);
-        const { clock } = await io.world();
-        const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
-        const result = await withTimeout(clock, limit, (signal) =>
-          visorOrClient(io, options, {
-            visor: (call) => call("dmsgPing", { key, count }),
-            client: async (client) => {
-              await connectToAny(client, signal);
-              return await pingKey(client, key, { count, signal });
-            },
-          }, signal));
+        const result = await visorOrClient(io, options, {
+          visor: (call) => call("dmsgPing", { key, count }),
+          client: async (client, signal) => {
+            await connectToAny(client, signal);
+            return await pingKey(client, key, { count, signal });
+          },
+        }, { what: `Ping of ${key}`, afterMs: timeout });
         const { renderPing } = await import("./_render_ping.ts");
         io.emit(result, renderPing);
       }),

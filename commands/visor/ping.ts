@@ -50,7 +50,7 @@ export function pingCommand(io: Io): AnyCommand {
         const home = homeOf(io, options);
         const { parsePublicKey } = await import("../../lib/crypto/mod.ts");
         const { withTimeout } = await import("../../lib/runtime/mod.ts");
-        const { ControlClient } = await import("../../lib/control/mod.ts");
+        const { ControlClient, doctorHint } = await import("../../lib/control/mod.ts");
         const { renderVisorPing } = await import("./_render_ping.ts");
         const key = parsePublicKey(text);
         const route = { key, minHops, forward: hopsOf(forward), reverse: hopsOf(reverse) };
@@ -60,7 +60,12 @@ export function pingCommand(io: Io): AnyCommand {
         }
         const world = await io.world();
         await using client = await ControlClient.open(home, world);
-        const limit = { what: `Ping of ${key}`, afterMs: timeout, signal: io.signal };
+        const limit = {
+          what: `Ping of ${key}`,
+          afterMs: timeout,
+          signal: io.signal,
+          hint: doctorHint(home),
+        };
         const input = { ...route, count: count ?? COUNT_DEFAULT };
         const result = await withTimeout(
           world.clock,

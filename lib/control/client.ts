@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Conn, shellWord, TimedOutError } from "../base/mod.ts";
+import { type Conn, TimedOutError } from "../base/mod.ts";
 import { bodyLines, HttpClient, type HttpResponse } from "../http/mod.ts";
 import { UnreachableError, withTimeout, type World } from "../runtime/mod.ts";
 import { type ControlFile, NoVisorError, readControlFile } from "./file/mod.ts";
@@ -15,7 +15,7 @@ import {
   type StreamLine,
   type StreamName,
 } from "./streams.ts";
-import { ControlAnswerError, ControlError } from "./errors.ts";
+import { ControlAnswerError, ControlError, doctorHint } from "./errors.ts";
 import { FETCH_PATH, type FetchInput } from "./fetch.ts";
 import { fetchedAnswer } from "./fetched_body.ts";
 import { z } from "zod";
@@ -88,7 +88,8 @@ export class ControlClient {
     const url = this.#origin + path + (query === "" ? "" : `?${query}`);
     const what = `Call ${name} of the visor`;
     const afterMs = FROM_MEMORY.has(name) ? MEMORY_CALL_TIMEOUT_MS : CONTROL_TIMEOUT_MS;
-    const answered = withTimeout(this.#world.clock, { what, afterMs, signal }, async (ended) => {
+    const limit = { what, afterMs, signal, hint: doctorHint(this.#home) };
+    return await withTimeout(this.#world.clock, limit, async (ended) => {
       const response = await this.#http.send({
         url,
         method,
@@ -103,12 +104,6 @@ export class ControlClient {
         hint: "stop it, and run one of this version",
       });
     });
-    try {
-      return await answered;
-    } catch (error) {
-      if (!(error instanceof TimedOutError) || signal?.aborted) throw error;
-      throw new TimedOutError(what, afterMs, { hint: `skyctl visor doctor --home ${shellWord(this.#home)}` });
-    }
   }
 
   /**
@@ -126,7 +121,8 @@ export class ControlClient {
     if (signal.aborted) leave();
     signal.addEventListener("abort", leave, { once: true });
     const { clock } = this.#world;
-    const silence = new TimedOutError(`Stream ${name} of the visor`, STREAM_SILENCE_MS);
+    const hint = doctorHint(this.#home);
+    const silence = new TimedOutError(`Stream ${name} of the visor`, STREAM_SILENCE_MS, { hint });
     let timer = clock.timer(STREAM_SILENCE_MS, () => left.abort(silence));
     try {
       const response = await this.#begin(name, { path, input, signal: left.signal });
@@ -163,6 +159,7 @@ export class ControlClient {
       const response = await this.#begin("dmsgFetch", { path: FETCH_PATH, input, signal: left.signal });
       return await fetchedAnswer(input.url, response.bodyReader, {
         clock: this.#world.clock,
+        hint: doctorHint(this.#home),
         leave: (reason) => left.abort(reason),
         left: () => left.signal.aborted ? left.signal.reason : undefined,
         onDone,

@@ -1,5 +1,10 @@
 /** What a control call can end with. @module */
-import { CallerError, PeerError, SkyError, type SkyErrorOptions } from "../base/mod.ts";
+import { CallerError, PeerError, shellWord, SkyError, type SkyErrorOptions } from "../base/mod.ts";
+
+/** The hint of whoever waited in vain for the visor of `home`: its process may be stopped, and the doctor sees that. */
+export function doctorHint(home: string): string {
+  return `skyctl visor doctor --home ${shellWord(home)}`;
+}
 
 /** The token of a control call is missing or wrong. */
 export class ControlTokenError extends CallerError {

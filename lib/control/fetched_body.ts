@@ -9,6 +9,8 @@ import { STREAM_SILENCE_MS } from "./streams.ts";
 /** Where frames come from, and what to do about them. */
 export interface FramesOptions {
   readonly clock: Clock;
+  /** For whoever is told that the visor is silent. */
+  readonly hint: string;
   /** Ends the call. */
   readonly leave: (reason: unknown) => void;
   /** Why it was ended; undefined: it was not. */
@@ -126,8 +128,9 @@ class FetchedBody implements ResponseBody {
 
   /** The next bytes in place of those that were looked at. */
   async #more(): Promise<void> {
-    const silence = new TimedOutError("Call dmsgFetch of the visor", STREAM_SILENCE_MS);
-    const timer = this.#options.clock.timer(STREAM_SILENCE_MS, () => this.#options.leave(silence));
+    const { clock, hint, leave } = this.#options;
+    const silence = new TimedOutError("Call dmsgFetch of the visor", STREAM_SILENCE_MS, { hint });
+    const timer = clock.timer(STREAM_SILENCE_MS, () => leave(silence));
     try {
       const view = await this.#source.read();
       if (view === null) throw new TruncatedError("an answer of the visor");

@@ -20,19 +20,19 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 
 /**
  * Runs `work` with a signal that is aborted after `afterMs` or with `signal`. Rejects with a `TimedOutError`
- * that names `what` when the time ran out. `work` must end when its signal is aborted: it is waited for, so
+ * that names `what`, and has `hint`, when the time ran out. `work` must end when its signal is aborted: it is waited for, so
  * that nothing of it outlives the call.
  */
 export async function withTimeout<T>(
   clock: Clock,
-  { what, afterMs, signal }: { what: string; afterMs: number; signal?: AbortSignal },
+  { what, afterMs, signal, hint }: { what: string; afterMs: number; signal?: AbortSignal; hint?: string },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   if (signal?.aborted) throw signal.reason;
   const controller = new AbortController();
   const onAbort = () => controller.abort(signal!.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
-  const timer = clock.timer(afterMs, () => controller.abort(new TimedOutError(what, afterMs)));
+  const timer = clock.timer(afterMs, () => controller.abort(new TimedOutError(what, afterMs, { hint })));
   try {
     return await work(controller.signal);
   } catch (error) {

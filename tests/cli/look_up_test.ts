@@ -199,16 +199,25 @@ Deno.test('dmsg entry: the visor\'s "none" is the answer; --deployment passes th
   );
 });
 
-Deno.test("dmsg ping is done, not only read: a visor that fails at it has failed", () =>
-  withControlDouble(
-    { dmsgPing: () => Promise.reject(new Unreachable("not there")) },
+Deno.test("dmsg ping is done, not only read: a visor that fails at it has failed; --deployment passes it over", () => {
+  let asked = 0;
+  return withControlDouble(
+    {
+      dmsgPing: () => {
+        asked++;
+        return Promise.reject(new Unreachable("not there"));
+      },
+    },
     async ({ run }) => {
       const { code, stderr } = await run("dmsg", "ping", THERE);
-      assert.equal(code, 3);
+      assert.deepEqual([code, asked], [3, 1]);
       assert.match(stderr, /not there/);
+      assert.equal((await run("dmsg", "ping", THERE, "--deployment", FILE)).code, 4);
+      assert.equal(asked, 1);
     },
     { setUp: network("both") },
-  ));
+  );
+});
 
 Deno.test("the visor asks no service for more than to read: only the route finder is posted to", () =>
   withControlDouble({ serviceAsk: () => ({ status: 200, text: "" }) }, async ({ world }) => {

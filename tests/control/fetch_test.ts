@@ -1,7 +1,7 @@
 /** Frames of `fetch`: read in any pieces; what is none of them is a typed error; a silent visor is taken for gone. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { SkyError, TimedOutError, TruncatedError } from "../../lib/base/mod.ts";
+import { SkyError, TruncatedError } from "../../lib/base/mod.ts";
 import {
   ControlAnswerError,
   ControlError,
@@ -63,6 +63,7 @@ async function read(source: BodyReader, clock = CLOCK) {
   let left: unknown;
   const answer = await fetchedAnswer("dmsg://x", source, {
     clock,
+    hint: "see the doctor",
     leave: (reason) => left ??= reason,
     left: () => left,
     onDone: () => done++,
@@ -164,7 +165,7 @@ Deno.test("fetchedAnswer(): a visor that says nothing, no beat either, is taken 
             silent.end(); // as the connection does
           }),
       } as Clock);
-      await assert.rejects(reading, TimedOutError);
+      await assert.rejects(reading, { code: "TIMED_OUT", hint: "see the doctor" });
       assert.equal(clock.monotonicMs() - startedMs, 6 * 5_000 + STREAM_SILENCE_MS);
     });
   }));
@@ -174,6 +175,7 @@ Deno.test("fetchedAnswer(): whoever discards the body leaves, once", async () =>
   let done = 0;
   const answer = await fetchedAnswer("dmsg://x", pieces(WHOLE, [200]), {
     clock: CLOCK,
+    hint: "see the doctor",
     leave: (reason) => reasons.push(reason),
     left: () => undefined,
     onDone: () => done++,

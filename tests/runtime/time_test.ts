@@ -23,7 +23,7 @@ Deno.test("sleep() takes its listener back when it wakes", async () => {
 
 Deno.test("withTimeout() takes its timer and listener back, however the work ends", async () => {
   const { clock, ledger, signal } = setUp();
-  const options = { what: "The work", afterMs: 10, signal: signal.signal };
+  const options = { what: "The work", afterMs: 10, signal: signal.signal, hint: "wait longer" };
   const planted = new RangeError("planted");
   assert.equal(await withTimeout(clock, options, () => Promise.resolve(5)), 5);
   await assert.rejects(withTimeout(clock, options, () => Promise.reject(planted)), planted);
@@ -35,7 +35,11 @@ Deno.test("withTimeout() takes its timer and listener back, however the work end
   );
   const late = withTimeout(clock, options, (signal) => sleep(clock, 60_000, signal));
   assert.equal(signal.count, 1);
-  const rejected = assert.rejects(late, (error) => error instanceof TimedOutError && error.afterMs === 10);
+  const rejected = assert.rejects(late, (error) => {
+    assert(error instanceof TimedOutError);
+    assert.deepEqual([error.afterMs, error.hint], [10, "wait longer"]);
+    return true;
+  });
   await clock.advance(10);
   await rejected;
   assert.equal(signal.count, 0);
