@@ -35,5 +35,9 @@ Deno.test("a peer that nobody reaches is its own fault; without any dmsg server 
         await assert.rejects(ask(fleet, key), { code: "NO_SERVER", fault: "world" }, way);
       }
     }
+    // What never came so far as to ask anybody is nobody's but the caller's.
+    for (const way of ["dmsg ping", "log tail"] as const) {
+      await assert.rejects(WAYS[way](fleet, "02ab"), { code: "INVALID_KEY", fault: "caller" }, way);
+    }
     fleet.simulation.heal("A", "net");
   }));
