@@ -58,7 +58,13 @@ Deno.test("conf gen --http of a network over dmsg alone names it so, and its ser
         over("discovery")
       }\n`,
     );
-    assert.equal((await read(world, "/own.json")).dmsg.discovery_dmsg, over("discovery"));
+    const there = await read(world, "/own.json");
+    assert.equal(there.dmsg.discovery_dmsg, over("discovery"));
+    assert.deepEqual(
+      [there.transport.discovery ?? "", there.conf_service, there.dmsg.servers],
+      ["", A_CONF, []],
+      "nothing of the network that it left",
+    );
     assert.equal((await gen("--sn", "--http", "-S", "/d.json", "-o", "/sn.json")).code, 0);
     const { dmsg, transport_discovery } = await read(world, "/sn.json");
     assert.deepEqual([dmsg.discovery, dmsg.servers.length], [over("discovery"), 1]);
