@@ -111,14 +111,14 @@ export async function runServiceCommand(
   });
 }
 
-/** The options by which a service and its metrics get another place. */
+/** The options by which a service gets another place. */
 function placesOf(type: ServiceTypeName): string[] {
   const more = type === "address-resolver"
     ? ["--udp-addr"]
     : type === "uptime-tracker"
     ? ["--private-addr"]
     : [];
-  return ["--addr", ...more, "--metrics"];
+  return ["--addr", ...more];
 }
 
 /** What a run of services is told of besides the plan. */
@@ -170,7 +170,9 @@ export async function runServices(
     log,
     build: { version: io.version, commit: "unknown", date: "unknown" },
     userAgent: `skyctl/${io.version}`,
-    alsoListening: address === undefined ? [] : [{ who: "metrics", protocol: "TCP", address }],
+    alsoListening: address === undefined
+      ? []
+      : [{ who: "metrics", protocol: "TCP", address, hint: METRICS_HINT }],
     postQuantum: postQuantumOf(io, world, options),
     onStarted: (service) => tell(io, service),
   });
@@ -303,6 +305,7 @@ export async function networkOf({ files }: Pick<World, "files">, deployment: str
   return await readNetworkFile(files, deployment);
 }
 
+const METRICS_HINT = "stop the other program, or name another place with --metrics";
 const MODE_VARIABLE = "SKYWIRE_SVC_MODE";
 /** As uptime trackers of 2024 have it (services.md 1.4). */
 const METRICS_PORT = 2121;

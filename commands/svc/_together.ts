@@ -114,10 +114,20 @@ async function planOf(
     surveyWhitelist: options.survey?.split(",").map((key) => parsePublicKey(key.trim())),
     file: `${folder}/deployment.json`,
     keepsOthers: true,
+    portHint: portHintOf(options),
     deploymentName: filed?.deployment?.name ?? "local",
     base: filed?.deployment?.fields,
     metricsAddress: filed?.metricsAddress,
   };
+}
+
+/** What moves a service whose port another program has. */
+function portHintOf({ config, freePorts }: TogetherOptions): string {
+  const ways = [
+    ...(freePorts === true ? [] : ["give --free-ports"]),
+    config === undefined ? "name a port for each service with --config" : `name another port in ${config}`,
+  ];
+  return `stop the other program, or ${ways.join(", or ")}`;
 }
 
 /** Those of the file, or of the names; of both, those of the file that are named. */

@@ -7,6 +7,7 @@ import { SERVICE_KINDS, type ServiceTypeName } from "../../lib/services/assembly
 import { InvalidServiceSettingError } from "../../lib/services/hosting/mod.ts";
 import { transportsElsewhere } from "../../commands/svc/_route_finder.ts";
 import { runServiceCommand, runServices } from "../../commands/svc/_service.ts";
+import { runTogether, type TogetherOptions } from "../../commands/svc/_together.ts";
 import { runCommand } from "../../commands/svc/run.ts";
 import { Breakable, FOLDER, HOST, keptConnection, planOf, until } from "../services/assembly/support.ts";
 import { withSimulation } from "../support/world.ts";
@@ -105,9 +106,9 @@ Deno.test("a port that another program has is told with options that the command
       const taken = await world.network.listen({ hostname: HOST, port: HTTP });
       const options = { addr: `${HOST}:${HTTP}`, logLevel: "error", pq: undefined } as const;
       const cases: [ServiceTypeName, RegExp][] = [
-        ["transport-discovery", /with --addr or --metrics$/],
-        ["address-resolver", /with --addr or --udp-addr or --metrics$/],
-        ["uptime-tracker", /with --addr or --private-addr or --metrics$/],
+        ["transport-discovery", /with --addr$/],
+        ["address-resolver", /with --addr or --udp-addr$/],
+        ["uptime-tracker", /with --addr or --private-addr$/],
       ];
       for (const [type, hint] of cases) {
         await assert.rejects(
@@ -118,6 +119,73 @@ Deno.test("a port that another program has is told with options that the command
       }
       taken.close();
       assert.equal(terminal.stdout, "");
+    });
+  }));
+
+/** `svc run` of a transport discovery in a process of its own, until it is up. What it says on stderr. */
+async function runDiscovery(world: World, options: Partial<TogetherOptions>): Promise<string> {
+  const { io, terminal } = processOn(world);
+  await world.files.makeDirectory(FOLDER);
+  const running = runTogether(io, ["tpd"], {
+    ...{ folder: FOLDER, host: HOST, servers: 1, mode: "http", testing: true, redisPoolSize: 1 },
+    ...{ proxyHeaders: true, logLevel: "error", pq: undefined },
+    ...options,
+  } as TogetherOptions);
+  const ended = running.then(() => undefined, (error: unknown) => error);
+  const isOver = ended.then(() => true);
+  let over = false;
+  void isOver.then(() => over = true);
+  await until(world, () => over || terminal.stdout.includes('"event":"ready"'));
+  io.interrupt();
+  const error = await ended;
+  if (error !== undefined) throw error;
+  return terminal.stderr;
+}
+
+Deno.test("a public host is told of as without effect where it is given, and nothing listens everywhere", () =>
+  withSimulation(45, async (simulation) => {
+    const world = simulation.node("here", { address: HOST });
+    const passedOver = /^--public-host is passed over/;
+    await simulation.run(async () => {
+      assert.match(await runDiscovery(world, { publicHost: "net.example" }), passedOver);
+      for (
+        const options of [
+          {},
+          { host: "0.0.0.0" },
+          { host: "0.0.0.0", publicHost: "net.example" },
+        ]
+      ) {
+        assert.doesNotMatch(await runDiscovery(world, options), passedOver, JSON.stringify(options));
+      }
+    });
+  }));
+
+Deno.test("what to do where a port is taken is what the run has not done", () =>
+  withSimulation(46, async (simulation) => {
+    const world = simulation.node("here", { address: HOST });
+    await simulation.run(async () => {
+      await world.files.makeDirectory(FOLDER);
+      const config = `${FOLDER}/run.json`;
+      const services = [{ type: "tpd", addr: `${HOST}:${HTTP}` }];
+      await world.files.write(config, new TextEncoder().encode(JSON.stringify({ services })));
+      const metrics = `${HOST}:${METRICS}`;
+      const taken = [
+        await world.network.listen({ hostname: HOST, port: HTTP }),
+        await world.network.listen({ hostname: HOST, port: METRICS }),
+      ];
+      const cases: [Partial<TogetherOptions>, string][] = [
+        [{}, "give --free-ports, or name a port for each service with --config"],
+        [{ config }, `give --free-ports, or name another port in ${config}`],
+        [{ config, freePorts: true }, `name another port in ${config}`],
+        [{ metrics, freePorts: true }, "name another place with --metrics"],
+      ];
+      for (const [options, hint] of cases) {
+        await assert.rejects(
+          runDiscovery(world, options),
+          { code: "ADDRESS_IN_USE", hint: `stop the other program, or ${hint}` },
+        );
+      }
+      for (const each of taken) each.close();
     });
   }));
 

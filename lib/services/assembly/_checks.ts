@@ -36,8 +36,8 @@ export async function checkKeys(
 
 /**
  * Takes every place at once, and gives them back: another program's listener is told with the service that wanted its
- * place, and two services whose hosts are one by another name are told, too. Errors: `AddressInUseError` with `hint`,
- * `InvalidServiceSettingError`, those of the network.
+ * place, and two services whose hosts are one by another name are told, too. Errors: `AddressInUseError` with the hint
+ * of that place, else `hint`; `InvalidServiceSettingError`, those of the network.
  */
 export async function checkPorts(
   { network }: Pick<World, "network">,
@@ -60,15 +60,14 @@ export async function checkPorts(
       } catch (error) {
         if (!(error instanceof AddressInUseError)) throw error;
         const { who, protocol, address } = one;
-        const other = held.find((each) =>
-          each.one.protocol === protocol && each.one.address.port === address.port
-        );
-        other?.socket.close();
-        const isOurs = other !== undefined && await take(one).then(() => true, () => false);
-        if (isOurs) throw collision(one, other.one);
+        const others = held.filter((each) => each.one.address.port === address.port);
+        for (const other of others) { // until one of them has given back what is wanted
+          other.socket.close();
+          if (await take(one).then(() => true, () => false)) throw collision(one, other.one);
+        }
         throw new AddressInUseError(address, {
           cause: new Error(`${who} was to listen there (${protocol})`),
-          hint,
+          hint: one.hint ?? hint,
         });
       }
     }

@@ -1,5 +1,6 @@
 /** The deployment file by which others join what an assembly runs. @module */
-import { ConfigError } from "../../deployment/mod.ts";
+import { type PublicKey, readKeyPair } from "../../crypto/mod.ts";
+import { ConfigError, isDeployment } from "../../deployment/mod.ts";
 import {
   type DmsgNetwork,
   type KnownServer,
@@ -7,7 +8,8 @@ import {
   renderDeploymentFile,
 } from "../../directory/mod.ts";
 import { FileNotFoundError, type World } from "../../runtime/mod.ts";
-import { SERVICE_KINDS } from "./service_types.ts";
+import type { PlannedService } from "./plan.ts";
+import { SERVICE_KINDS, type ServiceTypeName } from "./service_types.ts";
 import type { StartedService } from "./started.ts";
 
 /**
@@ -28,6 +30,8 @@ export function deploymentText(network: DmsgNetwork, base: Readonly<Record<strin
 
 /** What the file of an earlier run says, without the readers of logs, who are those of each run. */
 export interface FormerDeployment {
+  /** As the file has it; undefined where it has none. */
+  readonly name: string | undefined;
   readonly network: DmsgNetwork;
   /** What it has besides the network: STUN servers, and what else was written there by hand. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -35,7 +39,8 @@ export interface FormerDeployment {
 
 /**
  * Reads `file` as it was left; undefined where there is none, and where it is of another network than `isSame` means.
- * Errors: of the files; `ConfigError` for one that cannot be used, so that what was written there by hand is not lost.
+ * Errors: of the files; `ConfigError` for one that cannot be used or has several deployments, so that what was written
+ * there by hand is not lost.
  */
 export async function readFormerDeployment({ files, file, isSame }: {
   readonly files: World["files"];
@@ -49,13 +54,29 @@ export async function readFormerDeployment({ files, file, isSame }: {
     if (error instanceof FileNotFoundError) return undefined;
     throw error;
   }
+  const { network: { surveyWhitelist: _, ...network }, top } = usable(text, file);
+  const names = isDeployment(top) ? [] : Object.keys(top);
+  if (names.length > 1) {
+    throw new ConfigError(
+      file,
+      "",
+      `it has ${names.join(", ").slice(0, 200)}, and would be written anew with one of them`,
+      {
+        hint: "leave the deployment of this network in it, and move the rest to another file",
+      },
+    );
+  }
+  if (!isSame(network)) return undefined;
+  const [name] = names;
+  const own = (name === undefined ? top : top[name]) as object;
+  const fields = Object.entries(own).filter(([field]) => !OF_A_NETWORK.has(field.replace(/_dmsg$/, "")));
+  return { name, network, fields: Object.fromEntries(fields) };
+}
+
+/** The network of a text, and all of it. */
+function usable(text: string, file: string): { network: DmsgNetwork; top: Record<string, unknown> } {
   try {
-    const { surveyWhitelist: _, ...network } = networkOfFile(text, file);
-    if (!isSame(network)) return undefined;
-    const top = JSON.parse(text);
-    const own: object = top[network.name === "production" ? "prod" : network.name] ?? top;
-    const fields = Object.entries(own).filter(([name]) => !OF_A_NETWORK.has(name.replace(/_dmsg$/, "")));
-    return { network, fields: Object.fromEntries(fields) };
+    return { network: networkOfFile(text, file), top: JSON.parse(text) };
   } catch (cause) {
     throw new ConfigError(file, "", "it would be written anew, and cannot be used as it is", {
       cause,
@@ -64,28 +85,72 @@ export async function readFormerDeployment({ files, file, isSame }: {
   }
 }
 
-/** Those of `servers` that do not run here, by key or under a new one at the same address. */
+/**
+ * Keys of dmsg servers that are numbered in the folder of `services`, as `--servers` numbers them, and are none of them:
+ * an earlier run had more. They run no more, as another process with one of these names would have its key from the same
+ * file. Errors: of the files.
+ */
+export async function retiredServers(
+  { files }: Pick<World, "files">,
+  services: readonly PlannedService[],
+): Promise<Set<PublicKey>> {
+  const own = services.flatMap(({ type, key }) =>
+    type === "dmsg-server" && key !== undefined && "file" in key ? [files.absolute(key.file)] : []
+  );
+  const folders = new Set(own.flatMap((file) => NUMBERED_KEY.exec(file)?.[1] ?? []));
+  const retired = new Set<PublicKey>();
+  for (const folder of folders) {
+    const all = (await files.list(folder)).map((name) => `${folder}${name}`);
+    for (const file of all.filter((each) => NUMBERED_KEY.test(each) && !own.includes(each))) {
+      const keys = await readKeyPair({ files }, file).catch(() => undefined); // what cannot be read names no server
+      if (keys !== undefined) retired.add(keys.publicKey);
+    }
+  }
+  return retired;
+}
+
+/** Those of `servers` that do not run here, by key or under a new one at the same address, and are not retired. */
 export function othersOf(
   servers: readonly KnownServer[],
   started: readonly StartedService[],
+  retired: ReadonlySet<PublicKey>,
 ): KnownServer[] {
   const own = started.filter(({ plan }) => plan.type === "dmsg-server");
-  const known = new Set<unknown>(own.flatMap(({ publicKey, address }) => [publicKey, address]));
+  const known = new Set<unknown>([
+    ...retired,
+    ...own.flatMap(({ publicKey, address }) => [publicKey, address]),
+  ]);
   return servers.filter(({ publicKey, address }) => !known.has(publicKey) && !known.has(address));
 }
 
+/** Keys of what runs here of this type, and behind them those of `former`. */
+export function joinedKeys(
+  type: ServiceTypeName,
+  started: readonly StartedService[],
+  former: readonly PublicKey[] = [],
+): PublicKey[] {
+  const own = started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
+  return [...new Set([...own, ...former])];
+}
+
 /** The names of what `network` has and does not run here, for people. */
-export function keptOf(network: DmsgNetwork, started: readonly StartedService[]): string[] {
+export function keptOf(
+  network: DmsgNetwork,
+  started: readonly StartedService[],
+  retired: ReadonlySet<PublicKey>,
+): string[] {
   const running = new Set(started.map(({ plan }) => plan.type));
   const services = SERVICE_KINDS.flatMap((kind) =>
     "member" in kind && network[kind.member] !== undefined && !running.has(kind.type) ? [kind.title] : []
   );
-  const of = (title: string, keys: readonly string[] = []) => keys.map((key) => `${title} ${key}`);
+  const own = new Set(started.map(({ publicKey }) => publicKey));
+  const of = (title: string, keys: readonly PublicKey[] = []) =>
+    keys.filter((key) => !own.has(key)).map((key) => `${title} ${key}`);
   return [
     ...services,
-    ...of("dmsg server", othersOf(network.servers, started).map(({ publicKey }) => publicKey)),
-    ...(running.has("setup-node") ? [] : of("setup node", network.setupNodes)),
-    ...(running.has("transport-setup") ? [] : of("transport setup node", network.transportSetup)),
+    ...of("dmsg server", othersOf(network.servers, started, retired).map(({ publicKey }) => publicKey)),
+    ...of("setup node", network.setupNodes),
+    ...of("transport setup node", network.transportSetup),
   ];
 }
 
@@ -104,6 +169,9 @@ const OF_A_NETWORK: ReadonlySet<string> = new Set([
   "survey_whitelist",
   "allow_loopback_addresses",
 ]);
+
+/** Of dmsg servers that no file names; its folder is taken apart. */
+const NUMBERED_KEY = /^(.*[\\/])dmsg-server-\d+\.key$/;
 
 function isEmpty(value: unknown): boolean {
   return value === "" || (Array.isArray(value) && value.length === 0);

@@ -2,7 +2,7 @@
 import type { Fields } from "../../deployment/mod.ts";
 import { checkEntryTimeout, ENTRY_TIMEOUT_MAX_MS, InvalidServiceSettingError } from "../hosting/mod.ts";
 import { POLL_MAX_MS, POLL_MIN_MS } from "../route_finder/mod.ts";
-import { isPublicPlace } from "./plan.ts";
+import { isPublicPlace, placeHint } from "./plan.ts";
 import { type ServiceTypeName, serviceTypeOf } from "./service_types.ts";
 
 /** Key files and stores are called by it, so it leads nowhere else. Empty: there is none. */
@@ -43,21 +43,27 @@ export function entryTimeoutOf(fields: Fields, type: ServiceTypeName): number | 
     if (!(error instanceof InvalidServiceSettingError)) throw error;
   }
   const forEver = type === "dmsg-discovery" ? "" : ", or 0 for ever";
-  return fields.refuse("entry_timeout", `entries live for 1 s to 366 days${forEver}`, IN_UNITS);
+  const hint = isForEver ? "leave it out: entries then live as long as they do by default" : unitHint(ms);
+  return fields.refuse("entry_timeout", `entries live for 1 s to 366 days${forEver}`, hint);
 }
 
 /** Between two readings of a transport discovery, in milliseconds; undefined where nothing is said. */
 export function pollOf(fields: Fields): number | undefined {
   const ms = fields.durationMs("poll", NaN, POLL_MAX_MS);
   if (Number.isNaN(ms)) return undefined;
-  return ms >= POLL_MIN_MS ? ms : fields.refuse("poll", "transports are read each 500 ms to 5 min", IN_UNITS);
+  return ms >= POLL_MIN_MS
+    ? ms
+    : fields.refuse("poll", "transports are read each 500 ms to 5 min", unitHint(ms));
 }
 
 /** `host:port` that others are told; undefined where nothing is said. */
 export function publicPlaceOf(fields: Fields, name: string): string | undefined {
   const text = fields.text(name);
   if (!text || isPublicPlace(text)) return text || undefined;
-  return fields.refuse(name, "it must be host:port, by which others reach it");
+  return fields.refuse(name, "it must be host:port, by which others reach it", `write ${placeHint(text)}`);
 }
 
-const IN_UNITS = 'give the unit, as in "90s": a bare number is nanoseconds';
+/** For what nobody means: a number of seconds or of milliseconds, without its unit, is less than one of them. */
+function unitHint(ms: number): string | undefined {
+  return ms > 0 && ms < 1 ? 'give the unit, as in "90s": a bare number is nanoseconds' : undefined;
+}

@@ -30,9 +30,11 @@ import { checkKeys, checkPorts, warnOfShortLives } from "./_checks.ts";
 import {
   deploymentText,
   type FormerDeployment,
+  joinedKeys,
   keptOf,
   othersOf,
   readFormerDeployment,
+  retiredServers,
 } from "./_deployment_file.ts";
 import { LateSide } from "./_late_side.ts";
 import { type Started, startService } from "./_start.ts";
@@ -56,11 +58,12 @@ export interface AssemblyOptions {
   /** Where the deployment file goes; its folder exists. Default: nowhere. */
   readonly file?: string;
   /**
-   * What that file says of services that do not run here stays in it, where its network begins here: the dmsg discovery
-   * is one of `services`, and neither `network` nor `base` says what else there is. Default: it is written anew.
+   * What that file says of services that do not run here stays in it, and fields that are none of a network, where its
+   * network is the one that begins here (the dmsg discovery is one of `services`) or `network` was read from it, and
+   * `base` does not say what else there is. One that cannot be used is refused. Default: it is written anew.
    */
   readonly keepsOthers?: boolean;
-  /** What the deployment is called in it. Default `local`. */
+  /** What the deployment is called in it, unless it has a name that is kept. Default `local`. */
   readonly deploymentName?: string;
   /** What else the file shall say: fields of a services object. */
   readonly base?: Readonly<Record<string, unknown>>;
@@ -90,6 +93,8 @@ export class Assembly implements AsyncDisposable {
   #toldAll: Deployment | undefined;
   /** What the deployment file said before. */
   #former: FormerDeployment | undefined;
+  /** dmsg servers of earlier runs, which are nowhere. */
+  #retired: ReadonlySet<PublicKey> = new Set();
   #closing: Promise<void> | undefined;
 
   private constructor(options: AssemblyOptions) {
@@ -173,6 +178,9 @@ export class Assembly implements AsyncDisposable {
       );
     }
     this.#former = await this.#readFormer();
+    if (this.#former !== undefined && this.#options.network === undefined) {
+      this.#retired = await retiredServers(world, services);
+    }
     let transports: TransportSource | undefined;
     for (const { type } of SERVICE_KINDS) {
       for (const plan of services.filter((service) => service.type === type)) {
@@ -189,23 +197,37 @@ export class Assembly implements AsyncDisposable {
     this.#tellKept();
   }
 
-  /** What the deployment file says of others, where the network is the one that begins here. */
+  /** What the deployment file says of others, where it is of the network that begins here, or that is joined by it. */
   async #readFormer(): Promise<FormerDeployment | undefined> {
     const { world: { files }, services, file, keepsOthers = false, network, base } = this.#options;
-    if (file === undefined || !keepsOthers || network !== undefined || base !== undefined) return;
+    if (file === undefined || !keepsOthers) return;
     const discovery = services.find(({ type }) => type === "dmsg-discovery");
-    if (discovery === undefined) return;
-    const own = this.#keys.get(discovery.name)?.publicKey;
-    const isSame = ({ discoveryDmsg, discoveryHttp }: DmsgNetwork) =>
-      discoveryDmsg === undefined ? discoveryHttp === httpOf(discovery) : discoveryDmsg.publicKey === own;
+    const own = discovery && this.#keys.get(discovery.name)?.publicKey;
+    const isSame = ({ discoveryDmsg, discoveryHttp }: DmsgNetwork) => {
+      if (base !== undefined) return false;
+      if (network !== undefined) return network.file !== undefined && files.absolute(network.file) === file;
+      if (discovery === undefined) return false;
+      return discoveryDmsg === undefined
+        ? discoveryHttp === httpOf(discovery)
+        : discoveryDmsg.publicKey === own;
+    };
     return await readFormerDeployment({ files, file, isSame });
   }
 
   #tellKept(): void {
     const { log, file } = this.#options;
-    const kept = this.#former === undefined ? [] : keptOf(this.#former.network, this.#started);
+    if (this.#former === undefined) return;
+    const { network } = this.#former;
+    const kept = keptOf(network, this.#started, this.#retired);
     if (kept.length > 0) {
       log.info("The deployment file keeps what runs elsewhere", { file, kept: kept.join(", ") });
+    }
+    const gone = network.servers.map(({ publicKey }) => publicKey).filter((key) => this.#retired.has(key));
+    if (gone.length > 0) {
+      log.info("The deployment file leaves out dmsg servers of its folder that run no more", {
+        file,
+        servers: gone.join(", "),
+      });
     }
   }
 
@@ -244,7 +266,8 @@ export class Assembly implements AsyncDisposable {
 
   /** The network as it is by now: as this process reaches it, or as others do. */
   #networkOf(side: "inside" | "outside"): DmsgNetwork {
-    const { deploymentName: name = "local", file } = this.#options;
+    const { deploymentName = "local", file } = this.#options;
+    const name = this.#former?.name ?? deploymentName;
     const runsNetwork = this.#options.services.some(({ type }) =>
       type === "dmsg-discovery" || type === "dmsg-server"
     );
@@ -257,7 +280,7 @@ export class Assembly implements AsyncDisposable {
       publicKey: server.publicKey!,
       address: side === "inside" ? renderSocketAddress(reachable(server.bound!)) : server.address!,
     }));
-    const servers = [...own, ...othersOf(base.servers, this.#started)];
+    const servers = [...own, ...othersOf(base.servers, this.#started, this.#retired)];
     const discovery = this.#find("dmsg-discovery");
     if (side === "inside") { // by keys and addresses of the network itself: services are found by their entries
       return {
@@ -273,7 +296,6 @@ export class Assembly implements AsyncDisposable {
       const { member } = serviceTypeOf(service.plan.type);
       return member === undefined ? [] : [[member, { http: service.address, dmsg: addressOf(service) }]];
     });
-    const [nodes, transportSetup] = [this.#keysOf("setup-node"), this.#keysOf("transport-setup")];
     return {
       ...base,
       name,
@@ -282,8 +304,8 @@ export class Assembly implements AsyncDisposable {
       discoveryHttp: discovery === undefined ? base.discoveryHttp : discovery.address,
       discoveryDmsg: discovery === undefined ? base.discoveryDmsg : addressOf(discovery),
       ...Object.fromEntries(members),
-      ...(nodes.length === 0 ? {} : { setupNodes: nodes }),
-      ...(transportSetup.length === 0 ? {} : { transportSetup }),
+      setupNodes: joinedKeys("setup-node", this.#started, base.setupNodes),
+      transportSetup: joinedKeys("transport-setup", this.#started, base.transportSetup),
       allowLoopbackAddresses: discovery === undefined
         ? base.allowLoopbackAddresses === true
         : isLoopback(discovery.address!),
@@ -315,10 +337,6 @@ export class Assembly implements AsyncDisposable {
 
   #find(type: PlannedService["type"]): StartedService | undefined {
     return this.#started.find(({ plan }) => plan.type === type);
-  }
-
-  #keysOf(type: PlannedService["type"]): PublicKey[] {
-    return this.#started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
   }
 
   async #closeInTime(): Promise<void> {
@@ -370,7 +388,7 @@ function isLoopback(url: string): boolean {
   return hostname === "localhost" || isLoopbackAddress(hostname);
 }
 
-const PORT_HINT = "stop the other program, or give --free-ports; --config names a port for each service";
+const PORT_HINT = "stop the other program, or name another port";
 /** Of a process that runs its own. */
 const NOTHING: DmsgNetwork = {
   name: "local",

@@ -147,14 +147,16 @@ function checkTold({ name, publicHost, settings: { publicUdpAddress } }: Planned
     throw new InvalidServiceSettingError(
       `Nobody can call this machine ${JSON.stringify(publicHost.slice(0, 80))}`,
       {
-        hint: "give --public-host a name or an address, without scheme, port and path: net.example",
+        hint: `give --public-host ${
+          writtenOf(publicHost) ?? "a name or an address, without scheme, port and path: net.example"
+        }`,
       },
     );
   }
   if (publicUdpAddress === undefined || isPublicPlace(publicUdpAddress)) return;
   throw new InvalidServiceSettingError(
     `No visor reaches the UDP side of ${name} at ${JSON.stringify(publicUdpAddress.slice(0, 80))}`,
-    { hint: "give its public UDP address as host:port: ar.example.net:30178" },
+    { hint: `give its public UDP address as ${placeHint(publicUdpAddress)}` },
   );
 }
 
@@ -163,6 +165,22 @@ export function isPublicPlace(text: string): boolean {
   const [, v6, host = "", port] = /^(?:\[([^[\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const isPort = Number(port) > 0 && Number(port) <= 65_535;
   return isPort && (v6 === undefined ? isHost(host) : v6.includes(":") && isHost(v6));
+}
+
+/** What to write instead of a place that is none. */
+export function placeHint(text: string): string {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const written = /\P{ASCII}/u.test(host) ? writtenOf(host) : undefined;
+  const place = `${written ?? ""}:${port}`;
+  return isPublicPlace(place) ? place : "host:port: ar.example.net:30178";
+}
+
+/** A host that is written so that no program knows it, as every program does: in ASCII, without brackets. */
+function writtenOf(text: string): string | undefined {
+  const bare = text.replace(/^\[(.*)\]$/, "$1");
+  if ((bare === text && !/\P{ASCII}/u.test(text)) || /[/\\?#@%\s]/.test(text)) return undefined;
+  const written = bare.includes(":") ? bare : URL.parse(`http://${bare}`)?.host ?? "";
+  return isHost(written) ? written : undefined;
 }
 
 /** A name or an address by which others can mean one machine. */
@@ -187,6 +205,8 @@ export interface Listening {
   readonly who: string;
   readonly protocol: "TCP" | "UDP";
   readonly address: SocketAddress;
+  /** What to do where another program has it. Default: that of all. */
+  readonly hint?: string;
 }
 
 /** Every place at which a service will listen. */

@@ -98,6 +98,12 @@ Deno.test("checkPorts() names two services whose hosts are one by another name, 
         "sd and tpd would both listen on TCP port 7721: 127.0.0.1:7721 and localhost:7721",
   );
   assert.deepEqual([...held], []);
+  await assert.rejects(
+    checkPorts({ network }, [at("ar", "127.0.0.2"), at("tpd", "127.0.0.1"), at("sd", "localhost")], "hint"),
+    /^Invalid.*sd and tpd would both listen on TCP port 7721: localhost:7721 and 127\.0\.0\.1:7721$/,
+    "the first at that port is none of the two",
+  );
+  assert.deepEqual([...held], []);
   const fine = [
     at("tpd", "127.0.0.1"),
     at("sd", "127.0.0.2"),
@@ -118,6 +124,11 @@ Deno.test("checkPorts() does not blame a service for another program, whatever e
       /sd was to listen there \(TCP\)/.test(String(error.cause)),
   );
   assert.deepEqual([...held], ["TCP 127.0.0.2:7721"]);
+  await assert.rejects(
+    checkPorts({ network }, [{ ...at("metrics", "127.0.0.2"), hint: "move it" }], "stop it"),
+    { code: "ADDRESS_IN_USE", hint: "move it" },
+    "what to do at that place comes first",
+  );
 });
 
 Deno.test("a place that metrics will have is looked at with the services', and told with what to do", () =>
@@ -182,6 +193,33 @@ Deno.test("checkPlan() refuses public addresses by which nobody reaches anything
     ]
   ) {
     assert.throws(() => checkPlan(plan(undefined, text)), InvalidServiceSettingError, text);
+  }
+  for (
+    const [text, written] of [
+      ["[2001:db8::1]", "2001:db8::1"],
+      ["[net.example]", "net.example"],
+      ["bücher.example", "xn--bcher-kva.example"],
+      ["例え.テスト", "xn--r8jz45g.xn--zckzah"],
+      ["bücher.example/x", "a name or an address, without scheme, port and path: net.example"],
+      ["http://bücher.example:80/x", "a name or an address, without scheme, port and path: net.example"],
+      ["bücher.example:80", "a name or an address, without scheme, port and path: net.example"],
+      ["[::]", "a name or an address, without scheme, port and path: net.example"],
+      ["[x", "a name or an address, without scheme, port and path: net.example"],
+    ] as const
+  ) {
+    assert.throws(() => checkPlan(plan(undefined, text)), { hint: `give --public-host ${written}` }, text);
+    if (!written.includes(" ")) checkPlan(plan(undefined, written));
+  }
+  for (
+    const [text, written] of [
+      ["bücher.example:3", "xn--bcher-kva.example:3"],
+      ["bücher.example:0", "host:port: ar.example.net:30178"],
+      ["b ücher:3", "host:port: ar.example.net:30178"],
+      ["2001:db8::1:30178", "host:port: ar.example.net:30178"],
+    ] as const
+  ) {
+    const hint = `give its public UDP address as ${written}`;
+    assert.throws(() => checkPlan(plan(text)), { hint }, text);
   }
   for (const text of ["ar.example.net:30178", "203.0.113.9:1", "[2001:db8::1]:65535"]) checkPlan(plan(text));
   for (

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type LogRecord, logTo } from "../../../lib/base/mod.ts";
 import { networkOfFile } from "../../../lib/directory/mod.ts";
-import type { World } from "../../../lib/runtime/mod.ts";
+import { sleep, type World } from "../../../lib/runtime/mod.ts";
 import type { AssemblyOptions } from "../../../lib/services/assembly/mod.ts";
 import { withSimulation } from "../../support/world.ts";
 import { pair } from "../service_support.ts";
@@ -115,6 +115,194 @@ Deno.test("what another process added over the same file stays, until it runs he
     assert.deepEqual(told.map(({ fields }) => fields["kept"]), [`setup node ${added["route_setup_nodes"]}`]);
   }));
 
+/** The same type twice, by names of their own. */
+const nodes = (type: "setup-node" | "transport-setup" | "dmsg-server", ...names: string[]) =>
+  names.map((name) => {
+    const [plan] = planOf([type], { freePorts: true });
+    return { ...plan!, name, key: { file: `${FOLDER}/${name}.key` } };
+  });
+
+for (
+  const [type, field] of [["setup-node", "route_setup_nodes"], [
+    "transport-setup",
+    "transport_setup",
+  ]] as const
+) {
+  Deno.test(`${field} of a file have those of every process that is in it, whichever is started again`, () =>
+    onTwoMachines(async (here) => {
+      const title = type === "setup-node" ? "setup node" : "transport setup node";
+      const first = [...CORE, ...nodes(type, "one")];
+      const ofFirst = (await run(here, first)).fields[field] as string[];
+      assert.equal(ofFirst.length, 1);
+      {
+        await using core = await startAssembly(here, first, { file, keepsOthers: true });
+        const network = networkOfFile(core.deployment, file);
+        const { fields, told } = await run(here, nodes(type, "two"), { network });
+        const both = fields[field] as string[];
+        assert.deepEqual([both.length, both[1]], [2, ofFirst[0]], "its own first");
+        const servers = core.network.servers.map(({ publicKey }) => `dmsg server ${publicKey}`);
+        assert.deepEqual(told.map(({ fields }) => fields["kept"]), [
+          [...servers, `${title} ${ofFirst[0]}`].join(", "),
+        ]);
+      }
+      const before = (await readFile(here))[field] as string[];
+      const { fields, told } = await run(here, first);
+      assert.deepEqual(fields[field], before.toReversed());
+      assert.deepEqual(told.map(({ fields }) => fields["kept"]), [`${title} ${before[0]}`]);
+      assert.deepEqual((await run(here, CORE)).fields[field], before.toReversed(), "none of them runs here");
+    }));
+}
+
+Deno.test("who joins by the file that it writes leaves in it what is of nobody", () =>
+  onTwoMachines(async (here) => {
+    const { fields } = await run(here);
+    await using core = await startAssembly(here, CORE, { file, keepsOthers: true });
+    const plan = planOf(["transport-discovery"]);
+    await writeFile(here, { mine: { ...fields, stun_servers: ["192.0.2.1:3478"] } });
+    const joined = networkOfFile(JSON.stringify({ mine: fields }), `${FOLDER}/../${file.slice(1)}`);
+    await run(here, plan, { network: joined });
+    const added = await readFile(here, "mine");
+    assert.deepEqual(added["stun_servers"], ["192.0.2.1:3478"]);
+    assert.equal(added["transport_discovery"], `http://${HOST}:9091`);
+    const elsewhere = { ...core.network, file: `${FOLDER}/other.json` };
+    const { fields: anew } = await run(here, plan, { network: elsewhere });
+    assert.equal(anew["stun_servers"], undefined, "another file says what there is");
+  }));
+
+Deno.test("dmsg servers that the folder numbers, and that are no more, are left out, and told of once", () =>
+  onTwoMachines(async (here) => {
+    const numbered = (count: number) =>
+      planOf(["dmsg-discovery"]).concat(
+        nodes("dmsg-server", ...["dmsg-server-1", "dmsg-server-2", "dmsg-server-3"].slice(0, count)),
+      );
+    const { fields: three } = await run(here, numbered(3));
+    const [first, second, third] = three.dmsg_servers.map((server) => server.static);
+    await writeFile(here, { local: { ...three, dmsg_servers: [...three.dmsg_servers, ELSEWHERE] } });
+    await here.files.write(`${FOLDER}/dmsg-server-9.key`, new TextEncoder().encode("no key"));
+    {
+      await using core = await startAssembly(here, planOf(["dmsg-discovery"]), { file, keepsOthers: true });
+      assert.equal(core.network.servers.length, 4, "who starts no server knows nothing of them");
+    }
+    const { fields: one, told } = await run(here, numbered(1));
+    assert.deepEqual(one.dmsg_servers.map((server) => server.static), [first, ELSEWHERE.static]);
+    assert.deepEqual(told.map(({ message, fields }) => [message, fields]), [
+      ["The deployment file keeps what runs elsewhere", {
+        file,
+        kept: `dmsg server ${ELSEWHERE.static}`,
+      }],
+      ["The deployment file leaves out dmsg servers of its folder that run no more", {
+        file,
+        servers: `${second}, ${third}`,
+      }],
+    ]);
+    assert.equal((await run(here, numbered(1))).told.length, 1, "there is nothing more to leave out");
+  }));
+
+Deno.test("the own discovery dials no server that is no more", () =>
+  onTwoMachines(async (here) => {
+    const numbered = nodes("dmsg-server", "dmsg-server-1", "dmsg-server-2");
+    const discovery = planOf(["dmsg-discovery"]);
+    await run(here, [...discovery, ...numbered]);
+    const told: LogRecord[] = [];
+    const log = logTo((record) => told.push(record), () => 0);
+    const plan = [...discovery, numbered[0]!];
+    await using _assembly = await startAssembly(here, plan, { file, keepsOthers: true, log });
+    await sleep(here.clock, 60_000);
+    assert.deepEqual(told.filter(({ level }) => level === "warn").map(({ message }) => message), []);
+  }));
+
+Deno.test("a server that joins says nothing of those that are numbered beside it, and they nothing of it", () =>
+  onTwoMachines(async (here) => {
+    const two = planOf(["dmsg-discovery"]).concat(nodes("dmsg-server", "dmsg-server-1", "dmsg-server-2"));
+    const { fields: first } = await run(here, two);
+    {
+      await using core = await startAssembly(here, two, { file, keepsOthers: true });
+      const network = networkOfFile(core.deployment, file);
+      await run(here, nodes("dmsg-server", "dmsg-server-7"), { network });
+      await run(here, nodes("dmsg-server", "dmsg-server"), {
+        network: networkOfFile(
+          new TextDecoder().decode(await here.files.read(file)),
+          file,
+        ),
+      });
+    }
+    const all = (await readFile(here)).dmsg_servers;
+    assert.equal(all.length, 4);
+    assert.deepEqual(all.slice(2).map((each) => each.static), first.dmsg_servers.map((each) => each.static));
+    const { fields } = await run(here, two);
+    assert.deepEqual(fields.dmsg_servers.map((each) => each.static), [
+      ...first.dmsg_servers.map((each) => each.static),
+      all[0]!.static,
+    ], "the numbered one beside them is none of this run, which would number it itself");
+  }));
+
+Deno.test("a server with a name of its own stays while another one runs in its folder", () =>
+  onTwoMachines(async (here) => {
+    const discovery = planOf(["dmsg-discovery"]);
+    const { fields: both } = await run(here, [
+      ...discovery,
+      ...nodes("dmsg-server", "dmsg-server-sea", "land"),
+    ]);
+    const { fields } = await run(here, [...discovery, ...nodes("dmsg-server", "dmsg-server-1")]);
+    assert.deepEqual(
+      fields.dmsg_servers.slice(1),
+      both.dmsg_servers,
+    );
+  }));
+
+Deno.test("the name of the deployment stays, and a file of several is refused before anything runs", () =>
+  onTwoMachines(async (here) => {
+    const { fields } = await run(here);
+    const other = { dmsg_discovery: "http://other.example" };
+    for (const name of ["mynet", "prod", "production"]) {
+      await writeFile(here, { [name]: fields });
+      await using core = await startAssembly(here, CORE, { file, keepsOthers: true });
+      assert.deepEqual(JSON.parse(core.deployment), { [name]: fields });
+      assert.equal(core.network.name, name);
+    }
+    await writeFile(here, fields);
+    assert.deepEqual((await run(here)).fields, fields, "without a name it is called as it is asked");
+    const joined = networkOfFile(JSON.stringify({ mynet: fields }), file);
+    for (
+      const content of [
+        { mynet: fields, other },
+        { other, local: fields },
+        { local: fields, comment: "mine" },
+      ]
+    ) {
+      await writeFile(here, content);
+      const before = await here.files.read(file);
+      for (const more of [{}, { network: joined }, { base: {} }]) {
+        await assert.rejects(run(here, CORE, more), {
+          code: "CONFIG",
+          message: `${file}: it has ${
+            Object.keys(content).join(", ")
+          }, and would be written anew with one of them`,
+          hint: /another file/,
+        });
+      }
+      assert.deepEqual(await here.files.read(file), before);
+    }
+  }));
+
+Deno.test("what a config bootstrapper tells is made once when everything runs", () =>
+  onTwoMachines(async (here, there) => {
+    let count = 0;
+    const base = {
+      get stun_servers() {
+        count++;
+        return ["192.0.2.1:3478"];
+      },
+    };
+    const plan = planOf(["dmsg-discovery", "dmsg-server", "config-bootstrapper"]);
+    await using _assembly = await startAssembly(here, plan, { base });
+    const first = await get(there, `http://${HOST}:9082/`);
+    const before = count;
+    assert.deepEqual(await get(there, `http://${HOST}:9082/`), first);
+    assert.deepEqual(JSON.parse(first.text).stun_servers, ["192.0.2.1:3478"]);
+    assert.equal(count, before);
+  }));
+
 Deno.test("the config bootstrapper tells what the file keeps", () =>
   onTwoMachines(async (here, there) => {
     const { fields } = await run(here);
@@ -166,7 +354,7 @@ Deno.test("a discovery over HTTP alone knows its network by its address", () =>
     const plan = planOf(["dmsg-discovery", "dmsg-server"], { mode: "http" });
     const { fields } = await run(here, plan);
     assert.equal(fields["dmsg_discovery_dmsg"], "");
-    await writeFile(here, { prod: { ...fields, ...BY_HAND } });
+    await writeFile(here, { local: { ...fields, ...BY_HAND } });
     assert.deepEqual((await run(here, plan)).fields, { ...fields, ...BY_HAND });
     await writeFile(here, { local: { ...fields, ...BY_HAND, dmsg_discovery: `http://${HOST}:9999` } });
     assert.deepEqual((await run(here, plan)).fields, fields);

@@ -284,6 +284,30 @@ Deno.test("what cannot be is refused with its field", async () => {
   await assert.rejects(parse({ dmsg_server_instances: [{ config_file: "x.json" }] }), /x\.json is not read/);
 });
 
+Deno.test("a value that is refused is told with what to write, where that can be known", async () => {
+  const unit = 'give the unit, as in "90s": a bare number is nanoseconds';
+  const dmsgd = "leave it out: entries then live as long as they do by default";
+  const cases: [object, string | undefined][] = [
+    [{ type: "tpd", entry_timeout: 500 }, unit],
+    [{ type: "tpd", entry_timeout: 300_000 }, unit],
+    [{ type: "dmsgd", entry_timeout: 90 }, unit],
+    [{ type: "rf", poll: 5 }, unit],
+    [{ type: "tpd", entry_timeout: "999ms" }, undefined],
+    [{ type: "rf", poll: "0s" }, undefined],
+    [{ type: "dmsgd", entry_timeout: "0s" }, dmsgd],
+    [{ type: "dmsgd", entry_timeout: 0 }, dmsgd],
+    [{ type: "ar", public_udp_address: "bücher.example:3" }, "write xn--bcher-kva.example:3"],
+    [{ type: "ar", public_udp_address: "nonsense" }, "write host:port: ar.example.net:30178"],
+  ];
+  for (const [service, hint] of cases) {
+    await assert.rejects(
+      parse({ services: [service] }),
+      (error) => error instanceof ConfigError && error.hint === hint,
+      JSON.stringify(service),
+    );
+  }
+});
+
 Deno.test("a name that is one, and durations that are not said", async () => {
   for (const name of ["tpd", "TPD 1", "a.b", "_x", "día", "x".repeat(100), "a..b"]) {
     const { services: [tpd] } = await parse({ services: [{ type: "tpd", name }] });
