@@ -1,4 +1,5 @@
 /** The deployment file by which others join what an assembly runs. @module */
+import type { Log } from "../../base/mod.ts";
 import { type PublicKey, readKeyPair } from "../../crypto/mod.ts";
 import { ConfigError, isDeployment } from "../../deployment/mod.ts";
 import {
@@ -14,14 +15,18 @@ import type { StartedService } from "./started.ts";
 
 /**
  * Its text: `network`, and what `base` says besides (STUN servers, whitelists). A field that is empty in the network
- * stays as `base` has it.
+ * stays as `base` has it. `beside`: what stands beside the deployment.
  */
-export function deploymentText(network: DmsgNetwork, base: Readonly<Record<string, unknown>> = {}): string {
+export function deploymentText(
+  network: DmsgNetwork,
+  base: Readonly<Record<string, unknown>> = {},
+  beside: FormerDeployment["beside"] = {},
+): string {
   const [told = {}] = Object.values(JSON.parse(renderDeploymentFile(network)) as Record<string, object>);
   const own = Object.entries(told).filter(([name, value]) => !(isEmpty(value) && name in base));
   const kept = Object.entries(base).filter(([name]) => !OF_THE_OPERATOR.has(name));
   return JSON.stringify(
-    { [network.name]: { ...Object.fromEntries(kept), ...Object.fromEntries(own) } },
+    { ...beside, [network.name]: { ...Object.fromEntries(kept), ...Object.fromEntries(own) } },
     null,
     2,
   ) +
@@ -35,6 +40,8 @@ export interface FormerDeployment {
   readonly network: DmsgNetwork;
   /** What it has besides the network: STUN servers, and what else was written there by hand. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What stands beside the deployment and is none: `"_comment": "ours"`. */
+  readonly beside: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -55,7 +62,9 @@ export async function readFormerDeployment({ files, file, isSame }: {
     throw error;
   }
   const { network: { surveyWhitelist: _, ...network }, top } = usable(text, file);
-  const names = isDeployment(top) ? [] : Object.keys(top);
+  const members = isDeployment(top) ? [] : Object.entries(top);
+  const isRemark = ([, value]: [string, unknown]) => typeof value !== "object" || value === null;
+  const names = members.filter((each) => !isRemark(each)).map(([name]) => name);
   if (names.length > 1) {
     throw new ConfigError(
       file,
@@ -70,7 +79,8 @@ export async function readFormerDeployment({ files, file, isSame }: {
   const [name] = names;
   const own = (name === undefined ? top : top[name]) as object;
   const fields = Object.entries(own).filter(([field]) => !OF_A_NETWORK.has(field.replace(/_dmsg$/, "")));
-  return { name, network, fields: Object.fromEntries(fields) };
+  const beside = Object.fromEntries(members.filter(isRemark));
+  return { name, network, fields: Object.fromEntries(fields), beside };
 }
 
 /** The network of a text, and all of it. */
@@ -87,8 +97,7 @@ function usable(text: string, file: string): { network: DmsgNetwork; top: Record
 
 /**
  * Keys of dmsg servers that are numbered in the folder of `services`, as `--servers` numbers them, and are none of them:
- * an earlier run had more. They run no more, as another process with one of these names would have its key from the same
- * file. Errors: of the files.
+ * an earlier run had more. Errors: of the files.
  */
 export async function retiredServers(
   { files }: Pick<World, "files">,
@@ -123,18 +132,74 @@ export function othersOf(
   return servers.filter(({ publicKey, address }) => !known.has(publicKey) && !known.has(address));
 }
 
-/** Keys of what runs here of this type, and behind them those of `former`. */
-export function joinedKeys(
+/**
+ * Keys of what runs here of this type, and behind them those of `told` where that is of this very file: who runs nodes
+ * of his own on another network means these, and no others.
+ */
+export function nodeKeys(
   type: ServiceTypeName,
   started: readonly StartedService[],
-  former: readonly PublicKey[] = [],
+  { told = [], isOwnFile }: { readonly told?: readonly PublicKey[] | undefined; readonly isOwnFile: boolean },
 ): PublicKey[] {
-  const own = started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
-  return [...new Set([...own, ...former])];
+  const own = ownKeys(type, started);
+  return own.length > 0 && !isOwnFile ? own : [...new Set([...own, ...told])];
+}
+
+/**
+ * Nodes of a former file beside which one runs here that it does not have: another one, or one of these with a new key,
+ * whose old one would be trusted on. For people.
+ */
+function perhapsReplaced(
+  { setupNodes = [], transportSetup = [] }: Pick<DmsgNetwork, "setupNodes" | "transportSetup">,
+  started: readonly StartedService[],
+): string[] {
+  const others = (type: ServiceTypeName, title: string, known: readonly PublicKey[]) => {
+    const own = ownKeys(type, started);
+    const isNew = own.some((key) => !known.includes(key));
+    return isNew ? known.filter((key) => !own.includes(key)).map((key) => `${title} ${key}`) : [];
+  };
+  return [
+    ...others("setup-node", "setup node", setupNodes),
+    ...others("transport-setup", "transport setup node", transportSetup),
+  ];
+}
+
+function ownKeys(type: ServiceTypeName, started: readonly StartedService[]): PublicKey[] {
+  return started.filter(({ plan }) => plan.type === type).map(({ publicKey }) => publicKey!);
+}
+
+/** What becomes of what the file had and does not run here. */
+export function tellKept(
+  log: Log,
+  { file, former: { network }, started, retired }: {
+    readonly file: string | undefined;
+    readonly former: FormerDeployment;
+    readonly started: readonly StartedService[];
+    readonly retired: ReadonlySet<PublicKey>;
+  },
+): void {
+  const kept = keptOf(network, started, retired).join(", ");
+  if (kept !== "") log.info("The deployment file keeps what runs elsewhere", { file, kept });
+  const replaced = perhapsReplaced(network, started).join(", ");
+  if (replaced !== "") {
+    log.warn("A new node runs beside those of the deployment file: take out what is yours no more", {
+      file,
+      kept: replaced,
+    });
+  }
+  const servers = network.servers.flatMap(({ publicKey }) => retired.has(publicKey) ? [publicKey] : []).join(
+    ", ",
+  );
+  if (servers !== "") {
+    log.info("The deployment file leaves out numbered dmsg servers of its folder that are not started", {
+      file,
+      servers,
+    });
+  }
 }
 
 /** The names of what `network` has and does not run here, for people. */
-export function keptOf(
+function keptOf(
   network: DmsgNetwork,
   started: readonly StartedService[],
   retired: ReadonlySet<PublicKey>,

@@ -30,11 +30,11 @@ import { checkKeys, checkPorts, warnOfShortLives } from "./_checks.ts";
 import {
   deploymentText,
   type FormerDeployment,
-  joinedKeys,
-  keptOf,
+  nodeKeys,
   othersOf,
   readFormerDeployment,
   retiredServers,
+  tellKept,
 } from "./_deployment_file.ts";
 import { LateSide } from "./_late_side.ts";
 import { type Started, startService } from "./_start.ts";
@@ -194,7 +194,9 @@ export class Assembly implements AsyncDisposable {
     this.#network = this.#networkOf("outside");
     this.#deployment = this.#deploymentText();
     if (file !== undefined) await world.files.write(file, new TextEncoder().encode(this.#deployment));
-    this.#tellKept();
+    if (this.#former !== undefined) {
+      tellKept(log, { file, former: this.#former, started: this.#started, retired: this.#retired });
+    }
   }
 
   /** What the deployment file says of others, where it is of the network that begins here, or that is joined by it. */
@@ -212,23 +214,6 @@ export class Assembly implements AsyncDisposable {
         : discoveryDmsg.publicKey === own;
     };
     return await readFormerDeployment({ files, file, isSame });
-  }
-
-  #tellKept(): void {
-    const { log, file } = this.#options;
-    if (this.#former === undefined) return;
-    const { network } = this.#former;
-    const kept = keptOf(network, this.#started, this.#retired);
-    if (kept.length > 0) {
-      log.info("The deployment file keeps what runs elsewhere", { file, kept: kept.join(", ") });
-    }
-    const gone = network.servers.map(({ publicKey }) => publicKey).filter((key) => this.#retired.has(key));
-    if (gone.length > 0) {
-      log.info("The deployment file leaves out dmsg servers of its folder that run no more", {
-        file,
-        servers: gone.join(", "),
-      });
-    }
   }
 
   async #startOne(plan: PlannedService, transports: TransportSource | undefined): Promise<Started> {
@@ -267,6 +252,7 @@ export class Assembly implements AsyncDisposable {
   /** The network as it is by now: as this process reaches it, or as others do. */
   #networkOf(side: "inside" | "outside"): DmsgNetwork {
     const { deploymentName = "local", file } = this.#options;
+    const isOwnFile = this.#former !== undefined;
     const name = this.#former?.name ?? deploymentName;
     const runsNetwork = this.#options.services.some(({ type }) =>
       type === "dmsg-discovery" || type === "dmsg-server"
@@ -304,8 +290,8 @@ export class Assembly implements AsyncDisposable {
       discoveryHttp: discovery === undefined ? base.discoveryHttp : discovery.address,
       discoveryDmsg: discovery === undefined ? base.discoveryDmsg : addressOf(discovery),
       ...Object.fromEntries(members),
-      setupNodes: joinedKeys("setup-node", this.#started, base.setupNodes),
-      transportSetup: joinedKeys("transport-setup", this.#started, base.transportSetup),
+      setupNodes: nodeKeys("setup-node", this.#started, { told: base.setupNodes, isOwnFile }),
+      transportSetup: nodeKeys("transport-setup", this.#started, { told: base.transportSetup, isOwnFile }),
       allowLoopbackAddresses: discovery === undefined
         ? base.allowLoopbackAddresses === true
         : isLoopback(discovery.address!),
@@ -332,7 +318,7 @@ export class Assembly implements AsyncDisposable {
   }
 
   #deploymentText(network: DmsgNetwork = this.#networkOf("outside")): string {
-    return deploymentText(network, this.#options.base ?? this.#former?.fields);
+    return deploymentText(network, this.#options.base ?? this.#former?.fields, this.#former?.beside);
   }
 
   #find(type: PlannedService["type"]): StartedService | undefined {

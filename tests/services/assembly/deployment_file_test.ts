@@ -141,9 +141,11 @@ for (
         const both = fields[field] as string[];
         assert.deepEqual([both.length, both[1]], [2, ofFirst[0]], "its own first");
         const servers = core.network.servers.map(({ publicKey }) => `dmsg server ${publicKey}`);
-        assert.deepEqual(told.map(({ fields }) => fields["kept"]), [
-          [...servers, `${title} ${ofFirst[0]}`].join(", "),
-        ]);
+        assert.deepEqual(told.map(({ level, fields }) => [level, fields["kept"]]), [
+          ["info", [...servers, `${title} ${ofFirst[0]}`].join(", ")],
+          ["warn", `${title} ${ofFirst[0]}`],
+        ], "it may be the first one, with a new key");
+        assert.equal((await run(here, nodes(type, "two"), { network })).told.length, 1, "it is known by now");
       }
       const before = (await readFile(here))[field] as string[];
       const { fields, told } = await run(here, first);
@@ -152,6 +154,41 @@ for (
       assert.deepEqual((await run(here, CORE)).fields[field], before.toReversed(), "none of them runs here");
     }));
 }
+
+Deno.test("who runs nodes of his own on another network means these alone", () =>
+  onTwoMachines(async (here) => {
+    const [sn, tsn] = [keyOf("their sn"), keyOf("their tsn")];
+    const network = networkOfFile(
+      JSON.stringify({
+        theirs: {
+          dmsg_discovery: "http://disc.example",
+          dmsg_servers: [ELSEWHERE],
+          route_setup_nodes: [sn],
+          transport_setup: [tsn],
+        },
+      }),
+      "/their.json",
+    );
+    const both = [...nodes("setup-node", "one"), ...nodes("transport-setup", "two")];
+    const { fields, told } = await run(here, both, { network });
+    for (const [field, theirs] of [["route_setup_nodes", sn], ["transport_setup", tsn]] as const) {
+      const keys = fields[field] as string[];
+      assert.deepEqual([keys.length, keys.includes(theirs)], [1, false], field);
+    }
+    assert.deepEqual(told, []);
+    const { fields: one } = await run(here, nodes("setup-node", "one"), { network });
+    assert.deepEqual(one["transport_setup"], [tsn], "who runs none has theirs");
+  }));
+
+Deno.test("what stands beside the deployment and is none stays, in its place", () =>
+  onTwoMachines(async (here) => {
+    const { fields } = await run(here);
+    await writeFile(here, { _comment: "ours", _since: 2026, local: fields });
+    await using core = await startAssembly(here, CORE, { file, keepsOthers: true });
+    const text = JSON.stringify({ _comment: "ours", _since: 2026, local: fields }, null, 2) + "\n";
+    assert.equal(core.deployment, text);
+    assert.equal(networkOfFile(text, file).name, "local");
+  }));
 
 Deno.test("who joins by the file that it writes leaves in it what is of nobody", () =>
   onTwoMachines(async (here) => {
@@ -190,7 +227,7 @@ Deno.test("dmsg servers that the folder numbers, and that are no more, are left 
         file,
         kept: `dmsg server ${ELSEWHERE.static}`,
       }],
-      ["The deployment file leaves out dmsg servers of its folder that run no more", {
+      ["The deployment file leaves out numbered dmsg servers of its folder that are not started", {
         file,
         servers: `${second}, ${third}`,
       }],
@@ -267,7 +304,6 @@ Deno.test("the name of the deployment stays, and a file of several is refused be
       const content of [
         { mynet: fields, other },
         { other, local: fields },
-        { local: fields, comment: "mine" },
       ]
     ) {
       await writeFile(here, content);
