@@ -83,7 +83,8 @@ export async function gen(io: Io, options: GenOptions): Promise<void> {
     : { secret: "sk", public: "pk" };
   const keptKey = raw && readSecretKey(new Fields(file, raw, ""), names);
   const secretKey = secretKeyOf(resolved) ?? keptKey ?? generateKeyPair(random).secretKey;
-  const { name, deployment } = await servicesOf(io, options, resolved, raw && { file, raw });
+  const replaced = options.force === true || options.regen === true ? file : undefined;
+  const { name, deployment } = await servicesOf(io, { ...options, replaced }, resolved, raw && { file, raw });
   const config = options.sn === true
     ? newSetupNodeConfig({ secretKey, settings: resolved.settings, deployment })
     : newConfig({

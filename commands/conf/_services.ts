@@ -36,6 +36,8 @@ import { DEPLOYMENT_VARIABLE } from "./_deployment_variable.ts";
 export interface ServicesOptions extends NetworkOptions {
   /** Never the embedded deployment. */
   readonly nodefaults?: boolean | undefined;
+  /** The file that is dropped or made anew: what is wrong in it is in nobody's way. */
+  readonly replaced?: string | undefined;
   readonly timeout: number;
 }
 
@@ -187,14 +189,36 @@ async function wayToAsk(
   // The test deployment is no network that a visor of this home is on: it is asked where it says that it is.
   const addr = url ?? (testenv === true ? embedded.conf : undefined);
   if (deployment !== undefined) return { ...options, addr, deployment };
-  if (addr === undefined) {
-    if (own === undefined) return options;
-    if (own.service === undefined && await isMadeByVisor(io, options, own)) return options;
-  }
   const network = networkOfDeployment("configured", own?.deployment ?? embedded, own?.file);
+  if (addr === undefined) {
+    if (own === undefined) return await wayOfHome(io, options, network);
+    const isMade = own.service === undefined && await isMadeByVisor(io, options, own);
+    if (isMade) return await wayOfHome(io, options, network);
+  }
   const home = await chosenNetworkOf(io, options).catch(() => undefined); // a faulty one is not in the way
   if (addr !== undefined) return { ...options, addr, network: home ?? network };
   return home !== undefined && isAnsweredBy(home, network) ? options : { ...options, network };
+}
+
+/**
+ * Within the network of the home. A faulty file of it that goes anyway is as good as none: then it is `without`. Errors:
+ * `ConfigError` for another faulty one.
+ */
+async function wayOfHome(io: Io, options: ServicesOptions, without: DmsgNetwork): Promise<Way> {
+  const { files } = await io.world();
+  try {
+    await chosenNetworkOf(io, options);
+    return options;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { file, field, problem, cause } = error;
+    if (options.replaced === undefined || files.absolute(file) !== files.absolute(options.replaced)) {
+      const hint = "correct it, or say which services are meant: -a URL, -S FILE, or --nofetch";
+      throw new ConfigError(file, field, problem, { hint, cause });
+    }
+    io.note(`warning: the home's file does not say which network is asked: ${describeError(error)}`);
+    return { ...options, network: without };
+  }
 }
 
 /** A visor's first start names the embedded network, whatever `--deployment` it has: then it is asked where it is. */

@@ -1,6 +1,7 @@
 /** `conf gen`: what stays of a file's own network, and what a file that cannot be read has instead. */
 import assert from "node:assert/strict";
 import { keyPairFromSeed } from "../../lib/crypto/mod.ts";
+import { embeddedDeployment } from "../../lib/deployment/mod.ts";
 import type { World } from "../../lib/runtime/mod.ts";
 import {
   A,
@@ -179,11 +180,18 @@ Deno.test("conf gen -r of a file of the embedded network: what neither answer no
       uptime_tracker: { addr: "http://127.0.0.1:7702" },
     };
     await put(world, "/old.json", old);
-    await serve(A_CONF, () => JSON.stringify({ dmsg_discovery: EMBEDDED }));
+    let told: object = { dmsg_discovery: EMBEDDED };
+    await serve(A_CONF, () => JSON.stringify(told));
     const { stdout, stderr } = await gen("-r", "-o", "/old.json", "-n", "-a", A_CONF);
     assert.equal(stderr, "");
     const config = JSON.parse(stdout);
     assert.deepEqual([config.uptime_tracker?.addr ?? "", config.conf_service], ["", DEAD]);
+
+    const { conf, confDmsg } = embeddedDeployment();
+    told = { ...told, conf };
+    await put(world, "/old.json", { ...old, conf_service: conf, conf_service_dmsg: over("long ago") });
+    const named = JSON.parse((await gen("-r", "-o", "/old.json", "-n", "-a", A_CONF)).stdout);
+    assert.deepEqual([named.conf_service, named.conf_service_dmsg], [conf, confDmsg], "it says where it is");
   }));
 
 Deno.test("conf gen: what the caller got wrong is no service that failed", () =>
@@ -199,6 +207,97 @@ Deno.test("conf gen: what the caller got wrong is no service that failed", () =>
     assert.equal(faulty.code, 2, "the home's network is meant, and not known");
     assert.match(faulty.stderr, /^Error: \/home\/visor\.json: /);
     assert.equal((await gen("-o", "/new.json", "-S", "/b.json")).code, 0);
+  }));
+
+/** What a home's file cannot be read for. */
+const BROKEN: readonly (readonly [text: string, fault: string])[] = [
+  ['{"dmsg":{"discovery":17}}', "field dmsg\\.discovery: "],
+  ['{"dmsg":', ""],
+  ['{"log_level":17}', "field log_level: "],
+];
+
+for (const [text, fault] of BROKEN) {
+  Deno.test(`conf gen -f makes a home's file anew that is ${text}; a file elsewhere needs to know its network`, () =>
+    withMachine(async ({ plain, gen, world }) => {
+      const file = "/home/visor.json";
+      const again = () => world.files.write(file, new TextEncoder().encode(text));
+      const told = `warning: the home's file does not say which network is asked: ${file}: ${fault}`;
+      await again();
+      const dropped = await gen("--force");
+      assert.equal(dropped.code, 0);
+      assert.match(
+        dropped.stderr,
+        new RegExp(
+          `^${told}[^\n]*\nwarning: the configuration service was not reached, so [^\n]*embed[^\n]*\n$`,
+        ),
+      );
+      assert.equal((await read(world, file)).dmsg.discovery, EMBEDDED);
+      assert.equal((await plain(["conf", "check"], HOME)).stdout, `${file}: nothing is wrong\n`);
+
+      await again();
+      assert.equal((await gen("-f", "-o", "/home/../home/visor.json", "--dry-run")).code, 0, "the same file");
+      const asked = await gen("-f", "--nodefaults");
+      assert.deepEqual(
+        [asked.code, /\nError: Asking the config bootstrapper /.test(asked.stderr)],
+        [3, true],
+        asked.stderr,
+      );
+
+      await put(world, "/none.json", { sk: secretKey.reveal() });
+      for (
+        const more of [["-o", "/new.json"], ["-f", "-o", "/new.json"], ["-n"], ["-r", "-o", "/none.json"]]
+      ) {
+        const { code, stdout, stderr } = await gen(...more);
+        assert.deepEqual([code, stdout], [2, ""], more.join(" "));
+        assert.match(stderr, new RegExp(`^Error: ${file}: ${fault}`));
+        assert.match(
+          stderr,
+          /\nHint: correct it, or say which services are meant: -a URL, -S FILE, or --nofetch\n$/,
+        );
+      }
+      assert.equal(await world.files.info("/new.json"), undefined);
+      for (const more of [["-a", DEAD], ["-S", "/b.json"], ["--nofetch"]]) {
+        assert.equal((await gen("-o", "/new.json", "--dry-run", ...more)).code, 0, more[0]);
+      }
+      assert.equal(new TextDecoder().decode(await world.files.read(file)), text);
+    }));
+}
+
+Deno.test("conf gen -f in a home of a private network asks that network", () =>
+  withMachine(async ({ gen, serve, world }) => {
+    assert.equal((await gen("-S", "/b.json")).code, 0);
+    const asked = await serve(B_CONF, () => JSON.stringify(B));
+    assert.deepEqual([(await gen("-f")).stderr, asked()], ["", 1]);
+    assert.equal((await read(world, "/home/visor.json")).dmsg.discovery, B.dmsg_discovery);
+  }));
+
+Deno.test("conf gen -r: what is faulty beside the services is in nobody's way", () =>
+  withMachine(async ({ gen, world }) => {
+    const file = "/home/visor.json";
+    for (const more of [{}, { dmsg: { discovery: EMBEDDED } }, { conf_service: DEAD }]) {
+      await put(world, file, { sk: secretKey.reveal(), log_level: 17, ...more });
+      const { code, stdout, stderr } = await gen("-r");
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /its key \S+ kept, services of the embedded deployment\n$/);
+      assert.match(stderr, /warning: the configuration service was not reached, so services are those/);
+      const config = await read(world, file);
+      assert.deepEqual([config.pk, config.log_level, config.dmsg.discovery], [publicKey, "info", EMBEDDED]);
+    }
+  }));
+
+Deno.test("conf gen -r -a: the address is asked within the home's network, not within the file's", () =>
+  withMachine(async ({ gen, serve, world }) => {
+    assert.equal((await gen("-S", "/a.json")).code, 0, "the home is of A");
+    const ofA = await serve(A.dmsg_discovery, () => "[]");
+    const ofB = await serve(B.dmsg_discovery, () => "[]");
+    const { code, stderr } = await gen("-r", "-o", "/own.json", "-a", over("conf"));
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      /^warning: [^\n]* was not reached, so services stay those of \/own\.json: [^\n]*\n$/,
+    );
+    assert.deepEqual([ofA() > 0, ofB()], [true, 0]);
+    assert.equal((await read(world, "/own.json")).dmsg.discovery, B.dmsg_discovery);
   }));
 
 Deno.test("conf gen: hints are about its own options, and a warning names the file", () =>
