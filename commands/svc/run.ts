@@ -89,6 +89,7 @@ export function runCommand(io: Io): AnyCommand {
       const { runTogether } = await import("./_together.ts");
       await runTogether(io, names.flatMap((name) => name.split(",")).filter((name) => name !== ""), options);
     });
+  // The aliases of the services themselves, which help does not load: a test holds both equal.
   const verbs = [
     dmsgDiscoveryCommand(io).aliases(["dmsgd", "dmsg-disc", "disc"]),
     serverVerb().aliases(["dmsg-srv"]),

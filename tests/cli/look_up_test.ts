@@ -22,6 +22,20 @@ const failingWith = (error: Error): Partial<ControlActions> => ({
   dmsgServers: () => Promise.reject(error),
 });
 
+/** A visor by whom services list nothing, and how often that was asked. */
+function countingAsks() {
+  const visor = {
+    asked: 0,
+    actions: {
+      serviceAsk: () => {
+        visor.asked++;
+        return { status: 200, text: "[]" };
+      },
+    } satisfies Partial<ControlActions>,
+  };
+  return visor;
+}
+
 /** What a visor may say for which the next way is tried. */
 const NEXT_WAY: readonly (readonly [what: string, actions: Partial<ControlActions> | undefined])[] = [
   ["no visor runs", undefined],
@@ -93,14 +107,9 @@ Deno.test("tp disc: what the visor refuses for another reason is the end", () =>
   ));
 
 Deno.test("tp disc --addr: a service elsewhere is asked itself, whatever the running visor knows", () => {
-  let asked = 0;
+  const visor = countingAsks();
   return withControlDouble(
-    {
-      serviceAsk: () => {
-        asked++;
-        return { status: 200, text: "[]" };
-      },
-    },
+    visor.actions,
     async ({ run }) => {
       assert.equal((await run("tp", "disc", "-p", THERE)).code, 0);
       for (const addr of ["http://127.0.0.1:9", `dmsg://${OTHER}`]) {
@@ -108,7 +117,7 @@ Deno.test("tp disc --addr: a service elsewhere is asked itself, whatever the run
         assert.equal(code, 3, addr);
         assert.match(stderr, /Cannot reach the transport discovery/);
       }
-      assert.equal(asked, 1);
+      assert.equal(visor.asked, 1);
     },
     { setUp: network("none") },
   );
@@ -145,17 +154,12 @@ Deno.test("tp disc, when nothing leads there: the world's fault, in bounded time
   }, { setUp: network("none") }));
 
 Deno.test("rewards eligible: a list of everybody is asked for without the visor, which would have to hold it", () => {
-  let asked = 0;
+  const visor = countingAsks();
   return withControlDouble(
-    {
-      serviceAsk: () => {
-        asked++;
-        return { status: 200, text: "[]" };
-      },
-    },
+    visor.actions,
     async ({ run }) => {
       const { code, stderr } = await run("rewards", "eligible", "--date", "2025-06-10");
-      assert.deepEqual([code, asked], [2, 0]);
+      assert.deepEqual([code, visor.asked], [2, 0]);
       assert.match(stderr, /The transport discovery has no uptime of 2025-06-10/); // it was asked itself
     },
     { setUp: network("both") },
